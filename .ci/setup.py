@@ -1,0 +1,64 @@
+"""Make `.venv` match requirements/dev.txt. Run by `make`, with any Python >= 3.11; safe to run twice at once.
+
+The stamp holds the digest of what was installed, so a second call costs one hash and no registry.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements" / "dev.txt"
+STAMP = VENV / ".installed"
+
+
+def wanted() -> str:
+    """The digest of all that decides what the environment holds, its own path included: a venv does not move."""
+    parts = (LOCK.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), str(ROOT).encode(), sys.version.encode())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def installed(digest: str) -> bool:
+    return STAMP.exists() and STAMP.read_text() == digest
+
+
+def uv_version() -> str:
+    return next(line.split()[0] for line in LOCK.read_text().splitlines() if line.startswith("uv=="))
+
+
+def install(digest: str) -> None:
+    python = VENV / "bin" / "python"
+    quiet = {"check": True, "cwd": ROOT}
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    print("setting up .venv (once) ...", file=sys.stderr, flush=True)
+    subprocess.run([sys.executable, "-m", "venv", str(VENV)], **quiet)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", uv_version()], **quiet)
+    uv = [VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", python]
+    subprocess.run([*uv, "--require-hashes", "-r", LOCK], **quiet)
+    subprocess.run([*uv, "--no-deps", "--no-build-isolation", "-e", "."], **quiet)
+    STAMP.write_text(digest)
+
+
+def main() -> int:
+    if sys.version_info < (3, 11):
+        print("Taskyard needs Python 3.11 or newer; this is " + sys.version.split()[0], file=sys.stderr)
+        return 1
+    digest = wanted()
+    if installed(digest):
+        return 0
+    with (ROOT / ".setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed(digest):
+            install(digest)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

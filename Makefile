@@ -1,0 +1,50 @@
+# One command each; `make help` lists them. Needs git, make and Python >= 3.11; the rest comes from PyPI.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo local synth lint types imports check test bench deploy lock clean
+
+ENV ?= dev
+PORT ?= 4510
+# The first of these that is there and new enough.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+PY := .venv/bin/python
+export PYTHONDONTWRITEBYTECODE := 1
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## Make .venv match requirements/dev.txt
+	@test -n "$(PYTHON)" || { echo "Taskyard needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	@$(PYTHON) .ci/setup.py
+
+demo: setup ## Start the local system, run tasks of every kind, show them, stop
+	@$(PY) -m local demo
+
+local: setup ## Serve the whole system on http://127.0.0.1:$(PORT) until Ctrl-C
+	@$(PY) -m local serve --port $(PORT)
+
+synth: setup ## Write the CloudFormation template of ENV (dev) to cdk.out/
+	@$(PY) app.py --env $(ENV)
+
+lint: setup ## Format, lint, types, imports, template checks
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
+
+test: lint ## Lint, then every test
+	@.venv/bin/pytest -n 2 --dist loadgroup
+
+bench: setup ## Count calls, write units, cost; write the report
+	@$(PY) -m tests.bench
+
+deploy: setup ## Deploy ENV (dev) into the AWS account of the current credentials
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npx --yes aws-cdk@2.1148.1 deploy -c env=$(ENV)
+
+lock: setup ## Write requirements/*.txt anew from *.in
+	@cd requirements && ../.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header dev.in -o dev.txt
+	@cd requirements && ../.venv/bin/uv pip compile -q --python-version 3.13 --python-platform aarch64-manylinux2014 --generate-hashes --no-annotate --no-header -c dev.txt functions.in -o functions.txt
+
+clean: ## Remove what the commands made
+	@rm -rf .venv cdk.out .local .build .pytest_cache .mypy_cache .ruff_cache
