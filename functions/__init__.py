@@ -1,0 +1,1 @@
+"""What is deployed: one asset, one entry point a folder."""

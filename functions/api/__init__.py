@@ -1,0 +1,1 @@
+"""HTTP: requests in, tasks and problem+json out."""

@@ -1,0 +1,1 @@
+"""Thin ports over boto3: queues, timers, mail."""

@@ -1,0 +1,69 @@
+"""The lanes: SQS queues that carry wake-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from functions.aws.failures import passing_faults
+from functions.core.wakeup import WakeUp
+
+
+@dataclass(frozen=True)
+class Lane:
+    url: str
+    arn: str
+    dead_letter_arn: str
+
+
+@dataclass(frozen=True)
+class Depth:
+    """As SQS reports them: approximate."""
+
+    queued: int
+    in_flight: int
+    delayed: int
+
+
+@dataclass(frozen=True)
+class Queues:
+    """`client`: boto3's SQS client. Every method raises StoreUnavailable for what may pass."""
+
+    client: Any
+    lanes: Mapping[str, Lane]
+
+    def send(self, lane: str, wakeup: WakeUp, *, delay_seconds: int = 0) -> None:
+        delay = {"DelaySeconds": delay_seconds} if delay_seconds else {}
+        with passing_faults("SQS"):
+            self.client.send_message(QueueUrl=self.lanes[lane].url, MessageBody=wakeup.body(), **delay)
+
+    def show_again(self, lane: str, receipt: str, *, seconds: int) -> None:
+        """The message of this receipt becomes visible `seconds` from now (AWS: 12 hours from its receipt at most)."""
+        with passing_faults("SQS"):
+            self.client.change_message_visibility(
+                QueueUrl=self.lanes[lane].url, ReceiptHandle=receipt, VisibilityTimeout=min(seconds, 11 * 3600)
+            )
+
+    def delete(self, lane: str, receipts: Sequence[str]) -> None:
+        """Only for a worker that cannot return normally: else the event source mapping deletes what was done."""
+        entries = [{"Id": str(at), "ReceiptHandle": receipt} for at, receipt in enumerate(receipts)]
+        for start in range(0, len(entries), 10):
+            with passing_faults("SQS"):
+                self.client.delete_message_batch(QueueUrl=self.lanes[lane].url, Entries=entries[start : start + 10])
+
+    def depth(self, lane: str) -> Depth:
+        with passing_faults("SQS"):
+            found = self.client.get_queue_attributes(
+                QueueUrl=self.lanes[lane].url,
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesNotVisible",
+                    "ApproximateNumberOfMessagesDelayed",
+                ],
+            )["Attributes"]
+        return Depth(
+            queued=int(found["ApproximateNumberOfMessages"]),
+            in_flight=int(found["ApproximateNumberOfMessagesNotVisible"]),
+            delayed=int(found["ApproximateNumberOfMessagesDelayed"]),
+        )

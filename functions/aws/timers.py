@@ -1,0 +1,54 @@
+"""One-time EventBridge schedules: wake-ups that are due later than SQS can wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.aws.failures import passing_faults
+from functions.aws.queues import Lane
+from functions.core.wakeup import WakeUp
+
+
+@dataclass(frozen=True)
+class Timers:
+    """`client` makes boto3's Scheduler client on first use: most invocations never need it."""
+
+    client: Callable[[], Any]
+    group: str
+    role_arn: str
+
+    def create(self, name: str, lane: Lane, wakeup: WakeUp, *, at: int) -> None:
+        """At the minute `at` (epoch ms). Making the same one again changes nothing."""
+        scheduler = self.client()
+        with passing_faults("Scheduler"):
+            try:
+                scheduler.create_schedule(
+                    Name=name,
+                    GroupName=self.group,
+                    ScheduleExpression=f"at({datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%dT%H:%M:%S})",
+                    ScheduleExpressionTimezone="UTC",
+                    FlexibleTimeWindow={"Mode": "OFF"},
+                    ActionAfterCompletion="DELETE",
+                    Target={
+                        "Arn": lane.arn,
+                        "RoleArn": self.role_arn,
+                        "Input": wakeup.body(),
+                        # A firing that SQS refused for a day goes to the lane's DLQ, and from there round again.
+                        "RetryPolicy": {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185},
+                        "DeadLetterConfig": {"Arn": lane.dead_letter_arn},
+                    },
+                )
+            except scheduler.exceptions.ConflictException:
+                return
+
+    def delete(self, name: str) -> None:
+        """Housekeeping for a task that was cancelled or moved: its old wake-up would be dropped anyway."""
+        scheduler = self.client()
+        with passing_faults("Scheduler"):
+            try:
+                scheduler.delete_schedule(Name=name, GroupName=self.group)
+            except scheduler.exceptions.ResourceNotFoundException:
+                return

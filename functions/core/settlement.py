@@ -1,0 +1,70 @@
+"""What an outcome makes of a task. Pure: the worker writes what this says, under its fence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from functions.core.outcomes import Failed, Outcome, Succeeded
+from functions.core.retry import MAX_DELAY_SECONDS
+from functions.core.states import State
+from functions.core.task import ERROR_LIMIT, Attempt, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settlement:
+    """The state that follows, and why. `available_at` (epoch ms): when the next attempt is due, for RETRY."""
+
+    state: State
+    attempt: Attempt
+    reason: str | None = None
+    available_at: int | None = None
+
+
+def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = ()) -> Settlement:
+    """`task` as the claim returned it; `now`: epoch ms, when the attempt ended."""
+    if isinstance(outcome, Succeeded):
+        return Settlement(state=State.SUCCESS, attempt=ended(task, "SUCCESS", now=now, log=log))
+    if outcome.permanent:
+        return Settlement(
+            state=State.FAILED,
+            attempt=ended(task, "FAILED", now=now, log=log, failed=outcome),
+            reason="permanent error: no retry makes sense",
+        )
+    if task.attempt >= task.retry.max_attempts:
+        return Settlement(
+            state=State.DEAD,
+            attempt=ended(task, "DEAD", now=now, log=log, failed=outcome),
+            reason=f"all {task.retry.max_attempts} attempts failed",
+        )
+    seconds = task.retry.delay(task.id, task.attempt) if outcome.after is None else outcome.after
+    return Settlement(
+        state=State.RETRY,
+        attempt=ended(task, "RETRY", now=now, log=log, failed=outcome),
+        reason=f"attempt {task.attempt} of {task.retry.max_attempts} failed",
+        available_at=now + round(min(max(seconds, 0.0), MAX_DELAY_SECONDS) * 1000),
+    )
+
+
+def lost(task: Task) -> Attempt:
+    """The attempt whose worker died without a word: it ended, at the latest, with its lease."""
+    return Attempt(
+        number=task.attempt,
+        started_at=task.started_at or task.created_at,
+        ended_at=task.lease_until,
+        outcome="LOST",
+        error_type="WorkerLost",
+        error="the worker died or was cut off before it could settle",
+    )
+
+
+def ended(task: Task, outcome: str, *, now: int, log: tuple[str, ...] = (), failed: Failed | None = None) -> Attempt:
+    return Attempt(
+        number=task.attempt,
+        started_at=task.started_at or now,
+        ended_at=now,
+        outcome=outcome,
+        error_type=failed.error_type if failed else None,
+        error=failed.message[:ERROR_LIMIT] if failed else None,
+        where=failed.where if failed else None,
+        log=log,
+    )

@@ -1,0 +1,118 @@
+"""The task: what the record says, in the words of docs/data-model.md. Times are epoch ms, durations seconds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from functions.core.retry import RetryPolicy
+from functions.core.states import TERMINAL, State, as_read
+
+HISTORY_LIMIT = 20
+"""Failed attempts kept on a task; the oldest go first. With the limits below the record stays under 40 KB."""
+ERROR_LIMIT = 500
+LOG_LINES = 50
+LOG_LINE_LIMIT = 500
+
+MAX_HORIZON_MS = 5 * 366 * 24 * 3600 * 1000
+"""A run time may lie five years ahead, no further: beyond that a typing error is likelier than a wish."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One execution that has ended. outcome: SUCCESS, RETRY, FAILED, DEAD or LOST (its worker died)."""
+
+    number: int
+    started_at: int
+    ended_at: int
+    outcome: str
+    error_type: str | None = None
+    error: str | None = None
+    where: str | None = None
+    log: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Text:
+    """A JSON document: in the record itself (`inline`), or kept elsewhere under `ref` (`item:…` or `s3:…`)."""
+
+    inline: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    tenant: str
+    id: str
+    type: str
+    state: State
+    created_at: int
+    available_at: int
+    generation: int = 1
+    attempt: int = 0
+    priority: int = 5
+    timeout_seconds: int
+    retry: RetryPolicy
+    payload: Text
+    digest: str
+    """Of the request as the caller sent it, normalized: tells a repeated submit from a reused key."""
+    idempotency_key: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    lease_until: int = 0
+    holder: str | None = None
+    """Which claim holds the lease: tells a claim whose answer was lost from somebody else's."""
+    started_at: int | None = None
+    ended_at: int | None = None
+    result: Text | None = None
+    log: tuple[str, ...] = ()
+    history: tuple[Attempt, ...] = ()
+    progress: dict[str, Any] | None = None
+    reason: str | None = None
+    """Why the task is in its state, when the state alone does not say."""
+    dependencies: tuple[str, ...] = ()
+    waiting_for: frozenset[str] = frozenset()
+    has_dependents: bool = False
+    expires_at: int | None = None
+    """Epoch seconds, as DynamoDB's TTL wants it."""
+
+    @property
+    def lane(self) -> str:
+        return lane_of(self.priority)
+
+    @property
+    def settled(self) -> bool:
+        return self.state in TERMINAL
+
+    def seen_at(self, now: int) -> State:
+        return as_read(self.state, self.available_at, now)
+
+    def with_(self, **changes: Any) -> Task:
+        return replace(self, **changes)
+
+
+def lane_of(priority: int) -> str:
+    """0-9, higher first. The three bands are the three lanes: a lane is a queue with a worker pool of its own."""
+    if priority >= 7:
+        return "high"
+    return "normal" if priority >= 3 else "low"
+
+
+def keyed_id(tenant: str, key: str) -> str:
+    """The task id that an idempotency key stands for: the conditional put of that id is the deduplication."""
+    return base32(hashlib.sha256(f"{tenant}\0{key}".encode()).digest()[:16])
+
+
+def ordered_id(now: int, random: int) -> str:
+    """A time-ordered id: 48 bits of epoch ms, then 80 bits of `random`, like a ULID."""
+    return base32(((now & (2**48 - 1)) << 80 | random & (2**80 - 1)).to_bytes(16))
+
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32: sorts as the number does, no letter that reads as a digit."""
+
+
+def base32(data: bytes) -> str:
+    """16 bytes as 26 characters."""
+    number = int.from_bytes(data)
+    return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,96 @@
+"""What a worker does with a wake-up: the table of design §2, as one pure function."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+from functions.core.states import WAITING, State
+from functions.core.task import Task
+
+WRITER_MARGIN_MS = 30_000
+"""Added to the longest function timeout: after that, whoever sent the wake-up cannot still write its record."""
+LOOK_AGAIN_SECONDS = 2
+"""A settle, or the write that the wake-up announces, is probably about to land."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WakeUp:
+    """«Look at this task.» It holds no truth. `timeout_seconds` lets a worker hand back what it has no time for;
+    `rounds` counts how often the DLQ sent it round again."""
+
+    tenant: str
+    task: str
+    generation: int
+    timeout_seconds: int = 0
+    rounds: int = 0
+
+    def body(self) -> str:
+        fields = {
+            "tenant": self.tenant,
+            "task": self.task,
+            "generation": self.generation,
+            "timeout": self.timeout_seconds,
+        }
+        return json.dumps(fields | ({"rounds": self.rounds} if self.rounds else {}), separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, body: str) -> WakeUp:
+        """Raises ValueError for what is no wake-up."""
+        try:
+            fields = json.loads(body)
+            return cls(
+                tenant=str(fields["tenant"]),
+                task=str(fields["task"]),
+                generation=int(fields["generation"]),
+                timeout_seconds=int(fields.get("timeout", 0)),
+                rounds=int(fields.get("rounds", 0)),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a wake-up: {body[:200]}") from error
+
+
+class Do(StrEnum):
+    CONSEQUENCES = "consequences again, then delete"
+    LOOK_AGAIN = "look again"
+    DELETE = "delete"
+    SEND_ON = "send on with the time that remains, then delete"
+    CLAIM = "claim"
+    TAKE_OVER = "claim, the attempt before was lost"
+    GIVE_UP = "its worker died and no tries are left"
+    RELINK = "look at the dependencies again, then delete"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    do: Do
+    reason: str
+    seconds: int = 0
+    """For LOOK_AGAIN: when."""
+
+
+def decide(task: Task | None, wakeup: WakeUp, *, now: int, sent_at: int, receives: int, writer_ms: int) -> Verdict:
+    """First row that fits. `now`, `sent_at`: epoch ms; `receives`: how often SQS has handed this message out;
+    `writer_ms`: the longest that any writer of records may run."""
+    if task is not None and task.settled:
+        return Verdict(Do.CONSEQUENCES, f"settled as {task.state}")
+    if task is None or task.generation < wakeup.generation:
+        if now - sent_at > writer_ms + WRITER_MARGIN_MS:
+            return Verdict(Do.DELETE, "the write that it announces never landed, its writer is gone")
+        return Verdict(Do.LOOK_AGAIN, "the write that it announces has not landed", LOOK_AGAIN_SECONDS)
+    if task.generation > wakeup.generation:
+        return Verdict(Do.DELETE, f"superseded by generation {task.generation}")
+    if task.state is State.BLOCKED:
+        return Verdict(Do.RELINK, "waits for other tasks")
+    if task.state in WAITING:
+        if task.available_at > now:
+            return Verdict(Do.SEND_ON, "not yet due")
+        return Verdict(Do.CLAIM, "due")
+    if task.lease_until > now:
+        # First look: its own settle may be about to land. Later looks wait for the lease, or would burn receives.
+        soon = LOOK_AGAIN_SECONDS if receives <= 1 else max(1, -(-(task.lease_until - now) // 1000))
+        return Verdict(Do.LOOK_AGAIN, f"attempt {task.attempt} holds a live lease", soon)
+    if task.attempt >= task.retry.max_attempts:
+        return Verdict(Do.GIVE_UP, f"attempt {task.attempt} was lost, none are left")
+    return Verdict(Do.TAKE_OVER, f"attempt {task.attempt} was lost")

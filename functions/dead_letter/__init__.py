@@ -1,0 +1,1 @@
+"""DLQ: wake-ups that were received too often go round again."""

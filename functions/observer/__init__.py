@@ -1,0 +1,1 @@
+"""DynamoDB stream: counts per state, clean-up behind TTL."""

@@ -1,0 +1,1 @@
+"""What entry points share: settings, observability, dispatch, consequences, wiring."""

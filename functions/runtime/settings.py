@@ -1,0 +1,109 @@
+"""What each function reads from its environment: one frozen class a function, built once per process.
+
+A variable that the template does not set shows in tests/infra, not after a deploy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from functions.aws.queues import Lane
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every function has."""
+
+    environment: str
+    table_name: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Raises KeyError naming the variable that is missing, ValueError for one that cannot be read."""
+        return cls(**cls.read(env))
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
+        return {"environment": env["ENVIRONMENT"], "table_name": env["TABLE_NAME"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskSettings(Settings):
+    """Of the functions that write tasks and send wake-ups."""
+
+    lanes: dict[str, Lane]
+    timer_group: str
+    timer_role_arn: str
+    worker_timeout_seconds: int
+    listing_shards: int
+    retention_days: int
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
+        return super().read(env) | {
+            "lanes": {
+                name: Lane(url=lane["url"], arn=lane["arn"], dead_letter_arn=lane["deadLetterArn"])
+                for name, lane in json.loads(env["LANES"]).items()
+            },
+            "timer_group": env["TIMER_GROUP"],
+            "timer_role_arn": env["TIMER_ROLE_ARN"],
+            "worker_timeout_seconds": int(env["WORKER_TIMEOUT_SECONDS"]),
+            "listing_shards": int(env["LISTING_SHARDS"]),
+            "retention_days": int(env["RETENTION_DAYS"]),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(TaskSettings):
+    document_bucket: str
+    tenant_from: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
+        if env["TENANT_FROM"] not in ("account", "principal"):
+            raise ValueError(f"TENANT_FROM is 'account' or 'principal', not {env['TENANT_FROM']!r}")
+        return super().read(env) | {
+            "document_bucket": env["DOCUMENT_BUCKET"],
+            "tenant_from": env["TENANT_FROM"],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(TaskSettings):
+    document_bucket: str
+    lane: str
+    mail_from: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
+        return super().read(env) | {
+            "document_bucket": env["DOCUMENT_BUCKET"],
+            "lane": env["LANE"],
+            "mail_from": env["MAIL_FROM"],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetterSettings(TaskSettings):
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObserverSettings(Settings):
+    document_bucket: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
+        return super().read(env) | {"document_bucket": env["DOCUMENT_BUCKET"]}
+
+
+BY_HANDLER: dict[str, type[Settings]] = {
+    "functions.api.handler.handler": ApiSettings,
+    "functions.worker.handler.handler": WorkerSettings,
+    "functions.dead_letter.handler.handler": DeadLetterSettings,
+    "functions.observer.handler.handler": ObserverSettings,
+}
+"""Handler string of the template → what that function reads."""

@@ -1,0 +1,1 @@
+"""The DynamoDB table: keys, named conditions, records. ClientError ends here."""

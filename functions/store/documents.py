@@ -1,0 +1,75 @@
+"""Payloads and results: in the record when small, an item of their own when not, in S3 when too large for that.
+
+Claim and settle stay at one write unit whatever the payload: that is why it does not ride in the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from functions.aws.failures import passing_faults
+from functions.core.errors import PayloadTooLarge
+from functions.core.task import Text
+from functions.store import keys
+from functions.store.records import text
+from functions.store.table import Table
+
+PAYLOAD_INLINE_BYTES = 300
+RESULT_INLINE_BYTES = 200
+"""With everything else that a record holds, these keep it under the kilobyte of one write unit."""
+ITEM_BYTES = 256 * 1024
+"""DynamoDB takes items of 400 KB; the issue's limit leaves room for the key and for growth."""
+LIMIT_BYTES = 5 * 1024 * 1024
+"""API Gateway hands Lambda an event of at most 6 MB, the payload quoted inside it."""
+
+
+@dataclass(frozen=True)
+class Documents:
+    """`s3` makes the S3 client when the first large document comes: most functions never need it."""
+
+    table: Table
+    bucket: str
+    s3: Callable[[], Any]
+
+    def keep_payload(self, tenant: str, task_id: str, value: Any) -> Text:
+        return self._keep(tenant, task_id, keys.PAYLOAD, written(value), PAYLOAD_INLINE_BYTES)
+
+    def keep_result(self, tenant: str, task_id: str, value: Any) -> Text:
+        return self._keep(tenant, task_id, keys.RESULT, written(value), RESULT_INLINE_BYTES)
+
+    def read(self, tenant: str, task_id: str, kept: Text | None) -> Any:
+        """The value. None when there is none, or when retention has taken it already."""
+        if kept is None or (kept.inline is None and kept.ref is None):
+            return None
+        if kept.inline is not None:
+            return json.loads(kept.inline)
+        place, _, name = str(kept.ref).partition(":")
+        if place == "s3":
+            with passing_faults("S3"):
+                return json.loads(self.s3().get_object(Bucket=self.bucket, Key=name)["Body"].read())
+        item = self.table.get(keys.key(tenant, task_id, name))
+        return json.loads(item["document"]["S"]) if item else None
+
+    def _keep(self, tenant: str, task_id: str, kind: str, document: str, inline: int) -> Text:
+        """Named after what it holds: written twice it is one, and a reused key cannot overwrite another's payload."""
+        data = document.encode()
+        if len(data) > LIMIT_BYTES:
+            raise PayloadTooLarge(len(data), LIMIT_BYTES)
+        if len(data) <= inline:
+            return Text(inline=document)
+        name = kind + hashlib.sha256(data).hexdigest()[:20]
+        if len(data) <= ITEM_BYTES:
+            self.table.put(keys.key(tenant, task_id, name) | {"document": text(document)}, unless_there=False)
+            return Text(ref=f"item:{name}")
+        place = f"{tenant}/{task_id}/{name.replace('#', '-')}.json"
+        with passing_faults("S3"):
+            self.s3().put_object(Bucket=self.bucket, Key=place, Body=data, ContentType="application/json")
+        return Text(ref=f"s3:{place}")
+
+
+def written(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

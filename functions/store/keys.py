@@ -1,0 +1,49 @@
+"""The keys of the table (docs/data-model.md). The tenant is in each of them: nobody reads another's by mistake."""
+
+from __future__ import annotations
+
+import hashlib
+
+TASK = "TASK"
+PAYLOAD = "PAYLOAD#"
+RESULT = "RESULT#"
+DEPENDENT = "DEPENDENT#"
+EFFECT = "EFFECT#"
+
+Key = dict[str, dict[str, str]]
+
+
+def partition(tenant: str, task_id: str) -> str:
+    return f"TASK#{tenant}#{task_id}"
+
+
+def key(tenant: str, task_id: str, sort: str = TASK) -> Key:
+    return {"pk": {"S": partition(tenant, task_id)}, "sk": {"S": sort}}
+
+
+def tenant_and_id(pk: str) -> tuple[str, str]:
+    """Of `TASK#<tenant>#<id>`. A tenant may hold `#`, an id never does."""
+    tenant, _, task_id = pk.removeprefix("TASK#").rpartition("#")
+    return tenant, task_id
+
+
+def shard(task_id: str, shards: int) -> int:
+    """Which of a tenant's `shards` a task is listed and counted in: even, and the same for ever."""
+    return int.from_bytes(hashlib.blake2b(task_id.encode(), digest_size=4).digest()) % shards
+
+
+def listing_partition(tenant: str, number: int) -> str:
+    return f"LIST#{tenant}#{number}"
+
+
+def dead_partition(tenant: str, number: int) -> str:
+    return f"DEAD#{tenant}#{number}"
+
+
+def time_sort(at: int, task_id: str) -> str:
+    """Sorts by time, then id. 13 digits of epoch ms last until the year 2286."""
+    return f"{at:013d}#{task_id}"
+
+
+def counter_key(tenant: str, number: int) -> Key:
+    return {"pk": {"S": f"COUNTER#{tenant}"}, "sk": {"S": f"SHARD#{number:03d}"}}

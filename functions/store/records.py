@@ -1,0 +1,138 @@
+"""Task ⇄ DynamoDB item. What has structure is JSON text: compact, exact for numbers, one unit up to 1 KB."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from functions.core.retry import RetryPolicy
+from functions.core.states import State
+from functions.core.task import HISTORY_LIMIT, Attempt, Task, Text
+from functions.store import keys
+
+Item = dict[str, Any]
+
+
+def text(value: str) -> Item:
+    return {"S": value}
+
+
+def number(value: float) -> Item:
+    return {"N": str(value)}
+
+
+def dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def to_item(task: Task, *, shards: int) -> Item:
+    """The item as it is first put. `shards`: over how many partitions a tenant's listing is spread."""
+    item: Item = {
+        **keys.key(task.tenant, task.id),
+        "listPk": text(keys.listing_partition(task.tenant, keys.shard(task.id, shards))),
+        "listSk": text(keys.time_sort(task.created_at, task.id)),
+        "type": text(task.type),
+        "state": text(task.state),
+        "createdAt": number(task.created_at),
+        "availableAt": number(task.available_at),
+        "generation": number(task.generation),
+        "attempt": number(task.attempt),
+        "priority": number(task.priority),
+        "timeoutSeconds": number(task.timeout_seconds),
+        "retry": text(policy_text(task.retry)),
+        "digest": text(task.digest),
+    }
+    item |= document("payload", task.payload)
+    if task.idempotency_key is not None:
+        item["idempotencyKey"] = text(task.idempotency_key)
+    if task.tags:
+        item["tags"] = text(dump(task.tags))
+    if task.dependencies:
+        item["dependencies"] = text(dump(task.dependencies))
+    if task.waiting_for:
+        item["waitingFor"] = {"SS": sorted(task.waiting_for)}
+    if task.reason:
+        item["reason"] = text(task.reason)
+    return item
+
+
+def from_item(item: Item) -> Task:
+    def string(name: str) -> str | None:
+        return item[name]["S"] if name in item else None
+
+    def integer(name: str, default: int | None = None) -> Any:
+        return int(item[name]["N"]) if name in item else default
+
+    def loaded(name: str, default: Any) -> Any:
+        return json.loads(item[name]["S"]) if name in item else default
+
+    tenant, task_id = keys.tenant_and_id(item["pk"]["S"])
+    return Task(
+        tenant=tenant,
+        id=task_id,
+        type=item["type"]["S"],
+        state=State(item["state"]["S"]),
+        created_at=integer("createdAt"),
+        available_at=integer("availableAt"),
+        generation=integer("generation"),
+        attempt=integer("attempt"),
+        priority=integer("priority"),
+        timeout_seconds=integer("timeoutSeconds"),
+        retry=policy(item["retry"]["S"]),
+        payload=Text(string("payload"), string("payloadRef")),
+        digest=item["digest"]["S"],
+        idempotency_key=string("idempotencyKey"),
+        tags=loaded("tags", {}),
+        lease_until=integer("leaseUntil", 0),
+        holder=string("holder"),
+        started_at=integer("startedAt"),
+        ended_at=integer("endedAt"),
+        result=Text(string("result"), string("resultRef")) if "result" in item or "resultRef" in item else None,
+        log=tuple(loaded("log", ())),
+        history=tuple(attempt(fields) for fields in loaded("history", ())),
+        progress=loaded("progress", None),
+        reason=string("reason"),
+        dependencies=tuple(loaded("dependencies", ())),
+        waiting_for=frozenset(item["waitingFor"]["SS"]) if "waitingFor" in item else frozenset(),
+        has_dependents="hasDependents" in item,
+        expires_at=integer("expiresAt"),
+    )
+
+
+def document(name: str, value: Text) -> Item:
+    if value.ref is not None:
+        return {f"{name}Ref": text(value.ref)}
+    return {name: text(value.inline)} if value.inline is not None else {}
+
+
+def policy_text(policy: RetryPolicy) -> str:
+    """`max_attempts:strategy:base:cap:jitter`: a map would cost a tenth of the record's kilobyte."""
+    numbers = (policy.base_seconds, policy.max_seconds, policy.jitter)
+    return ":".join((str(policy.max_attempts), policy.strategy, *(str(n).removesuffix(".0") for n in numbers)))
+
+
+def policy(written: str) -> RetryPolicy:
+    attempts, strategy, base, cap, jitter = written.split(":")
+    return RetryPolicy(
+        max_attempts=int(attempts),
+        strategy="fixed" if strategy == "fixed" else "exponential",
+        base_seconds=float(base),
+        max_seconds=float(cap),
+        jitter=float(jitter),
+    )
+
+
+def history_text(history: tuple[Attempt, ...]) -> str:
+    """The last HISTORY_LIMIT attempts; log lines of the last three only, so that the record stays small."""
+    kept = history[-HISTORY_LIMIT:]
+    return dump(
+        [
+            {name: value for name, value in asdict(entry).items() if value and (name != "log" or at >= len(kept) - 3)}
+            for at, entry in enumerate(kept)
+        ]
+    )
+
+
+def attempt(fields: dict[str, Any]) -> Attempt:
+    return Attempt(**fields | {"log": tuple(fields.get("log", ()))})

@@ -1,0 +1,108 @@
+"""One DynamoDB table: reads and conditional writes as values, faults as core errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from functions.aws.failures import passing_faults
+from functions.store.keys import Key
+from functions.store.records import Item
+
+
+@dataclass(frozen=True)
+class Written:
+    """The item as it is after the write (empty after a put)."""
+
+    item: Item
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The condition did not hold for this item (None: there is none)."""
+
+    item: Item | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """`client`: boto3's low-level DynamoDB client. Every method raises StoreUnavailable for what may pass."""
+
+    client: Any
+    name: str
+
+    def get(self, key: Key) -> Item | None:
+        """Consistent: a decision is about to be made on it."""
+        with passing_faults("DynamoDB"):
+            return self.client.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")  # type: ignore[no-any-return]
+
+    def put(self, item: Item, *, unless_there: bool) -> Written | Refused:
+        condition: dict[str, Any] = (
+            {"ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+            if unless_there
+            else {}
+        )
+        with passing_faults("DynamoDB"):
+            try:
+                self.client.put_item(TableName=self.name, Item=item, **condition)
+            except self.client.exceptions.ConditionalCheckFailedException as refused:
+                return Refused(refused.response.get("Item"))
+        return Written(item)
+
+    def update(
+        self, key: Key, update: str, *, condition: str, values: Item, names: dict[str, str] | None = None
+    ) -> Written | Refused:
+        arguments: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
+        # `state` is a reserved word of DynamoDB; a name that no expression uses would be refused.
+        names = (names or {}) | ({"#state": "state"} if "#state" in update + condition else {})
+        if names:
+            arguments["ExpressionAttributeNames"] = names
+        with passing_faults("DynamoDB"):
+            try:
+                answer = self.client.update_item(
+                    TableName=self.name,
+                    Key=key,
+                    UpdateExpression=update,
+                    ConditionExpression=condition,
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **arguments,
+                )
+            except self.client.exceptions.ConditionalCheckFailedException as refused:
+                return Refused(refused.response.get("Item"))
+        return Written(answer["Attributes"])
+
+    def delete(self, key: Key, **condition: Any) -> bool:
+        """False when the condition (ConditionExpression and what it names) did not hold."""
+        with passing_faults("DynamoDB"):
+            try:
+                self.client.delete_item(TableName=self.name, Key=key, **condition)
+            except self.client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    def query(self, **arguments: Any) -> Iterator[Item]:
+        """All pages, as they are needed."""
+        start: dict[str, Any] = {}
+        while True:
+            with passing_faults("DynamoDB"):
+                page = self.client.query(TableName=self.name, **arguments, **start)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def get_many(self, keys: Iterable[Key], *, consistent: bool = False) -> list[Item]:
+        """Those that are there, in no order."""
+        wanted, found = list(keys), []
+        while wanted:
+            # AWS: at most 100 keys a call; what it had no capacity for comes back as unprocessed.
+            ask, wanted = wanted[:100], wanted[100:]
+            with passing_faults("DynamoDB"):
+                answer = self.client.batch_get_item(
+                    RequestItems={self.name: {"Keys": ask, "ConsistentRead": consistent}}
+                )
+            found += answer["Responses"].get(self.name, [])
+            wanted += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+        return found

@@ -1,0 +1,276 @@
+"""Writes on the task record. Each is one conditional write; a refusal returns what was found instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from functions.core.settlement import Settlement, lost
+from functions.core.states import DEAD_LETTERS, State
+from functions.core.task import Task, Text
+from functions.store import keys
+from functions.store.records import Item, document, dump, from_item, history_text, number, text, to_item
+from functions.store.table import Refused, Table, Written
+
+
+@dataclass(frozen=True)
+class Wrote:
+    """The write landed: the task as it is now."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Found:
+    """The condition did not hold: the task as it was then, None when there is none."""
+
+    task: Task | None
+
+
+Answer = Wrote | Found
+
+WAITING = "#state IN (:pending, :ready, :retry)"
+WAITING_VALUES: Item = {":pending": text("PENDING"), ":ready": text("READY"), ":retry": text("RETRY")}
+MINE = "#state = :running AND attempt = :fence"
+
+
+def mine(task: Task) -> Item:
+    return {":running": text(State.RUNNING), ":fence": number(task.attempt)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskStore:
+    """`shards`: partitions of a tenant's listings. `retention_seconds`: how long a settled task is kept."""
+
+    table: Table
+    shards: int
+    retention_seconds: int
+
+    # -- reading
+
+    def get(self, tenant: str, task_id: str) -> Task | None:
+        item = self.table.get(keys.key(tenant, task_id))
+        return from_item(item) if item else None
+
+    def get_many(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Task]:
+        unique = dict.fromkeys(ids)
+        found = self.table.get_many((keys.key(tenant, task_id) for task_id in unique), consistent=consistent)
+        return {task.id: task for task in map(from_item, found)}
+
+    # -- submitting and changing what has not started
+
+    def create(self, task: Task) -> Answer:
+        """Found: the id is taken, by a repeated submit or by a reused key; the digests tell which."""
+        return answer(self.table.put(to_item(task, shards=self.shards), unless_there=True), task)
+
+    def change(
+        self,
+        task: Task,
+        *,
+        state: State | None = None,
+        generation: int | None = None,
+        available_at: int | None = None,
+        priority: int | None = None,
+        payload: Text | None = None,
+    ) -> Answer:
+        """What a caller may change of a task that waits, if it is still the generation that was read."""
+        sets: Item = {}
+        if state is not None:
+            sets["#state"] = text(state)
+        if generation is not None:
+            sets["generation"] = number(generation)
+        if available_at is not None:
+            sets["availableAt"] = number(available_at)
+        if priority is not None:
+            sets["priority"] = number(priority)
+        removed: tuple[str, ...] = ()
+        if payload is not None:
+            sets |= document("payload", payload)
+            removed = ("payload",) if payload.ref else ("payloadRef",)
+        return self._update(
+            task,
+            sets,
+            remove=removed,
+            condition=f"({WAITING} OR #state = :blocked) AND generation = :seen AND #state = :state",
+            values=WAITING_VALUES
+            | {
+                ":blocked": text(State.BLOCKED),
+                ":seen": number(task.generation),
+                ":state": text(task.state),
+            },
+        )
+
+    def cancel(self, task: Task, *, now: int, reason: str) -> Answer:
+        return self._update(
+            task,
+            {"#state": text(State.CANCELLED), "reason": text(reason)} | self._ended(task, State.CANCELLED, now),
+            remove=("waitingFor",),
+            condition=f"{WAITING} OR #state = :blocked",
+            values=WAITING_VALUES | {":blocked": text(State.BLOCKED)},
+        )
+
+    # -- an attempt: claim, settle
+
+    def claim(self, tenant: str, task_id: str, generation: int, *, now: int, lease_until: int, holder: str) -> Answer:
+        """The one write by which an attempt begins (design §2, rule 2): waiting, due, and the generation announced."""
+        return self._write(
+            keys.key(tenant, task_id),
+            "SET #state = :running, attempt = attempt + :one, leaseUntil = :lease, startedAt = :now, holder = :holder"
+            " REMOVE progress, reason, #log",
+            condition=f"generation = :generation AND {WAITING} AND availableAt <= :now",
+            values=WAITING_VALUES
+            | {
+                ":running": text(State.RUNNING),
+                ":one": number(1),
+                ":lease": number(lease_until),
+                ":now": number(now),
+                ":holder": text(holder),
+                ":generation": number(generation),
+            },
+            names={"#log": "log"},
+        )
+
+    def take_over(self, task: Task, *, now: int, lease_until: int, holder: str) -> Answer:
+        """Claims a task whose lease has ended; the lost attempt goes on record."""
+        return self._update(
+            task,
+            {
+                "attempt": number(task.attempt + 1),
+                "leaseUntil": number(lease_until),
+                "startedAt": number(now),
+                "holder": text(holder),
+                "history": text(history_text((*task.history, lost(task)))),
+            },
+            remove=("progress", "reason", "log"),
+            condition=f"{MINE} AND leaseUntil <= :now",
+            values=mine(task) | {":now": number(now)},
+        )
+
+    def give_up(self, task: Task, *, now: int) -> Answer:
+        """The lease has ended and so have the tries: DEAD."""
+        return self._update(
+            task,
+            {
+                "#state": text(State.DEAD),
+                "reason": text(f"the worker died in each of the last attempts; all {task.attempt} are used up"),
+                "history": text(history_text((*task.history, lost(task)))),
+            }
+            | self._ended(task, State.DEAD, now),
+            remove=("leaseUntil", "holder"),
+            condition=f"{MINE} AND leaseUntil <= :now",
+            values=mine(task) | {":now": number(now)},
+        )
+
+    def settle(self, task: Task, settlement: Settlement, *, result: Text | None = None) -> Answer:
+        """Under the fence of `task`, as the claim returned it. The wake-up of a RETRY is in flight already."""
+        ended = settlement.attempt
+        sets: Item = {"#state": text(settlement.state)}
+        remove = ["leaseUntil", "holder"]
+        if settlement.state is State.SUCCESS:
+            remove.append("progress")
+            if result is not None:
+                sets |= document("result", result)
+            if ended.log:
+                sets["#log"] = text(dump(ended.log))
+        else:
+            sets["history"] = text(history_text((*task.history, ended)))
+            sets["reason"] = text(settlement.reason or "")
+        if settlement.available_at is not None:
+            sets |= {"availableAt": number(settlement.available_at), "generation": number(task.generation + 1)}
+        else:
+            sets |= self._ended(task, settlement.state, ended.ended_at)
+        return self._update(task, sets, remove=remove, condition=MINE, values=mine(task))
+
+    def progress(self, task: Task, *, fraction: float, note: str, now: int) -> Answer:
+        shown = {"fraction": fraction, "note": note, "at": now}
+        return self._update(task, {"progress": text(dump(shown))}, condition=MINE, values=mine(task))
+
+    # -- dependencies (design §4)
+
+    def add_dependent(self, tenant: str, upstream: str, dependent: str) -> None:
+        item: Item = {**keys.key(tenant, upstream, keys.DEPENDENT + dependent)}
+        self.table.put(item, unless_there=False)
+
+    def flag_dependents(self, tenant: str, upstream: str) -> Task | None:
+        """Tells the upstream that somebody waits, and us its state: whoever settles first, one side sees the other."""
+        written = self._write(
+            keys.key(tenant, upstream),
+            "SET hasDependents = :yes",
+            condition="attribute_exists(pk)",
+            values={":yes": {"BOOL": True}},
+        )
+        return written.task
+
+    def dependents(self, tenant: str, upstream: str) -> list[str]:
+        items = self.table.query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :dependent)",
+            ExpressionAttributeValues={
+                ":pk": text(keys.partition(tenant, upstream)),
+                ":dependent": text(keys.DEPENDENT),
+            },
+            ConsistentRead=True,
+        )
+        return [item["sk"]["S"].removeprefix(keys.DEPENDENT) for item in items]
+
+    def skip(self, task: Task, *, now: int, reason: str) -> Answer:
+        return self._update(
+            task,
+            {"#state": text(State.SKIPPED), "reason": text(reason)} | self._ended(task, State.SKIPPED, now),
+            remove=("waitingFor",),
+            condition="#state = :blocked",
+            values={":blocked": text(State.BLOCKED)},
+        )
+
+    def discard_waiting(self, tenant: str, task_id: str, upstream: str) -> Answer:
+        """Idempotent: taking a member out of a set twice is taking it out once."""
+        return self._write(
+            keys.key(tenant, task_id),
+            "DELETE waitingFor :upstream",
+            condition="#state = :blocked",
+            values={":upstream": {"SS": [upstream]}, ":blocked": text(State.BLOCKED)},
+        )
+
+    def release(self, task: Task, *, now: int) -> Answer:
+        """BLOCKED with nothing left to wait for; the wake-up of the next generation is in flight already."""
+        state = State.PENDING if task.available_at > now else State.READY
+        return self._update(
+            task,
+            {
+                "#state": text(state),
+                "generation": number(task.generation + 1),
+                "availableAt": number(max(task.available_at, now)),
+            },
+            condition="#state = :blocked AND generation = :seen AND attribute_not_exists(waitingFor)",
+            values={":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
+        )
+
+    # -- how they are written
+
+    def _ended(self, task: Task, state: State, now: int) -> Item:
+        sets: Item = {"endedAt": number(now), "expiresAt": number(now // 1000 + self.retention_seconds)}
+        if state in DEAD_LETTERS:
+            partition = keys.dead_partition(task.tenant, keys.shard(task.id, self.shards))
+            sets |= {"deadPk": text(partition), "deadSk": text(keys.time_sort(now, task.id))}
+        return sets
+
+    def _update(self, task: Task, sets: Item, *, condition: str, values: Item, remove: Iterable[str] = ()) -> Answer:
+        """`sets`: attribute → new value. An attribute named with `#` is a reserved word of DynamoDB."""
+        assigned = ", ".join(f"{name} = :new{at}" for at, name in enumerate(sets))
+        new = {f":new{at}": value for at, value in enumerate(sets.values())}
+        removed = [f"#{name}" if name == "log" else name for name in remove]
+        update = f"SET {assigned}" + (f" REMOVE {', '.join(removed)}" if removed else "")
+        names = {"#log": "log"} if "#log" in update else {}
+        return self._write(
+            keys.key(task.tenant, task.id), update, condition=condition, values=values | new, names=names
+        )
+
+    def _write(
+        self, key: keys.Key, update: str, *, condition: str, values: Item, names: dict[str, str] | None = None
+    ) -> Answer:
+        return answer(self.table.update(key, update, condition=condition, values=values, names=names))
+
+
+def answer(written: Written | Refused, task: Task | None = None) -> Answer:
+    if isinstance(written, Written):
+        return Wrote(task or from_item(written.item))
+    return Found(from_item(written.item) if written.item else None)
