@@ -1,1 +1,76 @@
-"""The Taskyard client."""
+"""The Taskyard client: submit tasks over HTTP, follow them, move or cancel them while they wait.
+
+    from taskyard import Taskyard
+
+    with Taskyard() as yard:
+        task = yard.submit("DELAYED_MESSAGE", {"message": "hello"}, delay=3)
+        print(yard.wait(task.id).result)
+
+`AsyncTaskyard` is the same with `await`. The clients are loaded on first use: the HTTP library takes several
+tenths of a second to import, which `taskyard --help` need not wait for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from taskyard.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NoEndpoint,
+    NotFound,
+    ProblemError,
+    TaskyardError,
+    Throttled,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+    Unreachable,
+    WaitTimeout,
+)
+from taskyard.model import Attempt, Health, Lane, Page, Progress, Retry, Stats, Task
+from taskyard.retrying import Backoff
+
+if TYPE_CHECKING:
+    from taskyard.async_client import AsyncTaskyard
+    from taskyard.client import Taskyard
+
+__all__ = [
+    "AsyncTaskyard",
+    "Attempt",
+    "Backoff",
+    "Conflict",
+    "Forbidden",
+    "Health",
+    "InvalidRequest",
+    "Lane",
+    "NoEndpoint",
+    "NotFound",
+    "Page",
+    "ProblemError",
+    "Progress",
+    "Retry",
+    "Stats",
+    "Task",
+    "Taskyard",
+    "TaskyardError",
+    "Throttled",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Unreachable",
+    "WaitTimeout",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Taskyard":
+        from taskyard.client import Taskyard
+
+        return Taskyard
+    if name == "AsyncTaskyard":
+        from taskyard.async_client import AsyncTaskyard
+
+        return AsyncTaskyard
+    raise AttributeError(f"module 'taskyard' has no attribute {name!r}")

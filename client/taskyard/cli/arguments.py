@@ -1,0 +1,175 @@
+"""The command line: what can be written, and how values are read. Imports nothing heavy, so that --help is quick."""
+
+import argparse
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from taskyard.cli.exit_codes import MEANING
+from taskyard.times import from_wire, parse_duration
+
+_EPILOG = """\
+where:
+  the URL is --url, else TASKYARD_URL, else that of a local system running here (.local/endpoint.json).
+  --auth is "iam" (AWS credentials, SigV4), "none", or a bearer token; else TASKYARD_TOKEN.
+
+--json:
+  prints the API's own documents to stdout: one document per command; for list an array, for cancel an array
+  with one entry per id, for watch one line per change. An error goes to stderr as one problem document.
+
+exit codes:
+""" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANING.items())
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="taskyard",
+        description="Submit background tasks and follow them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_globals(parser, default=None)
+    anywhere = argparse.ArgumentParser(add_help=False)
+    _add_globals(anywhere, default=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help, parents=[anywhere])
+
+    _submit(command("submit", "Submit a task."))
+    command("get", "Show a task with its attempts.").add_argument("id", metavar="ID")
+
+    listing = command("list", "List tasks, newest first.")
+    listing.add_argument("--state", type=str.upper, help="only tasks in this state")
+    listing.add_argument("--type", help="only tasks of this type")
+    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N tasks (default 20)")
+
+    cancelling = command("cancel", "Cancel tasks that have not started.")
+    cancelling.add_argument("ids", metavar="ID", nargs="+")
+
+    moving = command("reschedule", "Move a task that has not started to another time.")
+    moving.add_argument("id", metavar="ID")
+    when = moving.add_mutually_exclusive_group(required=True)
+    _add_when(when)
+
+    command("stats", "Counts per state and type, depth of each lane.")
+
+    watching = command("watch", "Follow the given tasks until all are settled, or the newest ones until Ctrl-C.")
+    watching.add_argument("ids", metavar="ID", nargs="*")
+    watching.add_argument("--limit", type=_positive, default=20, metavar="N", help="without ids: the N newest")
+    watching.add_argument("--interval", type=_duration, default=1.0, metavar="TIME", help="between looks (default 1s)")
+    return parser
+
+
+def _add_globals(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument("--url", default=default, help="the API's URL")
+    parser.add_argument("--auth", default=default, metavar="HOW", help='"iam", "none", or a bearer token')
+    parser.add_argument("--json", action="store_true", default=default, help="print JSON, for scripts")
+
+
+def _add_when(group: Any) -> None:
+    group.add_argument("--run-at", type=_instant, metavar="WHEN", help="ISO-8601 with Z or an offset")
+    group.add_argument("--delay", type=_duration, metavar="TIME", help="from now: 90, 90s, 15m, 1h30m, 2d")
+
+
+def _submit(parser: argparse.ArgumentParser) -> None:
+    parser.usage = (
+        "taskyard submit TYPE [--payload JSON|@FILE|-] [options] [--wait]\n"
+        "       taskyard submit --body FILE [--key KEY] [--wait]"
+    )
+    parser.add_argument("type", metavar="TYPE", nargs="?", help="the task type, for example SEND_EMAIL")
+    parser.add_argument("--body", metavar="FILE", help="a whole JSON body, sent as it is (- is stdin)")
+    parser.add_argument("--payload", metavar="JSON", help="JSON, @FILE, or - for stdin")
+    _add_when(parser.add_mutually_exclusive_group())
+    parser.add_argument("--priority", type=_priority, metavar="P", help="0 to 9, higher first; or high, normal, low")
+    parser.add_argument("--max-retries", type=int, metavar="N", help="tries after the first")
+    parser.add_argument(
+        "--retry", type=_retry, metavar="POLICY", help="such as fixed,base=2 or exponential,base=1,max=60,jitter=0.5"
+    )
+    parser.add_argument("--timeout", type=_duration, metavar="TIME", help="of one attempt")
+    parser.add_argument("--key", metavar="KEY", help="idempotency key: the same key and body are the same task")
+    parser.add_argument("--tag", type=_tag, action="append", metavar="K=V", help="may be repeated")
+    parser.add_argument("--wait", action="store_true", help="until the task has settled; exit 1 unless in SUCCESS")
+
+
+def check_submit(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """What argparse can't say: TYPE or --body, and with --body nothing that is in the body already."""
+    if (args.type is None) == (args.body is None):
+        parser.error("submit: give a TYPE, or a whole body with --body FILE")
+    in_body = ("payload", "run_at", "delay", "priority", "max_retries", "retry", "timeout", "tag")
+    beside = [name for name in in_body if args.body is not None and getattr(args, name) is not None]
+    if beside:
+        parser.error(f"submit: --{beside[0].replace('_', '-')} can't stand beside --body: put it into the body")
+
+
+def read_bytes(source: str) -> bytes:
+    """A file, or stdin for `-`. ValueError when it can't be read."""
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise ValueError(f"can't read {source}: {error.strerror}") from error
+
+
+def read_payload(text: str | None) -> Any:
+    """`{"a": 1}`, `@file.json` or `-` → the payload; None when there is none."""
+    if text is None:
+        return None
+    source = text if text == "-" else text.removeprefix("@")
+    content: str | bytes = read_bytes(source) if text == "-" or text.startswith("@") else text
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"--payload is no JSON: {error}") from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return int(text)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return from_wire(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _priority(text: str) -> int | str:
+    if text.isdigit():
+        return int(text)
+    if text.lower() in ("high", "normal", "low"):
+        return text.lower()
+    raise argparse.ArgumentTypeError(f"{text!r} is not 0 to 9, high, normal or low")
+
+
+def _retry(text: str) -> dict[str, Any]:
+    """`fixed,base=2,max=60,jitter=0` → the API's own names."""
+    strategy, *parts = text.split(",")
+    policy: dict[str, Any] = {"strategy": strategy}
+    names = {"base": "baseSeconds", "max": "maxSeconds", "jitter": "jitter"}
+    for part in parts:
+        name, _, value = part.partition("=")
+        try:
+            policy[names[name]] = float(value) if name == "jitter" else parse_duration(value)
+        except (KeyError, ValueError):
+            raise argparse.ArgumentTypeError(f"{part!r}: write base=2, max=60 or jitter=0.5") from None
+    if strategy not in ("exponential", "fixed"):
+        raise argparse.ArgumentTypeError(f"{strategy!r} is not exponential or fixed")
+    return policy
+
+
+def _tag(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value

@@ -1,0 +1,120 @@
+"""One function per command: asks the API, prints the answer, says the exit code."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from taskyard.cli.arguments import read_bytes, read_payload
+from taskyard.cli.exit_codes import ExitCode, exit_code_of
+from taskyard.cli.text import console_for, stats_lines, summary, task_lines, tasks_table
+from taskyard.cli.watching import watch
+from taskyard.errors import ProblemError
+from taskyard.model import Task
+
+if TYPE_CHECKING:
+    from taskyard.client import Taskyard
+
+Command = Callable[["Taskyard", argparse.Namespace], ExitCode]
+
+
+def submit(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
+    if args.body is not None:
+        task = yard.submit_body(read_bytes(args.body), args.key)
+    else:
+        task = yard.submit(
+            args.type,
+            read_payload(args.payload),
+            run_at=args.run_at,
+            delay=args.delay,
+            priority=args.priority,
+            max_retries=args.max_retries,
+            retry=args.retry,
+            timeout=args.timeout,
+            idempotency_key=args.key,
+            tags=dict(args.tag) if args.tag else None,
+        )
+    if not args.wait:
+        _show(args, task, [summary(task)])
+        return ExitCode.OK
+    if not args.json:
+        print(summary(task), flush=True)
+    task = yard.wait(task.id)
+    _show(args, task, task_lines(task))
+    return ExitCode.OK if task.succeeded else ExitCode.TASK_FAILED
+
+
+def get(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
+    task = yard.get(args.id)
+    _show(args, task, task_lines(task))
+    return ExitCode.OK
+
+
+def list_tasks(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
+    tasks = list(yard.list(state=args.state, type=args.type, limit=args.limit))
+    if args.json:
+        _print_json([task.raw for task in tasks])
+    elif tasks:
+        console_for().print(tasks_table(tasks))
+    else:
+        print("no tasks")
+    return ExitCode.OK
+
+
+def cancel(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
+    """Goes through all ids whatever becomes of one; the exit code is that of the first refusal."""
+    code = ExitCode.OK
+    entries: list[dict[str, Any]] = []
+    for task_id in args.ids:
+        try:
+            yard.cancel(task_id)
+        except ProblemError as error:
+            code = code or exit_code_of(error)
+            entries.append({"id": task_id, "cancelled": False, "problem": error.fields})
+            if not args.json:
+                print(f"{task_id}  {error}", file=sys.stderr)
+        else:
+            entries.append({"id": task_id, "cancelled": True})
+            if not args.json:
+                print(f"{task_id}  CANCELLED")
+    if args.json:
+        _print_json(entries)
+    return code
+
+
+def reschedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
+    task = yard.reschedule(args.id, args.run_at, delay=args.delay)
+    _show(args, task, [summary(task)])
+    return ExitCode.OK
+
+
+def stats(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
+    found = yard.stats()
+    if args.json:
+        _print_json(found.raw)
+    else:
+        print("\n".join(stats_lines(found)))
+    return ExitCode.OK
+
+
+COMMANDS: dict[str, Command] = {
+    "submit": submit,
+    "get": get,
+    "list": list_tasks,
+    "cancel": cancel,
+    "reschedule": reschedule,
+    "stats": stats,
+    "watch": watch,
+}
+
+
+def _show(args: argparse.Namespace, task: Task, lines: list[str]) -> None:
+    if args.json:
+        _print_json(task.raw)
+    else:
+        print("\n".join(lines))
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, ensure_ascii=False))

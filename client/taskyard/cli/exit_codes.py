@@ -1,0 +1,50 @@
+"""What the exit code of `taskyard` says. `taskyard --help` prints this table."""
+
+from enum import IntEnum
+
+from taskyard.errors import (
+    Forbidden,
+    NoEndpoint,
+    NotFound,
+    ProblemError,
+    TaskyardError,
+    Throttled,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from taskyard.signing import NoCredentials
+
+
+class ExitCode(IntEnum):
+    OK = 0
+    TASK_FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    REFUSED = 4
+    UNAVAILABLE = 5
+    NOT_ALLOWED = 6
+    INTERRUPTED = 130
+
+
+MEANING = {
+    ExitCode.OK: "done",
+    ExitCode.TASK_FAILED: "a task that was waited for or watched ended, but not in SUCCESS",
+    ExitCode.USAGE: "the command line is wrong",
+    ExitCode.NOT_FOUND: "no such task",
+    ExitCode.REFUSED: "refused: the request is invalid, or the task's state does not allow it",
+    ExitCode.UNAVAILABLE: "no Taskyard there, or it can't answer now",
+    ExitCode.NOT_ALLOWED: "no credentials, or not allowed",
+    ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
+}
+
+
+def exit_code_of(error: TaskyardError) -> ExitCode:
+    if isinstance(error, NotFound):
+        return ExitCode.NOT_FOUND
+    if isinstance(error, Unauthorized | Forbidden | NoCredentials):
+        return ExitCode.NOT_ALLOWED
+    if isinstance(error, Unreachable | NoEndpoint | UnexpectedAnswer | Unavailable | Throttled):
+        return ExitCode.UNAVAILABLE
+    return ExitCode.REFUSED if isinstance(error, ProblemError) else ExitCode.UNAVAILABLE

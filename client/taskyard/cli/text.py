@@ -1,0 +1,152 @@
+"""Tasks as text and tables for people. rich is imported when a table is made, not before."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any
+
+from taskyard.model import Stats, Task
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+STYLES: Mapping[str, str] = {
+    "SUCCESS": "green",
+    "RUNNING": "cyan",
+    "RETRY": "yellow",
+    "BLOCKED": "magenta",
+    "FAILED": "red",
+    "DEAD": "bold red",
+    "CANCELLED": "dim",
+    "SKIPPED": "dim",
+}
+
+# Wide enough that no id is cut where there is no terminal whose width would count.
+_PLAIN_WIDTH = 200
+
+
+def console_for(stream: IO[str] | None = None) -> "Console":
+    """Markup is off: what a task says of itself is shown, not obeyed."""
+    from rich.console import Console
+
+    stream = stream or sys.stdout
+    width = None if stream.isatty() else _PLAIN_WIDTH
+    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+
+
+def plain(value: Any) -> str:
+    """A value on one line, without control characters: a task's text must not move a terminal's cursor."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def clock(moment: datetime | None) -> str:
+    """UTC, to the millisecond: `10:00:03.120`, with the date when it is not today's."""
+    if moment is None:
+        return ""
+    moment = moment.astimezone(UTC)
+    time = moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
+    return time if moment.date() == datetime.now(UTC).date() else f"{moment:%Y-%m-%d} {time}"
+
+
+def seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} s"
+
+
+def tries(task: Task) -> str:
+    return f"{task.attempt}/{task.max_attempts}" if task.max_attempts is not None else str(task.attempt)
+
+
+def last_word(task: Task) -> str:
+    """Why the task is where it is: its reason, else its last error, else what its handler said."""
+    if task.reason:
+        return plain(task.reason)
+    if task.attempts and task.attempts[-1].error and not task.succeeded:
+        last = task.attempts[-1]
+        return plain(f"{last.error_type}: {last.error}" if last.error_type else last.error)
+    return plain(task.progress.note) if task.progress and task.progress.note else ""
+
+
+def summary(task: Task) -> str:
+    """One line."""
+    parts = [task.id, task.state, plain(task.type), f"try {tries(task)}"]
+    if task.due_at is not None and not task.settled and task.attempt == 0:
+        parts.append(f"due {clock(task.due_at)}")
+    if task.lane:
+        parts.append(f"lane {task.lane}")
+    word = last_word(task)
+    return "  ".join([*parts, word] if word else parts)
+
+
+def tasks_table(tasks: Iterable[Task]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("ID", "TYPE", "STATE", "TRY", "DUE (UTC)", "STARTED", "ENDED"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("", overflow="ellipsis", no_wrap=True)
+    for task in tasks:
+        table.add_row(
+            task.id,
+            plain(task.type),
+            Text(task.state, STYLES.get(task.state, "")),
+            tries(task),
+            clock(task.due_at),
+            clock(task.first_started_at),
+            clock(task.ended_at),
+            last_word(task),
+        )
+    return table
+
+
+def task_lines(task: Task) -> list[str]:
+    """Everything of one task, a line each."""
+    named: dict[str, Any] = {
+        "id": task.id,
+        "type": task.type,
+        "state": task.state,
+        "reason": task.reason,
+        "priority": f"{task.priority} (lane {task.lane})" if task.lane else task.priority,
+        "tries": tries(task),
+        "due": clock(task.due_at),
+        "created": clock(task.created_at),
+        "started": clock(task.first_started_at),
+        "ended": clock(task.ended_at),
+        "drift": seconds(task.drift_seconds),
+        "progress": task.progress and f"{task.progress.fraction} {task.progress.note or ''}",
+        "key": task.idempotency_key,
+        "tags": dict(task.tags) or None,
+        "dependencies": list(task.dependencies) or None,
+        "payload": task.payload,
+        "result": task.result,
+    }
+    lines = [f"{name:<13} {plain(value)}" for name, value in named.items() if value not in (None, "")]
+    for attempt in task.attempts:
+        error = ": ".join(part for part in (attempt.error_type, attempt.error) if part)
+        ended = clock(attempt.ended_at) or "…"
+        lines.append(
+            plain(f"attempt {attempt.number:<5} {clock(attempt.started_at)} → {ended} {attempt.outcome or ''} {error}")
+        )
+        if attempt.where and attempt.outcome != "SUCCESS":
+            lines.append(plain(f"{'':<13} at {attempt.where}"))
+        lines += [plain(f"{'':<13} {entry}") for entry in attempt.log]
+    return lines
+
+
+def stats_lines(stats: Stats) -> list[str]:
+    lines = [f"{state:<10} {count:>8}" for state, count in stats.states.items()]
+    for name, counts in stats.types.items():
+        shown = counts
+        if isinstance(counts, Mapping):
+            shown = "  ".join(f"{state} {count}" for state, count in counts.items() if count)
+        lines.append(f"type {plain(name)}: {plain(shown)}")
+    lines += [
+        f"lane {plain(name)}: {lane.queued} queued, {lane.in_flight} in flight, {lane.delayed} delayed"
+        for name, lane in stats.lanes.items()
+    ]
+    if stats.oldest_seconds is not None:
+        lines.append(f"oldest waiting task: {stats.oldest_seconds:g} s")
+    return lines or ["no tasks yet"]

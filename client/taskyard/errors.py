@@ -1,0 +1,132 @@
+"""What can go wrong, as types. Everything that this package raises of itself is a TaskyardError, except ValueError
+for an argument that no server need be asked about (a naive datetime, a run time given twice)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from taskyard.model import Task
+
+
+class TaskyardError(Exception):
+    """The base of all."""
+
+
+class NoEndpoint(TaskyardError):
+    """No URL was given and none was found."""
+
+
+class Unreachable(TaskyardError):
+    """No answer came. Whether the request was carried out is unknown; sent again, it is the same request."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"no answer from {url}: {reason}")
+        self.url = url
+        self.reason = reason
+
+
+class UnexpectedAnswer(TaskyardError):
+    """A success that is not what the API answers: the URL is probably another server's."""
+
+    def __init__(self, status: int, excerpt: str) -> None:
+        super().__init__(f"status {status} with a body that is not Taskyard's: {excerpt}")
+        self.status = status
+
+
+class WaitTimeout(TaskyardError, TimeoutError):
+    """The task had not settled in the time that `wait` was given. `task` is how it was last seen."""
+
+    def __init__(self, task: "Task", seconds: float) -> None:
+        super().__init__(f"task {task.id} is still {task.state} after {seconds:g} s")
+        self.task = task
+
+
+class ProblemError(TaskyardError):
+    """The server refused: its problem document (RFC 9457).
+
+    `errors` has one {"field": "payload.to", "message": "..."} for each field at fault; `fields` the whole document.
+    """
+
+    def __init__(
+        self,
+        type: str,
+        status: int,
+        title: str,
+        detail: str = "",
+        errors: Sequence[Mapping[str, Any]] = (),
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.type = type
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.fields = dict(fields or {"type": type, "status": status, "title": title, "detail": detail})
+        parts = [f"{status} {title}" + (f": {detail}" if detail else "")]
+        parts += [f"  {error.get('field', '')}: {error.get('message', '')}" for error in self.errors]
+        super().__init__("\n".join(parts))
+
+
+class InvalidRequest(ProblemError):
+    """400 or 422: the request as sent can never be accepted."""
+
+
+class Unauthorized(ProblemError):
+    """401: no credentials, or ones that are not valid (any more)."""
+
+
+class Forbidden(ProblemError):
+    """403: this caller may not do this; also what API Gateway answers to an unsigned request."""
+
+
+class NotFound(ProblemError):
+    """404: no such task of this caller, or it has expired."""
+
+
+class Conflict(ProblemError):
+    """409: the task's state does not allow it (any more)."""
+
+
+class TooLarge(ProblemError):
+    """413: above what the API takes."""
+
+
+class Throttled(ProblemError):
+    """429, still after the retries."""
+
+
+class Unavailable(ProblemError):
+    """5xx, still after the retries where they make sense."""
+
+
+_BY_STATUS: Mapping[int, type[ProblemError]] = {
+    400: InvalidRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    422: InvalidRequest,
+    429: Throttled,
+}
+
+
+def problem(status: int, body: bytes) -> ProblemError:
+    """The error for an answer of 400 and above, whether Taskyard wrote it or a gateway in front of it
+    ({"message": "Forbidden"}, an HTML page, nothing)."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        document = None
+    fields: Mapping[str, Any] = document if isinstance(document, Mapping) else {}
+    kind = Unavailable if status >= 500 else _BY_STATUS.get(status, ProblemError)
+    listed = fields.get("errors")
+    return kind(
+        type=str(fields.get("type") or "about:blank"),
+        status=status,
+        title=str(fields.get("title") or fields.get("message") or kind.__name__),
+        detail=str(fields.get("detail") or ""),
+        errors=[error for error in listed if isinstance(error, Mapping)] if isinstance(listed, list) else (),
+        fields=fields or None,
+    )

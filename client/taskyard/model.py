@@ -1,0 +1,240 @@
+"""What the API answers, typed. Fields that this version does not know are kept in `raw` and otherwise ignored,
+so that a newer server does not break an older client."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from taskyard.times import from_wire
+
+# The states that no task leaves by itself (docs/state-machine.md).
+SETTLED = frozenset({"SUCCESS", "FAILED", "DEAD", "CANCELLED", "SKIPPED"})
+
+Json = Mapping[str, Any]
+
+
+def _instant(document: Json, name: str) -> datetime | None:
+    value = document.get(name)
+    return from_wire(value) if isinstance(value, str) else None
+
+
+def _mapping(document: Json, name: str) -> Json:
+    value = document.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _strings(document: Json, name: str) -> tuple[str, ...]:
+    value = document.get(name)
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How a task is retried. What is None is left to the task type's own policy; the pauses are in seconds."""
+
+    strategy: Literal["exponential", "fixed"] | None = None
+    base_seconds: float | None = None
+    max_seconds: float | None = None
+    jitter: bool | float | None = None
+
+    @classmethod
+    def read(cls, document: Json) -> "Retry":
+        return cls(
+            strategy=document.get("strategy"),
+            base_seconds=document.get("baseSeconds"),
+            max_seconds=document.get("maxSeconds"),
+            jitter=document.get("jitter"),
+        )
+
+    def write(self) -> dict[str, Any]:
+        named = {
+            "strategy": self.strategy,
+            "baseSeconds": self.base_seconds,
+            "maxSeconds": self.max_seconds,
+            "jitter": self.jitter,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of the task's handler. `outcome` is SUCCESS, RETRY, FAILED, LOST …; None while it runs."""
+
+    number: int
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    error_type: str | None = None
+    error: str | None = None
+    where: str | None = None
+    log: tuple[Any, ...] = ()
+
+    @classmethod
+    def read(cls, document: Json) -> "Attempt":
+        return cls(
+            number=int(document.get("number", 0)),
+            started_at=_instant(document, "startedAt"),
+            ended_at=_instant(document, "endedAt"),
+            outcome=document.get("outcome"),
+            error_type=document.get("errorType"),
+            error=document.get("error"),
+            where=document.get("where"),
+            log=tuple(document.get("log") or ()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the handler last said of itself: a fraction from 0 to 1 and a note."""
+
+    fraction: float | None = None
+    note: str | None = None
+    at: datetime | None = None
+
+    @classmethod
+    def read(cls, document: Json) -> "Progress":
+        return cls(document.get("fraction"), document.get("note"), _instant(document, "at"))
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as it was when it was read. `state` is a plain string: a state that a newer server adds passes through."""
+
+    id: str
+    type: str
+    state: str
+    priority: int | None = None
+    lane: str | None = None
+    payload: Any = None
+    result: Any = None
+    run_at: datetime | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempt: int = 0
+    max_attempts: int | None = None
+    max_retries: int | None = None
+    retry: Retry = field(default_factory=Retry)
+    timeout_seconds: float | None = None
+    idempotency_key: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    generation: int | None = None
+    dependencies: tuple[str, ...] = ()
+    progress: Progress | None = None
+    attempts: tuple[Attempt, ...] = ()
+    reason: str | None = None
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def settled(self) -> bool:
+        """No more will come of it by itself."""
+        return self.state in SETTLED
+
+    @property
+    def succeeded(self) -> bool:
+        return self.state == "SUCCESS"
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it could first run: its time, or its creation when that time was already past."""
+        known = [moment for moment in (self.run_at, self.created_at) if moment is not None]
+        return max(known) if known else None
+
+    @property
+    def first_started_at(self) -> datetime | None:
+        starts = [attempt.started_at for attempt in self.attempts if attempt.started_at is not None]
+        return min([*starts, *([self.started_at] if self.started_at else [])], default=None)
+
+    @property
+    def drift_seconds(self) -> float | None:
+        """How long after its due time its first attempt started; None before that."""
+        if self.due_at is None or self.first_started_at is None:
+            return None
+        return (self.first_started_at - self.due_at).total_seconds()
+
+    @classmethod
+    def read(cls, document: Json) -> "Task":
+        progress = document.get("progress")
+        return cls(
+            id=str(document["id"]),
+            type=str(document["type"]),
+            state=str(document["state"]),
+            priority=document.get("priority"),
+            lane=document.get("lane"),
+            payload=document.get("payload"),
+            result=document.get("result"),
+            run_at=_instant(document, "runAt"),
+            created_at=_instant(document, "createdAt"),
+            started_at=_instant(document, "startedAt"),
+            ended_at=_instant(document, "endedAt"),
+            attempt=int(document.get("attempt") or 0),
+            max_attempts=document.get("maxAttempts"),
+            max_retries=document.get("maxRetries"),
+            retry=Retry.read(_mapping(document, "retry")),
+            timeout_seconds=document.get("timeoutSeconds"),
+            idempotency_key=document.get("idempotencyKey"),
+            tags=dict(_mapping(document, "tags")),
+            generation=document.get("generation"),
+            dependencies=_strings(document, "dependencies"),
+            progress=Progress.read(progress) if isinstance(progress, Mapping) else None,
+            attempts=tuple(Attempt.read(item) for item in document.get("attempts") or () if isinstance(item, Mapping)),
+            reason=document.get("reason"),
+            raw=document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing, newest first. `cursor` is None on the last one."""
+
+    tasks: tuple[Task, ...]
+    cursor: str | None = None
+
+    @classmethod
+    def read(cls, document: Json) -> "Page":
+        return cls(tuple(Task.read(item) for item in document["tasks"]), document.get("cursor") or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The depth of one lane's queue, in messages, approximately (as SQS counts)."""
+
+    queued: int = 0
+    in_flight: int = 0
+    delayed: int = 0
+
+    @classmethod
+    def read(cls, document: Json) -> "Lane":
+        return cls(*(int(document.get(name) or 0) for name in ("queued", "inFlight", "delayed")))
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    states: Mapping[str, int]
+    types: Mapping[str, Any]
+    lanes: Mapping[str, Lane]
+    oldest_seconds: float | None = None
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Json) -> "Stats":
+        return cls(
+            states=dict(_mapping(document, "states")),
+            types=dict(_mapping(document, "types")),
+            lanes={
+                name: Lane.read(lane) for name, lane in _mapping(document, "lanes").items() if isinstance(lane, Mapping)
+            },
+            oldest_seconds=document.get("oldestSeconds"),
+            raw=document,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    status: str
+    raw: Json = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Json) -> "Health":
+        return cls(str(document.get("status", "")), document)
