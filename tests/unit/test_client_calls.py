@@ -1,0 +1,114 @@
+"""What goes over the wire."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from taskyard import Retry, Task, calls
+from taskyard.times import from_wire, parse_duration, to_wire
+
+from tests.unit.client_fake import task_document
+
+
+def body(call: calls.Call[Any]) -> dict[str, Any]:
+    return json.loads(call.request.body)
+
+
+def test_a_submit_names_what_was_given_and_nothing_else() -> None:
+    assert body(calls.submit("EMAIL")) == {"type": "EMAIL"}
+    call = calls.submit(
+        "EMAIL", {"to": "a"}, delay=timedelta(minutes=2), priority="high", max_retries=2,
+        retry=Retry("fixed", base_seconds=1), timeout=30, tags={"team": "x"}, dependencies=("t0",), idempotency_key="k",
+    )  # fmt: skip
+    assert body(call) == {
+        "type": "EMAIL", "payload": {"to": "a"}, "delaySeconds": 120, "priority": "high", "maxRetries": 2,
+        "retry": {"strategy": "fixed", "baseSeconds": 1}, "timeoutSeconds": 30, "tags": {"team": "x"},
+        "dependencies": ["t0"],
+    }  # fmt: skip
+    assert call.request.headers["idempotency-key"] == "k"
+
+
+def test_every_submit_has_a_key_of_its_own() -> None:
+    keys = {calls.submit("EMAIL").request.headers["idempotency-key"] for _ in range(3)}
+    assert len(keys) == 3
+
+
+def test_a_raw_body_goes_as_it_is_with_a_key_unless_it_names_one() -> None:
+    raw = b'{ "task_name":"X" }'
+    call = calls.submit_body(raw)
+    assert call.request.body == raw
+    assert call.request.headers["idempotency-key"]
+    assert "idempotency-key" not in calls.submit_body(b'{"type":"X","idempotencyKey":"mine"}').request.headers
+    assert calls.submit_body(raw, "k").request.headers["idempotency-key"] == "k"
+
+
+def test_a_naive_datetime_and_two_run_times_are_refused() -> None:
+    naive = datetime(2026, 2, 1)  # noqa: DTZ001
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    with pytest.raises(ValueError, match="no time zone"):
+        calls.submit("EMAIL", run_at=naive)
+    with pytest.raises(ValueError, match="not by both"):
+        calls.submit("EMAIL", run_at=now, delay=1)
+    with pytest.raises(ValueError, match="exactly one"):
+        calls.reschedule("t1", None, None, now)
+    with pytest.raises(ValueError, match="nothing to change"):
+        calls.update("t1")
+
+
+def test_reschedule_by_delay_counts_from_now_in_utc() -> None:
+    now = datetime(2026, 2, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    assert body(calls.reschedule("t1", None, 90, now)) == {"runAt": "2026-02-01T10:01:30.000Z"}
+
+
+def test_update_can_set_a_payload_to_null() -> None:
+    assert body(calls.update("t1", payload=None)) == {"payload": None}
+
+
+def test_ids_and_filters_are_encoded() -> None:
+    assert calls.get("a/b c").request.path == "/tasks/a%2Fb%20c"
+    assert calls.page("READY", "my type", 2, "a=+").request.path == (
+        "/tasks?state=READY&type=my%20type&limit=2&cursor=a%3D%2B"
+    )
+
+
+@given(st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_an_instant_survives_the_wire_to_the_millisecond(moment: datetime) -> None:
+    text = to_wire(moment)
+    assert text.endswith("Z")
+    assert from_wire(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("1.5", 1.5), ("500ms", 0.5), ("15m", 900), ("1h30m", 5400), ("2d", 172800)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "5x", "1h30", "nan"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
+
+
+def test_a_task_is_read_typed_and_keeps_what_it_does_not_know() -> None:
+    attempts = [
+        {"number": 1, "startedAt": "2026-02-01T10:00:01.250Z", "endedAt": None, "outcome": "RETRY", "error": "no"},
+        {"number": 2, "startedAt": "2026-02-01T10:00:05.000Z"},
+    ]
+    document = task_document(attempts=attempts, attempt=2, startedAt="2026-02-01T10:00:05.000Z", workflow={"id": "w"})
+    task = Task.read(document)
+    assert task.run_at == datetime(2026, 2, 1, 10, tzinfo=UTC)
+    assert task.drift_seconds == 1.25
+    assert task.attempts[0].outcome == "RETRY"
+    assert task.retry.base_seconds == 2
+    assert task.raw["workflow"] == {"id": "w"}
+    assert not task.settled
+
+
+def test_a_task_of_a_leaner_or_a_newer_server_is_read_too() -> None:
+    task = Task.read({"id": "t1", "type": "X", "state": "PONDERING", "tags": None, "attempts": None, "retry": None})
+    assert (task.state, task.settled, task.attempts, task.drift_seconds) == ("PONDERING", False, (), None)

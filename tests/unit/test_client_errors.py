@@ -1,0 +1,62 @@
+"""Which answer is which error."""
+
+import json
+
+import pytest
+import taskyard
+from taskyard.calls import Response, get
+from taskyard.errors import problem
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, taskyard.InvalidRequest),
+        (401, taskyard.Unauthorized),
+        (403, taskyard.Forbidden),
+        (404, taskyard.NotFound),
+        (409, taskyard.Conflict),
+        (413, taskyard.TooLarge),
+        (422, taskyard.InvalidRequest),
+        (429, taskyard.Throttled),
+        (500, taskyard.Unavailable),
+        (503, taskyard.Unavailable),
+        (418, taskyard.ProblemError),
+    ],
+)
+def test_each_status_has_its_error(status: int, kind: type[taskyard.ProblemError]) -> None:
+    document = {"type": "/problems/x", "title": "No", "status": status, "detail": "because", "state": "RUNNING"}
+    error = problem(status, json.dumps(document).encode())
+    assert type(error) is kind
+    assert (error.type, error.status, error.title, error.detail) == ("/problems/x", status, "No", "because")
+    assert error.fields == document
+    assert isinstance(error, taskyard.TaskyardError)
+
+
+def test_the_fields_at_fault_are_listed_and_told() -> None:
+    errors = [{"field": "payload.to", "message": "is missing"}]
+    error = problem(422, json.dumps({"title": "Invalid", "errors": errors}).encode())
+    assert list(error.errors) == errors
+    assert "payload.to: is missing" in str(error)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>bad gateway</html>", b"[1]", b'{"message":"Forbidden"}', b"\xff"])
+def test_what_a_gateway_in_front_answers_is_an_error_too(body: bytes) -> None:
+    error = problem(403, body)
+    assert isinstance(error, taskyard.Forbidden)
+    assert error.title == "Forbidden"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        Response(200, body=b"<html>hello</html>"),
+        Response(200, body=b"[]"),
+        Response(200, body=b'{"hello": "world"}'),
+        Response(200),
+        Response(302, {"location": "https://sign-in.example"}),
+    ],
+)
+def test_another_servers_answer_is_not_taken_for_a_task(response: Response) -> None:
+    with pytest.raises(taskyard.UnexpectedAnswer):
+        get("t1").result(response)

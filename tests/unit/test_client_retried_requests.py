@@ -1,0 +1,113 @@
+"""Both clients around the same calls: retries, one task per submit, paging, waiting."""
+
+import asyncio
+from datetime import datetime
+
+import httpx
+import pytest
+from taskyard import AsyncTaskyard, Backoff, Conflict, NotFound, Throttled, Unavailable, Unreachable, WaitTimeout
+
+from tests.unit.client_fake import URL, FakeApi, Sleeper, connected, problem, task_document
+
+
+def test_a_submit_whose_answer_is_lost_stays_one_task() -> None:
+    api, sleeper = FakeApi(), Sleeper()
+    api.lost = 2
+    with connected(api, sleeper) as yard:
+        task = yard.submit("DELAYED_MESSAGE", {"message": "hello"})
+    assert task.id == "t1"
+    assert len(api.tasks) == 1
+    assert len(api.requests) == 3
+    assert len({request.headers["idempotency-key"] for request in api.requests}) == 1
+    assert sleeper.pauses == [0.1, 0.2]
+
+
+def test_a_retry_after_is_honoured() -> None:
+    api, sleeper = FakeApi(), Sleeper()
+    api.answers = [httpx.Response(429, headers={"retry-after": "2"}), httpx.Response(503)]
+    with connected(api, sleeper) as yard:
+        yard.submit("DELAYED_MESSAGE")
+    assert sleeper.pauses == [2.1, 0.2]
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, Throttled), (503, Unavailable)])
+def test_after_the_last_try_the_answer_is_the_error(status: int, kind: type[Exception]) -> None:
+    api = FakeApi()
+    api.answers = [problem(status, "Later") for _ in range(3)]
+    with connected(api, backoff=Backoff(tries=3)) as yard, pytest.raises(kind):
+        yard.get("t1")
+    assert len(api.requests) == 3
+
+
+def test_an_unreachable_api_is_tried_then_told_with_its_url() -> None:
+    api = FakeApi()
+    api.answers = [httpx.ConnectError("refused") for _ in range(5)]
+    with connected(api) as yard, pytest.raises(Unreachable, match=URL):
+        yard.stats()
+    assert len(api.requests) == 5
+
+
+def test_a_refusal_is_not_sent_again() -> None:
+    api = FakeApi()
+    api.tasks["t1"] = task_document(state="RUNNING")
+    with connected(api) as yard:
+        with pytest.raises(Conflict, match="RUNNING"):
+            yard.cancel("t1")
+        with pytest.raises(NotFound):
+            yard.get("t2")
+    assert len(api.requests) == 2
+
+
+def test_the_present_of_a_delayed_reschedule_is_the_clients_clock() -> None:
+    api = FakeApi()
+    with connected(api) as yard:
+        task = yard.submit("DELAYED_MESSAGE")
+        moved = yard.reschedule(task.id, datetime.fromisoformat("2026-03-01T00:00:00+01:00"))
+    assert moved.raw["runAt"] == "2026-02-28T23:00:00.000Z"
+
+
+@pytest.mark.parametrize(("limit", "count"), [(None, 7), (0, 0), (3, 3), (5, 5), (100, 7)])
+def test_a_listing_goes_over_its_pages(limit: int | None, count: int) -> None:
+    api = FakeApi()
+    api.page_size = 3
+    with connected(api) as yard:
+        for _ in range(7):
+            yard.submit("DELAYED_MESSAGE")
+        assert [task.id for task in yard.list(limit=limit)] == [f"t{n}" for n in range(1, count + 1)]
+
+
+def test_a_wait_ends_with_the_task_or_with_its_time() -> None:
+    api, sleeper = FakeApi(), Sleeper()
+    api.tasks["t1"] = task_document()
+    api.answers = [httpx.Response(200, json=task_document()) for _ in range(3)]
+    api.tasks["t1"]["state"] = "DEAD"
+    with connected(api, sleeper) as yard:
+        assert yard.wait("t1").state == "DEAD"
+        assert len(sleeper.pauses) == 3
+        api.tasks["t1"]["state"] = "RUNNING"
+        with pytest.raises(WaitTimeout) as caught:
+            yard.wait("t1", timeout=7)
+    assert caught.value.task.state == "RUNNING"
+    assert sum(sleeper.pauses[3:]) == pytest.approx(7)
+
+
+def test_the_async_client_does_the_same() -> None:
+    api, sleeper = FakeApi(), Sleeper()
+    api.lost = 1
+
+    async def run() -> list[str]:
+        async with AsyncTaskyard(
+            URL, "none", transport=httpx.MockTransport(api), sleep=sleeper.awaited, draw=lambda: 0.5
+        ) as yard:
+            first = await yard.submit("DELAYED_MESSAGE")
+            await asyncio.gather(*(yard.submit("DELAYED_MESSAGE") for _ in range(3)))
+            await yard.cancel(first.id)
+            assert (await yard.wait(first.id)).state == "CANCELLED"
+            assert (await yard.health()).status == "ok"
+            assert (await yard.stats()).lanes["high"].in_flight == 2
+            with pytest.raises(NotFound):
+                await yard.get("none")
+            return [task.id async for task in yard.list(limit=10)]
+
+    assert sorted(asyncio.run(run())) == ["t1", "t2", "t3", "t4"]
+    assert sleeper.pauses == [0.1]

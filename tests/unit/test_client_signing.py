@@ -1,0 +1,73 @@
+"""The headers that say who calls."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from taskyard.signing import NoCredentials, region_of, signer_for
+
+URL = "https://abc123.execute-api.eu-central-1.amazonaws.com/tasks?cursor=a%3D%3D&limit=2"
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    return monkeypatch
+
+
+def test_none_adds_nothing_and_a_token_is_a_bearer() -> None:
+    assert signer_for(None)("GET", URL, {}, b"") == {}
+    assert signer_for("abc")("GET", URL, {}, b"") == {"authorization": "Bearer abc"}
+
+
+def test_iam_is_a_version_4_signature_for_the_region_of_the_url(credentials: pytest.MonkeyPatch) -> None:
+    headers = signer_for("iam")("POST", URL, {"content-type": "application/json", "user-agent": "x"}, b"{}")
+    assert re.fullmatch(r"\d{8}T\d{6}Z", headers["x-amz-date"])
+    assert re.fullmatch(
+        r"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/\d{8}/eu-central-1/execute-api/aws4_request, "
+        r"SignedHeaders=content-type;host;x-amz-date, Signature=[0-9a-f]{64}",
+        headers["authorization"],
+    )
+    assert "x-amz-security-token" not in headers
+
+
+def test_a_roles_session_token_goes_along(credentials: pytest.MonkeyPatch) -> None:
+    credentials.setenv("AWS_SESSION_TOKEN", "session")
+    headers = signer_for("iam")("GET", URL, {}, b"")
+    assert headers["x-amz-security-token"] == "session"
+    assert "SignedHeaders=host;x-amz-date;x-amz-security-token" in headers["authorization"]
+
+
+def test_the_body_is_signed(credentials: pytest.MonkeyPatch) -> None:
+    sign = signer_for("iam")
+    one, two = (sign("POST", URL, {}, body)["authorization"] for body in (b"1", b"2"))
+    assert one != two
+
+
+def test_no_credentials_and_no_region_are_told(credentials: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NoCredentials, match="AWS_REGION"):
+        signer_for("iam")("GET", "https://tasks.example.com/tasks", {}, b"")
+    credentials.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(NoCredentials, match="credentials"):
+        signer_for("iam")("GET", URL, {}, b"")
+
+
+def test_the_region_is_that_of_the_url_else_of_the_environment() -> None:
+    assert region_of(URL, {"AWS_REGION": "us-west-2"}) == "eu-central-1"
+    assert region_of("https://tasks.example.com", {"AWS_REGION": "us-west-2"}) == "us-west-2"
+    assert region_of("https://tasks.example.com", {}) is None
+
+
+def test_help_loads_neither_the_http_library_nor_botocore_nor_rich() -> None:
+    program = (
+        "import sys; from taskyard.cli import main; main(['--help']);"
+        "sys.exit(any(name in sys.modules for name in ('httpx', 'botocore', 'rich')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
