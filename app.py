@@ -1,0 +1,47 @@
+"""Synthesize one environment.
+
+By hand: `python app.py --env prod [--out DIR]`. As the CDK CLI runs it: `cdk deploy -c env=prod`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from infra.config import CONFIGS, UnknownEnvironmentError
+from infra.synthesis import synthesize
+
+
+def _context(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the CDK CLI was told with `-c`: in a variable, or, when it is long, in a file that a variable names."""
+    long = environ.get("CONTEXT_OVERFLOW_LOCATION_ENV")
+    given: dict[str, str] = json.loads(environ.get("CDK_CONTEXT_JSON") or "{}")
+    return {**(json.loads(Path(long).read_text()) if long else {}), **given}
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Print the template's path and return the exit code."""
+    by_cli = "CDK_OUTDIR" in environ
+    parser = argparse.ArgumentParser(description="Synthesize one environment.")
+    parser.add_argument("--env", default=_context(environ).get("env", "dev"), help=", ".join(sorted(CONFIGS)))
+    parser.add_argument("--out", type=Path, default=Path(environ.get("CDK_OUTDIR", "cdk.out")), help="(cdk.out)")
+    parser.add_argument("--force", action="store_true", help="also when nothing changed")
+    parser.add_argument("--check", action="store_true", help="hold the stack against cdk-nag and CDK's validation")
+    given = parser.parse_args(argv)
+    try:
+        # The CLI reads the manifest, which tells of the last environment that was written: so never skip for it.
+        template = synthesize(given.env, given.out, force=given.force or by_cli, check=given.check)
+    except UnknownEnvironmentError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not by_cli:
+        print(template)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

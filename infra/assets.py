@@ -1,0 +1,209 @@
+"""The two assets, built without Docker: the code (`functions/`) and the layer (its wheels for Lambda's arm64).
+
+Each is a directory named after the digest of all that decides what is in it, below `.build/`:
+
+    .build/code/<digest>/functions/…     .build/layer/<digest>/python/…
+
+The digest is also the asset's hash, so the same input is the same asset on every machine. A directory is renamed into
+place when it is whole: one that stands under its name is complete, one left by a killed build is a `.tmp-` that the
+next build removes. Two builds at once wait for each other on `.build/.lock`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from infra.bytecode import RUNTIME, Compiler, compile_tree
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / ".build"
+LOCK_FILE = ROOT / "requirements" / "functions.txt"
+PLATFORM = "aarch64-manylinux2014"
+
+# botocore carries the descriptions of 400 services, 25 MB of them; these are the ones that functions call or may call.
+SERVICES = frozenset(
+    {
+        "dynamodb",
+        "events",
+        "lambda",
+        "s3",
+        "scheduler",
+        "secretsmanager",
+        "ses",
+        "sesv2",
+        "sqs",
+        "ssm",
+        "stepfunctions",
+        "sts",
+    }
+)
+# Left out of the layer wherever they stand: nothing imports them.
+UNUSED = ("bin", "tests", "test", "examples", "__pycache__")
+# The old pydantic inside pydantic; a plugin of a type checker; the examples of the API pages.
+UNUSED_PATHS = ("pydantic/v1", "pydantic/mypy.py", "botocore/data/*/*/examples-1.json", ".*", "**/*.pyi")
+# All that importlib.metadata needs to tell a version, and the licences.
+KEPT_OF_DIST_INFO = ("METADATA", "licenses", "LICENSE", "LICENSE.txt", "NOTICE", "entry_points.txt")
+# Older directories of earlier inputs go after this many seconds: another process may still be reading a younger one.
+KEEP_SECONDS = 3600
+# Raised when a rule of this file changes what a build holds.
+RULES = "1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asset:
+    """A directory to upload and the hash that names it."""
+
+    path: Path
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assets:
+    """What the stack deploys. `bytecode`: the version that compiled it, or `none`."""
+
+    code: Asset
+    layer: Asset
+    bytecode: str
+
+
+def read_below(folder: Path) -> dict[str, bytes]:
+    """Every source file below a folder of the checkout, by its path in the checkout; caches and hidden files are not."""
+    contents = {}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and "__pycache__" not in parts and not any(part.startswith(".") for part in parts):
+            contents[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+    return contents
+
+
+def digest_of(contents: Mapping[str, bytes], *, salt: Iterable[str]) -> str:
+    """One digest over names and contents, and over what else decides (`salt`). 64 hex digits."""
+    total = hashlib.sha256()
+    for part in salt:
+        total.update(part.encode() + b"\0")
+    for name, content in contents.items():
+        total.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    return total.hexdigest()
+
+
+def _tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Alone on this machine, for as long as the block; the kernel releases it should the process die."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write_sources(sources: Mapping[str, bytes], target: Path) -> None:
+    for name, content in sources.items():
+        copy = target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+
+
+def _install_wheels(target: Path) -> None:
+    python = f"{RUNTIME[0]}.{RUNTIME[1]}"
+    command = [find_uv_bin(), "pip", "install", "--quiet", "--python", sys.executable, "--link-mode", "copy"]
+    command += ["--python-platform", PLATFORM, "--python-version", python, "--only-binary", ":all:"]
+    command += ["--no-compile-bytecode", "--require-hashes", "--target", str(target / "python"), "-r", str(LOCK_FILE)]
+    subprocess.run(command, check=True, stdout=sys.stderr)  # noqa: S603 - our own arguments
+    prune(target / "python")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def prune(site: Path) -> None:
+    """Take out of an installed tree what no function reads. `site` holds the packages."""
+    for package in ("botocore", "boto3"):
+        for service in (site / package / "data").iterdir():
+            if service.is_dir() and service.name not in SERVICES:
+                shutil.rmtree(service)
+    for name in UNUSED:
+        for path in [*site.rglob(name)]:
+            if path.is_dir():
+                shutil.rmtree(path)
+    for information in site.glob("*.dist-info"):
+        for path in information.iterdir():
+            if path.name not in KEPT_OF_DIST_INFO:
+                _remove(path)
+    for pattern in UNUSED_PATHS:
+        for path in [*site.glob(pattern)]:
+            _remove(path)
+
+
+def _built(kind: str, digest: str, compiler: Compiler | None, *, fill: Callable[[Path], None], at: str) -> Asset:
+    """The asset of that digest, made by `fill` when it is not there. Called under the lock."""
+    home = BUILD / kind
+    final = home / digest[:16]
+    if not final.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        _tell(f"building the {kind} asset ...")
+        stage = Path(tempfile.mkdtemp(prefix=".tmp-", dir=home))
+        stage.chmod(0o755)
+        fill(stage)
+        if compiler:
+            compile_tree(compiler, stage, deployed_at=at)
+        stage.rename(final)
+        _tell(f"built the {kind} asset in {time.monotonic() - started:.1f} s")
+    os.utime(final)
+    for other in home.iterdir():
+        if other != final and time.time() - other.stat().st_mtime > KEEP_SECONDS:
+            _remove(other)
+    return Asset(path=final, hash=digest)
+
+
+def code_digest(sources: Mapping[str, bytes], compiler: Compiler | None) -> str:
+    return digest_of(sources, salt=("code", RULES, _version(compiler)))
+
+
+def layer_digest(compiler: Compiler | None) -> str:
+    rules = (RULES, PLATFORM, *sorted(SERVICES), *UNUSED, *UNUSED_PATHS, *KEPT_OF_DIST_INFO)
+    return digest_of({LOCK_FILE.name: LOCK_FILE.read_bytes()}, salt=("layer", *rules, _version(compiler)))
+
+
+def _version(compiler: Compiler | None) -> str:
+    return compiler.version if compiler else "none"
+
+
+def build_assets(compiler: Compiler | None) -> Assets:
+    """Both assets, built when their inputs changed. Reaches the package registry only for a new layer."""
+    if compiler is None:
+        wanted = f"{RUNTIME[0]}.{RUNTIME[1]}"
+        _tell(
+            f"WARNING: NO PYTHON {wanted} ON THIS MACHINE: the assets hold no bytecode, so every cold start compiles\n"
+            f"WARNING: all that it imports. Before you deploy, install one (uv python install {wanted}) and run again."
+        )
+    # Read once: the digest is of what is written, also while somebody edits.
+    sources = read_below(ROOT / "functions")
+
+    def write(stage: Path) -> None:
+        _write_sources(sources, stage)
+
+    with locked(BUILD / ".lock"):
+        code = _built("code", code_digest(sources, compiler), compiler, fill=write, at="/var/task")
+        layer = _built("layer", layer_digest(compiler), compiler, fill=_install_wheels, at="/opt")
+    return Assets(code=code, layer=layer, bytecode=_version(compiler))

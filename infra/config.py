@@ -1,0 +1,125 @@
+"""What differs between environments, frozen: one value per environment, chosen by name.
+
+A deployment is changed here and nowhere else; the constructs read it and decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+# The longest DelaySeconds of SQS: a message may stand in its queue this long on purpose.
+LONGEST_DELAY_SECONDS = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """One queue with its workers. `max_concurrency`: invocations at once, 2 to 1,000 as event sources allow."""
+
+    name: str
+    max_concurrency: int
+    # How long a due task may wait before somebody is told, in seconds.
+    tolerated_wait_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """One environment. Times are in the unit that the name says; memory in MiB; throttling in requests per second."""
+
+    environment: str
+    lanes: tuple[Lane, ...]
+    worker_timeout_seconds: int
+    worker_memory: int
+    # Settled tasks are kept this long, then expire by TTL.
+    retention_days: int
+    throttle_rate: int
+    throttle_burst: int
+    log_retention_days: int
+    # Partitions of the listing index per tenant: a partition takes 1,000 writes a second, and a listing reads them all.
+    listing_shards: int
+    # `account`: every caller of one AWS account is one tenant; `principal`: every IAM principal is its own.
+    tenant_from: Literal["account", "principal"]
+    # An address or domain verified in SES in the account that is deployed to.
+    mail_from: str
+    log_level: Literal["DEBUG", "INFO", "WARNING"]
+    # False: deleting the stack deletes the tasks, and the table can be deleted.
+    keep_data: bool
+    # Gets a confirmation mail from SNS at the first deployment; None: the topic has no subscriber.
+    alarm_email: str | None = None
+
+    @property
+    def stack_name(self) -> str:
+        return f"Taskyard-{self.environment}"
+
+    @property
+    def visibility_seconds(self) -> int:
+        """Of the lane queues. Ten seconds above the timeout, not six times it: docs/adr/0010."""
+        return self.worker_timeout_seconds + 10
+
+    def oldest_message_seconds(self, lane: Lane) -> int:
+        """The age at which a lane's oldest message is late: delayed, then waiting, then running are all in order."""
+        return LONGEST_DELAY_SECONDS + lane.tolerated_wait_seconds + self.visibility_seconds
+
+
+CONFIGS: Mapping[str, Config] = MappingProxyType(
+    {
+        "dev": Config(
+            environment="dev",
+            lanes=(
+                Lane(name="high", max_concurrency=10, tolerated_wait_seconds=60),
+                Lane(name="normal", max_concurrency=10, tolerated_wait_seconds=300),
+                Lane(name="low", max_concurrency=2, tolerated_wait_seconds=3600),
+            ),
+            worker_timeout_seconds=60,
+            worker_memory=512,
+            retention_days=7,
+            throttle_rate=200,
+            throttle_burst=400,
+            log_retention_days=7,
+            listing_shards=2,
+            tenant_from="account",
+            mail_from="taskyard@example.com",
+            log_level="INFO",
+            keep_data=False,
+        ),
+        "prod": Config(
+            environment="prod",
+            lanes=(
+                # 600 of the 1,000 invocations at once that a new account has: the API keeps the rest.
+                Lane(name="high", max_concurrency=200, tolerated_wait_seconds=60),
+                Lane(name="normal", max_concurrency=300, tolerated_wait_seconds=300),
+                Lane(name="low", max_concurrency=100, tolerated_wait_seconds=3600),
+            ),
+            worker_timeout_seconds=300,
+            worker_memory=1024,
+            retention_days=30,
+            throttle_rate=2000,
+            throttle_burst=4000,
+            log_retention_days=90,
+            listing_shards=8,
+            tenant_from="account",
+            mail_from="taskyard@example.com",
+            log_level="INFO",
+            keep_data=True,
+        ),
+    }
+)
+
+
+class UnknownEnvironmentError(Exception):
+    """No such environment. `name`: what was asked for; `known`: what there is."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.known = tuple(sorted(CONFIGS))
+        super().__init__(f"no environment {name!r}: known are {', '.join(self.known)} (infra/config.py)")
+
+
+def config_of(environment: str) -> Config:
+    """The configuration of one environment; raises UnknownEnvironmentError."""
+    try:
+        return CONFIGS[environment]
+    except KeyError:
+        raise UnknownEnvironmentError(environment) from None

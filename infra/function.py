@@ -1,0 +1,156 @@
+"""The one way in which a function of this stack is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.acknowledged import acknowledge
+from infra.assets import Asset, Assets
+from infra.config import Config
+
+NAMESPACE = "Taskyard"
+# Lambda's log retention accepts these numbers of days only, of those that a configuration may name.
+_RETENTION = {
+    7: logs.RetentionDays.ONE_WEEK,
+    14: logs.RetentionDays.TWO_WEEKS,
+    30: logs.RetentionDays.ONE_MONTH,
+    90: logs.RetentionDays.THREE_MONTHS,
+    365: logs.RetentionDays.ONE_YEAR,
+}
+# Wildcards that AWS leaves no way around, by the statement that has them; in any other statement they are a finding.
+_MEANT = {
+    "Indexes": "Queries of both indexes of the one table.",
+    "Streams": "ListStreams has no single stream as its resource.",
+    "Documents": "The keys of documents are made when a task is submitted.",
+    "Timers": "The names of schedules are made when a task is submitted; they are all in one group.",
+    "Mail": "Recipients are identities too while an account is in SES's sandbox.",
+}
+
+
+class Bundle(Construct):
+    """What every function shares: the code, the layer of its dependencies, and the configuration."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config, assets: Assets) -> None:
+        super().__init__(scope, id)
+        self.config = config
+        self.code = _code(assets.code)
+        self.layer = lambda_.LayerVersion(
+            self,
+            "Layer",
+            description=f"Dependencies of Taskyard's functions; bytecode: {assets.bytecode}",
+            code=_code(assets.layer),
+            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+            compatible_architectures=[lambda_.Architecture.ARM_64],
+        )
+
+
+def _code(asset: Asset) -> lambda_.Code:
+    return lambda_.Code.from_asset(str(asset.path), asset_hash=asset.hash, asset_hash_type=cdk.AssetHashType.CUSTOM)
+
+
+def log_group(scope: Construct, id: str, *, config: Config) -> logs.LogGroup:
+    """Kept for as long as the configuration says, and deleted with the stack: records are in the table, not here."""
+    return logs.LogGroup(
+        scope, id, retention=_RETENTION[config.log_retention_days], removal_policy=cdk.RemovalPolicy.DESTROY
+    )
+
+
+class Function(Construct):
+    """A function with its own role, log group and variables.
+
+    `part` names it in logs and metrics and is its package: `dead-letter` is `functions.dead_letter.handler.handler`.
+    `statements` are all that its role may do, beside writing to its own log group.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        bundle: Bundle,
+        part: str,
+        timeout_seconds: int,
+        memory: int,
+        environment: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        recursive: bool = False,
+    ) -> None:
+        super().__init__(scope, id)
+        config = bundle.config
+        self.part = part
+        logs_to = log_group(self, "Logs", config=config)
+        writes = iam.PolicyStatement(
+            sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[logs_to.log_group_arn]
+        )
+        # Inline, so that the role is never there without its policy: an event source mapping checks it when it is made.
+        role = iam.Role(
+            self,
+            "Role",
+            description=f"Taskyard {config.environment}: {part}",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={"function": iam.PolicyDocument(statements=[writes, *statements])},
+        )
+        self._acknowledge_wildcards(role, statements)
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=f"Taskyard {config.environment}: {part}",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=f"functions.{part.replace('-', '_')}.handler.handler",
+            code=bundle.code,
+            layers=[bundle.layer],
+            role=role,
+            log_group=logs_to,
+            timeout=cdk.Duration.seconds(timeout_seconds),
+            memory_size=memory,
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if recursive else None,
+            environment={
+                "ENVIRONMENT": config.environment,
+                **environment,
+                "LOG_LEVEL": config.log_level,
+                "POWERTOOLS_SERVICE_NAME": part,
+                "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
+            },
+        )
+        acknowledge(
+            self.function,
+            {"AwsSolutions-L1": "Python 3.13 is what the layer's wheels and bytecode are made for."},
+        )
+
+        # CDK names the role twice, as a dependency and as the role: harmless, and not ours to change.
+        resource = self.function.node.default_child
+        assert isinstance(resource, lambda_.CfnFunction)
+        resource.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
+
+    def _acknowledge_wildcards(self, role: iam.Role, statements: Sequence[iam.PolicyStatement]) -> None:
+        stack = cdk.Stack.of(self)
+        for statement in statements:
+            reason = _MEANT.get(statement.sid or "")
+            if reason:
+                for resource in statement.resources:
+                    acknowledge(role, {f"AwsSolutions-IAM5[Resource::{_as_reported(stack, resource)}]": reason})
+
+
+def _as_reported(stack: cdk.Stack, resource: str) -> str:
+    """The resource as cdk-nag writes it: references in angle brackets, `<Table.Arn>/index/*`."""
+    return _flat(stack.resolve(resource))
+
+
+def _flat(value: Any) -> str:
+    match value:
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(_flat(part) for part in parts)
+        case {"Fn::GetAtt": [name, attribute]}:
+            return f"<{name}.{attribute}>"
+        case {"Ref": name}:
+            return f"<{name}>"
+        case _:
+            return str(value)

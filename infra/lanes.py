@@ -1,0 +1,111 @@
+"""The lanes: one queue each, and the dead-letter queue that its crashes end in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra import config as configuration
+from infra.acknowledged import acknowledge
+from infra.config import Config
+
+# Receives before SQS gives a wake-up up. Attempts are counted in the record: this counts what never reached it,
+# throttling included, so it is generous.
+MAX_RECEIVES = 12
+RETENTION = cdk.Duration.days(14)
+# Above the dead-letter function's timeout.
+DEAD_LETTER_VISIBILITY = cdk.Duration.seconds(40)
+
+CONSUME = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lane:
+    """A lane of the configuration with its queues."""
+
+    config: configuration.Lane
+    queue: sqs.Queue
+    dead_letters: sqs.Queue
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+
+class Lanes(Construct):
+    """Every lane's queues, and the statements that let a role use them."""
+
+    def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
+        super().__init__(scope, id)
+        self.lanes = tuple(self._lane(lane, config=config) for lane in config.lanes)
+
+    def _lane(self, lane: configuration.Lane, *, config: Config) -> Lane:
+        title = lane.name.title()
+        dead_letters = sqs.Queue(
+            self,
+            f"{title}DeadLetters",
+            retention_period=RETENTION,
+            visibility_timeout=DEAD_LETTER_VISIBILITY,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+        )
+        queue = sqs.Queue(
+            self,
+            f"{title}Queue",
+            retention_period=RETENTION,
+            visibility_timeout=cdk.Duration.seconds(config.visibility_seconds),
+            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_RECEIVES),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+        )
+        return Lane(config=lane, queue=queue, dead_letters=dead_letters)
+
+    def as_json(self) -> str:
+        """The variable LANES: `{"high": {"url": …, "arn": …, "deadLetterArn": …}, …}`, resolved at deployment."""
+        return cdk.Stack.of(self).to_json_string(
+            {
+                lane.name: {
+                    "url": lane.queue.queue_url,
+                    "arn": lane.queue.queue_arn,
+                    "deadLetterArn": lane.dead_letters.queue_arn,
+                }
+                for lane in self.lanes
+            }
+        )
+
+    def send(self) -> iam.PolicyStatement:
+        """Put a wake-up into any lane."""
+        return _allow("Wake", ("SendMessage",), [lane.queue for lane in self.lanes])
+
+    def depth(self) -> iam.PolicyStatement:
+        """Ask how full each lane is."""
+        return _allow("Depth", ("GetQueueAttributes",), [lane.queue for lane in self.lanes])
+
+    def consume_dead_letters(self) -> iam.PolicyStatement:
+        """Take messages from every lane's dead-letter queue."""
+        return _allow("ConsumeDeadLetters", CONSUME, [lane.dead_letters for lane in self.lanes])
+
+
+def consume(lane: Lane) -> iam.PolicyStatement:
+    """Take messages from one lane."""
+    return _allow("Consume", CONSUME, [lane.queue])
+
+
+def failure_queue(scope: Construct, id: str) -> sqs.Queue:
+    """A queue that nobody consumes: what lands here is looked at by a person, and alarmed."""
+    queue = sqs.Queue(
+        scope, id, retention_period=RETENTION, encryption=sqs.QueueEncryption.SQS_MANAGED, enforce_ssl=True
+    )
+    acknowledge(queue, {"AwsSolutions-SQS3": "It is itself where failures end; nothing consumes it that could fail."})
+    return queue
+
+
+def _allow(sid: str, actions: Sequence[str], queues: Sequence[sqs.IQueue]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        sid=sid, actions=[f"sqs:{action}" for action in actions], resources=[queue.queue_arn for queue in queues]
+    )

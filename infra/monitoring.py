@@ -1,0 +1,283 @@
+"""What is watched: one dashboard, and the first alarms, to one topic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cw
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from infra.api import Api
+from infra.config import Config
+from infra.dead_letter import DeadLetter
+from infra.function import NAMESPACE, Function
+from infra.lanes import Lanes
+from infra.observer import Observer
+from infra.storage import Storage
+from infra.worker import Workers
+
+MINUTE = cdk.Duration.minutes(1)
+FIVE_MINUTES = cdk.Duration.minutes(5)
+# The events of a task's life that functions count, in the order in which they happen.
+COUNTS = (
+    "TaskSubmitted",
+    "TaskStarted",
+    "TaskSucceeded",
+    "TaskFailed",
+    "TaskRetried",
+    "TaskDeadLettered",
+    "WakeupReturned",
+)
+# Milliseconds. Drift is how late a task began, measured from its due time; wait is its time in the lane.
+TIMES = (("QueueWait", "Queue wait"), ("RunTime", "Run time"), ("Drift", "Drift at the due time"))
+
+
+class Monitoring(Construct):
+    """Dashboard, alarms, and the topic that they tell."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        config: Config,
+        storage: Storage,
+        lanes: Lanes,
+        api: Api,
+        workers: Workers,
+        dead_letter: DeadLetter,
+        observer: Observer,
+    ) -> None:
+        super().__init__(scope, id)
+        self._config = config
+        self._lanes = lanes
+        self._functions: dict[str, Function] = {
+            "api": api.function,
+            **{f"worker-{worker.lane.name}": worker.function for worker in workers.workers},
+            "dead-letter": dead_letter.function,
+            "observer": observer.function,
+        }
+        self.topic = _topic(self, email=config.alarm_email)
+        self._alarms(observer)
+        self.dashboard_name = config.stack_name
+        cw.Dashboard(
+            self,
+            "Dashboard",
+            dashboard_name=self.dashboard_name,
+            default_interval=cdk.Duration.hours(3),
+            widgets=[
+                [_graph("Tasks", [self._count(name) for name in COUNTS], width=24)],
+                [_graph(title, self._times(name), unit="ms") for name, title in TIMES],
+                self._lane_widgets(),
+                self._function_widgets(),
+                self._edge_widgets(api, observer, storage),
+            ],
+        )
+
+    def _alarms(self, observer: Observer) -> None:
+        for lane in self._lanes.lanes:
+            title = lane.name.title()
+            self._alarm(
+                f"{title}DeadLetters",
+                _held(lane.dead_letters),
+                threshold=1,
+                says=f"Wake-ups of lane {lane.name} crash or are throttled: docs/operations.md.",
+            )
+            self._alarm(
+                f"{title}Age",
+                lane.queue.metric_approximate_age_of_oldest_message(period=MINUTE),
+                threshold=self._config.oldest_message_seconds(lane.config),
+                says=f"Due tasks of lane {lane.name} wait: more come than its workers take.",
+            )
+        for name, function in self._functions.items():
+            self._alarm(
+                f"{_title(name)}Errors",
+                function.function.metric_errors(period=FIVE_MINUTES),
+                threshold=1,
+                says=f"An invocation of {name} raised, timed out or died.",
+            )
+        self._alarm(
+            "ObserverFailures",
+            _held(observer.failures),
+            threshold=1,
+            says="The observer gave up on changes: counts per state are off until they are put right.",
+        )
+
+    def _alarm(self, id: str, metric: cw.IMetric, *, threshold: int, says: str) -> None:
+        alarm = cw.Alarm(
+            self,
+            id,
+            metric=metric,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=cw.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cw.TreatMissingData.NOT_BREACHING,
+            alarm_description=says,
+        )
+        resource = alarm.node.default_child
+        assert isinstance(resource, cw.CfnAlarm)
+        # As a property: the actions of aws_cloudwatch_actions would load four more modules for these two lines.
+        resource.alarm_actions = [self.topic.topic_arn]
+        resource.ok_actions = [self.topic.topic_arn]
+
+    def _count(self, name: str) -> cw.Metric:
+        return self._metric(name, statistic="Sum", label=name)
+
+    def _times(self, name: str) -> list[cw.IMetric]:
+        return [
+            self._metric(name, statistic=statistic, label=f"{lane.name} {statistic}", lane=lane.name)
+            for lane in self._lanes.lanes
+            for statistic in ("p50", "p99")
+        ]
+
+    def _metric(self, name: str, *, statistic: str, label: str, lane: str | None = None) -> cw.Metric:
+        dimensions = {"Environment": self._config.environment} | ({"Lane": lane} if lane else {})
+        return cw.Metric(
+            namespace=NAMESPACE,
+            metric_name=name,
+            dimensions_map=dimensions,
+            statistic=statistic,
+            label=label,
+            period=MINUTE,
+        )
+
+    def _lane_widgets(self) -> list[cw.IWidget]:
+        queues = [(lane.name, lane.queue) for lane in self._lanes.lanes]
+        return [
+            _graph(
+                "Queue depth",
+                [
+                    queue.metric_approximate_number_of_messages_visible(label=name, period=MINUTE)
+                    for name, queue in queues
+                ]
+                + [
+                    queue.metric_approximate_number_of_messages_delayed(label=f"{name} delayed", period=MINUTE)
+                    for name, queue in queues
+                ],
+            ),
+            _graph(
+                "Age of the oldest message",
+                [queue.metric_approximate_age_of_oldest_message(label=name, period=MINUTE) for name, queue in queues],
+                unit="s",
+            ),
+            _graph(
+                "Dead-letter queues",
+                [
+                    lane.dead_letters.metric_approximate_number_of_messages_visible(label=lane.name, period=MINUTE)
+                    for lane in self._lanes.lanes
+                ],
+            ),
+        ]
+
+    def _function_widgets(self) -> list[cw.IWidget]:
+        functions = [(name, function.function) for name, function in self._functions.items()]
+        return [
+            _graph("Function errors", [f.metric_errors(label=name, period=MINUTE) for name, f in functions]),
+            _graph("Function throttles", [f.metric_throttles(label=name, period=MINUTE) for name, f in functions]),
+            _graph(
+                "Function duration, p99",
+                [f.metric_duration(label=name, statistic="p99", period=MINUTE) for name, f in functions],
+                unit="ms",
+            ),
+        ]
+
+    def _edge_widgets(self, api: Api, observer: Observer, storage: Storage) -> list[cw.IWidget]:
+        table = {"TableName": storage.table.table_name}
+        behind = {"FunctionName": observer.function.function.function_name}
+        return [
+            _graph(
+                "Requests",
+                [
+                    api.http.metric_count(period=MINUTE, label="requests"),
+                    api.http.metric_client_error(period=MINUTE, label="4xx"),
+                    api.http.metric_server_error(period=MINUTE, label="5xx"),
+                ],
+            ),
+            _graph(
+                "Observer: failures, and how far behind",
+                [
+                    observer.failures.metric_approximate_number_of_messages_visible(label="failed", period=MINUTE),
+                    _aws("AWS/Lambda", "IteratorAge", behind, statistic="Maximum", label="behind, ms"),
+                ],
+            ),
+            _graph(
+                "Table throttles",
+                [
+                    _aws("AWS/DynamoDB", name, table, statistic="Sum", label=label)
+                    for name, label in (("ReadThrottleEvents", "reads"), ("WriteThrottleEvents", "writes"))
+                ],
+            ),
+        ]
+
+
+def _title(name: str) -> str:
+    return "".join(word.title() for word in name.split("-"))
+
+
+def _held(queue: cdk.aws_sqs.Queue) -> cw.IMetric:
+    """All that a queue holds: waiting, and just now in somebody's hands."""
+    return cw.MathExpression(
+        expression="waiting + held",
+        using_metrics={
+            "waiting": queue.metric_approximate_number_of_messages_visible(period=MINUTE),
+            "held": queue.metric_approximate_number_of_messages_not_visible(period=MINUTE),
+        },
+        label="messages",
+        period=MINUTE,
+    )
+
+
+def _aws(namespace: str, name: str, dimensions: dict[str, str], *, statistic: str, label: str) -> cw.Metric:
+    return cw.Metric(
+        namespace=namespace,
+        metric_name=name,
+        dimensions_map=dimensions,
+        statistic=statistic,
+        label=label,
+        period=MINUTE,
+    )
+
+
+def _graph(title: str, metrics: Sequence[cw.IMetric], *, unit: str | None = None, width: int = 8) -> cw.IWidget:
+    return cw.GraphWidget(
+        title=title, left=list(metrics), width=width, height=6, left_y_axis=cw.YAxisProps(label=unit, min=0)
+    )
+
+
+def _topic(scope: Construct, *, email: str | None) -> sns.Topic:
+    """Encrypted with a key of its own: CloudWatch may not use the one that AWS manages for SNS (docs/adr/0012)."""
+    alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+    key = kms.Key(
+        scope,
+        "Key",
+        description="Alarms of Taskyard",
+        enable_key_rotation=True,
+        removal_policy=cdk.RemovalPolicy.DESTROY,
+    )
+    here = {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(scope).account}}
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="Alarms",
+            principals=[alarms],
+            actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+            resources=["*"],
+            conditions=here,
+        )
+    )
+    topic = sns.Topic(scope, "Alarms", master_key=key, enforce_ssl=True)
+    topic.add_to_resource_policy(
+        iam.PolicyStatement(
+            sid="Alarms",
+            principals=[alarms],
+            actions=["sns:Publish"],
+            resources=[topic.topic_arn],
+            conditions=here,
+        )
+    )
+    if email:
+        sns.Subscription(scope, "Mail", topic=topic, protocol=sns.SubscriptionProtocol.EMAIL, endpoint=email)
+    return topic

