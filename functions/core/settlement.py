@@ -20,8 +20,8 @@ class Settlement:
     available_at: int | None = None
 
 
-def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = ()) -> Settlement:
-    """`task` as the claim returned it; `now`: epoch ms, when the attempt ended."""
+def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = (), not_before: int = 0) -> Settlement:
+    """`task` as the claim returned it. Epoch ms: `now`, when the attempt ended; `not_before`, the earliest next one."""
     if isinstance(outcome, Succeeded):
         return Settlement(state=State.SUCCESS, attempt=ended(task, "SUCCESS", now=now, log=log))
     if outcome.permanent:
@@ -41,7 +41,7 @@ def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = ())
         state=State.RETRY,
         attempt=ended(task, "RETRY", now=now, log=log, failed=outcome),
         reason=f"attempt {task.attempt} of {task.retry.max_attempts} failed",
-        available_at=now + round(min(max(seconds, 0.0), MAX_DELAY_SECONDS) * 1000),
+        available_at=max(not_before, now + round(min(max(seconds, 0.0), MAX_DELAY_SECONDS) * 1000)),
     )
 
 

@@ -70,15 +70,22 @@ class Verdict:
     """For LOOK_AGAIN: when."""
 
 
+def writer_gone(*, now: int, sent_at: int, writer_ms: int) -> bool:
+    """Whether whoever sent a wake-up at `sent_at` can no longer write the record that it announces."""
+    return now - sent_at > writer_ms + WRITER_MARGIN_MS
+
+
 def decide(task: Task | None, wakeup: WakeUp, *, now: int, sent_at: int, receives: int, writer_ms: int) -> Verdict:
     """First row that fits. `now`, `sent_at`: epoch ms; `receives`: how often SQS has handed this message out;
     `writer_ms`: the longest that any writer of records may run."""
     if task is not None and task.settled:
         return Verdict(Do.CONSEQUENCES, f"settled as {task.state}")
     if task is None or task.generation < wakeup.generation:
-        if now - sent_at > writer_ms + WRITER_MARGIN_MS:
+        if writer_gone(now=now, sent_at=sent_at, writer_ms=writer_ms):
             return Verdict(Do.DELETE, "the write that it announces never landed, its writer is gone")
-        return Verdict(Do.LOOK_AGAIN, "the write that it announces has not landed", LOOK_AGAIN_SECONDS)
+        # Doubling: it lands within milliseconds or its writer is dead, and receives must last for the wait.
+        seconds = min(60, LOOK_AGAIN_SECONDS ** max(1, receives))
+        return Verdict(Do.LOOK_AGAIN, "the write that it announces has not landed", seconds)
     if task.generation > wakeup.generation:
         return Verdict(Do.DELETE, f"superseded by generation {task.generation}")
     if task.state is State.BLOCKED:

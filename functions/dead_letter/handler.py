@@ -1,0 +1,93 @@
+"""Entry point of the dead-letter function: wake-ups that a lane's worker received too often, from every lane's DLQ.
+
+That count tells of infrastructure (throttled or crashing Lambdas), never of the task: what has not settled goes
+round again, counted apart, no attempt charged. A poison task ends as DEAD by its own attempts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from functions.core.wakeup import WakeUp, writer_gone
+from functions.runtime import wiring
+from functions.runtime.consequences import Consequences
+from functions.runtime.dispatch import Dispatcher
+from functions.runtime.metrics import Metrics
+from functions.runtime.settings import DeadLetterSettings
+from functions.store.tasks import TaskStore
+
+logger = logging.getLogger("taskyard.dead_letter")
+
+PAUSE_MS = 30_000
+"""Before a wake-up goes round again: whatever made its lane fail so often is not over in a second."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Returns:
+    tasks: TaskStore
+    consequences: Consequences
+    dispatcher: Dispatcher
+    metrics: Metrics
+    writer_ms: int
+
+    def take(self, wakeup: WakeUp, *, now: int, sent_at: int) -> str | None:
+        """Returns what was done, for the log; None: nothing yet, look again. Epoch ms."""
+        task = self.tasks.get(wakeup.tenant, wakeup.task)
+        if task is None:
+            gone = writer_gone(now=now, sent_at=sent_at, writer_ms=self.writer_ms)
+            return "dropped: its record was never written" if gone else None
+        if task.generation > wakeup.generation:
+            return "dropped: superseded"
+        if task.settled:
+            self.consequences.run(task)
+            return f"consequences again: the task is {task.state}"
+        self.dispatcher.dispatch(
+            task,
+            generation=wakeup.generation,
+            at=max(now + PAUSE_MS, task.available_at),
+            now=now,
+            rounds=wakeup.rounds + 1,
+        )
+        self.metrics.count("WakeupReturned", lane=task.lane)
+        return f"sent round again, for the {wakeup.rounds + 1}. time"
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`event`: SQS records (events/dead_letter/). Returns `batchItemFailures`."""
+    returns = assembled()
+    failures = []
+    for record in event["Records"]:
+        now = wiring.clock()
+        try:
+            wakeup = WakeUp.parse(record["body"])
+        except ValueError as error:
+            # Whole, because this is the last that is seen of it.
+            logger.error("dropped, unreadable: %s", error, extra={"body": record["body"]})
+            continue
+        try:
+            done = returns.take(wakeup, now=now, sent_at=int(record["attributes"]["SentTimestamp"]))
+        except Exception:
+            logger.exception("put back", extra={"taskId": wakeup.task})
+            failures.append({"itemIdentifier": record["messageId"]})
+        else:
+            logger.warning(done or "put back", extra={"taskId": wakeup.task, "rounds": wakeup.rounds})
+            if done is None:
+                failures.append({"itemIdentifier": record["messageId"]})
+    returns.metrics.flush(wiring.clock())
+    return {"batchItemFailures": failures}
+
+
+@cache
+def assembled() -> Returns:
+    settings = DeadLetterSettings.from_env(os.environ)
+    return Returns(
+        tasks=wiring.task_store(settings),
+        consequences=wiring.consequences(settings),
+        dispatcher=wiring.dispatcher(settings),
+        metrics=Metrics(settings.environment),
+        writer_ms=wiring.writer_ms(settings),
+    )

@@ -1,0 +1,74 @@
+"""Settings → the parts, put together once per process. Nothing here decides anything."""
+
+from __future__ import annotations
+
+import time
+from functools import cache, partial
+
+import functions.tasks
+from functions.aws.clients import client
+from functions.aws.mail import Mail
+from functions.aws.queues import Queues
+from functions.aws.timers import Timers
+from functions.core.registry import Registry, discover
+from functions.runtime.consequences import Consequences
+from functions.runtime.dispatch import Dispatcher
+from functions.runtime.settings import Settings, TaskSettings
+from functions.store.documents import Documents
+from functions.store.effects import Effects
+from functions.store.table import Table
+from functions.store.tasks import TaskStore
+
+API_TIMEOUT_SECONDS = 30
+"""API Gateway's own limit: no request writes longer than this."""
+
+
+def clock() -> int:
+    """Epoch ms. The one place where time is read."""
+    return time.time_ns() // 1_000_000
+
+
+@cache
+def registry() -> Registry:
+    """Found on first use, not at import: a function that runs no handler pays for none."""
+    return discover(functions.tasks)
+
+
+def table(settings: Settings) -> Table:
+    return Table(client("dynamodb"), settings.table_name)
+
+
+def task_store(settings: TaskSettings) -> TaskStore:
+    return TaskStore(
+        table=table(settings), shards=settings.listing_shards, retention_seconds=settings.retention_days * 86_400
+    )
+
+
+def documents(settings: Settings, bucket: str) -> Documents:
+    return Documents(table(settings), bucket, partial(client, "s3"))
+
+
+def effects(settings: Settings) -> Effects:
+    return Effects(table(settings))
+
+
+def queues(settings: TaskSettings) -> Queues:
+    return Queues(client("sqs"), settings.lanes)
+
+
+def dispatcher(settings: TaskSettings) -> Dispatcher:
+    timers = Timers(partial(client, "scheduler"), settings.timer_group, settings.timer_role_arn)
+    return Dispatcher(queues(settings), timers)
+
+
+def consequences(settings: TaskSettings) -> Consequences:
+    return Consequences(task_store(settings), dispatcher(settings), clock)
+
+
+def mail(sender: str) -> Mail:
+    return Mail(partial(client, "ses"), sender)
+
+
+def writer_ms(settings: TaskSettings) -> int:
+    """The longest that anybody who sends a wake-up may take until its record is written."""
+    return max(settings.worker_timeout_seconds, API_TIMEOUT_SECONDS) * 1000

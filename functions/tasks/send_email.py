@@ -1,0 +1,49 @@
+"""SEND_EMAIL: one mail through SES, at most once per task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from functions.core.context import Context
+from functions.core.outcomes import Permanent
+from functions.core.registry import task
+
+ADDRESS = r"^[^@\s<>]+@[^@\s<>]+$"
+"""No more than shape: whether an address exists only its server knows."""
+
+
+class Email(BaseModel):
+    """`content` is HTML; `text` the plain body. `from` defaults to the deployment's own sender."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    to: str | list[str] = Field(description="one address or up to 50")
+    subject: str = Field(min_length=1, max_length=998)
+    content: str | None = Field(default=None, validation_alias=AliasChoices("content", "html"))
+    text: str | None = None
+    sender: str | None = Field(default=None, alias="from", pattern=ADDRESS)
+
+    def recipients(self) -> list[str]:
+        return [self.to] if isinstance(self.to, str) else self.to
+
+
+@task("SEND_EMAIL", "email")
+def send_email(ctx: Context, payload: Email) -> dict[str, Any]:
+    if not payload.recipients():
+        raise Permanent("no recipient")
+    text = payload.text if payload.text or payload.content else payload.subject
+
+    def send() -> str:
+        return ctx.mail.send(
+            to=payload.recipients(),
+            subject=payload.subject,
+            text=text,
+            html=payload.content,
+            sender=payload.sender,
+        )
+
+    message_id = ctx.once("send", send)
+    ctx.log(f"mail {message_id} to {', '.join(payload.recipients())}")
+    return {"messageId": message_id}

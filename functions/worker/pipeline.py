@@ -1,0 +1,233 @@
+"""One wake-up, from SQS to its end: `claim → run → settle → consequences`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from functions.core.context import Context, LeaseLost, Mail
+from functions.core.errors import InvalidRequest, PayloadTooLarge, UnknownTaskType
+from functions.core.outcomes import Failed, Outcome, Succeeded
+from functions.core.registry import Registry
+from functions.core.settlement import Settlement, settle
+from functions.core.states import State
+from functions.core.task import Task, Text
+from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide
+from functions.runtime.consequences import Consequences
+from functions.runtime.dispatch import Dispatcher
+from functions.runtime.metrics import Metrics
+from functions.store.documents import Documents
+from functions.store.effects import Effects
+from functions.store.tasks import Found, TaskStore, Wrote
+from functions.worker.execution import Executor
+from functions.worker.record import AttemptRecord
+
+logger = logging.getLogger("taskyard.worker")
+
+SETTLE_MARGIN_MS = 5_000
+"""Kept free at the end of an invocation: settle and consequences take a few calls, each tried again when throttled."""
+LEASE_MARGIN_MS = 2_000
+"""Clocks of two Lambdas differ by less than this; the lease ends so much after the Lambda must."""
+STUCK_EXIT_MS = 5_000
+"""A stuck handler's process is ended right after its retry is written: within this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A wake-up as SQS delivered it. sent_at: epoch ms; receives: 1 the first time."""
+
+    id: str
+    receipt: str
+    wakeup: WakeUp
+    sent_at: int
+    receives: int
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Done: the message may go."""
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Not done: the message is shown again after `seconds` (None: when its visibility ends)."""
+
+    seconds: int | None
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Its last worker died. It may have been this task that killed it, so it runs when nothing runs beside it."""
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Timed out, but its thread still runs: settled last, then the process ends."""
+
+    task: Task
+    outcome: Failed
+    log: tuple[str, ...]
+
+
+Answer = Delete | Keep | Alone | Stuck
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """`clock`: epoch ms. `writer_ms`: the longest that a writer of records may run."""
+
+    tasks: TaskStore
+    documents: Documents
+    effects: Effects
+    dispatcher: Dispatcher
+    consequences: Consequences
+    registry: Callable[[], Registry]
+    executor: Executor
+    mail: Mail
+    metrics: Metrics
+    clock: Callable[[], int]
+    lane: str
+    writer_ms: int
+
+    def work(self, message: Message, *, holder: str, ends_at: int, alone: bool) -> Answer:
+        """`ends_at`: epoch ms, when this invocation is cut off. `holder`: unique to this delivery."""
+        wakeup = message.wakeup
+        now = self.clock()
+        if now + wakeup.timeout_seconds * 1000 + SETTLE_MARGIN_MS > ends_at:
+            return Keep(0)
+        lease_until = ends_at + LEASE_MARGIN_MS
+        answer = self.tasks.claim(
+            wakeup.tenant, wakeup.task, wakeup.generation, now=now, lease_until=lease_until, holder=holder
+        )
+        if isinstance(answer, Wrote):
+            return self._run(answer.task, ends_at)
+        found = answer.task
+        if found is not None and found.holder == holder and found.state is State.RUNNING:
+            # Our own claim, whose answer was lost on the way and was sent again.
+            return self._run(found, ends_at)
+        verdict = decide(
+            found,
+            wakeup,
+            now=now,
+            sent_at=message.sent_at,
+            receives=message.receives,
+            writer_ms=self.writer_ms,
+        )
+        logger.info(verdict.do, extra={"taskId": wakeup.task, "reason": verdict.reason})
+        return self._obey(verdict, found, wakeup, holder=holder, ends_at=ends_at, alone=alone)
+
+    def _obey(
+        self, verdict: Verdict, task: Task | None, wakeup: WakeUp, *, holder: str, ends_at: int, alone: bool
+    ) -> Answer:
+        if verdict.do is Do.LOOK_AGAIN or task is None:
+            return Delete() if verdict.do is Do.DELETE else Keep(verdict.seconds)
+        now = self.clock()
+        match verdict.do:
+            case Do.CONSEQUENCES:
+                self.consequences.run(task)
+            case Do.RELINK:
+                self.consequences.link(task)
+            case Do.SEND_ON:
+                self.dispatcher.dispatch(
+                    task, generation=task.generation, at=task.available_at, now=now, rounds=wakeup.rounds
+                )
+            case Do.GIVE_UP:
+                given_up = self.tasks.give_up(task, now=now)
+                if isinstance(given_up, Found):
+                    return Keep(LOOK_AGAIN_SECONDS)
+                self.metrics.count("TaskDeadLettered", lane=self.lane)
+                self.consequences.run(given_up.task)
+            case Do.TAKE_OVER:
+                if not alone:
+                    return Alone()
+                taken = self.tasks.take_over(task, now=now, lease_until=ends_at + LEASE_MARGIN_MS, holder=holder)
+                if isinstance(taken, Found) and (taken.task is None or taken.task.holder != holder):
+                    return Keep(LOOK_AGAIN_SECONDS)
+                return self._run(taken.task, ends_at)  # type: ignore[arg-type]
+            case Do.CLAIM:
+                # Due now, or waiting again, between the refused claim and its answer.
+                return Keep(0)
+            case Do.DELETE:
+                pass
+        return Delete()
+
+    def _run(self, task: Task, ends_at: int) -> Answer:
+        started = task.started_at or self.clock()
+        self.metrics.count("TaskStarted", lane=self.lane)
+        self.metrics.time("QueueWait", max(0, started - task.available_at), lane=self.lane)
+        if task.attempt == 1 and task.available_at > task.created_at:
+            self.metrics.time("Drift", started - task.available_at, lane=self.lane)
+        ends = min(started + task.timeout_seconds * 1000, ends_at - SETTLE_MARGIN_MS)
+        record = AttemptRecord(task, self.tasks, self.effects, self.clock)
+        log: list[str] = []
+        try:
+            kind = self.registry().find(task.type)
+            payload = kind.parse(self.documents.read(task.tenant, task.id, task.payload))
+            ctx = Context(
+                task_id=task.id,
+                tenant=task.tenant,
+                type=task.type,
+                attempt=task.attempt,
+                max_attempts=task.retry.max_attempts,
+                deadline=ends / 1000,
+                tags=task.tags,
+                inputs=self._inputs(task),
+                mail=self.mail,
+                _record=record,
+                _log=log,
+            )
+            ended = self.executor.run(kind, ctx, payload, seconds=(ends - self.clock()) / 1000)
+        except LeaseLost:
+            logger.warning("lease lost: another attempt runs", extra={"taskId": task.id, "attempt": task.attempt})
+            return Keep(None)
+        except (UnknownTaskType, InvalidRequest) as error:
+            # Accepted by a newer or older deployment of the api; a retry may meet a worker that knows it.
+            return self.settle(task, Failed(type(error).__name__, str(error)))
+        self.metrics.time("RunTime", self.clock() - started, lane=self.lane)
+        if ended.stuck and isinstance(ended.outcome, Failed):
+            return Stuck(task, ended.outcome, tuple(log))
+        return self.settle(task, ended.outcome, log=tuple(log))
+
+    def _inputs(self, task: Task) -> dict[str, Any]:
+        if not task.dependencies:
+            return {}
+        upstreams = self.tasks.get_many(task.tenant, task.dependencies, consistent=True)
+        return {
+            upstream.id: self.documents.read(upstream.tenant, upstream.id, upstream.result)
+            for upstream in upstreams.values()
+        }
+
+    def settle(self, task: Task, outcome: Outcome, *, log: tuple[str, ...] = (), not_before: int = 0) -> Answer:
+        """Writes how the attempt ended, then its consequences. `not_before`: epoch ms, the earliest next attempt."""
+        result: Text | None = None
+        if isinstance(outcome, Succeeded) and outcome.result is not None:
+            try:
+                result = self.documents.keep_result(task.tenant, task.id, outcome.result)
+            except (TypeError, ValueError, PayloadTooLarge) as error:
+                outcome = Failed(type(error).__name__, f"the handler's result cannot be kept: {error}", permanent=True)
+        settlement = settle(task, outcome, now=self.clock(), log=log, not_before=not_before)
+        if settlement.available_at is not None:
+            self.dispatcher.dispatch(task, generation=task.generation + 1, at=settlement.available_at, now=self.clock())
+        answer = self.tasks.settle(task, settlement, result=result)
+        if isinstance(answer, Wrote):
+            self._count(settlement)
+        found = answer.task
+        if found is None or found.generation > task.generation:
+            return Delete()
+        if not found.settled:
+            # Refused: the lease ended and another attempt holds the task. This message stays for whoever that is.
+            return Keep(None)
+        self.consequences.run(found)
+        return Delete()
+
+    def _count(self, settlement: Settlement) -> None:
+        counted = {
+            State.SUCCESS: ("TaskSucceeded",),
+            State.RETRY: ("TaskRetried",),
+            State.FAILED: ("TaskFailed", "TaskDeadLettered"),
+            State.DEAD: ("TaskDeadLettered",),
+        }
+        for name in counted[settlement.state]:
+            self.metrics.count(name, lane=self.lane)

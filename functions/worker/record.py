@@ -1,0 +1,45 @@
+"""What an attempt writes while it runs: effects, progress, log lines."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from functions.core.context import Effect
+from functions.core.task import Task
+from functions.store.documents import written
+from functions.store.effects import Effects
+from functions.store.tasks import TaskStore, Wrote
+
+logger = logging.getLogger("taskyard.handler")
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """`clock`: epoch ms."""
+
+    task: Task
+    tasks: TaskStore
+    effects: Effects
+    clock: Callable[[], int]
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def reserve(self, name: str) -> Effect | None:
+        return self.effects.reserve(self.task, name, token=self.token, now=self.clock())
+
+    def record(self, name: str, result: Any) -> None:
+        self.effects.record(self.task, name, written(result), token=self.token)
+
+    def give_back(self, name: str) -> None:
+        self.effects.give_back(self.task, name, token=self.token)
+
+    def progress(self, fraction: float, note: str) -> bool:
+        answer = self.tasks.progress(self.task, fraction=fraction, note=note, now=self.clock())
+        return isinstance(answer, Wrote)
+
+    def say(self, line: str, fields: Mapping[str, Any]) -> None:
+        extra = {"taskId": self.task.id, "taskType": self.task.type, "attempt": self.task.attempt}
+        logger.info(line, extra=extra | {"fields": dict(fields)})
