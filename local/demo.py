@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskyard import Task, Taskyard, TaskyardError
-from taskyard.cli.text import STYLES, clock, console_for, last_word, plain, seconds, tries
+from taskyard.cli import text
+from taskyard.cli.text import clock, console_for, last_word, plain, seconds, tries
 from taskyard.cli.watching import changed, look_at
 
 from local.system import LocalSystem
@@ -138,28 +139,22 @@ def faults(case: Case, task: Task) -> list[str]:
     return found
 
 
-def table(cases: Sequence[Case], tasks: Sequence[Task]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("WHAT", "TYPE", "STATE", "TRY", "DUE (UTC)", "DRIFT", "STARTED", "ENDED"):
-        shown.add_column(name, no_wrap=True)
-    shown.add_column("ATTEMPTS", overflow="ellipsis", no_wrap=True)
-    for case, task in zip(cases, tasks, strict=True):
-        outcomes = " → ".join(attempt.outcome or "…" for attempt in task.attempts)
-        shown.add_row(
-            case.label,
-            plain(task.type),
-            Text(task.state, STYLES.get(task.state, "")),
-            tries(task),
-            clock(task.due_at),
-            seconds(task.drift_seconds),
-            clock(task.first_started_at),
-            clock(task.ended_at),
-            outcomes,
-        )
-    return shown
+def table(cases: Sequence[Case], tasks: Sequence[Task], width: int) -> "Table":
+    rows = [
+        {
+            "WHAT": case.label,
+            "TYPE": plain(task.type),
+            "STATE": task.state,
+            "TRY": tries(task),
+            "DUE (UTC)": clock(task.due_at),
+            "DRIFT": seconds(task.drift_seconds),
+            "STARTED": clock(task.first_started_at),
+            "ENDED": clock(task.ended_at),
+            "ATTEMPTS": " → ".join(attempt.outcome or "…" for attempt in task.attempts),
+        }
+        for case, task in zip(cases, tasks, strict=True)
+    ]
+    return text.table(rows, width, may_go=("TYPE", "STARTED", "ENDED"), may_wrap=("ATTEMPTS",))
 
 
 def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> Sequence[Task]:
@@ -180,7 +175,7 @@ def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> 
         while not all(task.settled for task in tasks) and time.monotonic() - started < STUCK_AFTER:
             tasks = look()
             if live is not None:
-                live.update(table(cases, tasks), refresh=True)
+                live.update(table(cases, tasks, console.width), refresh=True)
             for task in changed(tasks, before) if live is None else ():
                 at = f"+{time.monotonic() - started:5.1f} s"
                 word = last_word(task)
@@ -190,7 +185,7 @@ def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> 
             time.sleep(LOOK_EVERY)
     if not console.is_terminal:
         console.print()
-        console.print(table(cases, tasks))
+        console.print(table(cases, tasks, console.width))
     return tasks
 
 

@@ -56,7 +56,8 @@ def list_tasks(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     if args.json:
         _print_json([task.raw for task in tasks])
     elif tasks:
-        console_for().print(tasks_table(tasks))
+        console = console_for()
+        console.print(tasks_table(tasks, console.width))
     else:
         print("no tasks")
     return ExitCode.OK

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ STYLES: Mapping[str, str] = {
     "CANCELLED": "dim",
     "SKIPPED": "dim",
 }
+
+# Below this many characters a terminal has no room for every column.
+NARROW = 120
 
 # Wide enough that no id is cut where there is no terminal whose width would count.
 _PLAIN_WIDTH = 200
@@ -80,26 +83,40 @@ def summary(task: Task) -> str:
     return "  ".join([*parts, word] if word else parts)
 
 
-def tasks_table(tasks: Iterable[Task]) -> "Table":
+def table(rows: Iterable[Mapping[str, str]], width: int, may_go: Collection[str], may_wrap: Collection[str]) -> "Table":
+    """Rows of column name → text, all with the same names; STATE is coloured. width: of the terminal, in characters.
+
+    In one narrower than NARROW the columns `may_go` are left out, and those of `may_wrap` give way before ids and
+    times do: a cut id can't be copied.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("ID", "TYPE", "STATE", "TRY", "DUE (UTC)", "STARTED", "ENDED"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("", overflow="ellipsis", no_wrap=True)
-    for task in tasks:
-        table.add_row(
-            task.id,
-            plain(task.type),
-            Text(task.state, STYLES.get(task.state, "")),
-            tries(task),
-            clock(task.due_at),
-            clock(task.first_started_at),
-            clock(task.ended_at),
-            last_word(task),
-        )
-    return table
+    kept = list(rows)
+    names = [name for name in (kept[0] if kept else ()) if width >= NARROW or name not in may_go]
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        shown.add_column(name, no_wrap=name not in may_wrap)
+    for row in kept:
+        shown.add_row(*(Text(row[name], STYLES.get(row[name], "") if name == "STATE" else "") for name in names))
+    return shown
+
+
+def tasks_table(tasks: Iterable[Task], width: int) -> "Table":
+    rows = [
+        {
+            "ID": task.id,
+            "TYPE": plain(task.type),
+            "STATE": task.state,
+            "TRY": tries(task),
+            "DUE (UTC)": clock(task.due_at),
+            "STARTED": clock(task.first_started_at),
+            "ENDED": clock(task.ended_at),
+            "NOTE": last_word(task),
+        }
+        for task in tasks
+    ]
+    return table(rows, width, may_go=("STARTED", "ENDED", "NOTE"), may_wrap=("TYPE", "NOTE"))
 
 
 def task_lines(task: Task) -> list[str]:

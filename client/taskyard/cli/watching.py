@@ -78,7 +78,8 @@ def _follow_as_table(views: Iterator[Sequence[Task]]) -> Sequence[Task]:
     from rich.live import Live
 
     tasks: Sequence[Task] = ()
-    with Live(console=console_for(), auto_refresh=False) as live:
+    console = console_for()
+    with Live(console=console, auto_refresh=False) as live:
         for tasks in views:
-            live.update(tasks_table(tasks), refresh=True)
+            live.update(tasks_table(tasks, console.width), refresh=True)
     return tasks
