@@ -12,7 +12,7 @@ from functions.core.registry import task
 
 
 class Chance(BaseModel):
-    """`seed` makes attempt n of every task with it end the same way: probability 0.5, seed 1 fails, then succeeds."""
+    """`seed` makes attempt n of every task with it end the same way: probability 0.5, seed 0 fails, then succeeds."""
 
     model_config = ConfigDict(extra="forbid")
 
