@@ -80,7 +80,7 @@ class Assets:
 
 
 def read_below(folder: Path) -> dict[str, bytes]:
-    """Every source file below a folder of the checkout, by its path in the checkout; caches and hidden files are not."""
+    """Every source file below a folder of the checkout, by its path there; caches and hidden files are not."""
     contents = {}
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts

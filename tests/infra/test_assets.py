@@ -1,0 +1,129 @@
+"""The two assets: what is in them, that it works, and that the same input is the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.assets import ROOT, SERVICES, Assets, build_assets, prune
+from infra.bytecode import compile_tree, find_compiler
+from tests.infra.template import Template
+
+MEGABYTE = 1_000_000
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_layer_is_small(assets: Assets) -> None:
+    assert _size(assets.layer.path) <= 25 * MEGABYTE
+
+
+def test_the_layer_is_for_arm64(assets: Assets) -> None:
+    libraries = [path.name for path in assets.layer.path.rglob("*.so")]
+    assert libraries
+    assert all("cpython-313-aarch64-linux-gnu" in name for name in libraries)
+
+
+def test_the_pruned_layer_still_makes_a_client_of_every_service(assets: Assets) -> None:
+    program = """
+import importlib.metadata, sys
+import boto3
+assert boto3.__file__.startswith(sys.argv[1]), boto3.__file__
+session = boto3.Session(region_name="us-east-1", aws_access_key_id="-", aws_secret_access_key="-")
+for name in sys.argv[2:]:
+    session.client(name)
+print(importlib.metadata.version("aws-lambda-powertools"))
+"""
+    site = assets.layer.path / "python"
+    command = [sys.executable, "-S", "-c", program, str(site), *sorted(SERVICES)]
+    ran = subprocess.run(command, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert f"aws-lambda-powertools=={ran.stdout.strip()}" in (ROOT / "requirements" / "functions.txt").read_text()
+
+
+def test_the_page_of_the_api_keeps_its_files(assets: Assets) -> None:
+    shown = assets.layer.path / "python" / "aws_lambda_powertools" / "event_handler" / "openapi" / "swagger_ui"
+    assert (shown / "swagger-ui-bundle.min.js").exists()
+    assert (shown / "swagger-ui.min.css").exists()
+
+
+def test_the_code_is_the_functions_package_and_nothing_else(assets: Assets) -> None:
+    assert [path.name for path in assets.code.path.iterdir()] == ["functions"]
+    sources = {path.relative_to(ROOT) for path in (ROOT / "functions").rglob("*.py")}
+    assert {path.relative_to(assets.code.path) for path in assets.code.path.rglob("*.py")} == sources
+
+
+@pytest.mark.skipif(find_compiler() is None, reason="no Python 3.13 here to compile with")
+def test_every_module_is_compiled_as_if_it_stood_where_it_will(assets: Assets) -> None:
+    for asset, home in ((assets.code, "/var/task"), (assets.layer, "/opt")):
+        modules = list(asset.path.rglob("*.py"))
+        assert modules
+        for module in modules:
+            compiled = module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc"
+            assert compiled.exists(), module
+            flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
+            assert flags == 0b01, "by hash, unchecked"
+        some = modules[0]
+        text = (some.parent / "__pycache__" / f"{some.stem}.cpython-313.pyc").read_bytes()
+        assert f"{home}/{some.relative_to(asset.path)}".encode() in text
+
+
+@pytest.mark.skipif(find_compiler() is None, reason="no Python 3.13 here to compile with")
+def test_bytecode_is_the_same_every_time(assets: Assets, tmp_path: Path) -> None:
+    compiler = find_compiler()
+    assert compiler is not None
+    for name in ("one", "two"):
+        copy = tmp_path / name
+        shutil.copytree(assets.layer.path / "python" / "pydantic", copy, ignore=shutil.ignore_patterns("__pycache__"))
+        compile_tree(compiler, copy, deployed_at="/opt")
+    assert _digest(tmp_path / "one") == _digest(tmp_path / "two")
+
+
+def test_building_again_changes_nothing(assets: Assets) -> None:
+    before = [path.stat().st_mtime_ns for path in assets.layer.path.rglob("*.py")]
+    assert build_assets(find_compiler()) == assets
+    assert [path.stat().st_mtime_ns for path in assets.layer.path.rglob("*.py")] == before
+
+
+def test_the_template_names_the_assets_and_how_they_were_compiled(template: Template, assets: Assets) -> None:
+    assert template.body["Metadata"]["Bytecode"] == assets.bytecode
+    manifest = json.loads((template.out / f"Taskyard-{template.environment}.assets.json").read_text())
+    (code,) = {function["Code"]["S3Key"] for function in template.of_type("AWS::Lambda::Function").values()}
+    source = manifest["files"][code.removesuffix(".zip")]["source"]
+    assert (template.out / source["path"] / "functions" / "__init__.py").exists()
+
+
+def test_pruning_takes_services_tests_and_records(tmp_path: Path) -> None:
+    for name in (
+        "botocore/data/ec2/2016/service-2.json.gz",
+        "botocore/data/sqs/2012/service-2.json.gz",
+        "botocore/data/endpoints.json",
+        "boto3/data/ec2/2016/resources-1.json",
+        "six/tests/test_six.py",
+        "six-1.dist-info/METADATA",
+        "six-1.dist-info/RECORD",
+        "bin/jp.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    prune(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == {
+        "botocore/data/sqs/2012/service-2.json.gz",
+        "botocore/data/endpoints.json",
+        "six-1.dist-info/METADATA",
+    }
+
+
+def _digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*.pyc")):
+        total.update(path.read_bytes())
+    return total.hexdigest()

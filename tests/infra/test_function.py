@@ -1,0 +1,89 @@
+"""What every function has in common, and the variables that each gets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from infra.config import config_of
+from tests.infra.template import PARTS, Template, target
+
+COMMON = {"ENVIRONMENT", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "TABLE_NAME"}
+DISPATCH = {
+    "LANES",
+    "TIMER_GROUP",
+    "TIMER_ROLE_ARN",
+    "WORKER_TIMEOUT_SECONDS",
+    "LISTING_SHARDS",
+    "RETENTION_DAYS",
+}
+WORKER = COMMON | DISPATCH | {"DOCUMENT_BUCKET", "LANE", "MAIL_FROM"}
+VARIABLES = {
+    "api": COMMON | DISPATCH | {"DOCUMENT_BUCKET", "TENANT_FROM"},
+    "worker-high": WORKER,
+    "worker-normal": WORKER,
+    "worker-low": WORKER,
+    "dead-letter": COMMON | DISPATCH,
+    "observer": COMMON | {"DOCUMENT_BUCKET"},
+}
+# part: (handler, timeout in seconds or None for the configuration's, memory or None)
+SHAPES = {
+    "api": ("functions.api.handler.handler", 29, 512),
+    "worker-high": ("functions.worker.handler.handler", None, None),
+    "worker-normal": ("functions.worker.handler.handler", None, None),
+    "worker-low": ("functions.worker.handler.handler", None, None),
+    "dead-letter": ("functions.dead_letter.handler.handler", 30, 256),
+    "observer": ("functions.observer.handler.handler", 30, 256),
+}
+
+
+def test_there_are_these_functions_and_no_others(template: Template) -> None:
+    assert set(template.functions()) == set(PARTS)
+    assert len(template.of_type("AWS::Lambda::Function")) == len(PARTS)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_function_has_its_shape(template: Template, part: str) -> None:
+    function = template.function(part)
+    config = config_of(template.environment)
+    handler, timeout, memory = SHAPES[part]
+    assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
+    assert function["Handler"] == handler
+    assert function["Timeout"] == (timeout or config.worker_timeout_seconds)
+    assert function["MemorySize"] == (memory or config.worker_memory)
+    assert len(function["Layers"]) == 1
+    assert "ReservedConcurrentExecutions" not in function
+
+
+def test_all_functions_run_one_code_asset_and_one_layer(template: Template) -> None:
+    functions = template.of_type("AWS::Lambda::Function").values()
+    assert len({function["Code"]["S3Key"] for function in functions}) == 1
+    assert len(template.of_type("AWS::Lambda::LayerVersion")) == 1
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_function_gets_the_variables_that_it_uses(template: Template, part: str) -> None:
+    assert set(template.variables(part)) == VARIABLES[part]
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if "LANES" in VARIABLES[part]])
+def test_lanes_are_json_with_a_url_and_arns_for_each(template: Template, part: str) -> None:
+    lanes = json.loads(template.variables(part)["LANES"])
+    assert list(lanes) == ["high", "normal", "low"]
+    for lane in lanes.values():
+        assert set(lane) == {"url", "arn", "deadLetterArn"}
+    assert len({str(lane) for lane in lanes.values()}) == 3
+
+
+def test_wake_ups_may_go_round(template: Template) -> None:
+    allowed = {part for part in PARTS if template.function(part).get("RecursiveLoop") == "Allow"}
+    assert allowed == {"worker-high", "worker-normal", "worker-low", "dead-letter"}
+
+
+def test_every_function_has_its_own_log_group_and_role(template: Template) -> None:
+    functions = template.of_type("AWS::Lambda::Function").values()
+    groups = {target(function["LoggingConfig"]["LogGroup"]) for function in functions}
+    assert len(groups) == len({target(function["Role"]) for function in functions}) == len(PARTS)
+    days = config_of(template.environment).log_retention_days
+    assert {group["RetentionInDays"] for group in template.of_type("AWS::Logs::LogGroup").values()} == {days}

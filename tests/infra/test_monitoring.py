@@ -1,0 +1,96 @@
+"""Alarms, their topic, and what the dashboard shows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.config import LONGEST_DELAY_SECONDS, config_of
+from tests.infra.template import PARTS, Template, target
+
+LANES = ("high", "normal", "low")
+SHOWN = (
+    "ApproximateNumberOfMessagesVisible",
+    "ApproximateAgeOfOldestMessage",
+    "TaskSubmitted",
+    "TaskStarted",
+    "TaskSucceeded",
+    "TaskFailed",
+    "TaskRetried",
+    "TaskDeadLettered",
+    "WakeupReturned",
+    "QueueWait",
+    "RunTime",
+    "Drift",
+    "Errors",
+    "Throttles",
+    "Duration",
+    "IteratorAge",
+    "WriteThrottleEvents",
+    "ReadThrottleEvents",
+)
+
+
+def _alarms(template: Template) -> list[dict[str, Any]]:
+    return list(template.of_type("AWS::CloudWatch::Alarm").values())
+
+
+def _watched(alarm: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """The metric names of an alarm, and the logical ids that it watches."""
+    metrics = [it["MetricStat"]["Metric"] for it in alarm.get("Metrics", []) if "MetricStat" in it] or [alarm]
+    names = {metric["MetricName"] for metric in metrics}
+    return names, {target(it["Value"]) for metric in metrics for it in metric["Dimensions"]}
+
+
+def _of(template: Template, metric: str, resource: str) -> list[dict[str, Any]]:
+    return [alarm for alarm in _alarms(template) if metric in _watched(alarm)[0] and resource in _watched(alarm)[1]]
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_message_in_a_dead_letter_queue_alarms(template: Template, lane: str) -> None:
+    dead = target(template.lane(lane)[0]["RedrivePolicy"]["deadLetterTargetArn"])
+    (alarm,) = _of(template, "ApproximateNumberOfMessagesVisible", dead)
+    assert _watched(alarm)[0] == {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"}
+    assert alarm["Threshold"] == 1
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_an_old_message_alarms_but_one_delayed_on_purpose_does_not(template: Template, lane: str) -> None:
+    queue = target(template.sources(f"worker-{lane}")[0]["EventSourceArn"])
+    (alarm,) = _of(template, "ApproximateAgeOfOldestMessage", queue)
+    assert alarm["Threshold"] > LONGEST_DELAY_SECONDS + config_of(template.environment).worker_timeout_seconds
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_error_of_any_function_alarms(template: Template, part: str) -> None:
+    (alarm,) = _of(template, "Errors", template.functions()[part][0])
+    assert alarm["Threshold"] == 1
+
+
+def test_changes_that_the_observer_gave_up_on_alarm(template: Template) -> None:
+    queue = target(template.sources("observer")[0]["DestinationConfig"]["OnFailure"]["Destination"])
+    assert len(_of(template, "ApproximateNumberOfMessagesVisible", queue)) == 1
+
+
+def test_every_alarm_tells_one_encrypted_topic(template: Template) -> None:
+    (name,) = template.of_type("AWS::SNS::Topic")
+    assert all(alarm["AlarmActions"] == [{"Ref": name}] for alarm in _alarms(template))
+    key = template.properties(template.of_type("AWS::SNS::Topic")[name]["KmsMasterKeyId"])
+    assert key["EnableKeyRotation"] is True
+    assert "cloudwatch.amazonaws.com" in str(key["KeyPolicy"]), "CloudWatch could not publish"
+
+
+def test_nobody_is_mailed_unless_the_configuration_says_who(template: Template) -> None:
+    subscriptions = template.of_type("AWS::SNS::Subscription").values()
+    email = config_of(template.environment).alarm_email
+    assert [it["Endpoint"] for it in subscriptions] == ([email] if email else [])
+
+
+@pytest.mark.parametrize("metric", SHOWN)
+def test_the_dashboard_shows(template: Template, metric: str) -> None:
+    (dashboard,) = template.of_type("AWS::CloudWatch::Dashboard").values()
+    assert dashboard["DashboardName"] == template.body["Outputs"]["DashboardName"]["Value"]
+    widgets = json.loads(template.resolve(dashboard["DashboardBody"]))["widgets"]
+    assert any(f"'{metric}'" in str(widget) for widget in widgets)

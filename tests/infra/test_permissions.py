@@ -1,0 +1,120 @@
+"""What each role may do: exactly the actions of the contract, on exactly these resources."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.infra.template import PARTS, Template, as_list, target
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
+DISPATCH = {"sqs:SendMessage", "scheduler:CreateSchedule", "iam:PassRole"}
+WORKER = {
+    *LOGS,
+    *CONSUME,
+    *DISPATCH,
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+    "dynamodb:Query",
+    "dynamodb:DeleteItem",
+    "s3:GetObject",
+    "s3:PutObject",
+    "ses:SendEmail",
+    "ses:SendRawEmail",
+}
+ACTIONS = {
+    "api": {
+        *LOGS,
+        *DISPATCH,
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "sqs:GetQueueAttributes",
+        "scheduler:GetSchedule",
+        "scheduler:UpdateSchedule",
+        "scheduler:DeleteSchedule",
+    },
+    "worker-high": WORKER,
+    "worker-normal": WORKER,
+    "worker-low": WORKER,
+    "dead-letter": {*LOGS, *CONSUME, *DISPATCH, "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+    "observer": {
+        *LOGS,
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
+        "dynamodb:GetItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:Query",
+        "s3:DeleteObject",
+        "sqs:SendMessage",
+    },
+}
+# Resources end in a wildcard only where names are made at run time, or AWS knows no narrower one.
+WILDCARDS = {
+    "dynamodb:Query": "/index/*",
+    "dynamodb:ListStreams": "/stream/*",
+    "s3:GetObject": "/*",
+    "s3:PutObject": "/*",
+    "s3:DeleteObject": "/*",
+    "scheduler:CreateSchedule": "/*",
+    "scheduler:GetSchedule": "/*",
+    "scheduler:UpdateSchedule": "/*",
+    "scheduler:DeleteSchedule": "/*",
+    "ses:SendEmail": ":identity/*",
+    "ses:SendRawEmail": ":identity/*",
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_role_may_do_what_its_function_does_and_no_more(template: Template, part: str) -> None:
+    granted = {action for statement in template.statements(part) for action in as_list(statement["Action"])}
+    assert granted == ACTIONS[part]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_statement_reaches_further_than_aws_makes_it(template: Template, part: str) -> None:
+    for statement in template.statements(part):
+        for resource in as_list(statement["Resource"]):
+            text = template.resolve(resource)
+            if "*" in text:
+                for action in as_list(statement["Action"]):
+                    assert action in WILDCARDS, f"{action} on {text}"
+                    assert text.endswith(WILDCARDS[action])
+                    assert text.count("*") == 1
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_role_has_no_managed_policy(template: Template, part: str) -> None:
+    role = template.properties(template.function(part)["Role"])
+    assert "ManagedPolicyArns" not in role
+    assert not template.of_type("AWS::IAM::Policy")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_function_writes_to_its_own_log_group_only(template: Template, part: str) -> None:
+    (statement,) = [it for it in template.statements(part) if LOGS & set(as_list(it["Action"]))]
+    assert target(statement["Resource"]) == target(template.function(part)["LoggingConfig"]["LogGroup"])
+
+
+@pytest.mark.parametrize("lane", ["high", "normal", "low"])
+def test_a_worker_takes_from_its_own_lane_only(template: Template, lane: str) -> None:
+    (statement,) = [it for it in template.statements(f"worker-{lane}") if "sqs:ReceiveMessage" in as_list(it["Action"])]
+    (source,) = template.sources(f"worker-{lane}")
+    assert statement["Resource"] == source["EventSourceArn"]
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if "iam:PassRole" in ACTIONS[part]])
+def test_the_timer_role_is_passed_to_scheduler_only(template: Template, part: str) -> None:
+    (statement,) = [it for it in template.statements(part) if it["Action"] == "iam:PassRole"]
+    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    assert template.resolve(statement["Resource"]) == template.variables(part)["TIMER_ROLE_ARN"]

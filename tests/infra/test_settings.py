@@ -1,0 +1,33 @@
+"""Template and code meet: every function of the template imports, and its settings are built from its variables."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from tests.infra.template import PARTS, Template
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_handler_of_a_function_imports_and_its_settings_build(
+    template: Template, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = template.variables(part)
+    for name, value in {**variables, "AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
+    handler = template.function(part)["Handler"]
+    module, name = handler.rsplit(".", 1)
+    assert callable(getattr(importlib.import_module(module), name))
+    settings = importlib.import_module("functions.runtime.settings").BY_HANDLER[handler].from_env(variables)
+    assert settings.environment == template.environment
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_settings_miss_each_variable_that_is_taken_away(template: Template, part: str) -> None:
+    read = importlib.import_module("functions.runtime.settings").BY_HANDLER[template.function(part)["Handler"]].from_env
+    variables = template.variables(part)
+    # Read by Powertools, not by the settings.
+    for name in set(variables) - {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}:
+        with pytest.raises(KeyError, match=name):
+            read({key: value for key, value in variables.items() if key != name})
