@@ -1,0 +1,189 @@
+"""What a function finds around it when it runs: table, queues, timers, bucket and variables, in moto, in this process.
+
+Names and attributes follow the stack's (tests/infra holds the template to them).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+TENANT = ACCOUNT
+EVENTS = Path(__file__).parents[2] / "events"
+LANES = ("high", "normal", "low")
+WORKER_TIMEOUT_SECONDS = 60
+VISIBILITY_SECONDS = 70
+MAX_RECEIVES = 12
+SHARDS = 4
+
+TABLE = "taskyard-test"
+BUCKET = "taskyard-test-documents"
+TIMER_GROUP = "taskyard-test"
+TIMER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/taskyard-test-timers"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of boto3: `dynamodb.PutItem` and its parameters."""
+
+    name: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass
+class Cloud:
+    """`calls`: every call since the last `forget_calls`, in order. `env`: the variables of every function."""
+
+    env: dict[str, str] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name=REGION)
+
+    # -- running functions
+
+    def invoke(self, name: str, event: dict[str, Any], *, remaining_ms: int = WORKER_TIMEOUT_SECONDS * 1000) -> Any:
+        """Calls the function of that name (`api`, `worker`, `dead_letter`, `observer`) as Lambda would."""
+        handler = importlib.import_module(f"functions.{name}.handler").handler
+        context = SimpleNamespace(
+            aws_request_id=str(uuid.uuid4()),
+            function_name=name,
+            get_remaining_time_in_millis=lambda: remaining_ms,
+        )
+        return handler(event, context)
+
+    def forget_calls(self) -> None:
+        self.calls.clear()
+
+    def called(self) -> list[str]:
+        return [call.name for call in self.calls]
+
+    # -- looking at what they left behind
+
+    def wakeups(self, lane: str | None = None) -> list[dict[str, Any]]:
+        """Every wake-up sent by message so far (since `forget_calls`): its body and `delay`, and its `lane`."""
+        urls = {lane["url"]: name for name, lane in json.loads(self.env["LANES"]).items()}
+        sent = [
+            json.loads(call.parameters["MessageBody"])
+            | {"delay": call.parameters.get("DelaySeconds", 0), "lane": urls[call.parameters["QueueUrl"]]}
+            for call in self.calls
+            if call.name == "sqs.SendMessage"
+        ]
+        return [wakeup for wakeup in sent if lane in (None, wakeup["lane"])]
+
+    def timers(self) -> list[dict[str, Any]]:
+        scheduler = self.client("scheduler")
+        listed = scheduler.list_schedules(GroupName=TIMER_GROUP)["Schedules"]
+        return [scheduler.get_schedule(Name=timer["Name"], GroupName=TIMER_GROUP) for timer in listed]
+
+    def items(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client("dynamodb").scan(TableName=TABLE)["Items"]
+        return found
+
+    def deliver(self, lane: str = "normal", *, dead_letters: bool = False) -> dict[str, Any]:
+        """Receives what is visible (at most ten messages), as the event that Lambda's poller would make of it."""
+        lanes = json.loads(self.env["LANES"])
+        url = lanes[lane]["url"] + ("-dead" if dead_letters else "")
+        arn = lanes[lane]["deadLetterArn" if dead_letters else "arn"]
+        received = self.client("sqs").receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=0
+        )
+        return {"Records": [sqs_record(message, arn) for message in received.get("Messages", [])]}
+
+
+def sqs_record(message: Mapping[str, Any], arn: str) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": arn,
+        "awsRegion": REGION,
+    }
+
+
+def event(part: str, name: str) -> dict[str, Any]:
+    """events/<part>/<name>.json"""
+    loaded: dict[str, Any] = json.loads((EVENTS / part / f"{name}.json").read_text())
+    return loaded
+
+
+def provision(cloud: Cloud) -> None:
+    """Makes the resources, and the variables that name them. Inside `mock_aws`."""
+    key = {"pk": "HASH", "sk": "RANGE"}
+    indexes = {"listing": ("listPk", "listSk"), "deadLetters": ("deadPk", "deadSk")}
+    attributes = [*key, *(name for pair in indexes.values() for name in pair)]
+    cloud.client("dynamodb").create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in attributes],
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in key.items()],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": name,
+                "KeySchema": [
+                    {"AttributeName": hash_key, "KeyType": "HASH"},
+                    {"AttributeName": range_key, "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+            for name, (hash_key, range_key) in indexes.items()
+        ],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    sqs = cloud.client("sqs")
+    lanes = {}
+    for lane in LANES:
+        dead = sqs.create_queue(QueueName=f"taskyard-test-{lane}-dead")["QueueUrl"]
+        dead_arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        url = sqs.create_queue(
+            QueueName=f"taskyard-test-{lane}",
+            Attributes={
+                "VisibilityTimeout": str(VISIBILITY_SECONDS),
+                "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": MAX_RECEIVES}),
+            },
+        )["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        lanes[lane] = {"url": url, "arn": arn, "deadLetterArn": dead_arn}
+    cloud.client("scheduler").create_schedule_group(Name=TIMER_GROUP)
+    cloud.client("s3").create_bucket(Bucket=BUCKET)
+    cloud.client("ses").verify_email_identity(EmailAddress="taskyard@example.com")
+    cloud.env = {
+        "ENVIRONMENT": "test",
+        "TABLE_NAME": TABLE,
+        "DOCUMENT_BUCKET": BUCKET,
+        "LANES": json.dumps(lanes),
+        "LANE": "normal",
+        "TIMER_GROUP": TIMER_GROUP,
+        "TIMER_ROLE_ARN": TIMER_ROLE,
+        "RETENTION_DAYS": "7",
+        "WORKER_TIMEOUT_SECONDS": str(WORKER_TIMEOUT_SECONDS),
+        "LISTING_SHARDS": str(SHARDS),
+        "TENANT_FROM": "account",
+        "MAIL_FROM": "taskyard@example.com",
+        "LOG_LEVEL": "INFO",
+    }
+
+
+def forget_processes() -> None:
+    """What functions keep for the life of their process is of the test before: begins anew."""
+    from functions.aws.clients import client
+
+    client.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("functions.") and name.endswith(".handler") and hasattr(module, "assembled"):
+            module.assembled.cache_clear()

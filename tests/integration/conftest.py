@@ -1,0 +1,85 @@
+"""Fixtures of every test that runs functions in process, on moto.
+
+`aws` is the cloud: `aws.invoke("api", event)`, `aws.called()`, `aws.wakeups()`, `aws.deliver("normal")`.
+`clock` stands still until a test moves it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+
+from tests.integration import cloud
+from tests.integration.cloud import Call, Cloud
+
+START = 1_770_000_000_000
+"""Epoch ms: 2026-02-02T02:40:00Z."""
+
+
+@dataclass
+class Clock:
+    """Epoch ms. What moto does by its own clock (delays, visibility) goes by real time."""
+
+    now: int = START
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
+
+@pytest.fixture
+def one_request_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto has no lock of its own: from several threads it loses updates, which DynamoDB does not."""
+    lock = threading.RLock()
+    process: Callable[..., Any] = botocore_stubber.process_request
+
+    def locked(request: Any) -> Any:
+        with lock:
+            return process(request)
+
+    monkeypatch.setattr(botocore_stubber, "process_request", locked)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, one_request_at_a_time: None) -> Iterator[Cloud]:
+    """Everything made, no calls counted yet."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", cloud.REGION)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    made = Cloud()
+    cloud.forget_processes()
+    with mock_aws():
+        boto3.setup_default_session()
+        cloud.provision(made)
+        for name, value in made.env.items():
+            monkeypatch.setenv(name, value)
+        boto3.setup_default_session()
+        assert boto3.DEFAULT_SESSION is not None
+
+        def note(params: dict[str, Any], model: Any, **_: Any) -> None:
+            made.calls.append(Call(f"{model.service_model.service_name}.{model.name}", params))
+
+        boto3.DEFAULT_SESSION.events.register("provide-client-params", note)
+        yield made
+    cloud.forget_processes()
+    boto3.DEFAULT_SESSION = None
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that functions read. Ask for it before anything is invoked."""
+    from functions.runtime import wiring
+
+    still = Clock()
+    monkeypatch.setattr(wiring, "clock", still)
+    return still
