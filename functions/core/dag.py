@@ -1,0 +1,196 @@
+"""A workflow's shape: what is wrong with it, and the plan by which its nodes release each other. Pure.
+
+No record grows with the DAG: a node that waits for more than FAN_IN others waits for joins, each of which waits
+for at most FAN_IN; the same tree, over all nodes, tells when the run is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from functions.core.errors import FieldError
+
+MAX_NODES = 10_000
+MAX_EDGES = 100_000
+FAN_IN = 40
+"""What one record waits for at most: 40 indexes of up to 6 digits stay well inside the write unit's kilobyte."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """As submitted. `depends_on`: names of other nodes."""
+
+    name: str
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One record of a run: a node (`name`), or a join (None) that only gathers. Numbers are indexes into the plan."""
+
+    index: int
+    name: str | None
+    waits_for: tuple[int, ...]
+    upstreams: tuple[int, ...]
+    """The nodes whose results it reads; for a join, none."""
+    dependents: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The nodes in the order in which they were given, then the joins."""
+
+    steps: tuple[Step, ...]
+    nodes: int
+    edges: int
+
+
+def problems(nodes: Sequence[Node]) -> list[FieldError]:
+    """Everything that is wrong, each with the path of the field; empty when it is a DAG within the limits."""
+    if not nodes:
+        return [FieldError("nodes", "a workflow needs at least one node")]
+    if len(nodes) > MAX_NODES:
+        return [FieldError("nodes", f"{len(nodes)} nodes are more than the {MAX_NODES} that a workflow may have")]
+    found = [*duplicates(nodes), *unknown(nodes)]
+    edges = sum(len(set(node.depends_on)) for node in nodes)
+    if edges > MAX_EDGES:
+        found.append(FieldError("nodes", f"{edges} edges are more than the {MAX_EDGES} that a workflow may have"))
+    if not found and (cycle := find_cycle(nodes)):
+        found.append(FieldError("nodes", f"the nodes wait for each other in a cycle: {' → '.join(cycle)}"))
+    return found
+
+
+def duplicates(nodes: Sequence[Node]) -> Iterator[FieldError]:
+    first: dict[str, int] = {}
+    for at, node in enumerate(nodes):
+        if node.name in first:
+            yield FieldError(f"nodes[{at}].name", f"{node.name!r} is the name of nodes[{first[node.name]}] already")
+        else:
+            first[node.name] = at
+
+
+def unknown(nodes: Sequence[Node]) -> Iterator[FieldError]:
+    names = {node.name for node in nodes}
+    for at, node in enumerate(nodes):
+        for nth, name in enumerate(node.depends_on):
+            if name not in names:
+                yield FieldError(f"nodes[{at}].dependsOn[{nth}]", f"no node is named {name!r}")
+
+
+def find_cycle(nodes: Sequence[Node]) -> list[str] | None:
+    """A cycle as names, first and last the same, each followed by the one that waits for it; None when there is none.
+
+    Kahn's algorithm leaves the nodes that are on a cycle or behind one. Walking from any of them to an upstream that
+    is left as well must come round.
+    """
+    upstreams = {node.name: set(node.depends_on) for node in nodes}
+    dependents: dict[str, list[str]] = {node.name: [] for node in nodes}
+    for name, waits_for in upstreams.items():
+        for upstream in waits_for:
+            dependents[upstream].append(name)
+    left = {name: len(waits_for) for name, waits_for in upstreams.items()}
+    free = [name for name, count in left.items() if not count]
+    while free:
+        name = free.pop()
+        del left[name]
+        for dependent in dependents[name]:
+            left[dependent] -= 1
+            if not left[dependent]:
+                free.append(dependent)
+    if not left:
+        return None
+    path: list[str] = []
+    seen: dict[str, int] = {}
+    name = next(iter(left))
+    while name not in seen:
+        seen[name] = len(path)
+        path.append(name)
+        name = next(upstream for upstream in sorted(upstreams[name]) if upstream in left)
+    return [name, *reversed(path[seen[name] :])]
+
+
+def plan(nodes: Sequence[Node]) -> Plan:
+    """Of nodes without problems."""
+    index = {node.name: at for at, node in enumerate(nodes)}
+    upstreams = [tuple(sorted({index[name] for name in node.depends_on})) for node in nodes]
+    waits_for = list(upstreams)
+    for at in range(len(nodes)):
+        while len(waits_for[at]) > FAN_IN:
+            joins = []
+            for group in groups(waits_for[at]):
+                joins.append(len(waits_for))
+                waits_for.append(group)
+            waits_for[at] = tuple(joins)
+    dependents: list[list[int]] = [[] for _ in waits_for]
+    for at, waiting in enumerate(waits_for):
+        for upstream in waiting:
+            dependents[upstream].append(at)
+    steps = tuple(
+        Step(
+            index=at,
+            name=nodes[at].name if at < len(nodes) else None,
+            waits_for=waits_for[at],
+            upstreams=upstreams[at] if at < len(nodes) else (),
+            dependents=tuple(dependents[at]),
+        )
+        for at in range(len(waits_for))
+    )
+    return Plan(steps=steps, nodes=len(nodes), edges=sum(len(ups) for ups in upstreams))
+
+
+def groups(indexes: Sequence[int]) -> list[tuple[int, ...]]:
+    return [tuple(indexes[start : start + FAN_IN]) for start in range(0, len(indexes), FAN_IN)]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """One record of the tree that tells when a run is done. Level 0 gathers nodes, each next one the tallies below."""
+
+    level: int
+    number: int
+
+
+def tally_of(index: int) -> Tally:
+    """Where node `index` is counted."""
+    return Tally(0, index // FAN_IN)
+
+
+def above(tally: Tally, nodes: int) -> Tally | None:
+    """Who gathers this tally; None for the root: the run is done."""
+    return None if tallies(nodes, tally.level) == 1 else Tally(tally.level + 1, tally.number // FAN_IN)
+
+
+def tallies(nodes: int, level: int) -> int:
+    """How many there are on a level."""
+    count = nodes
+    for _ in range(level + 1):
+        count = -(-count // FAN_IN)
+    return count
+
+
+def levels(nodes: int) -> int:
+    level = 0
+    while tallies(nodes, level) > 1:
+        level += 1
+    return level + 1
+
+
+def ranks(nodes: Sequence[Node]) -> dict[str, int]:
+    """Name → the longest way from a root, 0 for roots: the column of a drawing. Of nodes without problems."""
+    upstreams = {node.name: set(node.depends_on) for node in nodes}
+    dependents: dict[str, list[str]] = {name: [] for name in upstreams}
+    for name, waits_for in upstreams.items():
+        for upstream in waits_for:
+            dependents[upstream].append(name)
+    left = {name: len(waits_for) for name, waits_for in upstreams.items()}
+    rank = {name: 0 for name, count in left.items() if not count}
+    free = list(rank)
+    while free:
+        name = free.pop()
+        for dependent in dependents[name]:
+            rank[dependent] = max(rank.get(dependent, 0), rank[name] + 1)
+            left[dependent] -= 1
+            if not left[dependent]:
+                free.append(dependent)
+    return rank
