@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.assets import ROOT, SERVICES, Assets, build_assets, prune
-from infra.bytecode import compile_tree, find_compiler
+from infra.assets import ROOT, SERVICES, Assets, build_assets, code_digest, layer_digest, prune
+from infra.bytecode import Compiler, compile_tree, find_compiler
 from tests.infra.template import Template
 
 MEGABYTE = 1_000_000
@@ -43,7 +43,8 @@ for name in sys.argv[2:]:
 print(importlib.metadata.version("aws-lambda-powertools"))
 """
     site = assets.layer.path / "python"
-    command = [sys.executable, "-S", "-c", program, str(site), *sorted(SERVICES)]
+    # -B: bytecode of this Python would become part of the asset.
+    command = [sys.executable, "-B", "-S", "-c", program, str(site), *sorted(SERVICES)]
     ran = subprocess.run(command, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert f"aws-lambda-powertools=={ran.stdout.strip()}" in (ROOT / "requirements" / "functions.txt").read_text()
@@ -127,3 +128,31 @@ def _digest(folder: Path) -> str:
     for path in sorted(folder.rglob("*.pyc")):
         total.update(path.read_bytes())
     return total.hexdigest()
+
+
+def test_a_python_that_is_named_right_but_does_not_run_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shim = tmp_path / "python3.13"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    found = find_compiler()
+    assert found is None or found.executable != str(shim)
+    assert found is None or found.version.startswith("3.13.")
+
+
+def test_the_hash_of_an_asset_follows_what_is_in_it_and_who_compiled_it() -> None:
+    compiler = Compiler(executable="/python", version="3.13.1")
+    sources = {"functions/a.py": b"1"}
+    hashes = [
+        code_digest(sources, compiler),
+        code_digest(sources, None),
+        code_digest({"functions/a.py": b"2"}, compiler),
+        code_digest({"functions/b.py": b"1"}, compiler),
+        layer_digest(compiler),
+        layer_digest(None),
+    ]
+    assert len(set(hashes)) == len(hashes)
+    assert code_digest(dict(sources), Compiler(executable="/elsewhere", version="3.13.1")) == hashes[0]
