@@ -109,6 +109,7 @@ class Function(Construct):
             layers=[bundle.layer],
             role=role,
             log_group=logs_to,
+            logging_format=lambda_.LoggingFormat.JSON,
             timeout=cdk.Duration.seconds(timeout_seconds),
             memory_size=memory,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if recursive else None,
