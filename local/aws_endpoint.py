@@ -1,0 +1,186 @@
+"""The AWS endpoint that functions (and tests) call: who calls, may they, what does it cost; then moto answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email import message_from_string, policy
+from typing import Any
+
+from local import aws_calls, moto_cloud
+from local.aws_calls import Call
+from local.clock import Clock
+from local.functions import Function
+from local.http_server import Request, Response
+from local.intrinsics import ACCOUNT
+from local.ledger import Ledger, item_bytes
+from local.permissions import Denied, Role
+from local.queues import visible
+
+ADMIN_KEY = "LOCALADMIN0000000000"
+_WRITES = ("PutItem", "UpdateItem", "DeleteItem")
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Whom an access key stands for. `role` is None for the administrator, who may do everything."""
+
+    label: str
+    arn: str
+    role: Role | None
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that SES took. `at` in epoch seconds."""
+
+    sender: str
+    to: list[str]
+    subject: str
+    body: str
+    at: float
+
+
+def access_key(name: str) -> str:
+    """A function's access key: the same at each start."""
+    return "LOCAL" + hashlib.sha256(name.encode()).hexdigest()[:15].upper()
+
+
+class AwsEndpoint:
+    """The handlers of one AWS endpoint. The hooks tell event sources what a call may have changed."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, tell: Callable[[str], None]) -> None:
+        self.principals = {ADMIN_KEY: Principal("admin", f"arn:aws:iam::{ACCOUNT}:user/admin", None)}
+        self.caller = "admin"  # of the call that is being answered
+        self.functions: dict[str, Function] = {}
+        self.mail: list[Mail] = []
+        self.queue_changed: Callable[[str], None] = lambda _: None
+        self.schedule_changed: Callable[[str, str], None] = lambda *_: None
+        self.refuse_schedule: Callable[[Call], Response | None] = lambda _: None
+        self._ledger = ledger
+        self._clock = clock
+        self._tell = tell
+
+    def serve(self, request: Request) -> Response | Awaitable[Response]:
+        signed = aws_calls.credential(request)
+        if signed is None:
+            return aws_calls.error("sts", "MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+        key, service = signed
+        principal = self.principals.get(key)
+        if principal is None:
+            return aws_calls.error(
+                service, "UnrecognizedClientException", "The security token included in the request is invalid.", 403
+            )
+        try:
+            call = Call.read(service, request)
+        except ValueError:
+            return aws_calls.error(service, "SerializationException", "the body is not JSON")
+        self._ledger.count(principal.label, service, call.operation)
+        if principal.role:
+            try:
+                principal.role.check(call.needs())
+            except Denied as denied:
+                needed = denied.needed
+                message = (
+                    f"User: {principal.arn} is not authorized to perform: {needed.action} "
+                    f"on resource: {needed.resource} {denied.reason()}"
+                )
+                self._tell(message)
+                return aws_calls.access_denied(service, message)
+        match service:
+            case "lambda" if call.operation == "Invoke":
+                return self._invoke(call, request)
+            case "sqs" if call.operation == "ReceiveMessage" and call.parameters.get("WaitTimeSeconds"):
+                return self._long_poll(call, request)
+            case "scheduler" if refused := self.refuse_schedule(call):
+                return refused
+        return self._answer(principal, call, request)
+
+    def _answer(self, principal: Principal, call: Call, request: Request) -> Response:
+        self.caller = principal.label
+        response = moto_cloud.call(call.service, request)
+        match call.service:
+            case "dynamodb":
+                self._count_units(principal.label, call, response)
+            case "sqs" if response.status == 200:
+                self.queue_changed(call.queue)
+            case "scheduler" if response.status == 200 and call.path.startswith("/schedules/"):
+                self.schedule_changed(*call.schedule)
+            case "ses" if response.status == 200 and call.operation in ("SendEmail", "SendRawEmail"):
+                self._note_mail(call.path.startswith("/v2/"))
+        return response
+
+    async def _invoke(self, call: Call, request: Request) -> Response:
+        """Lambda's Invoke: for Step Functions, and for tests."""
+        name = call.path.split("/")[3].split(":function:")[-1].split(":")[0]
+        function = next((f for f in self.functions.values() if name in (f.spec.name, f.spec.arn)), None)
+        if function is None:
+            return aws_calls.error("lambda", "ResourceNotFoundException", f"Function not found: {name}", 404)
+        if request.headers.get("x-amz-invocation-type") == "Event":
+            task = asyncio.ensure_future(function.invoke(request.body or b"{}"))
+            _running.add(task)
+            task.add_done_callback(_running.discard)
+            return Response(202)
+        result = await function.invoke(request.body or b"{}")
+        headers = [("content-type", "application/json"), ("x-amzn-requestid", result.request_id)]
+        headers += [("x-amz-executed-version", "$LATEST")]
+        headers += [("x-amz-function-error", "Unhandled")] if result.failed else []
+        return Response(200, result.payload, headers)
+
+    async def _long_poll(self, call: Call, request: Request) -> Response:
+        """Wait here, not in moto: there it would hold up everything else."""
+        until = self._clock.now() + float(call.parameters["WaitTimeSeconds"])
+        queue = moto_cloud.backend("sqs").queues.get(call.queue)
+        while queue is not None and self._clock.now() < until and not visible(queue, self._clock.now_ms()):
+            await asyncio.sleep(0.05)
+        body = json.dumps({**call.parameters, "WaitTimeSeconds": 0}).encode()
+        return moto_cloud.call("sqs", Request(request.method, request.target, request.headers, body))
+
+    def _count_units(self, caller: str, call: Call, response: Response) -> None:
+        """Reads and refused writes; the stream counts writes, see `Stream.add`."""
+        if call.operation in _WRITES:
+            if response.status != 200 and b"ConditionalCheckFailed" in response.body:
+                # Refused by its condition: costs what the item weighs.
+                table = moto_cloud.backend("dynamodb").tables[call.parameters["TableName"]]
+                keys = call.parameters.get("Key") or call.parameters["Item"]
+                item = table.items.get(_key(keys, table.hash_key_attr), {}).get(_key(keys, table.range_key_attr))
+                size = item.size() if item else 0
+                self._ledger.write_units[caller] += max(1, math.ceil(size / 1024))
+        elif response.status == 200 and call.operation in ("GetItem", "Query", "Scan", "BatchGetItem"):
+            answer = json.loads(response.body)
+            consistent = bool(call.parameters.get("ConsistentRead"))
+            if call.operation == "BatchGetItem":
+                for table_name, items in answer.get("Responses", {}).items():
+                    consistent = bool(call.parameters["RequestItems"][table_name].get("ConsistentRead"))
+                    for item in items:
+                        self._ledger.read(caller, item_bytes(item), consistent)
+            else:
+                items = answer.get("Items") or [answer.get("Item")]
+                self._ledger.read(caller, sum(map(item_bytes, items)), consistent)
+
+    def _note_mail(self, version2: bool) -> None:
+        sent: Any = moto_cloud.backend("sesv2" if version2 else "ses")
+        message = (sent.core_backend if hasattr(sent, "core_backend") else sent).sent_messages.pop()
+        if hasattr(message, "raw_data"):
+            parsed: Any = message_from_string(message.raw_data, policy=policy.default)
+            part = parsed.get_body(("plain", "html"))
+            to, subject, body = message.destinations, parsed["subject"], part.get_content() if part else ""
+        else:
+            to = [address for addresses in message.destinations.values() for address in addresses]
+            subject, body = message.subject, message.body
+        mail = Mail(message.source, list(to), str(subject), str(body), self._clock.now())
+        self.mail.append(mail)
+        self._tell(f"mail to {', '.join(mail.to)}: {mail.subject}")
+
+
+_running: set[asyncio.Future[Any]] = set()
+
+
+def _key(keys: dict[str, Any], name: str | None) -> Any:
+    from moto.dynamodb.models.dynamo_type import DynamoType
+
+    return DynamoType(keys[name]) if name else None

@@ -1,0 +1,106 @@
+"""Function processes: forked by the zygote, each talking to a Lambda Runtime API of its own."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import os
+import site
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from local.clock import Clock
+
+_PROGRAM = Path(__file__).with_name("zygote.py")
+
+
+class Zygote:
+    """The fork server. `start` is slow (a second of imports) and returns at once; what is asked meanwhile waits."""
+
+    def __init__(self, clock: Clock, roots: Iterable[Path], services: Iterable[str], directory: Path) -> None:
+        self._exits: dict[int, Callable[[int], None]] = {}
+        self._next = 0
+        self._pending = b""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self._socket = ours
+        options = {
+            "clock": clock.fd,
+            "control": theirs.fileno(),
+            "modules": sorted({module for root in set(roots) for module in third_party_imports(root)}),
+            "services": sorted(services),
+            # Only the standard library and installed packages: nothing of this checkout, as on Lambda.
+            "paths": [*site.getsitepackages(), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")],
+        }
+        directory.mkdir(parents=True, exist_ok=True)
+        program = [sys.executable, "-I", "-X", f"pycache_prefix={directory / 'pycache'}", str(_PROGRAM)]
+        with open(directory / "zygote.log", "ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [*program, json.dumps(options)],
+                pass_fds=(clock.fd, theirs.fileno()),
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C in the terminal is not for the functions
+            )
+        theirs.close()
+        asyncio.get_running_loop().add_reader(ours, self._read)
+
+    def spawn(self, handler: str, root: Path, log: Path, env: dict[str, str], exited: Callable[[int], None]) -> int:
+        """Fork a function process; its id. `exited` is called once, with its wait status."""
+        self._next += 1
+        self._exits[self._next] = exited
+        self._send({"spawn": self._next, "handler": handler, "root": str(root), "log": str(log), "env": env})
+        return self._next
+
+    def kill(self, process: int) -> None:
+        if process in self._exits:
+            self._send({"kill": process})
+
+    def close(self) -> None:
+        """End the zygote, and with it every function process."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+        self._process.wait()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        data = json.dumps(message).encode() + b"\n"
+        self._socket.setblocking(True)  # a few KB that a warm zygote reads at once, and a starting one from its buffer
+        try:
+            self._socket.sendall(data)
+        finally:
+            self._socket.setblocking(False)
+
+    def _read(self) -> None:
+        data = self._socket.recv(65536)
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            for exited in list(self._exits.values()):
+                exited(1)
+            self._exits.clear()
+            print("the fork server of function processes ended; see its log", file=sys.stderr)
+            return
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        for line in lines:
+            message = json.loads(line)
+            self._exits.pop(message["exited"])(message["status"])
+
+
+def third_party_imports(root: Path) -> set[str]:
+    """Modules that the code under `root` imports at the top of its files and that are not its own."""
+    own = {path.name.removesuffix(".py") for path in root.iterdir()}
+    found: set[str] = set()
+    for path in root.rglob("*.py"):
+        for node in ast.parse(path.read_bytes()).body:
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return {name for name in found if name.partition(".")[0] not in own | {"__future__"}}

@@ -1,0 +1,420 @@
+"""The local system: the stack of a cloud assembly, running.
+
+    with LocalSystem.start() as system:
+        httpx.post(f"{system.url}/tasks", json={...})
+        system.clock.advance(30 * 86_400)
+
+Everything but the functions runs on one event loop in a thread of this process: moto, the HTTP API, the event
+sources, the schedules. So nothing is locked, and nothing interleaves. moto's state and its clock are global: one
+system per process at a time; several processes do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import boto3
+from botocore.config import Config
+
+from local import assembly, moto_cloud, moto_patches, provisioning
+from local.aws_endpoint import ADMIN_KEY, AwsEndpoint, Mail, Principal, access_key
+from local.clock import Clock, Timers
+from local.functions import Function
+from local.gateway import BODY_LIMIT, Gateway
+from local.http_server import Request, Response, Server
+from local.intrinsics import ACCOUNT, REGION
+from local.ledger import Invocation, Ledger
+from local.processes import Zygote
+from local.queues import QueuePoller
+from local.schedules import Schedules
+from local.stack import Stack
+from local.streams import Stream, StreamPoller, expire
+
+T = TypeVar("T")
+
+CONCURRENCY = 4  # processes per function at most; two cores gain nothing from more
+TTL_SECONDS = 60.0
+# What the services of a template's resources are called in boto3, to have their models read ahead.
+_SERVICES = {
+    "DynamoDB": "dynamodb",
+    "SQS": "sqs",
+    "S3": "s3",
+    "Scheduler": "scheduler",
+    "StepFunctions": "stepfunctions",
+}
+_one_at_a_time = threading.Lock()
+
+
+class PortTaken(Exception):
+    """The port that was asked for is in use."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} on 127.0.0.1 is taken; choose another one")
+        self.port = port
+
+
+class LocalSystem:
+    """A running stack. Make it with `start`, end it with `close` or as a context manager."""
+
+    def __init__(self, cloud: assembly.Assembly, *, port: int, directory: Path, tell: Callable[[str], None]) -> None:
+        self.clock = Clock()
+        self.ledger = Ledger()
+        self.directory = directory
+        self._cloud = cloud
+        self._port = port
+        self._tell = tell
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="local-system", daemon=True)
+        self._servers: list[Server] = []
+        self._zygote: Zygote | None = None
+        self.functions: dict[str, Function] = {}
+        self._pollers: list[QueuePoller] = []
+        self._streams: dict[str, Stream] = {}
+        self._stream_pollers: list[StreamPoller] = []
+        self._gateway: Gateway | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+        self._remove: Path | None = None
+        self.url = ""
+        """Of the HTTP API."""
+        self.endpoint = ""
+        """Of AWS: for boto3's `endpoint_url`."""
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        port: int = 0,
+        environment: str = "dev",
+        directory: Path | None = None,
+        cloud: assembly.Assembly | None = None,
+        tell: Callable[[str], None] = lambda line: None,
+        wait: bool = True,
+        seed: int | None = None,
+    ) -> Self:
+        """Synthesize (unless `cloud` is given), provision, listen.
+
+        `port` 0 is any free one. `directory` is for logs; without, one under `.local` that is removed in the end.
+        `tell` gets a line for each mail, each failed invocation, each denied call. `wait`: until each function has
+        a warm process. `seed` is of Scheduler's imprecision.
+        Raises PortTaken, AssemblyError, TemplateError.
+        """
+        if cloud is None:
+            assembly.synthesize(environment)
+            cloud = assembly.load(assembly.PROJECT / "cdk.out", f"Taskyard-{environment}")
+        if not _one_at_a_time.acquire(blocking=False):
+            raise RuntimeError("one local system per process at a time")
+        remove = None
+        if directory is None:
+            (assembly.PROJECT / ".local").mkdir(exist_ok=True)
+            directory = remove = Path(tempfile.mkdtemp(prefix="run-", dir=assembly.PROJECT / ".local"))
+        system = cls(cloud, port=port, directory=directory, tell=tell)
+        system._remove = remove
+        system._thread.start()
+        try:
+            system.run(system._start(random.Random(seed)))
+            system.clock.drive(system._travel)
+            if wait:
+                system.run(system._warm())
+        except BaseException:
+            system.close()
+            raise
+        return system
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What tests, the demo and the bench use.
+
+    @property
+    def template(self) -> dict[str, Any]:
+        return self._cloud.template
+
+    @property
+    def calls(self) -> Ledger:
+        """AWS calls by (caller, service, operation), write and read units by caller; `reset()` starts anew."""
+        return self.ledger
+
+    @property
+    def invocations(self) -> list[Invocation]:
+        """The latest finished invocations, oldest first."""
+        return list(self.ledger.invocations)
+
+    def mail(self) -> list[Mail]:
+        """What SES took, oldest first."""
+        return list(self._aws.mail)
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client of the local AWS, as administrator."""
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=ADMIN_KEY,
+            aws_secret_access_key="local",  # noqa: S106 - no secret
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def logs(self, function: str) -> list[str]:
+        """What a function (by label: `api`, `worker-high`) has written, EMF lines included."""
+        path = self.directory / "logs" / f"{function}.log"
+        return path.read_text(errors="replace").splitlines() if path.exists() else []
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """Invoke a function by label; its answer. Raises FunctionFailed."""
+        result = self.run(self._by_label(function).invoke(json.dumps(event).encode()))
+        if result.failed:
+            raise FunctionFailed(function, json.loads(result.payload))
+        return json.loads(result.payload)
+
+    def settle(self, timeout: float = 30.0) -> bool:
+        """Wait until nothing is under way that does not wait for a time: whether it came to that within `timeout`
+        real seconds. A stream's batching window counts as under way."""
+        return self.run(self._settle(timeout, windows=True))
+
+    def expire(self) -> int:
+        """Delete what is past its time to live, as TTL does once a minute and after `clock.advance`; how many."""
+        return self.run(_call(self._expire))
+
+    def close(self) -> None:
+        """Stop; within two seconds, whatever runs. Idempotent."""
+        if not self._thread.is_alive():
+            return
+        self.clock.drive(lambda seconds, step: self.clock.jump(seconds))
+        try:
+            self.run(self._stop())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+            moto_cloud.reset()
+            self.clock.close()
+            if self._remove:
+                shutil.rmtree(self._remove, ignore_errors=True)
+            _one_at_a_time.release()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the system's loop, from another thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    # On the loop.
+
+    async def _start(self, randomness: random.Random) -> None:
+        moto_patches.apply(self.clock)
+        moto_cloud.reset()
+        self.timers = Timers(self.clock, self._loop)
+        self._aws = AwsEndpoint(self.ledger, self.clock, self._tell)
+        self._servers.append(await Server.start(self._aws.serve))
+        self.endpoint = f"http://{self._servers[0].address}"
+        too_large = Response(413, b'{"message":"Request Entity Too Large"}', [("content-type", "application/json")])
+        try:
+            self._servers.append(
+                await Server.start(
+                    lambda request: self._gateway.serve(request) if self._gateway else Response(503),
+                    self._port,
+                    body_limit=BODY_LIMIT,
+                    too_large=too_large,
+                )
+            )
+        except OSError:
+            raise PortTaken(self._port) from None
+        self.url = f"http://{self._servers[1].address}"
+        self.stack = Stack(self._cloud, self.endpoint, self.url)
+        provisioning.provision(self.stack)
+        self._make_functions()
+        self._make_event_sources(randomness)
+        self._gateway = Gateway(self.stack.routes, self.functions, self.clock, self._inspect)
+        self._sweeping = self._loop.create_task(self._sweep())
+
+    def _make_functions(self) -> None:
+        (self.directory / "logs").mkdir(parents=True, exist_ok=True)
+        kinds = {resource["Type"].split("::")[1] for resource in self.template["Resources"].values()}
+        services = {_SERVICES[kind] for kind in kinds if kind in _SERVICES}
+        specs = self.stack.functions.values()
+        if any("MAIL_FROM" in spec.environment for spec in specs):
+            services.add("ses")
+        zygote = self._zygote = Zygote(self.clock, [spec.root for spec in specs], services, self.directory)
+        for spec in specs:
+            key = access_key(spec.name)
+            arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{spec.role.name}/{spec.name}"
+            self._aws.principals[key] = Principal(spec.label, arn, spec.role)
+            self.functions[spec.arn] = Function(
+                spec,
+                concurrency=CONCURRENCY,
+                zygote=zygote,
+                clock=self.clock,
+                timers=self.timers,
+                ledger=self.ledger,
+                directory=self.directory,
+                credentials={
+                    "AWS_ACCESS_KEY_ID": key,
+                    "AWS_SECRET_ACCESS_KEY": "local",
+                    "AWS_SESSION_TOKEN": "local",
+                    "AWS_ENDPOINT_URL": self.endpoint,
+                },
+                tell=self._tell,
+            )
+            self.functions[spec.arn].prestart()
+        self._aws.functions = self.functions
+
+    def _make_event_sources(self, randomness: random.Random) -> None:
+        for name in self.stack.of_type("AWS::DynamoDB::Table"):
+            table = provisioning.table_of(self.stack.reference(name, "Arn"))
+            if table.stream_shard:
+                arn = self.stack.reference(name, "StreamArn")
+                self._streams[arn] = Stream(table, arn, self.clock, self._count_write)
+        for source in self.stack.event_sources:
+            function = self.functions[source.function.arn]
+            if source.source_arn in self._streams:
+                poller = StreamPoller(
+                    source, function, clock=self.clock, timers=self.timers, send_failure=self._send_to_queue
+                )
+                self._streams[source.source_arn].readers.append(poller)
+                self._stream_pollers.append(poller)
+                continue
+            queue = provisioning.queue_of(source.source_arn)
+            limit = source.properties.get("ScalingConfig", {}).get("MaximumConcurrency", CONCURRENCY)
+            self._pollers.append(
+                QueuePoller(
+                    source,
+                    queue,
+                    function,
+                    concurrency=min(limit, CONCURRENCY),
+                    clock=self.clock,
+                    timers=self.timers,
+                    ledger=self.ledger,
+                    dead_lettered=lambda dead: self._kick(dead.name),
+                )
+            )
+        self._schedules = Schedules(
+            clock=self.clock,
+            timers=self.timers,
+            roles=self.stack.roles,
+            send=self._send_to_queue,
+            randomness=randomness,
+        )
+        self._aws.queue_changed = self._kick
+        self._aws.schedule_changed = self._schedules.refresh
+        self._aws.refuse_schedule = self._schedules.refuse
+
+    def _kick(self, queue_name: str) -> None:
+        for poller in self._pollers:
+            if poller.queue.name == queue_name:
+                poller.kick()
+
+    def _send_to_queue(self, arn: str, text: str) -> None:
+        queue = provisioning.queue_of(arn)
+        moto_cloud.backend("sqs").send_message(queue.name, text)
+        self.ledger.count("events", "sqs", "SendMessage")
+        self._kick(queue.name)
+
+    def _count_write(self, units: int) -> None:
+        self.ledger.write_units[self._aws.caller] += units
+
+    def _inspect(self, request: Request) -> Response | None:
+        if request.path == "/_local/mail":
+            body = json.dumps([asdict(mail) for mail in self._aws.mail]).encode()
+            return Response(200, body, [("content-type", "application/json")])
+        return None
+
+    def _by_label(self, label: str) -> Function:
+        return next(function for function in self.functions.values() if function.spec.label == label)
+
+    async def _warm(self) -> None:
+        """Until each function has a process that waits for work, or has failed to start one."""
+        while any(function.starting for function in self.functions.values()):
+            await asyncio.sleep(0.01)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(TTL_SECONDS)
+            self._expire()
+
+    def _expire(self) -> int:
+        self._aws.caller = "ttl"
+        tables = {stream._table.name: stream for stream in self._streams.values()}
+        backend = moto_cloud.backend("dynamodb")
+        return sum(expire(table, tables.get(name), self.clock.now()) for name, table in backend.tables.items())
+
+    def _busy(self, windows: bool) -> bool:
+        return (
+            (self._gateway is not None and self._gateway.in_flight > 0)
+            or any(function.busy for function in self.functions.values())
+            or any(poller.busy for poller in self._pollers)
+            or any(poller.busy if windows else poller.running for poller in self._stream_pollers)
+        )
+
+    async def _settle(self, timeout: float, *, windows: bool) -> bool:
+        until = time.monotonic() + timeout
+        quiet = 0
+        while quiet < 2:  # twice in a row: what one step set off has begun by the next
+            if time.monotonic() > until:
+                return False
+            await asyncio.sleep(0.001)
+            quiet = 0 if self._busy(windows) else quiet + 1
+        return True
+
+    def _travel(self, seconds: float, step: bool) -> None:
+        self.run(self._advance(seconds, step))
+
+    async def _advance(self, seconds: float, step: bool, patience: float = 5.0) -> None:
+        """See `Clock.advance`. `patience`: real seconds that running invocations get at each stop."""
+        target = self.clock.now() + seconds
+        while step:
+            await self._settle(patience, windows=False)
+            due = self.timers.next_due()
+            if due is None or due >= target:
+                break
+            self.clock.jump(due - self.clock.now())
+            self.timers.run()
+        self.clock.jump(target - self.clock.now())
+        self.timers.run()
+        self._expire()
+        if step:
+            await self._settle(patience, windows=False)
+
+    async def _stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        for poller in self._pollers + self._stream_pollers:
+            poller.close()
+        if self._zygote:
+            self._zygote.close()
+        for function in self.functions.values():
+            function.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
+
+
+class FunctionFailed(Exception):
+    """An invocation failed. `error` is the runtime's error object: errorType, errorMessage, stackTrace."""
+
+    def __init__(self, function: str, error: dict[str, Any]) -> None:
+        super().__init__(f"{function}: {error.get('errorType')}: {error.get('errorMessage')}")
+        self.error = error
+
+
+async def _call(function: Callable[[], T]) -> T:
+    return function()
+
+
+def print_line(line: str) -> None:
+    """For `tell`: one line on the console, at once."""
+    print(line, file=sys.stderr, flush=True)
