@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from functions.core.outcomes import InDoubt, Retry
-from functions.core.task import LOG_LINE_LIMIT, LOG_LINES
+from functions.core.outcomes import InDoubt, Permanent, Retry
+from functions.core.task import LOG_BYTES, LOG_LINE_LIMIT, LOG_LINES, bounded
 
 
 class LeaseLost(Exception):
@@ -63,12 +63,11 @@ class Context:
 
     def log(self, message: str, **fields: Any) -> None:
         """Kept with the attempt (the first and last lines of too many, each bounded) and written to CloudWatch."""
-        said = message if not fields else f"{message} {fields}"
-        line = said if len(said) <= LOG_LINE_LIMIT else said[: LOG_LINE_LIMIT - 1] + "…"
-        if len(self._log) >= LOG_LINES:
-            # The end of a log says more about a failure than its middle.
-            del self._log[LOG_LINES // 2]
+        line = bounded(message if not fields else f"{message} {fields}", LOG_LINE_LIMIT)
         self._log.append(line)
+        while len(self._log) > LOG_LINES or sum(len(kept.encode()) for kept in self._log) > LOG_BYTES:
+            # How it began and how it ended say more about a failure than the middle.
+            del self._log[(len(self._log) - 1) // 2]
         self._record.say(line, fields)
 
     def progress(self, fraction: float, note: str = "") -> None:
@@ -83,14 +82,15 @@ class Context:
 
         It is reserved before and recorded after. Recorded already: that result is returned, nothing is run.
         Reserved by an attempt that never said how it went (it died, or `effect` raised): InDoubt is raised and the
-        effect is not repeated. When `effect` raises Retry it says that nothing happened, and may be tried again.
+        effect is not repeated. When `effect` raises Retry or Permanent it says that nothing happened: a later attempt
+        (after Permanent: of a redrive) may try it again.
         """
         found = self._record.reserve(name)
         if found is not None:
             return self._known(name, found)
         try:
             result = effect()
-        except Retry:
+        except (Retry, Permanent):
             self._record.give_back(name)
             raise
         self._record.record(name, result)
@@ -103,7 +103,7 @@ class Context:
             return self._known(name, found)
         try:
             result = await effect()
-        except Retry:
+        except (Retry, Permanent):
             await asyncio.to_thread(self._record.give_back, name)
             raise
         await asyncio.to_thread(self._record.record, name, result)

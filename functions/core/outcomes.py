@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ class Retry(Exception):
 
     def __init__(self, reason: str = "", *, after: float | None = None) -> None:
         super().__init__(reason or "the handler asked for a retry")
+        if after is not None and math.isnan(after):
+            raise ValueError("after must be a number of seconds")
         self.after = after
 
 

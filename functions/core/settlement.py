@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functions.core.outcomes import Failed, Outcome, Succeeded
 from functions.core.retry import MAX_DELAY_SECONDS
 from functions.core.states import State
-from functions.core.task import ERROR_LIMIT, Attempt, Task
+from functions.core.task import ERROR_LIMIT, Attempt, Task, bounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def ended(task: Task, outcome: str, *, now: int, log: tuple[str, ...] = (), fail
         ended_at=now,
         outcome=outcome,
         error_type=failed.error_type if failed else None,
-        error=failed.message[:ERROR_LIMIT] if failed else None,
+        error=bounded(failed.message, ERROR_LIMIT) if failed else None,
         where=failed.where if failed else None,
         log=log,
     )

@@ -10,13 +10,22 @@ from functions.core.retry import RetryPolicy
 from functions.core.states import TERMINAL, State, as_read
 
 HISTORY_LIMIT = 20
-"""Failed attempts kept on a task; the oldest go first. With the limits below the record stays under 40 KB."""
+"""Failed attempts kept on a task; the oldest go first. With the limits below the record stays under 60 KB, in any
+script: twenty errors of at most 2 KB, and four logs (three in the history, one of the attempt that ended it)."""
 ERROR_LIMIT = 500
 LOG_LINES = 50
 LOG_LINE_LIMIT = 500
+LOG_BYTES = 4096
+"""Of one attempt's lines together: every write of the record pays for all that it holds."""
 
 MAX_HORIZON_MS = 5 * 366 * 24 * 3600 * 1000
 """A run time may lie five years ahead, no further: beyond that a typing error is likelier than a wish."""
+
+
+def bounded(text: str, limit: int) -> str:
+    """At most `limit` characters, and nothing that DynamoDB refuses: half a surrogate pair is no text in UTF-8."""
+    kept = text if len(text) <= limit else text[: limit - 1] + "…"
+    return kept.encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, kw_only=True)

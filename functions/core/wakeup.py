@@ -47,7 +47,7 @@ class WakeUp:
                 timeout_seconds=int(fields.get("timeout", 0)),
                 rounds=int(fields.get("rounds", 0)),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a wake-up: {body[:200]}") from error
 
 

@@ -24,13 +24,16 @@ class Consequences:
     clock: Callable[[], int]
 
     def run(self, task: Task) -> None:
-        """Of a settled task. An explicit stack, not recursion: a chain of skips may be thousands long."""
-        settled = [task]
+        """Of a settled task. An explicit stack, not recursion: a chain of skips may be thousands long. Each task once
+        in a run: in a graph of skips there are far more paths than tasks."""
+        settled, seen = [task], {task.id}
         while settled:
             upstream = settled.pop()
             if upstream.has_dependents:
                 for dependent in self.tasks.dependents(upstream.tenant, upstream.id):
-                    settled += self._resolve(upstream, dependent)
+                    found = [task for task in self._resolve(upstream, dependent) if task.id not in seen]
+                    seen.update(task.id for task in found)
+                    settled += found
 
     def link(self, task: Task) -> None:
         """Edges and flags of a BLOCKED task, then a look at every upstream: closes the race with one that settles

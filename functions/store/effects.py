@@ -42,7 +42,6 @@ class Effects:
             "SET #result = :result",
             condition="#token = :token",
             values={":result": text(result), ":token": text(token)},
-            names={"#result": "result", "#token": "token"},
         )
 
     def give_back(self, task: Task, name: str, *, token: str) -> None:

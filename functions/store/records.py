@@ -128,7 +128,11 @@ def history_text(history: tuple[Attempt, ...]) -> str:
     kept = history[-HISTORY_LIMIT:]
     return dump(
         [
-            {name: value for name, value in asdict(entry).items() if value and (name != "log" or at >= len(kept) - 3)}
+            {
+                name: value
+                for name, value in asdict(entry).items()
+                if value not in (None, (), "") and (name != "log" or at >= len(kept) - 3)
+            }
             for at, entry in enumerate(kept)
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from functions.aws.failures import passing_faults
 from functions.store.keys import Key
 from functions.store.records import Item
+
+ALIAS = re.compile(r"#(\w+)")
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,10 @@ class Table:
         self, key: Key, update: str, *, condition: str, values: Item, names: dict[str, str] | None = None
     ) -> Written | Refused:
         arguments: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
-        # `state` is a reserved word of DynamoDB; a name that no expression uses would be refused.
-        names = (names or {}) | ({"#state": "state"} if "#state" in update + condition else {})
-        if names:
-            arguments["ExpressionAttributeNames"] = names
+        # `state`, `log`, `result` and `token` are reserved words of DynamoDB: an expression writes them as `#state` …
+        aliases = {f"#{name}": name for name in ALIAS.findall(f"{update} {condition}")} | (names or {})
+        if aliases:
+            arguments["ExpressionAttributeNames"] = aliases
         with passing_faults("DynamoDB"):
             try:
                 answer = self.client.update_item(

@@ -34,6 +34,10 @@ WAITING_VALUES: Item = {":pending": text("PENDING"), ":ready": text("READY"), ":
 MINE = "#state = :running AND attempt = :fence"
 
 
+RESERVED = frozenset({"state", "log", "result"})
+"""Attributes of a task whose names DynamoDB takes in an expression only as `#state`, `#log`, `#result`."""
+
+
 def mine(task: Task) -> Item:
     return {":running": text(State.RUNNING), ":fence": number(task.attempt)}
 
@@ -127,7 +131,6 @@ class TaskStore:
                 ":holder": text(holder),
                 ":generation": number(generation),
             },
-            names={"#log": "log"},
         )
 
     def take_over(self, task: Task, *, now: int, lease_until: int, holder: str) -> Answer:
@@ -152,7 +155,7 @@ class TaskStore:
             task,
             {
                 "#state": text(State.DEAD),
-                "reason": text(f"the worker died in each of the last attempts; all {task.attempt} are used up"),
+                "reason": text(f"attempt {task.attempt} was lost with its worker; none are left"),
                 "history": text(history_text((*task.history, lost(task)))),
             }
             | self._ended(task, State.DEAD, now),
@@ -254,20 +257,19 @@ class TaskStore:
         return sets
 
     def _update(self, task: Task, sets: Item, *, condition: str, values: Item, remove: Iterable[str] = ()) -> Answer:
-        """`sets`: attribute → new value. An attribute named with `#` is a reserved word of DynamoDB."""
-        assigned = ", ".join(f"{name} = :new{at}" for at, name in enumerate(sets))
+        """`sets`: attribute → new value. Reserved words of DynamoDB may come with their `#` or without."""
+        assigned = ", ".join(f"{aliased(name)} = :new{at}" for at, name in enumerate(sets))
         new = {f":new{at}": value for at, value in enumerate(sets.values())}
-        removed = [f"#{name}" if name == "log" else name for name in remove]
+        removed = [aliased(name) for name in remove]
         update = f"SET {assigned}" + (f" REMOVE {', '.join(removed)}" if removed else "")
-        names = {"#log": "log"} if "#log" in update else {}
-        return self._write(
-            keys.key(task.tenant, task.id), update, condition=condition, values=values | new, names=names
-        )
+        return self._write(keys.key(task.tenant, task.id), update, condition=condition, values=values | new)
 
-    def _write(
-        self, key: keys.Key, update: str, *, condition: str, values: Item, names: dict[str, str] | None = None
-    ) -> Answer:
-        return answer(self.table.update(key, update, condition=condition, values=values, names=names))
+    def _write(self, key: keys.Key, update: str, *, condition: str, values: Item) -> Answer:
+        return answer(self.table.update(key, update, condition=condition, values=values))
+
+
+def aliased(name: str) -> str:
+    return f"#{name}" if name in RESERVED else name
 
 
 def answer(written: Written | Refused, task: Task | None = None) -> Answer:
