@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
+from functions.core.errors import InvalidRequest, UnknownTaskType
+from functions.core.fields import field_errors
 from functions.core.retry import RetryPolicy
 
 DEFAULT_TIMEOUT_SECONDS = 30
@@ -45,20 +46,8 @@ class TaskType:
         try:
             return self.payload_model.model_validate(payload)
         except ValidationError as error:
-            raise InvalidRequest(
-                [
-                    FieldError(path("payload", *found["loc"]), found["msg"])
-                    for found in error.errors(include_url=False, include_input=False, include_context=False)
-                ]
-            ) from None
-
-
-def path(*parts: str | int) -> str:
-    """`("payload", "to", 0)` as `payload.to[0]`."""
-    written = ""
-    for part in parts:
-        written += f"[{part}]" if isinstance(part, int) else f".{part}" if written else str(part)
-    return written
+            found = error.errors(include_url=False, include_input=False, include_context=False)
+            raise InvalidRequest(field_errors(found, payload, under="payload")) from None
 
 
 def task(

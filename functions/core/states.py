@@ -33,7 +33,7 @@ class State(StrEnum):
 S = State
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    S.PENDING: frozenset({S.PENDING, S.RUNNING, S.CANCELLED}),
+    S.PENDING: frozenset({S.PENDING, S.READY, S.RUNNING, S.CANCELLED}),
     S.READY: frozenset({S.PENDING, S.READY, S.RUNNING, S.CANCELLED}),
     S.BLOCKED: frozenset({S.PENDING, S.READY, S.CANCELLED, S.SKIPPED}),
     S.RUNNING: frozenset({S.RUNNING, S.RETRY, S.SUCCESS, S.FAILED, S.DEAD}),

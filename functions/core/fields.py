@@ -1,0 +1,64 @@
+"""Paths of fields in the caller's own words, and pydantic's findings under such paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from functions.core.errors import FieldError
+
+MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+}
+"""Pydantic's own words for these speak of Python."""
+
+
+def path(*parts: str | int) -> str:
+    """`("payload", "to", 0)` as `payload.to[0]`."""
+    written = ""
+    for part in parts:
+        written += f"[{part}]" if isinstance(part, int) else f".{part}" if written else str(part)
+    return written
+
+
+def field_errors(found: Sequence[Mapping[str, Any]], value: Any, *, under: str = "") -> list[FieldError]:
+    """`found`: what pydantic's ValidationError.errors() lists about `value`, which the caller knows as `under`.
+
+    Pydantic adds the members of unions to its paths (`to.str`, `to.list[str]`): the caller never wrote those.
+    """
+    messages: dict[str, list[str]] = {}
+    alternatives = set()
+    for error in found:
+        parts, exact = as_written(error, value)
+        where = path(*((under,) if under else ()), *parts)
+        if not exact:
+            alternatives.add(where)
+        message = MESSAGES.get(error["type"], error["msg"])
+        if message not in messages.setdefault(where, []):
+            messages[where].append(message)
+    return [
+        FieldError(where, " or ".join(said))
+        for where, said in messages.items()
+        # Of a union's alternatives the one that fits further in is the one that was meant.
+        if not (where in alternatives and any(other.startswith((f"{where}[", f"{where}.")) for other in messages))
+    ]
+
+
+def as_written(error: Mapping[str, Any], value: Any) -> tuple[list[str | int], bool]:
+    """The parts of the error's path that are in `value`, and whether those are all of them."""
+    parts: list[str | int] = []
+    location = error["loc"]
+    for at, part in enumerate(location):
+        named = error["type"] == "missing" and at == len(location) - 1
+        if isinstance(value, Mapping) and (part in value or named):
+            value = value.get(part)
+        elif isinstance(value, Sequence) and not isinstance(value, str) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            continue
+        parts.append(part)
+    return parts, len(parts) == len(location)

@@ -1,0 +1,53 @@
+"""What pydantic finds is told under the names that the caller wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+
+from functions.core.fields import field_errors, path
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    count: int = 0
+
+
+class Outer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    to: str | list[str]
+    content: str | None = Field(default=None, validation_alias=AliasChoices("content", "html"))
+    sender: str | None = Field(default=None, alias="from")
+    inner: list[Inner] = []
+
+
+def errors(value: Any) -> dict[str, str]:
+    with pytest.raises(ValidationError) as raised:
+        Outer.model_validate(value)
+    found = field_errors(raised.value.errors(include_url=False), value, under="payload")
+    return {error.field: error.message for error in found}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({}, {"payload.to": "is required"}),
+        ({"to": "a", "from": 1}, {"payload.from": "Input should be a valid string"}),
+        ({"to": "a", "html": 1}, {"payload.html": "Input should be a valid string"}),
+        ({"to": 1}, {"payload.to": "Input should be a valid string or Input should be a valid list"}),
+        ({"to": ["a", 1]}, {"payload.to[1]": "Input should be a valid string"}),
+        ({"to": "a", "inner": [{}, {"cuont": 1}]}, {"payload.inner[1].cuont": "is not a known field"}),
+        (None, {"payload": "must be an object"}),
+        ({"to": "a", "inner": [3]}, {"payload.inner[0]": "must be an object"}),
+    ],
+)
+def test_each_error_is_under_the_callers_own_path(value: Any, expected: dict[str, str]) -> None:
+    assert errors(value) == expected
+
+
+def test_a_path_reads_like_code() -> None:
+    assert path("nodes", 3, "dependsOn", 0) == "nodes[3].dependsOn[0]"
