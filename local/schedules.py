@@ -92,7 +92,7 @@ class Schedules:
             known.timer.cancel()
         groups = moto_cloud.backend("scheduler").schedule_groups
         schedule = groups[group].schedules.get(name) if group in groups else None
-        if schedule is None or schedule.state != "ENABLED":
+        if schedule is None or schedule.state == "DISABLED":
             return
         asked = due(schedule.schedule_expression, schedule.schedule_expression_timezone)
         minute = asked - asked % PRECISION_SECONDS

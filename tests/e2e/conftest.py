@@ -1,0 +1,53 @@
+"""One running system for all end-to-end tests of a worker: Taskyard's own (`system`), or a tiny one (`tiny`).
+
+A process can run one system at a time. So tests of each carry an xdist group, and a session's other system is ended
+when one is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.system import LocalSystem
+from tests.e2e.tiny_stack import assembly
+
+
+class _Systems:
+    """The system that runs in this process, if any."""
+
+    def __init__(self) -> None:
+        self.running: LocalSystem | None = None
+        self.kind = ""
+
+    def get(self, kind: str, factory: pytest.TempPathFactory) -> LocalSystem:
+        if self.running is None or self.kind != kind:
+            self.end()
+            cloud = assembly(factory.mktemp("tiny")) if kind == "tiny" else None
+            self.running, self.kind = LocalSystem.start(cloud=cloud, seed=1), kind
+        return self.running
+
+    def end(self) -> None:
+        if self.running:
+            self.running.close()
+            self.running = None
+
+
+@pytest.fixture(scope="session")
+def _systems() -> Iterator[_Systems]:
+    systems = _Systems()
+    yield systems
+    systems.end()
+
+
+@pytest.fixture
+def system(_systems: _Systems, tmp_path_factory: pytest.TempPathFactory) -> LocalSystem:
+    """Taskyard on the synthesized dev template, on a free port. Shared: tests use ids of their own."""
+    return _systems.get("taskyard", tmp_path_factory)
+
+
+@pytest.fixture
+def tiny(_systems: _Systems, tmp_path_factory: pytest.TempPathFactory) -> LocalSystem:
+    """The local runtime with the handlers of tiny_stack.py."""
+    return _systems.get("tiny", tmp_path_factory)

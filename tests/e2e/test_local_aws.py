@@ -1,0 +1,160 @@
+"""The AWS endpoint: a function may do what its role's policy says, and is told no as AWS tells it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from local.system import LocalSystem
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tiny")]
+
+TABLE = "Tiny-Table"
+ITEM = {"pk": {"S": "a"}, "sk": {"S": "b"}}
+
+
+def call(tiny: LocalSystem, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    """The api function makes the call."""
+    body = {"do": "aws", "service": service, "call": operation, "with": parameters}
+    answer: dict[str, Any] = httpx.post(f"{tiny.url}/ask", json=body, timeout=30).json()
+    return answer
+
+
+def schedule(tiny: LocalSystem, name: str, at: float, **target: Any) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "GroupName": "Tiny-Group",
+        "ScheduleExpression": f"at({datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S})",
+        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ActionAfterCompletion": "DELETE",
+        "Target": {
+            "Arn": tiny.stack.reference("Queue", "Arn"),
+            "RoleArn": tiny.stack.reference("FireRole", "Arn"),
+            "Input": json.dumps({"id": name}),
+            **target,
+        },
+    }
+
+
+def test_what_the_policy_allows_works(tiny: LocalSystem) -> None:
+    assert "ok" in call(tiny, "dynamodb", "put_item", TableName=TABLE, Item=ITEM)
+    assert "ok" in call(tiny, "s3", "put_object", Bucket="tiny-bucket", Key="mine/a", Body="text")
+    assert "ok" in call(tiny, "sqs", "send_message", QueueUrl="Tiny-Queue", MessageBody='{"id": "allowed"}')
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "words"),
+    [
+        ("dynamodb", "delete_item", {"TableName": TABLE, "Key": ITEM}, "dynamodb:DeleteItem"),
+        (
+            "dynamodb",
+            "query",
+            {
+                "TableName": TABLE,
+                "IndexName": "byG",
+                "KeyConditionExpression": "g = :g",
+                "ExpressionAttributeValues": {":g": {"S": "x"}},
+            },
+            "table/Tiny-Table/index/byG",
+        ),
+        ("s3", "put_object", {"Bucket": "tiny-bucket", "Key": "yours/a", "Body": "x"}, "AccessDenied"),
+        ("sqs", "send_message", {"QueueUrl": "Tiny-Dead", "MessageBody": "x"}, "(AccessDenied)"),
+        ("sqs", "receive_message", {"QueueUrl": "Tiny-Queue"}, "sqs:ReceiveMessage"),
+        ("ses", "send_raw_email", {"RawMessage": {"Data": "x"}}, "AccessDenied"),
+        ("sns", "publish", {"TopicArn": "arn:aws:sns:us-east-1:123456789012:t", "Message": "x"}, "sns:Publish"),
+    ],
+)
+def test_what_the_policy_does_not_allow_is_denied(
+    tiny: LocalSystem, service: str, operation: str, parameters: dict[str, Any], words: str
+) -> None:
+    answer = call(tiny, service, operation, **parameters)
+    assert words in answer["message"]
+
+
+def test_a_role_must_be_allowed_to_be_passed(tiny: LocalSystem) -> None:
+    wanted = schedule(tiny, "passed", tiny.clock.now() + 300, RoleArn=tiny.stack.reference("WorkRole", "Arn"))
+    assert "iam:PassRole" in call(tiny, "scheduler", "create_schedule", **wanted)["message"]
+
+
+def test_scheduler_takes_only_a_role_that_trusts_it(tiny: LocalSystem) -> None:
+    wanted = schedule(tiny, "trusted", tiny.clock.now() + 300, RoleArn=tiny.stack.reference("WorkRole", "Arn"))
+    with pytest.raises(tiny.aws("scheduler").exceptions.ValidationException, match="assume the role"):
+        tiny.aws("scheduler").create_schedule(**wanted)
+
+
+def test_a_schedule_fires_within_its_minute_and_is_gone(tiny: LocalSystem) -> None:
+    due = tiny.clock.now() + 30 * 86_400
+    assert "ok" in call(tiny, "scheduler", "create_schedule", **schedule(tiny, "fires", due))
+    answer = call(tiny, "scheduler", "create_schedule", **schedule(tiny, "fires", due))
+    assert answer["error"] == "ConflictException"
+    tiny.clock.advance(31 * 86_400)
+    [item] = tiny.aws("dynamodb").query(
+        TableName=TABLE, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": "SEEN#fires"}}
+    )["Items"]
+    minute = due - due % 60
+    assert minute <= float(item["at"]["S"]) < minute + 61
+    assert tiny.aws("scheduler").list_schedules(GroupName="Tiny-Group")["Schedules"] == []
+
+
+def test_a_schedule_that_was_deleted_or_moved_does_not_fire_at_its_old_time(tiny: LocalSystem) -> None:
+    scheduler = tiny.aws("scheduler")
+    due = tiny.clock.now() + 86_400
+    for name in ("deleted", "moved"):
+        scheduler.create_schedule(**schedule(tiny, name, due))
+    scheduler.delete_schedule(Name="deleted", GroupName="Tiny-Group")
+    scheduler.update_schedule(**schedule(tiny, "moved", due + 86_400))
+    tiny.clock.advance(86_400 + 120)
+    count = len(tiny.invocations)
+    tiny.clock.advance(86_400)
+    assert len(tiny.invocations) == count + 1
+
+
+def test_a_firing_that_the_role_does_not_allow_is_not_delivered(tiny: LocalSystem) -> None:
+    wanted = schedule(tiny, "refused", tiny.clock.now() + 60, Arn=tiny.stack.reference("Dead", "Arn"))
+    tiny.aws("scheduler").create_schedule(**wanted)
+    count = len(tiny.invocations)
+    tiny.clock.advance(300)
+    assert len(tiny.invocations) == count
+
+
+def test_mail_is_kept_and_shown(tiny: LocalSystem) -> None:
+    message = {"Subject": {"Data": "Hello"}, "Body": {"Text": {"Data": "Nice to see you."}}}
+    answer = call(
+        tiny, "ses", "send_email", Source="a@example.com", Destination={"ToAddresses": ["b@c.org"]}, Message=message
+    )
+    assert "MessageId" in answer["ok"]
+    mail = tiny.mail()[-1]
+    assert (mail.sender, mail.to, mail.subject, mail.body) == (
+        "a@example.com",
+        ["b@c.org"],
+        "Hello",
+        "Nice to see you.",
+    )
+    assert httpx.get(f"{tiny.url}/_local/mail").json()[-1]["subject"] == "Hello"
+
+
+def test_mail_from_an_address_that_is_not_verified_is_refused(tiny: LocalSystem) -> None:
+    message = {"Subject": {"Data": "Hello"}, "Body": {"Text": {"Data": "x"}}}
+    answer = call(
+        tiny, "ses", "send_email", Source="x@other.org", Destination={"ToAddresses": ["b@c.org"]}, Message=message
+    )
+    assert answer["error"] == "MessageRejected"
+
+
+def test_an_unknown_key_is_refused(tiny: LocalSystem) -> None:
+    headers = {"authorization": "AWS4-HMAC-SHA256 Credential=NOBODY/20260101/us-east-1/sqs/aws4_request, x"}
+    assert httpx.post(tiny.endpoint, headers=headers).status_code == 403
+
+
+def test_objects_and_long_polls(tiny: LocalSystem) -> None:
+    s3, sqs = tiny.aws("s3"), tiny.aws("sqs")
+    s3.put_object(Bucket="tiny-bucket", Key="big/object with space", Body=b"\x00" * 3_000_000)
+    assert s3.get_object(Bucket="tiny-bucket", Key="big/object with space")["Body"].read() == b"\x00" * 3_000_000
+    assert [o["Key"] for o in s3.list_objects_v2(Bucket="tiny-bucket", Prefix="big/")["Contents"]] == [
+        "big/object with space"
+    ]
+    assert "Messages" not in sqs.receive_message(QueueUrl=tiny.stack.reference("Failures", None), WaitTimeSeconds=1)

@@ -1,0 +1,244 @@
+"""A small stack with handlers of its own, to test the local runtime apart from Taskyard's functions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from local.assembly import Assembly
+
+HANDLERS = '''
+import json, os, sys, time
+import boto3
+
+def _aws(service):
+    return boto3.client(service)
+
+def api(event, context):
+    """Answers with what it was given; does what the body asks for."""
+    path = event["rawPath"]
+    if path == "/echo":
+        return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(event)}
+    asked = json.loads(event.get("body") or "{}")
+    if asked.get("do") == "raise":
+        raise ValueError("asked to")
+    if asked.get("do") == "hang":
+        time.sleep(60)
+    if asked.get("do") == "exit":
+        os._exit(3)
+    if asked.get("do") == "sleep":
+        time.sleep(asked["seconds"])
+    if asked.get("do") == "aws":
+        try:
+            answer = getattr(_aws(asked["service"]), asked["call"])(**asked["with"])
+            answer.pop("ResponseMetadata", None)
+            return {"ok": json.loads(json.dumps(answer, default=str))}
+        except Exception as error:
+            return {"error": type(error).__name__, "message": str(error)}
+    return {
+        "pid": os.getpid(), "time": time.time(), "remaining": context.get_remaining_time_in_millis(),
+        "env": dict(os.environ), "path": sys.path, "cwd": os.getcwd(), "modules": "local" in sys.modules,
+    }
+
+def worker(event, context):
+    """Notes what it got in the table, then does what each body asks for."""
+    table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
+    failed = []
+    for record in event["Records"]:
+        asked = json.loads(record["body"])
+        count = int(record["attributes"]["ApproximateReceiveCount"])
+        table.put_item(Item={
+            "pk": "SEEN#" + asked["id"], "sk": str(count), "at": str(time.time()),
+            "batch": len(event["Records"]), "sent": record["attributes"]["SentTimestamp"],
+        })
+        if count <= asked.get("times", 99):
+            if asked.get("do") == "raise":
+                raise ValueError("asked to")
+            if asked.get("do") == "fail":
+                failed.append({"itemIdentifier": record["messageId"]})
+            if asked.get("do") == "exit":
+                os._exit(1)
+            if asked.get("do") == "hang":
+                time.sleep(60)
+            if asked.get("do") == "nonsense":
+                return {"batchItemFailures": [{"itemIdentifier": "nobody"}]}
+    return {"batchItemFailures": failed}
+
+def dead(event, context):
+    table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
+    for record in event["Records"]:
+        table.put_item(Item={"pk": "DEAD#" + json.loads(record["body"])["id"], "sk": "0"})
+
+def observer(event, context):
+    """Counts the records of each item; an item whose `poison` is set fails its batch."""
+    table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
+    for record in event["Records"]:
+        image = record["dynamodb"].get("NewImage") or record["dynamodb"]["OldImage"]
+        if "poison" in image:
+            return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+        table.put_item(Item={
+            "pk": "LOG", "sk": record["dynamodb"]["SequenceNumber"], "event": record["eventName"],
+            "of": image["pk"]["S"], "who": record.get("userIdentity", {}).get("principalId", ""),
+        })
+'''
+
+BROKEN = "raise RuntimeError('broken at import')\n"
+
+
+def assembly(directory: Path) -> Assembly:
+    """Write the code to `directory` and return the assembly."""
+    (directory / "tiny").mkdir(parents=True, exist_ok=True)
+    (directory / "tiny" / "__init__.py").write_text("")
+    (directory / "tiny" / "handlers.py").write_text(HANDLERS)
+    (directory / "tiny" / "broken.py").write_text(BROKEN)
+    return Assembly("Tiny", template(), {"code.zip": directory})
+
+
+def template() -> dict[str, Any]:
+    table, queue, dead = _arn("Table"), _arn("Queue"), _arn("Dead")
+    everything = [table, queue, dead, _arn("Failures"), {"Fn::GetAtt": ["Table", "StreamArn"]}]
+    return {
+        "Resources": {
+            "Table": {
+                "Type": "AWS::DynamoDB::Table",
+                "Properties": {
+                    "KeySchema": [
+                        {"AttributeName": "pk", "KeyType": "HASH"},
+                        {"AttributeName": "sk", "KeyType": "RANGE"},
+                    ],
+                    "AttributeDefinitions": [
+                        {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "g")
+                    ],
+                    "GlobalSecondaryIndexes": [
+                        {
+                            "IndexName": "byG",
+                            "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+                            "Projection": {"ProjectionType": "KEYS_ONLY"},
+                        }
+                    ],
+                    "BillingMode": "PAY_PER_REQUEST",
+                    "StreamSpecification": {"StreamViewType": "NEW_AND_OLD_IMAGES"},
+                    "TimeToLiveSpecification": {"AttributeName": "expiresAt", "Enabled": True},
+                },
+            },
+            "Dead": {"Type": "AWS::SQS::Queue"},
+            "Failures": {"Type": "AWS::SQS::Queue"},
+            "Queue": {
+                "Type": "AWS::SQS::Queue",
+                "Properties": {
+                    "VisibilityTimeout": 10,
+                    "RedrivePolicy": {"deadLetterTargetArn": dead, "maxReceiveCount": 3},
+                },
+            },
+            "Bucket": {"Type": "AWS::S3::Bucket"},
+            "Group": {"Type": "AWS::Scheduler::ScheduleGroup"},
+            "FireRole": _role("scheduler", [_allow("sqs:SendMessage", queue)]),
+            "ApiRole": _role(
+                "lambda",
+                [
+                    _allow(["dynamodb:PutItem", "dynamodb:Query"], table),
+                    _allow("sqs:SendMessage", queue),
+                    _allow("s3:PutObject", {"Fn::Join": ["", [_arn("Bucket"), "/mine/*"]]}),
+                    _allow("scheduler:*", "*"),
+                    {
+                        **_allow("iam:PassRole", _arn("FireRole")),
+                        "Condition": {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+                    },
+                    _allow("ses:SendEmail", {"Fn::Sub": "arn:aws:ses:*:${AWS::AccountId}:identity/*"}),
+                ],
+            ),
+            "WorkRole": _role("lambda", [_allow(["dynamodb:*", "sqs:*"], everything)]),
+            "Api": _function("api", "ApiRole", 3, {"MAIL_FROM": "a@example.com"}),
+            "Worker": _function("worker", "WorkRole", 8),
+            "DeadWorker": _function("dead", "WorkRole", 8),
+            "Observer": _function("observer", "WorkRole", 8),
+            "Broken": _function("broken", "WorkRole", 3, handler="tiny.broken.handler"),
+            "WorkerSource": _source("Worker", queue, FunctionResponseTypes=["ReportBatchItemFailures"]),
+            "DeadSource": _source("DeadWorker", dead),
+            "ObserverSource": _source(
+                "Observer",
+                {"Fn::GetAtt": ["Table", "StreamArn"]},
+                BatchSize=5,
+                MaximumRetryAttempts=2,
+                FunctionResponseTypes=["ReportBatchItemFailures"],
+                DestinationConfig={"OnFailure": {"Destination": _arn("Failures")}},
+                FilterCriteria={
+                    "Filters": [{"Pattern": json.dumps({"dynamodb": {"Keys": {"sk": {"S": ["WATCHED"]}}}})}]
+                },
+            ),
+            "Http": {"Type": "AWS::ApiGatewayV2::Api"},
+            "Integration": {
+                "Type": "AWS::ApiGatewayV2::Integration",
+                "Properties": {"IntegrationUri": _arn("Api"), "PayloadFormatVersion": "2.0"},
+            },
+            "Permission": {
+                "Type": "AWS::Lambda::Permission",
+                "Properties": {"Principal": "apigateway.amazonaws.com", "FunctionName": _arn("Api")},
+            },
+            "Ask": _route("POST /ask", "AWS_IAM"),
+            "Echo": _route("ANY /echo", "AWS_IAM"),
+            "Thing": _route("GET /things/{id}", "AWS_IAM"),
+            "Open": _route("GET /open", "NONE"),
+        },
+        "Outputs": {"Url": {"Value": {"Fn::GetAtt": ["Http", "ApiEndpoint"]}}},
+    }
+
+
+def _arn(name: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [name, "Arn"]}
+
+
+def _allow(action: str | list[str], resource: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": resource}
+
+
+def _role(service: str, statements: list[dict[str, Any]]) -> dict[str, Any]:
+    trust = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "AssumeRolePolicyDocument": {"Statement": [trust]},
+            "Policies": [{"PolicyName": "all", "PolicyDocument": {"Statement": statements}}],
+        },
+    }
+
+
+def _function(
+    label: str, role: str, timeout: int, environment: dict[str, str] | None = None, handler: str | None = None
+) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Code": {"S3Key": "code.zip"},
+            "Handler": handler or f"tiny.handlers.{label}",
+            "Role": _arn(role),
+            "Timeout": timeout,
+            "Environment": {
+                "Variables": {
+                    "POWERTOOLS_SERVICE_NAME": label,
+                    "TABLE_NAME": {"Ref": "Table"},
+                    "QUEUE_URL": {"Ref": "Queue"},
+                    **(environment or {}),
+                }
+            },
+        },
+    }
+
+
+def _source(function: str, arn: Any, **properties: Any) -> dict[str, Any]:
+    return {
+        "Type": "AWS::Lambda::EventSourceMapping",
+        "Properties": {"FunctionName": {"Ref": function}, "EventSourceArn": arn, **properties},
+    }
+
+
+def _route(key: str, authorization: str) -> dict[str, Any]:
+    return {
+        "Type": "AWS::ApiGatewayV2::Route",
+        "Properties": {
+            "RouteKey": key,
+            "AuthorizationType": authorization,
+            "Target": {"Fn::Join": ["/", ["integrations", {"Ref": "Integration"}]]},
+        },
+    }
