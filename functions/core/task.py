@@ -51,6 +51,23 @@ class Text:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Membership:
+    """What makes a task a node. `releases`, `upstreams`: indexes of the plan; those that do not fit the record are in
+    so many chunk items."""
+
+    run: str
+    round: int
+    nodes: int
+    fail_fast: bool
+    index: int
+    name: str
+    releases: tuple[int, ...] = ()
+    release_chunks: int = 0
+    upstreams: tuple[int, ...] = ()
+    upstream_chunks: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     tenant: str
     id: str
@@ -84,6 +101,8 @@ class Task:
     has_dependents: bool = False
     expires_at: int | None = None
     """Epoch seconds, as DynamoDB's TTL wants it."""
+    member: Membership | None = None
+    """Of a workflow's run, as one of its nodes. Then `waiting_for` holds indexes of its plan, not task ids."""
 
     @property
     def lane(self) -> str:

@@ -1,7 +1,9 @@
-"""What a settled task does to the tasks that wait for it (design §4).
+"""What a settled task does to the tasks that wait for it (design §4, docs/adr/0007).
 
 All of it is idempotent, and run again it finishes what was begun: whoever dies in the middle is followed by the
-redelivered wake-up of the settled task, which runs all of it again.
+redelivered wake-up of the settled task, which runs all of it again. A dependent that ends without having run (skipped,
+cancelled) has a wake-up of its own, sent before it was written like any other: its consequences are that one's, so a
+cascade through thousands is no longer for anybody than one step.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from dataclasses import dataclass
 from functions.core.states import State
 from functions.core.task import Task
 from functions.runtime.dispatch import Dispatcher
-from functions.store.tasks import TaskStore, Wrote
+from functions.runtime.runs import Runs
+from functions.store.tasks import Answer, TaskStore, Wrote
 
 
 @dataclass(frozen=True)
@@ -22,18 +25,26 @@ class Consequences:
     tasks: TaskStore
     dispatcher: Dispatcher
     clock: Callable[[], int]
+    runs: Runs
 
     def run(self, task: Task) -> None:
-        """Of a settled task. An explicit stack, not recursion: a chain of skips may be thousands long. Each task once
-        in a run: in a graph of skips there are far more paths than tasks."""
-        settled, seen = [task], {task.id}
-        while settled:
-            upstream = settled.pop()
-            if upstream.has_dependents:
-                for dependent in self.tasks.dependents(upstream.tenant, upstream.id):
-                    found = [task for task in self._resolve(upstream, dependent) if task.id not in seen]
-                    seen.update(task.id for task in found)
-                    settled += found
+        """Of a settled task."""
+        if task.has_dependents:
+            for dependent in self.tasks.dependents(task.tenant, task.id):
+                self._resolve(task, dependent)
+        if task.member is not None:
+            self.runs.settle(task, task.member)
+            self.runs.count(task, task.member)
+
+    def cancel(self, task: Task, *, reason: str) -> Answer:
+        """CANCELLED, with its consequences. A crash after the write is followed by the wake-up sent before it."""
+        now = self.clock()
+        if task.has_dependents or task.member is not None:
+            self.dispatcher.dispatch(task, generation=task.generation + 1, at=now, now=now)
+        answer = self.tasks.cancel(task, now=now, reason=reason)
+        if isinstance(answer, Wrote):
+            self.run(answer.task)
+        return answer
 
     def link(self, task: Task) -> None:
         """Edges and flags of a BLOCKED task, then a look at every upstream: closes the race with one that settles
@@ -42,26 +53,20 @@ class Consequences:
             self.tasks.add_dependent(task.tenant, upstream_id, task.id)
             upstream = self.tasks.flag_dependents(task.tenant, upstream_id)
             if upstream is not None and upstream.settled:
-                for skipped in self._resolve(upstream, task.id):
-                    self.run(skipped)
+                self._resolve(upstream, task.id)
 
-    def _resolve(self, upstream: Task, dependent_id: str) -> list[Task]:
-        """One dependent of a settled upstream. Returns it when it is settled without having run: its own
-        consequences are due too, whether it was settled here or by somebody who may have died right after."""
+    def _resolve(self, upstream: Task, dependent_id: str) -> None:
+        """One dependent of a settled upstream."""
         now = self.clock()
         if upstream.state is State.SUCCESS:
             answer = self.tasks.discard_waiting(upstream.tenant, dependent_id, upstream.id)
-            dependent = answer.task
             if isinstance(answer, Wrote) and not answer.task.waiting_for:
-                dependent = self._release(answer.task, now)
-        else:
-            dependent = self.tasks.get(upstream.tenant, dependent_id)
-            if dependent is not None and dependent.state is State.BLOCKED:
-                reason = f"dependency {upstream.id} ended as {upstream.state}"
-                dependent = self.tasks.skip(dependent, now=now, reason=reason).task
-        return [dependent] if dependent is not None and dependent.settled and not dependent.attempt else []
-
-    def _release(self, task: Task, now: int) -> Task | None:
-        """Message first. Released meanwhile by somebody else: the write is refused, one wake-up too many is dropped."""
-        self.dispatcher.dispatch(task, generation=task.generation + 1, at=max(task.available_at, now), now=now)
-        return self.tasks.release(task, now=now).task
+                released = answer.task
+                at = max(released.available_at, now)
+                self.dispatcher.dispatch(released, generation=released.generation + 1, at=at, now=now)
+                self.tasks.release(released, now=now)
+            return
+        dependent = self.tasks.get(upstream.tenant, dependent_id)
+        if dependent is not None and dependent.state is State.BLOCKED:
+            self.dispatcher.dispatch(dependent, generation=dependent.generation + 1, at=now, now=now)
+            self.tasks.skip(dependent, now=now, reason=f"dependency {upstream.id} ended as {upstream.state}")

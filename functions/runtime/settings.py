@@ -100,10 +100,20 @@ class ObserverSettings(Settings):
         return super().read(env) | {"document_bucket": env["DOCUMENT_BUCKET"]}
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkflowSettings(TaskSettings):
+    document_bucket: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
+        return super().read(env) | {"document_bucket": env["DOCUMENT_BUCKET"]}
+
+
 BY_HANDLER: dict[str, type[Settings]] = {
     "functions.api.handler.handler": ApiSettings,
     "functions.worker.handler.handler": WorkerSettings,
     "functions.dead_letter.handler.handler": DeadLetterSettings,
     "functions.observer.handler.handler": ObserverSettings,
+    "functions.workflow.handler.handler": WorkflowSettings,
 }
 """Handler string of the template → what that function reads."""

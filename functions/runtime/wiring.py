@@ -7,15 +7,18 @@ from functools import cache, partial
 
 import functions.tasks
 from functions.aws.clients import client
+from functions.aws.executions import Executions
 from functions.aws.mail import Mail
 from functions.aws.queues import Queues
 from functions.aws.timers import Timers
 from functions.core.registry import Registry, discover
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
+from functions.runtime.runs import Runs
 from functions.runtime.settings import Settings, TaskSettings
 from functions.store.documents import Documents
 from functions.store.effects import Effects
+from functions.store.runs import RunStore
 from functions.store.table import Table
 from functions.store.tasks import TaskStore
 
@@ -61,8 +64,28 @@ def dispatcher(settings: TaskSettings) -> Dispatcher:
     return Dispatcher(queues(settings), timers)
 
 
+def executions() -> Executions:
+    return Executions(partial(client, "stepfunctions"))
+
+
+def run_store(settings: TaskSettings) -> RunStore:
+    return RunStore(
+        table=table(settings), shards=settings.listing_shards, retention_seconds=settings.retention_days * 86_400
+    )
+
+
+def runs(settings: TaskSettings) -> Runs:
+    return Runs(
+        tasks=task_store(settings),
+        runs=run_store(settings),
+        dispatcher=dispatcher(settings),
+        executions=executions(),
+        clock=clock,
+    )
+
+
 def consequences(settings: TaskSettings) -> Consequences:
-    return Consequences(task_store(settings), dispatcher(settings), clock)
+    return Consequences(task_store(settings), dispatcher(settings), clock, runs(settings))
 
 
 def mail(sender: str) -> Mail:

@@ -47,3 +47,19 @@ def time_sort(at: int, task_id: str) -> str:
 
 def counter_key(tenant: str, number: int) -> Key:
     return {"pk": {"S": f"COUNTER#{tenant}"}, "sk": {"S": f"SHARD#{number:03d}"}}
+
+
+def run_key(tenant: str, run: str) -> Key:
+    return {"pk": {"S": f"WORKFLOW#{tenant}#{run}"}, "sk": {"S": "WORKFLOW"}}
+
+
+def tally_key(tenant: str, run: str, round_: int, level: int, number: int) -> Key:
+    """A partition of its own each: ten thousand nodes that end at once are counted in 250 places."""
+    return {"pk": {"S": f"TALLY#{tenant}#{run}#{round_}#{level}.{number}"}, "sk": {"S": "TALLY"}}
+
+
+JOIN = "JOIN"
+
+
+def run_listing_partition(tenant: str, number: int) -> str:
+    return f"LISTRUN#{tenant}#{number}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
-from functions.core.task import HISTORY_LIMIT, Attempt, Task, Text
+from functions.core.task import HISTORY_LIMIT, Attempt, Membership, Task, Text
 from functions.store import keys
 
 Item = dict[str, Any]
@@ -30,8 +30,6 @@ def to_item(task: Task, *, shards: int) -> Item:
     """The item as it is first put. `shards`: over how many partitions a tenant's listing is spread."""
     item: Item = {
         **keys.key(task.tenant, task.id),
-        "listPk": text(keys.listing_partition(task.tenant, keys.shard(task.id, shards))),
-        "listSk": text(keys.time_sort(task.created_at, task.id)),
         "type": text(task.type),
         "state": text(task.state),
         "createdAt": number(task.created_at),
@@ -44,6 +42,12 @@ def to_item(task: Task, *, shards: int) -> Item:
         "digest": text(task.digest),
     }
     item |= document("payload", task.payload)
+    if task.member is not None:
+        item |= member_fields(task.member)
+    else:
+        # Nodes are listed with their run: ten thousand of them would drown a tenant's listing, at a unit each.
+        item["listPk"] = text(keys.listing_partition(task.tenant, keys.shard(task.id, shards)))
+        item["listSk"] = text(keys.time_sort(task.created_at, task.id))
     if task.idempotency_key is not None:
         item["idempotencyKey"] = text(task.idempotency_key)
     if task.tags:
@@ -97,7 +101,49 @@ def from_item(item: Item) -> Task:
         waiting_for=frozenset(item["waitingFor"]["SS"]) if "waitingFor" in item else frozenset(),
         has_dependents="hasDependents" in item,
         expires_at=integer("expiresAt"),
+        member=member(item) if "run" in item else None,
     )
+
+
+def member_fields(member: Membership) -> Item:
+    """`run` is `<run>:<round>:<nodes>:<fail fast>`; the index is in the task id."""
+    item: Item = {
+        "run": text(f"{member.run}:{member.round}:{member.nodes}:{int(member.fail_fast)}"),
+        "name": text(member.name),
+    }
+    for name, indexes, chunks in (
+        ("releases", member.releases, member.release_chunks),
+        ("upstreams", member.upstreams, member.upstream_chunks),
+    ):
+        if indexes:
+            item[name] = text(indexes_text(indexes))
+        if chunks:
+            item[f"{name}More"] = number(chunks)
+    return item
+
+
+def member(item: Item) -> Membership:
+    run, round_, nodes, fail_fast = item["run"]["S"].split(":")
+    return Membership(
+        run=run,
+        round=int(round_),
+        nodes=int(nodes),
+        fail_fast=fail_fast == "1",
+        index=int(item["pk"]["S"].rpartition("-")[2]),
+        name=item["name"]["S"],
+        releases=indexes_of(item.get("releases")),
+        release_chunks=int(item["releasesMore"]["N"]) if "releasesMore" in item else 0,
+        upstreams=indexes_of(item.get("upstreams")),
+        upstream_chunks=int(item["upstreamsMore"]["N"]) if "upstreamsMore" in item else 0,
+    )
+
+
+def indexes_text(indexes: tuple[int, ...]) -> str:
+    return ",".join(map(str, indexes))
+
+
+def indexes_of(attribute: Item | None) -> tuple[int, ...]:
+    return tuple(map(int, attribute["S"].split(","))) if attribute else ()
 
 
 def document(name: str, value: Text) -> Item:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from functions.core.settlement import Settlement, lost
 from functions.core.states import DEAD_LETTERS, State
 from functions.core.task import Task, Text
 from functions.store import keys
-from functions.store.records import Item, document, dump, from_item, history_text, number, text, to_item
+from functions.store.records import (
+    Item,
+    document,
+    dump,
+    from_item,
+    history_text,
+    member_fields,
+    number,
+    policy_text,
+    text,
+    to_item,
+)
 from functions.store.table import Refused, Table, Written
 
 
@@ -105,12 +116,19 @@ class TaskStore:
         )
 
     def cancel(self, task: Task, *, now: int, reason: str) -> Answer:
+        """If nobody began to wait for it since it was read: whoever waits is owed a wake-up sent before this."""
+        flagged = "attribute_exists" if task.has_dependents else "attribute_not_exists"
         return self._update(
             task,
-            {"#state": text(State.CANCELLED), "reason": text(reason)} | self._ended(task, State.CANCELLED, now),
+            {
+                "#state": text(State.CANCELLED),
+                "generation": number(task.generation + 1),
+                "reason": text(reason),
+            }
+            | self._ended(task, State.CANCELLED, now),
             remove=("waitingFor",),
-            condition=f"{WAITING} OR #state = :blocked",
-            values=WAITING_VALUES | {":blocked": text(State.BLOCKED)},
+            condition=f"({WAITING} OR #state = :blocked) AND generation = :seen AND {flagged}(hasDependents)",
+            values=WAITING_VALUES | {":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
         )
 
     # -- an attempt: claim, settle
@@ -216,12 +234,18 @@ class TaskStore:
         return [item["sk"]["S"].removeprefix(keys.DEPENDENT) for item in items]
 
     def skip(self, task: Task, *, now: int, reason: str) -> Answer:
+        """The wake-up that will run its consequences is in flight already."""
         return self._update(
             task,
-            {"#state": text(State.SKIPPED), "reason": text(reason)} | self._ended(task, State.SKIPPED, now),
+            {
+                "#state": text(State.SKIPPED),
+                "generation": number(task.generation + 1),
+                "reason": text(reason),
+            }
+            | self._ended(task, State.SKIPPED, now),
             remove=("waitingFor",),
-            condition="#state = :blocked",
-            values={":blocked": text(State.BLOCKED)},
+            condition="#state = :blocked AND generation = :seen",
+            values={":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
         )
 
     def discard_waiting(self, tenant: str, task_id: str, upstream: str) -> Answer:
@@ -233,9 +257,11 @@ class TaskStore:
             values={":upstream": {"SS": [upstream]}, ":blocked": text(State.BLOCKED)},
         )
 
-    def release(self, task: Task, *, now: int) -> Answer:
-        """BLOCKED with nothing left to wait for; the wake-up of the next generation is in flight already."""
+    def release(self, task: Task, *, now: int, last: str | None = None) -> Answer:
+        """BLOCKED with nothing left to wait for but, at most, `last`; the wake-up of the next generation is in flight
+        already. Taking `last` out of the set and releasing is one write: half of a chain's cost."""
         state = State.PENDING if task.available_at > now else State.READY
+        empty = "attribute_not_exists(waitingFor)"
         return self._update(
             task,
             {
@@ -243,8 +269,35 @@ class TaskStore:
                 "generation": number(task.generation + 1),
                 "availableAt": number(max(task.available_at, now)),
             },
-            condition="#state = :blocked AND generation = :seen AND attribute_not_exists(waitingFor)",
-            values={":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
+            remove=("waitingFor",),
+            condition="#state = :blocked AND generation = :seen AND "
+            + (f"({empty} OR waitingFor = :last)" if last else empty),
+            values={":blocked": text(State.BLOCKED), ":seen": number(task.generation)}
+            | ({":last": {"SS": [last]}} if last else {}),
+        )
+
+    def run_again(self, task: Task, *, round_: int, waits_for: Iterable[int], max_attempts: int) -> Answer:
+        """A node that did not succeed, BLOCKED again for the next round of its run, with new attempts to spend."""
+        policy = replace(task.retry, max_attempts=max_attempts)
+        member = replace(task.member, round=round_) if task.member else None
+        sets: Item = {"#state": text(State.BLOCKED), "retry": text(policy_text(policy))}
+        if member is not None:
+            sets["run"] = member_fields(member)["run"]
+        remove = ["endedAt", "expiresAt", "deadPk", "deadSk", "reason", "result", "resultRef"]
+        if waiting := sorted(map(str, waits_for)):
+            sets["waitingFor"] = {"SS": waiting}
+        else:
+            remove.append("waitingFor")
+        return self._update(
+            task,
+            sets,
+            remove=remove,
+            condition="#state = :state AND attempt = :fence AND generation = :seen",
+            values={
+                ":state": text(task.state),
+                ":fence": number(task.attempt),
+                ":seen": number(task.generation),
+            },
         )
 
     # -- how they are written

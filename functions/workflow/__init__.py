@@ -1,0 +1,1 @@
+"""Step Functions: the steps of a workflow's run."""

@@ -1,0 +1,46 @@
+"""Entry point of the workflow function: one step of a run's execution (infra/workflow.py has the machine)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache
+from typing import Any
+
+from functions.runtime import wiring
+from functions.runtime.settings import WorkflowSettings
+from functions.workflow.steps import Steps
+
+logger = logging.getLogger("taskyard.workflow")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`event`: {step, tenant, run, round} and, for release, token; for finish, outcome (events/workflow/).
+    Raises what the state machine is to try again."""
+    steps = assembled()
+    run = (event["tenant"], event["run"], int(event["round"]))
+    logger.info(event["step"], extra={"run": event["run"], "round": event["round"]})
+    match event["step"]:
+        case "start":
+            steps.start(*run)
+        case "release":
+            steps.release(*run, token=event["token"])
+        case "finish":
+            return steps.finish(*run, outcome=event["outcome"])
+        case other:
+            raise ValueError(f"unknown step {other!r}")
+    return {}
+
+
+@cache
+def assembled() -> Steps:
+    settings = WorkflowSettings.from_env(os.environ)
+    logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    return Steps(
+        tasks=wiring.task_store(settings),
+        runs=wiring.run_store(settings),
+        documents=wiring.documents(settings, settings.document_bucket),
+        consequences=wiring.consequences(settings),
+        executions=wiring.executions(),
+        clock=wiring.clock,
+    )

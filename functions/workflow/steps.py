@@ -1,0 +1,214 @@
+"""The steps of a run's execution: start, release, finish. Each may be run again, by a Retry of the state machine or
+after a crash in its middle, and then finishes what was begun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from functions.aws.executions import Executions
+from functions.core import definition
+from functions.core.dag import FAN_IN, Plan, Tally, levels, tallies, tally_of
+from functions.core.run import (
+    NodeSpec,
+    Run,
+    membership,
+    node_id,
+    outcome_of,
+    still_waits_for,
+)
+from functions.core.states import CANCELLABLE, State
+from functions.core.task import Task
+from functions.runtime.consequences import Consequences
+from functions.store.documents import Documents
+from functions.store.runs import RunStore
+from functions.store.tasks import TaskStore
+
+T = TypeVar("T")
+PAGE = 100
+
+
+class NotLandedError(Exception):
+    """The execution is there, the run's record (of this round) is not yet: the state machine tries again. When the
+    submit died between the two nobody was answered, and the execution ends by itself."""
+
+
+class StillRunningError(Exception):
+    """A retry waits for the nodes of the round before that still run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """`clock`: epoch ms. `side_by_side`: writes at once; 1: one after another."""
+
+    tasks: TaskStore
+    runs: RunStore
+    documents: Documents
+    consequences: Consequences
+    executions: Executions
+    clock: Callable[[], int]
+    side_by_side: int = 16
+
+    def start(self, tenant: str, run_id: str, round_: int) -> None:
+        """Writes the records of the round: joins and tallies first, so that whoever can run finds them."""
+        run = self._run(tenant, run_id, round_)
+        specs = self._specs(run)
+        plan = definition.plan_of(specs)
+        states = {} if run.round == 1 else self._settled_states(run)
+        waits = still_waits_for(plan, states)
+        self._put_gathering(run, plan, waits, states)
+        todo = [step for step in plan.steps[: plan.nodes] if step.index in waits]
+
+        def write(index: int) -> None:
+            if run.round == 1:
+                self._put_node(run, plan, specs[index], index)
+            else:
+                self._put_again(run, specs[index], index, waits[index])
+
+        self._each(write, (step.index for step in todo))
+
+    def release(self, tenant: str, run_id: str, round_: int, token: str) -> None:
+        """Stores the token, then releases what waits for nothing. The root of the tallies is looked at last: nodes may
+        all have ended before the token was there to be answered."""
+        run = self._run(tenant, run_id, round_)
+        begun = self.runs.begin(run, token=token, now=self.clock())
+        if begun is None:
+            self.executions.answer(token, {"outcome": "done"})
+            return
+        if begun.cancelled:
+            self.executions.answer(token, {"outcome": "cancel"})
+            return
+        for page in self._pages(begun):
+            ready = [task for task in page if task.state is State.BLOCKED and not task.waiting_for]
+            self.consequences.runs.release(ready)
+        if self.runs.root_complete(begun, Tally(levels(begun.nodes) - 1, 0)):
+            self.executions.answer(token, {"outcome": "done"})
+
+    def finish(self, tenant: str, run_id: str, round_: int, outcome: str) -> dict[str, Any]:
+        """Cancels what has not started, unless all is done, and writes how the run ended. Returns that."""
+        run = self._run(tenant, run_id, round_)
+        if not run.ended:
+            if outcome != "done":
+                self._cancel_waiting(run)
+            counts = self.runs.tallies(run, tallies(run.nodes, 0))
+            state, reason = outcome_of(counts, nodes=run.nodes, ended_by=outcome, cancelled=run.cancelled)
+            open_ = run.nodes - sum(counts.values())
+            if open_:
+                counts["OPEN"] = open_
+            ended = self.runs.end(run, state, counts=counts, reason=reason, now=self.clock())
+            run = ended or self._run(tenant, run_id, round_)
+        return {"state": run.state, "counts": run.counts}
+
+    # -- reading
+
+    def _run(self, tenant: str, run_id: str, round_: int) -> Run:
+        run = self.runs.get(tenant, run_id)
+        if run is None or run.round < round_:
+            raise NotLandedError(run_id)
+        return run
+
+    def _specs(self, run: Run) -> list[NodeSpec]:
+        return definition.read(self.documents.read(run.tenant, run.id, run.definition))
+
+    def _pages(self, run: Run) -> Iterator[list[Task]]:
+        for start in range(0, run.nodes, PAGE):
+            ids = [node_id(run.id, index) for index in range(start, min(start + PAGE, run.nodes))]
+            yield list(self.tasks.get_many(run.tenant, ids, consistent=True).values())
+
+    def _settled_states(self, run: Run) -> dict[int, State]:
+        """Of the round before. Nodes that were put back for this round by a start that died count as not succeeded."""
+        states: dict[int, State] = {}
+        for page in self._pages(run):
+            for task in page:
+                assert task.member is not None
+                if task.member.round < run.round and not task.settled:
+                    raise StillRunningError(task.id)
+                states[task.member.index] = task.state if task.settled else State.BLOCKED
+        return states
+
+    # -- writing
+
+    def _put_gathering(self, run: Run, plan: Plan, waits: dict[int, frozenset[int]], states: dict[int, State]) -> None:
+        def join(index: int) -> None:
+            step = plan.steps[index]
+            self.runs.put_join(run, index, waits_for=waits.get(index, ()), releases=step.dependents)
+
+        self._each(join, range(plan.nodes, len(plan.steps)))
+        open_: dict[Tally, set[int]] = {}
+        done: dict[Tally, dict[str, int]] = {}
+        for index in range(plan.nodes):
+            tally = tally_of(index)
+            open_.setdefault(tally, set())
+            if index in waits:
+                open_[tally].add(index)
+            else:
+                counts = done.setdefault(tally, {})
+                counts[states[index]] = counts.get(states[index], 0) + 1
+        for level in range(1, levels(plan.nodes)):
+            for number in range(tallies(plan.nodes, level)):
+                below = range(number * FAN_IN, min((number + 1) * FAN_IN, tallies(plan.nodes, level - 1)))
+                open_[Tally(level, number)] = {at for at in below if open_[Tally(level - 1, at)]}
+
+        def put(place: Tally) -> None:
+            self.runs.put_tally(run, place, members=open_[place], counts=done.get(place, {}))
+
+        self._each(put, open_)
+
+    def _put_node(self, run: Run, plan: Plan, spec: NodeSpec, index: int) -> None:
+        step = plan.steps[index]
+        member, releases, upstreams = membership(run, step)
+        task_id = node_id(run.id, index)
+        self.runs.put_chunks(run.tenant, task_id, "RELEASES", releases)
+        self.runs.put_chunks(run.tenant, task_id, "UPSTREAMS", upstreams)
+        task = Task(
+            tenant=run.tenant,
+            id=task_id,
+            type=spec.type,
+            state=State.BLOCKED,
+            created_at=run.created_at,
+            available_at=spec.available_at,
+            priority=spec.priority,
+            timeout_seconds=spec.timeout_seconds,
+            retry=spec.retry,
+            payload=self.documents.keep_payload(run.tenant, task_id, spec.payload),
+            digest="",
+            tags=spec.tags,
+            waiting_for=frozenset(map(str, step.waits_for)),
+            member=member,
+        )
+        self.tasks.create(task)
+
+    def _put_again(self, run: Run, spec: NodeSpec, index: int, waits_for: frozenset[int]) -> None:
+        task = self.tasks.get(run.tenant, node_id(run.id, index))
+        if task is None or task.member is None or task.member.round == run.round:
+            return
+        budget = task.attempt + spec.retry.max_attempts
+        self.tasks.run_again(task, round_=run.round, waits_for=waits_for, max_attempts=budget)
+
+    def _cancel_waiting(self, run: Run) -> None:
+        """First all of them, then their consequences: nobody is skipped because of a neighbour cancelled beside it."""
+        reason = f"its run ended: {'cancelled' if run.cancelled else 'deadline or failure'}"
+        for page in self._pages(run):
+
+            def cancel(task: Task) -> None:
+                # Refused: claimed or settled under our hands, which is as good.
+                if task.state in CANCELLABLE:
+                    self.tasks.cancel(task, now=self.clock(), reason=reason)
+
+            self._each(cancel, page)
+        for page in self._pages(run):
+            self._each(
+                self.consequences.run,
+                [task for task in page if task.state in (State.CANCELLED, State.SKIPPED)],
+            )
+
+    def _each(self, work: Callable[[T], Any], items: Iterable[T]) -> None:
+        if self.side_by_side == 1:
+            for item in items:
+                work(item)
+            return
+        with ThreadPoolExecutor(self.side_by_side) as threads:
+            for _ in threads.map(work, items):
+                pass
