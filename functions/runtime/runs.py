@@ -111,6 +111,12 @@ class Runs:
             return member.releases
         return member.releases + self.runs.chunks(node.tenant, node.id, "RELEASES", member.release_chunks)
 
+    def upstreams(self, node: Task, member: Membership) -> tuple[int, ...]:
+        """Indexes of the nodes whose results `node` reads."""
+        if not member.upstream_chunks:
+            return member.upstreams
+        return member.upstreams + self.runs.chunks(node.tenant, node.id, "UPSTREAMS", member.upstream_chunks)
+
     def _tell(self, tenant: str, member: Membership, outcome: str) -> None:
         """Answers the execution that waits. No token yet: the step that stores it looks at the root afterwards."""
         run = self.runs.get(tenant, member.run)

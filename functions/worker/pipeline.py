@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from functions.core.context import Context, LeaseLost, Mail
 from functions.core.errors import InvalidRequest, PayloadTooLarge, UnknownTaskType
 from functions.core.outcomes import Failed, Outcome, Succeeded
 from functions.core.registry import Registry
+from functions.core.run import node_id
 from functions.core.settlement import Settlement, settle
 from functions.core.states import State
 from functions.core.task import Task, Text
@@ -191,11 +192,17 @@ class Pipeline:
         return self.settle(task, ended.outcome, log=tuple(log))
 
     def _inputs(self, task: Task) -> dict[str, Any]:
-        if not task.dependencies:
+        """What the upstreams returned: by task id, or by name for a node of a workflow."""
+        ids: Sequence[str] = task.dependencies
+        if task.member is not None:
+            ids = [node_id(task.member.run, index) for index in self.consequences.runs.upstreams(task, task.member)]
+        if not ids:
             return {}
-        upstreams = self.tasks.get_many(task.tenant, task.dependencies, consistent=True)
+        upstreams = self.tasks.get_many(task.tenant, ids, consistent=True)
         return {
-            upstream.id: self.documents.read(upstream.tenant, upstream.id, upstream.result)
+            upstream.member.name if upstream.member else upstream.id: self.documents.read(
+                upstream.tenant, upstream.id, upstream.result
+            )
             for upstream in upstreams.values()
         }
 
