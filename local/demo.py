@@ -149,7 +149,7 @@ def table(cases: Sequence[Case], tasks: Sequence[Task], width: int) -> "Table":
             "TRY": tries(task),
             "DUE (UTC)": clock(task.due_at),
             "DRIFT": seconds(task.drift_seconds),
-            "STARTED": clock(task.first_started_at),
+            "STARTED": clock(task.started_at),
             "ENDED": clock(task.ended_at),
             "ATTEMPTS": " → ".join(attempt.outcome or "…" for attempt in task.attempts),
         }

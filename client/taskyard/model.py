@@ -11,6 +11,9 @@ from taskyard.times import from_wire
 # The states that no task leaves by itself (docs/state-machine.md).
 SETTLED = frozenset({"SUCCESS", "FAILED", "DEAD", "CANCELLED", "SKIPPED"})
 
+# The states of a task whose `started_at` belongs to the due time that it has now.
+_STARTED = frozenset({"RUNNING", "SUCCESS", "FAILED", "DEAD"})
+
 Json = Mapping[str, Any]
 
 
@@ -137,21 +140,16 @@ class Task:
 
     @property
     def due_at(self) -> datetime | None:
-        """When it could first run: its time, or its creation when that time was already past."""
+        """When its latest attempt could start, or its next one can: its time, or its creation if that was later."""
         known = [moment for moment in (self.run_at, self.created_at) if moment is not None]
         return max(known) if known else None
 
     @property
-    def first_started_at(self) -> datetime | None:
-        starts = [attempt.started_at for attempt in self.attempts if attempt.started_at is not None]
-        return min([*starts, *([self.started_at] if self.started_at else [])], default=None)
-
-    @property
     def drift_seconds(self) -> float | None:
-        """How long after its due time its first attempt started; None before that."""
-        if self.due_at is None or self.first_started_at is None:
+        """How long after its due time its latest attempt started; None while it waits for one, or never had any."""
+        if self.state not in _STARTED or self.due_at is None or self.started_at is None:
             return None
-        return (self.first_started_at - self.due_at).total_seconds()
+        return (self.started_at - self.due_at).total_seconds()
 
     @classmethod
     def read(cls, document: Json) -> "Task":

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from taskyard import AsyncTaskyard, Conflict, InvalidRequest, NotFound, Retry, Taskyard
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("taskyard")]
 
 
 @pytest.fixture

@@ -100,13 +100,19 @@ def test_a_task_is_read_typed_and_keeps_what_it_does_not_know() -> None:
         {"number": 2, "startedAt": "2026-02-01T10:00:05.000Z"},
     ]
     document = task_document(attempts=attempts, attempt=2, startedAt="2026-02-01T10:00:05.000Z", workflow={"id": "w"})
+    document["state"] = "RUNNING"
     task = Task.read(document)
     assert task.run_at == datetime(2026, 2, 1, 10, tzinfo=UTC)
-    assert task.drift_seconds == 1.25
+    assert task.drift_seconds == 5.0
     assert task.attempts[0].outcome == "RETRY"
     assert task.retry.base_seconds == 2
     assert task.raw["workflow"] == {"id": "w"}
     assert not task.settled
+
+
+@pytest.mark.parametrize("state", ["PENDING", "READY", "RETRY", "CANCELLED"])
+def test_a_task_that_waits_again_has_no_drift(state: str) -> None:
+    assert Task.read(task_document(state=state, startedAt="2026-02-01T09:00:00.000Z")).drift_seconds is None
 
 
 def test_a_task_of_a_leaner_or_a_newer_server_is_read_too() -> None:

@@ -110,7 +110,7 @@ def tasks_table(tasks: Iterable[Task], width: int) -> "Table":
             "STATE": task.state,
             "TRY": tries(task),
             "DUE (UTC)": clock(task.due_at),
-            "STARTED": clock(task.first_started_at),
+            "STARTED": clock(task.started_at),
             "ENDED": clock(task.ended_at),
             "NOTE": last_word(task),
         }
@@ -130,7 +130,7 @@ def task_lines(task: Task) -> list[str]:
         "tries": tries(task),
         "due": clock(task.due_at),
         "created": clock(task.created_at),
-        "started": clock(task.first_started_at),
+        "started": clock(task.started_at),
         "ended": clock(task.ended_at),
         "drift": seconds(task.drift_seconds),
         "progress": task.progress and f"{task.progress.fraction} {task.progress.note or ''}",
@@ -154,7 +154,7 @@ def task_lines(task: Task) -> list[str]:
 
 
 def stats_lines(stats: Stats) -> list[str]:
-    lines = [f"{state:<10} {count:>8}" for state, count in stats.states.items()]
+    lines = [f"{state:<10} {count:>8}" for state, count in stats.states.items() if count]
     for name, counts in stats.types.items():
         shown = counts
         if isinstance(counts, Mapping):
