@@ -8,6 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from infra.config import Config
 from infra.function import Bundle, Function
 from infra.lanes import failure_queue
 from infra.storage import Storage
@@ -23,7 +24,7 @@ FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK"]}}}}
 class Observer(Construct):
     """Table stream → observer function; what it gives up on → the failure queue."""
 
-    def __init__(self, scope: Construct, id: str, *, bundle: Bundle, storage: Storage) -> None:
+    def __init__(self, scope: Construct, id: str, *, config: Config, bundle: Bundle, storage: Storage) -> None:
         super().__init__(scope, id)
         self.failures = failure_queue(self, "Failures")
         self.function = Function(
@@ -36,6 +37,8 @@ class Observer(Construct):
             environment={
                 "TABLE_NAME": storage.table.table_name,
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
+                # A task is counted in the shard in which it is listed.
+                "LISTING_SHARDS": str(config.listing_shards),
             },
             statements=[
                 *storage.stream(),

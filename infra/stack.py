@@ -39,7 +39,7 @@ class TaskyardStack(cdk.Stack):
             self, "DeadLetter", config=config, bundle=bundle, storage=storage, lanes=lanes, timers=timers
         )
         # every change of a task is counted from the stream;
-        observer = Observer(self, "Observer", bundle=bundle, storage=storage)
+        observer = Observer(self, "Observer", config=config, bundle=bundle, storage=storage)
         # and all of it is watched.
         monitoring = Monitoring(
             self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from functions.core.errors import StoreUnavailable
 
@@ -13,6 +13,11 @@ PASSING = frozenset(
     {
         "ThrottlingException",
         "Throttling",
+        "ThrottledException",
+        "KmsThrottled",
+        "OverLimit",
+        "RequestTimeout",
+        "RequestTimeoutException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
@@ -38,6 +43,9 @@ def passing_faults(service: str) -> Iterator[None]:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code in PASSING or status >= 500:
             raise StoreUnavailable(service, code) from error
+        raise
+    except ParamValidationError:
+        # Wrong before it was sent, and wrong the next time.
         raise
     except BotoCoreError as error:
         raise StoreUnavailable(service, type(error).__name__) from error

@@ -6,34 +6,43 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
-from functions.aws.failures import passing_faults
-from functions.core.outcomes import Permanent
+from functions.core.errors import StoreUnavailable
+from functions.core.outcomes import Permanent, Retry
 
 REFUSED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "InvalidParameterValue"})
 
 
 @dataclass(frozen=True)
 class Mail:
-    """`client` makes boto3's SES client on first use. `sender`: who mail is from when nobody says."""
+    """`client` makes boto3's SES client on first use: one that sends each request once, because a mail whose answer
+    was lost may have gone out. `sender`: who mail is from when nobody says."""
 
     client: Callable[[], Any]
     sender: str
 
     def send(self, *, to: list[str], subject: str, text: str | None, html: str | None, sender: str | None) -> str:
-        """Returns SES's message id. Raises Permanent for what SES will never take, StoreUnavailable for a throttle."""
+        """Returns SES's message id. What it raises tells `ctx.once` whether a mail may have gone out:
+        Permanent (SES will never take this one) and Retry (throttled, not reached): certainly not.
+        StoreUnavailable (a time-out while waiting, an error within SES): perhaps."""
         body = {kind: {"Data": data, "Charset": "UTF-8"} for kind, data in (("Text", text), ("Html", html)) if data}
         try:
-            with passing_faults("SES"):
-                return str(
-                    self.client().send_email(
-                        Source=sender or self.sender,
-                        Destination={"ToAddresses": to},
-                        Message={"Subject": {"Data": subject, "Charset": "UTF-8"}, "Body": body},
-                    )["MessageId"]
-                )
+            return str(
+                self.client().send_email(
+                    Source=sender or self.sender,
+                    Destination={"ToAddresses": to},
+                    Message={"Subject": {"Data": subject, "Charset": "UTF-8"}, "Body": body},
+                )["MessageId"]
+            )
         except ClientError as error:
-            if error.response["Error"]["Code"] in REFUSED:
-                raise Permanent(f"SES refused the mail: {error.response['Error']['Message']}") from error
-            raise
+            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            if code in REFUSED:
+                raise Permanent(f"SES refused the mail: {message}") from error
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500:
+                raise Retry(f"SES did not take the mail ({code}): {message}") from error
+            raise StoreUnavailable("SES", code) from error
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            raise Retry(f"SES could not be reached: {error}") from error
+        except BotoCoreError as error:
+            raise StoreUnavailable("SES", type(error).__name__) from error

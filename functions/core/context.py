@@ -47,7 +47,8 @@ class Mail(Protocol):
 
 @dataclass(kw_only=True)
 class Context:
-    """`deadline` in epoch seconds: what is not done by then fails as TimedOut. `inputs`: upstream task id → result."""
+    """`deadline` in epoch seconds: what is not done by then fails as TimedOut. `inputs`: upstream task id → result.
+    `now`: the worker's clock, epoch seconds."""
 
     task_id: str
     tenant: str
@@ -58,8 +59,13 @@ class Context:
     tags: Mapping[str, str]
     inputs: Mapping[str, Any]
     mail: Mail
+    now: Callable[[], float]
     _record: Record
     _log: list[str] = field(default_factory=list)
+
+    def remaining(self) -> float:
+        """Seconds until the deadline, 0 when it has passed."""
+        return max(0.0, self.deadline - self.now())
 
     def log(self, message: str, **fields: Any) -> None:
         """Kept with the attempt (the first and last lines of too many, each bounded) and written to CloudWatch."""

@@ -6,6 +6,7 @@ round again, counted apart, no attempt charged. A poison task ends as DEAD by it
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from dataclasses import dataclass
@@ -40,11 +41,11 @@ class Returns:
         if task is None:
             gone = writer_gone(now=now, sent_at=sent_at, writer_ms=self.writer_ms)
             return "dropped: its record was never written" if gone else None
-        if task.generation > wakeup.generation:
-            return "dropped: superseded"
         if task.settled:
             self.consequences.run(task)
             return f"consequences again: the task is {task.state}"
+        if task.generation > wakeup.generation:
+            return "dropped: superseded"
         self.dispatcher.dispatch(
             task,
             generation=wakeup.generation,
@@ -63,7 +64,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for record in event["Records"]:
         now = wiring.clock()
         try:
-            wakeup = WakeUp.parse(record["body"])
+            wakeup = unpacked(record["body"])
         except ValueError as error:
             # Whole, because this is the last that is seen of it.
             logger.error("dropped, unreadable: %s", error, extra={"body": record["body"]})
@@ -79,6 +80,22 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 failures.append({"itemIdentifier": record["messageId"]})
     returns.metrics.flush(wiring.clock())
     return {"batchItemFailures": failures}
+
+
+def unpacked(body: str) -> WakeUp:
+    """A message that SQS moved here is the wake-up itself. What Scheduler could not deliver it puts here as the request
+    that it would have made: the wake-up is inside. Raises ValueError for anything else."""
+    try:
+        return WakeUp.parse(body)
+    except ValueError:
+        try:
+            request = json.loads(body)
+        except (ValueError, RecursionError):
+            request = None
+        inside = request.get("MessageBody") or request.get("Input") if isinstance(request, dict) else None
+        if not isinstance(inside, str):
+            raise
+    return WakeUp.parse(inside)
 
 
 @cache

@@ -89,7 +89,7 @@ def consequences(settings: TaskSettings) -> Consequences:
 
 
 def mail(sender: str) -> Mail:
-    return Mail(partial(client, "ses"), sender)
+    return Mail(partial(client, "ses", attempts=1), sender)
 
 
 def writer_ms(settings: TaskSettings) -> int:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from functions.core.context import Context
-from functions.core.outcomes import Permanent
 from functions.core.registry import task
 
 ADDRESS = r"^[^@\s<>]+@[^@\s<>]+$"
 """No more than shape: whether an address exists only its server knows."""
+Address = Annotated[str, Field(pattern=ADDRESS, max_length=320)]
 
 
 class Email(BaseModel):
-    """`content` is HTML; `text` the plain body. `from` defaults to the deployment's own sender."""
+    """`to`: one address, or up to 50 (SES's limit). `content` is HTML; `text` the plain body. `from` defaults to the
+    deployment's own sender."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    to: str | list[str] = Field(description="one address or up to 50")
+    to: Address | Annotated[list[Address], Field(min_length=1, max_length=50)]
     subject: str = Field(min_length=1, max_length=998)
     content: str | None = Field(default=None, validation_alias=AliasChoices("content", "html"))
     text: str | None = None
-    sender: str | None = Field(default=None, alias="from", pattern=ADDRESS)
+    sender: Address | None = Field(default=None, alias="from")
 
     def recipients(self) -> list[str]:
         return [self.to] if isinstance(self.to, str) else self.to
@@ -31,8 +32,6 @@ class Email(BaseModel):
 
 @task("SEND_EMAIL", "email")
 def send_email(ctx: Context, payload: Email) -> dict[str, Any]:
-    if not payload.recipients():
-        raise Permanent("no recipient")
     text = payload.text if payload.text or payload.content else payload.subject
 
     def send() -> str:

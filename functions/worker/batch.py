@@ -42,39 +42,48 @@ class Batch:
 
     def run(self, messages: Sequence[Message], *, invocation: str, ends_at: int) -> list[str]:
         """The ids of the messages that are to stay in the queue. `invocation`: Lambda's request id."""
-        holders = {message.id: f"{invocation}/{at}" for at, message in enumerate(messages)}
 
-        def work(message: Message, alone: bool = False) -> Answer:
-            return self._guarded(message, holder=holders[message.id], ends_at=ends_at, alone=alone)
+        def work(at: int, alone: bool = False) -> Answer:
+            # By its place in the batch, not by its id: SQS may put one message into a batch twice.
+            return self._guarded(messages[at], holder=f"{invocation}/{at}", ends_at=ends_at, alone=alone)
 
-        answers = dict(zip((m.id for m in messages), self._map(work, messages), strict=True))
-        for message in messages:
+        answers = self._map(work, len(messages))
+        stuck = any(isinstance(answer, Stuck) for answer in answers)
+        for at, answer in enumerate(answers):
             # One at a time, after all others are settled: if this is the task that kills workers, it kills alone.
-            if isinstance(answers[message.id], Alone):
-                answers[message.id] = work(message, alone=True)
-        stuck = [(message, found) for message in messages if isinstance(found := answers[message.id], Stuck)]
-        for message, found in stuck:
-            answers[message.id] = self._settle_stuck(found)
-        kept = [message for message in messages if not isinstance(answers[message.id], Delete)]
-        for message in kept:
-            self._show_again(message, answers[message.id])
+            # Beside a stuck handler it would not be alone, and would die of that one's end.
+            if isinstance(answer, Alone):
+                answers[at] = Keep(0) if stuck else work(at, alone=True)
+                stuck = stuck or isinstance(answers[at], Stuck)
+        for message, answer in zip(messages, answers, strict=True):
+            self._show_again(message, answer)
         if stuck:
-            self.queues.delete(self.pipeline.lane, [m.receipt for m in messages if m not in kept])
-            self.pipeline.metrics.flush(self.pipeline.clock())
-            logger.error("a handler did not stop at its time-out: ending the process", extra={"stuck": len(stuck)})
-            self.exit()
-        return [message.id for message in kept]
+            self._end_process(messages, answers)
+        return [m.id for m, answer in zip(messages, answers, strict=True) if not isinstance(answer, Delete)]
 
-    def _map(self, work: Callable[[Message], Answer], messages: Sequence[Message]) -> list[Answer]:
-        if self.side_by_side == 1 or len(messages) == 1:
-            return [work(message) for message in messages]
+    def _end_process(self, messages: Sequence[Message], answers: list[Answer]) -> None:
+        """The stuck ones are settled, what is done is deleted here because the event source mapping will not, and
+        the process ends, whatever else fails: a handler that is let run on would meet its own retry."""
+        try:
+            for at, answer in enumerate(answers):
+                if isinstance(answer, Stuck):
+                    answers[at] = self._settle_stuck(answer)
+            done = [m.receipt for m, answer in zip(messages, answers, strict=True) if isinstance(answer, Delete)]
+            self.queues.delete(self.pipeline.lane, done)
+        except Exception:
+            logger.warning("not deleted: what is done is delivered again, found settled, deleted then", exc_info=True)
+        finally:
+            self.pipeline.metrics.flush(self.pipeline.clock())
+            logger.error("a handler did not stop at its time-out: ending the process")
+            self.exit()
+
+    def _map(self, work: Callable[[int], Answer], count: int) -> list[Answer]:
+        if self.side_by_side == 1 or count == 1:
+            return [work(at) for at in range(count)]
         if not self._threads:
             self._threads.append(ThreadPoolExecutor(self.side_by_side, thread_name_prefix="wake-up"))
-        contexts = [contextvars.copy_context() for _ in messages]
-        futures = [
-            self._threads[0].submit(context.run, work, message)
-            for context, message in zip(contexts, messages, strict=True)
-        ]
+        contexts = [contextvars.copy_context() for _ in range(count)]
+        futures = [self._threads[0].submit(context.run, work, at) for at, context in enumerate(contexts)]
         return [future.result() for future in futures]
 
     def _guarded(self, message: Message, *, holder: str, ends_at: int, alone: bool) -> Answer:

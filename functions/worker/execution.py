@@ -14,6 +14,9 @@ from functions.core.context import Context, LeaseLost
 from functions.core.outcomes import Failed, InDoubt, Outcome, Permanent, Retry, Succeeded, TimedOut
 from functions.core.registry import TaskType
 
+CANCELLED_WITHIN_SECONDS = 1.0
+"""A coroutine that is cancelled gets this long for its `finally`."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -56,20 +59,27 @@ class Executor:
         return Ended(outcome_of(ended[0]))
 
     def _coroutine(self, call: Callable[[], Any], seconds: float) -> Ended:
-        async def run() -> Any:
-            return await asyncio.wait_for(call(), max(seconds, 0.0))
+        async def run() -> Callable[[], Any]:
+            limit = asyncio.timeout(max(seconds, 0.0))
+            try:
+                async with limit:
+                    value = await ending(call)
+            except BaseException as error:
+                # Its own TimeoutError is an error like any other; only ours means that the time was up.
+                return raising(TimeIsUp() if limit.expired() else error)
+            return value
 
         future = asyncio.run_coroutine_threadsafe(run(), self._running_loop())
         try:
-            # wait_for cancels the coroutine; one that swallows the cancellation is as stuck as a thread.
-            value = future.result(max(seconds, 0.0) + 1.0)
-        except TimeoutError as error:
-            if future.done() and future.exception() is error and error.__traceback__ is not None:
-                return Ended(timed_out(seconds))
-            return Ended(timed_out(seconds), stuck=not future.done())
-        except BaseException as error:
-            return Ended(outcome_of(raising(error)))
-        return Ended(Succeeded(value))
+            # The time-out cancels the coroutine; one that swallows the cancellation, or blocks the loop, is as stuck
+            # as a thread.
+            ended = future.result(max(seconds, 0.0) + CANCELLED_WITHIN_SECONDS)
+        except TimeoutError:
+            return Ended(timed_out(seconds), stuck=True)
+        try:
+            return Ended(outcome_of(ended))
+        except TimeIsUp:
+            return Ended(timed_out(seconds))
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -77,6 +87,20 @@ class Executor:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, daemon=True, name="coroutines").start()
         return self._loop
+
+
+class TimeIsUp(BaseException):
+    """Not an Exception: no handler's error can be taken for it."""
+
+
+async def ending(call: Callable[[], Any]) -> Callable[[], Any]:
+    """How the coroutine ends, as a call that returns or raises the same. SystemExit and KeyboardInterrupt must not
+    leave it as they are: asyncio lets those two end the loop, and with it every other coroutine of the batch."""
+    try:
+        value = await call()
+    except (SystemExit, KeyboardInterrupt) as error:
+        return raising(error)
+    return lambda: value
 
 
 def raising(error: BaseException) -> Callable[[], Any]:
@@ -94,7 +118,7 @@ def outcome_of(call: Callable[[], Any]) -> Outcome:
     """Raises LeaseLost; everything else that `call` raises is an outcome."""
     try:
         return Succeeded(call())
-    except LeaseLost:
+    except (LeaseLost, TimeIsUp):
         raise
     except Retry as error:
         return failed(error, after=error.after)

@@ -62,6 +62,7 @@ def assembled() -> Batch:
         metrics=Metrics(settings.environment),
         clock=wiring.clock,
         lane=settings.lane,
+        invocation_ms=settings.worker_timeout_seconds * 1000,
         writer_ms=wiring.writer_ms(settings),
     )
     return Batch(pipeline=pipeline, queues=wiring.queues(settings))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.core.context import Context, LeaseLost, Mail
-from functions.core.errors import InvalidRequest, PayloadTooLarge, UnknownTaskType
+from functions.core.errors import PayloadTooLarge
 from functions.core.outcomes import Failed, Outcome, Succeeded
 from functions.core.registry import Registry
 from functions.core.run import node_id
@@ -29,6 +29,8 @@ logger = logging.getLogger("taskyard.worker")
 
 SETTLE_MARGIN_MS = 5_000
 """Kept free at the end of an invocation: settle and consequences take a few calls, each tried again when throttled."""
+START_MARGIN_MS = 3_000
+"""Between the start of an invocation and its first claim: imports of a cold start, a slow first call."""
 LEASE_MARGIN_MS = 2_000
 """Clocks of two Lambdas differ by less than this; the lease ends so much after the Lambda must."""
 STUCK_EXIT_MS = 5_000
@@ -77,7 +79,8 @@ Answer = Delete | Keep | Alone | Stuck
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """`clock`: epoch ms. `writer_ms`: the longest that a writer of records may run."""
+    """`clock`: epoch ms. `invocation_ms`: the worker function's own time-out. `writer_ms`: the longest that a writer
+    of records may run."""
 
     tasks: TaskStore
     documents: Documents
@@ -90,13 +93,16 @@ class Pipeline:
     metrics: Metrics
     clock: Callable[[], int]
     lane: str
+    invocation_ms: int
     writer_ms: int
 
     def work(self, message: Message, *, holder: str, ends_at: int, alone: bool) -> Answer:
         """`ends_at`: epoch ms, when this invocation is cut off. `holder`: unique to this delivery."""
         wakeup = message.wakeup
         now = self.clock()
-        if now + wakeup.timeout_seconds * 1000 + SETTLE_MARGIN_MS > ends_at:
+        # What asks for more than a whole invocation is not handed back for ever: it gets what a fresh one has.
+        needed = min(wakeup.timeout_seconds * 1000, self.invocation_ms - START_MARGIN_MS - SETTLE_MARGIN_MS)
+        if now + needed + SETTLE_MARGIN_MS > ends_at:
             return Keep(0)
         lease_until = ends_at + LEASE_MARGIN_MS
         answer = self.tasks.claim(
@@ -176,16 +182,20 @@ class Pipeline:
                 tags=task.tags,
                 inputs=self._inputs(task),
                 mail=self.mail,
+                now=lambda: self.clock() / 1000,
                 _record=record,
                 _log=log,
             )
+        except Exception as error:
+            # Its type or payload was accepted by a newer or older deployment of the api, and a retry may meet a worker
+            # that knows it; or a document cannot be read for now. Said on the task, not left to its lease's end.
+            logger.warning("could not begin", extra={"taskId": task.id, "attempt": task.attempt}, exc_info=True)
+            return self.settle(task, Failed(type(error).__name__, str(error)))
+        try:
             ended = self.executor.run(kind, ctx, payload, seconds=(ends - self.clock()) / 1000)
         except LeaseLost:
             logger.warning("lease lost: another attempt runs", extra={"taskId": task.id, "attempt": task.attempt})
             return Keep(None)
-        except (UnknownTaskType, InvalidRequest) as error:
-            # Accepted by a newer or older deployment of the api; a retry may meet a worker that knows it.
-            return self.settle(task, Failed(type(error).__name__, str(error)))
         self.metrics.time("RunTime", self.clock() - started, lane=self.lane)
         if ended.stuck and isinstance(ended.outcome, Failed):
             return Stuck(task, ended.outcome, tuple(log))
@@ -212,7 +222,7 @@ class Pipeline:
         if isinstance(outcome, Succeeded) and outcome.result is not None:
             try:
                 result = self.documents.keep_result(task.tenant, task.id, outcome.result)
-            except (TypeError, ValueError, PayloadTooLarge) as error:
+            except (TypeError, ValueError, RecursionError, PayloadTooLarge) as error:
                 outcome = Failed(type(error).__name__, f"the handler's result cannot be kept: {error}", permanent=True)
         settlement = settle(task, outcome, now=self.clock(), log=log, not_before=not_before)
         if settlement.available_at is not None:

@@ -25,16 +25,22 @@ class AttemptRecord:
     tasks: TaskStore
     effects: Effects
     clock: Callable[[], int]
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _tokens: dict[str, str] = field(default_factory=dict)
+    """Of the effects that are reserved for this attempt. One a reservation, not one an attempt: a handler that asks for
+    the same effect twice is told what became of the first, as any other attempt is."""
 
     def reserve(self, name: str) -> Effect | None:
-        return self.effects.reserve(self.task, name, token=self.token, now=self.clock())
+        token = uuid.uuid4().hex
+        found = self.effects.reserve(self.task, name, token=token, now=self.clock())
+        if found is None:
+            self._tokens[name] = token
+        return found
 
     def record(self, name: str, result: Any) -> None:
-        self.effects.record(self.task, name, written(result), token=self.token)
+        self.effects.record(self.task, name, written(result), token=self._tokens[name])
 
     def give_back(self, name: str) -> None:
-        self.effects.give_back(self.task, name, token=self.token)
+        self.effects.give_back(self.task, name, token=self._tokens.pop(name))
 
     def progress(self, fraction: float, note: str) -> bool:
         answer = self.tasks.progress(self.task, fraction=fraction, note=note, now=self.clock())

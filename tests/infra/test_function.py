@@ -25,7 +25,7 @@ VARIABLES = {
     "worker-normal": WORKER,
     "worker-low": WORKER,
     "dead-letter": COMMON | DISPATCH,
-    "observer": COMMON | {"DOCUMENT_BUCKET"},
+    "observer": COMMON | {"DOCUMENT_BUCKET", "LISTING_SHARDS"},
 }
 # part: (handler, timeout in seconds or None for the configuration's, memory or None)
 SHAPES = {

@@ -1,0 +1,56 @@
+"""What a task that TTL removed leaves behind: the other items of its partition, its documents in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from functions.aws.failures import passing_faults
+from functions.store import keys
+from functions.store.records import Item, text
+from functions.store.table import Table
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """`s3` makes the S3 client when the first large document comes."""
+
+    table: Table
+    bucket: str
+    s3: Callable[[], Any]
+
+    def clear(self, removed: Item) -> None:
+        """`removed`: the task's record as it was. Idempotent.
+
+        The same idempotency key may have made a new task under the same id meanwhile. Its documents and edges are then
+        kept, also what of the old ones cannot be told from them; effects older than it are not its own.
+        """
+        pk = removed["pk"]["S"]
+        items = list(
+            self.table.query(
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": text(pk)},
+                ProjectionExpression="sk, createdAt, payloadRef, resultRef, #at",
+                ExpressionAttributeNames={"#at": "at"},
+                ConsistentRead=True,
+            )
+        )
+        successor = next((item for item in items if item["sk"]["S"] == keys.TASK), None)
+        for item in items:
+            if successor is None or older_effect(item, successor):
+                self.table.delete({"pk": text(pk), "sk": item["sk"]})
+        for name in in_s3(removed) - (in_s3(successor) if successor else set()):
+            with passing_faults("S3"):
+                self.s3().delete_object(Bucket=self.bucket, Key=name)
+
+
+def older_effect(item: Item, than: Item) -> bool:
+    if not item["sk"]["S"].startswith(keys.EFFECT) or "at" not in item:
+        return False
+    return int(item["at"]["N"]) < int(than["createdAt"]["N"])
+
+
+def in_s3(task: Item) -> set[str]:
+    refs: Iterable[str] = (task[name]["S"] for name in ("payloadRef", "resultRef") if name in task)
+    return {ref.removeprefix("s3:") for ref in refs if ref.startswith("s3:")}
