@@ -17,6 +17,7 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber
 
 from tests.integration import cloud
+from tests.integration.api import Api
 from tests.integration.cloud import Call, Cloud
 
 START = 1_770_000_000_000
@@ -83,3 +84,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     still = Clock()
     monkeypatch.setattr(wiring, "clock", still)
     return still
+
+
+@pytest.fixture
+def api(aws: Cloud, clock: Clock) -> Api:
+    """`api("POST", "/tasks", {...})` is an answer; `api.submit(delaySeconds=5)` a task."""
+    return Api(aws)

@@ -1,0 +1,133 @@
+"""What callers get, as pydantic models: the schemas of /openapi.json. Answers themselves are written by views.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from functions.core.states import State
+
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+StateName = Annotated[str, WithJsonSchema({"type": "string", "enum": [str(state) for state in State]})]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+
+
+class Retry(Answer):
+    strategy: Literal["exponential", "fixed"]
+    base_seconds: float
+    max_seconds: float
+    jitter: float
+
+
+class Progress(Answer):
+    """What the handler last said of itself."""
+
+    fraction: Annotated[float, Field(ge=0, le=1)]
+    note: str
+    at: Time
+
+
+class Attempt(Answer):
+    """One execution of the task's handler."""
+
+    number: int
+    started_at: Time
+    ended_at: Time | None
+    outcome: Literal["SUCCESS", "RETRY", "FAILED", "DEAD", "LOST"] | None = Field(
+        description="RETRY: failed, another follows. LOST: its worker died. null: it runs."
+    )
+    error_type: str | None
+    error: str | None
+    where: str | None = Field(description="File and line that raised.")
+    log: list[str] = Field(default=[], description="Bounded; kept for the last attempts. Not in lists.")
+
+
+class Task(Answer):
+    id: str
+    type: str = Field(description="The type's own name, whichever of its names it was submitted under.")
+    state: StateName = Field(description="PENDING waits for its time, READY for a worker, BLOCKED for dependencies.")
+    reason: str | None = Field(description="Why the task is in its state, when the state alone does not say.")
+    priority: Annotated[int, Field(ge=0, le=9)]
+    lane: Literal["high", "normal", "low"]
+    payload: Any = Field(default=None, description="Left out when `omitted` names it.")
+    result: Any = Field(default=None, description="What the handler returned. Left out when `omitted` names it.")
+    omitted: list[Literal["payload", "result"]] = Field(
+        default=[],
+        description="What this answer leaves out. In a list: what is not kept in the record; ask for the task.",
+    )
+    run_at: Time = Field(description="When it is due; of a task in RETRY, when its next attempt is.")
+    created_at: Time
+    started_at: Time | None = Field(description="Of the last attempt.")
+    ended_at: Time | None
+    attempt: int = Field(description="How many attempts have begun.")
+    max_attempts: int
+    max_retries: int
+    retry: Retry
+    timeout_seconds: int
+    idempotency_key: str | None
+    tags: dict[str, str]
+    generation: int = Field(description="Raised by each retry, reschedule and release.")
+    dependencies: list[str]
+    progress: Progress | None
+    attempts: list[Attempt] = Field(description="Oldest first; the last 20 that failed.")
+
+
+class TaskList(Answer):
+    tasks: list[Task]
+    cursor: str | None = Field(description="For the next page; null on the last one. A page may be short and not last.")
+
+
+class Lane(Answer):
+    """Messages, approximately, as SQS counts them."""
+
+    queued: int
+    in_flight: int
+    delayed: int
+
+
+class Stats(Answer):
+    states: dict[str, int] = Field(description="Tasks per stored state, some seconds old. A due task may be PENDING.")
+    types: dict[str, dict[str, int]] = Field(description="Task type → state → tasks; zeros are left out.")
+    lanes: dict[str, Lane]
+    oldest_seconds: float | None = Field(
+        description="How long the oldest waiting task has been due, among the 300 newest tasks; null: none waits."
+    )
+
+
+class Health(Answer):
+    status: Literal["ok"]
+    environment: str
+
+
+class ErrorOfField(Answer):
+    field: str = Field(description="Path, in the words of the request: `payload.to[0]`.")
+    message: str
+
+
+class Problem(Answer):
+    """RFC 9457. `type` is stable; `title` and `detail` are for people."""
+
+    type: str = Field(description="urn:taskyard:problem:…")
+    title: str
+    status: int
+    detail: str
+    errors: list[ErrorOfField] = Field(default=[], description="Each field at fault.")
+    known: list[str] = Field(default=[], description="Of unknown-task-type: the types that there are.")
+    task_type: str = Field(default="", description="Of unknown-task-type.")
+    task_id: str = Field(default="", description="Of conflicts: the task concerned.")
+    state: str = Field(default="", description="Of not-allowed-in-state.")
+    size: int = Field(default=0, description="Of payload-too-large, in bytes.")
+    limit: int = Field(default=0, description="Of payload-too-large, in bytes.")
+    service: str = Field(default="", description="Of unavailable: what refused.")
+    request_id: str = Field(default="", description="Of internal-error: find it in the logs.")
+
+
+class GatewayMessage(Answer):
+    """Of the gateway in front, which refused before Taskyard saw the request."""
+
+    message: str | None

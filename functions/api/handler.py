@@ -1,0 +1,168 @@
+"""Entry point of the api function: an HTTP API event (payload format 2.0) in, an answer out.
+
+Routes are the table at the end; adding one is adding a line there, in infra/api.py and in functions/api/openapi.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+
+from functions.api import body, problems, views
+from functions.api.caller import caller
+from functions.api.parts import Parts
+from functions.core.errors import TaskNotFound
+from functions.core.task import ALPHABET
+from functions.runtime import wiring
+from functions.runtime.settings import ApiSettings
+
+TASK_ID = re.compile(rf"[{ALPHABET}]{{26}}")
+
+app = APIGatewayHttpResolver()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    try:
+        return app.resolve(event, context)
+    except Exception as error:
+        # Before or after the route: an event that is none, an answer that cannot be written.
+        found = problems.problem(error, request_id=context.aws_request_id)
+        return {
+            "statusCode": found.status,
+            "headers": {"Content-Type": problems.MEDIA_TYPE},
+            "body": views.dump(found.document),
+            "isBase64Encoded": False,
+        }
+
+
+# -- routes
+
+
+def submit_task() -> Response[str]:
+    parts, now = assembled(), wiring.clock()
+    header = app.current_event.headers.get("idempotency-key")
+    done = parts.submission.submit(request_body(), header, tenant=tenant(), now=now, random=secrets.randbits(80))
+    if not done.created:
+        return answer(200, views.full(done.task, parts.documents, now=now), {"Location": f"/tasks/{done.task.id}"})
+    parts.metrics.count("TaskSubmitted", lane=done.task.lane)
+    parts.metrics.flush(now)
+    return answer(201, views.submitted(done.task, done.payload, now=now), {"Location": f"/tasks/{done.task.id}"})
+
+
+def list_tasks() -> Response[str]:
+    parameters: Mapping[str, str] = app.current_event.query_string_parameters or {}
+    return answer(200, assembled().listing.page(parameters, tenant=tenant(), now=wiring.clock()))
+
+
+def get_task(id: str) -> Response[str]:
+    parts = assembled()
+    task = parts.tasks.get(tenant(), task_id(id))
+    if task is None:
+        raise TaskNotFound(id)
+    return answer(200, views.full(task, parts.documents, now=wiring.clock()))
+
+
+def change_task(id: str) -> Response[str]:
+    parts = assembled()
+    task = parts.changes.change(tenant(), task_id(id), request_body())
+    return answer(200, views.full(task, parts.documents, now=wiring.clock()))
+
+
+def cancel_task(id: str) -> Response[str]:
+    assembled().changes.cancel(tenant(), task_id(id))
+    return Response(204)
+
+
+def get_health() -> Response[str]:
+    return answer(200, {"status": "ok", "environment": assembled().settings.environment})
+
+
+def get_stats() -> Response[str]:
+    return answer(200, assembled().stats.read(tenant=tenant(), now=wiring.clock()))
+
+
+def get_openapi() -> Response[str]:
+    from functions.api import openapi
+
+    return answer(200, openapi.document(assembled().timeout_limit))
+
+
+def get_docs() -> Response[bytes]:
+    from functions.api import docs
+
+    accepted = app.current_event.headers.get("accept-encoding") or ""
+    page = docs.page(assembled().timeout_limit, gzipped="gzip" in accepted)
+    encoding = {"Content-Encoding": "gzip"} if "gzip" in accepted else {}
+    return Response(200, "text/html; charset=utf-8", page, {"Vary": "Accept-Encoding", **encoding})
+
+
+ROUTES: tuple[tuple[str, str, Callable[..., Response[Any]]], ...] = (
+    ("POST", "/tasks", submit_task),
+    ("GET", "/tasks", list_tasks),
+    ("GET", "/tasks/<id>", get_task),
+    ("PATCH", "/tasks/<id>", change_task),
+    ("DELETE", "/tasks/<id>", cancel_task),
+    ("GET", "/monitor/health", get_health),
+    ("GET", "/monitor/stats", get_stats),
+    ("GET", "/openapi.json", get_openapi),
+    ("GET", "/docs", get_docs),
+)
+for method, path, route in ROUTES:
+    app.route(path, method=method)(route)
+
+
+# -- what they share
+
+
+@cache
+def assembled() -> Parts:
+    logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    return Parts(ApiSettings.from_env(os.environ))
+
+
+def tenant() -> str:
+    context = app.current_event.get("requestContext") or {}
+    return caller(context, tenant_from=assembled().settings.tenant_from).tenant
+
+
+def request_body() -> dict[str, Any]:
+    event = app.current_event
+    return body.read(
+        event.get("body"),
+        is_base64=bool(event.get("isBase64Encoded")),
+        content_type=event.headers.get("content-type"),
+    )
+
+
+def task_id(written: str) -> str:
+    """An id that none can be is a task that there is not: no need to ask the store."""
+    if not TASK_ID.fullmatch(written):
+        raise TaskNotFound(written)
+    return written
+
+
+def answer(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response[str]:
+    return Response(status, "application/json", views.dump(document), headers)
+
+
+def refuse(error: Exception) -> Response[str]:
+    found = problems.problem(error, request_id=app.lambda_context.aws_request_id)
+    return Response(found.status, problems.MEDIA_TYPE, views.dump(found.document), found.headers)
+
+
+def no_route(_: Exception) -> Response[str]:
+    asked, where = app.current_event.http_method, app.current_event.path
+    allowed = [method for method, path, _ in ROUTES if re.fullmatch(re.sub("<[^>]+>", "[^/]+", path), where)]
+    return refuse(problems.MethodNotAllowed(asked, where, allowed) if allowed else problems.NoSuchRoute(asked, where))
+
+
+app.exception_handler(Exception)(refuse)
+app.exception_handler(NotFoundError)(no_route)

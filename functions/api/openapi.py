@@ -1,0 +1,318 @@
+"""/openapi.json (3.1): components from the pydantic models, operations from the table below."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from functions.api import answers, listing, requests
+from functions.core.registry import TaskType
+from functions.core.states import State
+from functions.runtime import wiring
+
+Json = dict[str, Any]
+
+VERSION = "1.0.0"
+COMPONENTS = "#/components/schemas/"
+ANSWERS: tuple[type[BaseModel], ...] = (
+    answers.Task,
+    answers.TaskList,
+    answers.Stats,
+    answers.Health,
+    answers.Problem,
+    answers.GatewayMessage,
+)
+REQUESTS: tuple[tuple[type[BaseModel], Mapping[str, str]], ...] = (
+    (requests.SubmitTask, requests.SUBMIT_ALIASES),
+    (requests.ChangeTask, requests.CHANGE_ALIASES),
+)
+
+EXAMPLES: Mapping[str, Json] = {
+    "orchestration": {
+        "type": "SEND_EMAIL",
+        "payload": {
+            "to": "user@example.com",
+            "subject": "Welcome to Our Platform!",
+            "content": "<h1>Hello John!</h1><p>Welcome to our platform. Please click the link below to activate your "
+            "account:</p><a href='https://example.com/activate?token=abc123'>Activate Account</a>",
+            "from": "no-reply@example.com",
+        },
+        "runAt": "2026-02-01T10:00:00.000Z",
+        "availableAt": "2026-02-01T10:00:00.000Z",
+    },
+    "distributed": {
+        "type": "email",
+        "payload": {"to": "user@example.com", "subject": "Welcome"},
+        "delaySeconds": 60,
+        "retries": 3,
+        "dependencies": [],
+    },
+    "background": {
+        "type": "welcome-email",
+        "payload": {
+            "email": "Albert@example.com",
+            "name": "Albert",
+            "message": "Congratulations! Your background job system is live.",
+        },
+    },
+    "sql": {
+        "task_name": "DELAYED_MESSAGE",
+        "payload": {"message": "hello"},
+        "scheduled_at": "2026-02-01T10:00:00Z",
+        "priority": 5,
+        "max_retries": 3,
+    },
+}
+
+REFUSALS = {
+    400: "The body is empty, not JSON, not UTF-8, or not an object.",
+    403: "The request is not signed by a known identity.",
+    404: "There is no such task of this caller, or it has expired.",
+    409: "The task has started or is settled (`state` says which), or others keep changing it.",
+    413: "The payload is above 5 MB, or the body above what the gateway takes.",
+    415: "The body is sent as something else than JSON.",
+    422: "The request is not valid: `errors` names each field. Or the idempotency key belongs to another request.",
+    429: "Too many requests.",
+    500: "Something went wrong on our side.",
+    503: "For now. The same request may be sent again.",
+}
+GATEWAY = frozenset({403, 413, 429, 500, 503})
+"""The gateway answers some of these itself, as plain JSON."""
+ALWAYS = (403, 429, 500, 503)
+TASK_HEADER = {"Location": {"description": "Path of the task.", "schema": {"type": "string"}}}
+
+
+@cache
+def document(timeout_limit: int) -> Json:
+    """`timeout_limit`: seconds, the most that `timeoutSeconds` may be."""
+    types = {kind.name: kind for kind in wiring.registry().types.values()}
+    payloads = {component(kind.name): kind for kind in types.values() if kind.payload_model is not None}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Taskyard",
+            "version": VERSION,
+            "description": "Submit background tasks, watch them, change them until they start.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"sigv4": []}],
+        "tags": [{"name": "tasks"}, {"name": "monitor"}, {"name": "documentation"}],
+        "paths": paths(),
+        "components": {
+            "schemas": schemas(timeout_limit, types.values(), payloads),
+            "securitySchemes": {
+                "sigv4": {
+                    "type": "apiKey",
+                    "name": "Authorization",
+                    "in": "header",
+                    "description": "AWS Signature Version 4, service execute-api.",
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                }
+            },
+        },
+    }
+
+
+# -- operations
+
+
+def paths() -> Json:
+    key = {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "As the field idempotencyKey; if both are given they must agree.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!-~]+$"},
+    }
+    submit = operation(
+        "tasks",
+        "submitTask",
+        "Submit a task",
+        {201: ok("The task, accepted.", answers.Task, TASK_HEADER), 200: ok("Submitted before.", answers.Task)},
+        (400, 413, 415, 422),
+        parameters=[key],
+        body=requests.SubmitTask,
+    )
+    submit["requestBody"]["content"]["application/json"]["examples"] = {
+        name: {"value": value} for name, value in EXAMPLES.items()
+    }
+    task = {200: ok("The task.", answers.Task)}
+    change = operation(
+        "tasks",
+        "changeTask",
+        "Move a task to another time, change its priority or payload, while it has not started",
+        {200: ok("The task as it is after.", answers.Task)},
+        (400, 404, 409, 413, 415, 422),
+        body=requests.ChangeTask,
+    )
+    cancelled: dict[int, Json] = {204: {"description": "It will not run."}}
+    return {
+        "/tasks": {
+            "get": operation(
+                "tasks",
+                "listTasks",
+                "List tasks, newest first",
+                {200: ok("A page.", answers.TaskList)},
+                (422,),
+                parameters=list_parameters(),
+            ),
+            "post": submit,
+        },
+        "/tasks/{id}": {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"$ref": f"{COMPONENTS}TaskId"}}],
+            "get": operation("tasks", "getTask", "Look at a task", task, (404,)),
+            "patch": change,
+            "delete": operation("tasks", "cancelTask", "Cancel a task that has not started", cancelled, (404, 409)),
+        },
+        "/monitor/health": {
+            "get": operation("monitor", "getHealth", "Is it alive?", {200: ok("It is.", answers.Health)}, (), open=True)
+        },
+        "/monitor/stats": {
+            "get": operation("monitor", "getStats", "Counts, depths, age", {200: ok("Now.", answers.Stats)}, ())
+        },
+        "/openapi.json": {
+            "get": operation(
+                "documentation",
+                "getOpenApi",
+                "This document",
+                {200: {"description": "OpenAPI 3.1.", "content": {"application/json": {"schema": {"type": "object"}}}}},
+                (),
+            )
+        },
+        "/docs": {
+            "get": operation(
+                "documentation",
+                "getDocs",
+                "This document, as a page",
+                {200: {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}}},
+                (),
+            )
+        },
+    }
+
+
+def operation(
+    tag: str,
+    name: str,
+    summary: str,
+    successes: Mapping[int, Json],
+    refusals: Iterable[int],
+    *,
+    parameters: list[Json] | None = None,
+    body: type[BaseModel] | None = None,
+    open: bool = False,
+) -> Json:
+    """`open`: needs no identity."""
+    statuses = sorted({*refusals, *(set(ALWAYS) - {403} if open else ALWAYS)})
+    described: Json = {
+        "tags": [tag],
+        "operationId": name,
+        "summary": summary,
+        "responses": {str(status): answer for status, answer in sorted(successes.items())}
+        | {str(status): refusal(status) for status in statuses},
+    }
+    if parameters:
+        described["parameters"] = parameters
+    if body is not None:
+        schema = {"$ref": COMPONENTS + body.__name__}
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if open:
+        described["security"] = []
+    return described
+
+
+def ok(description: str, model: type[BaseModel], headers: Json | None = None) -> Json:
+    content = {"application/json": {"schema": {"$ref": COMPONENTS + model.__name__}}}
+    return {"description": description, "content": content} | ({"headers": headers} if headers else {})
+
+
+def refusal(status: int) -> Json:
+    content: Json = {"application/problem+json": {"schema": {"$ref": f"{COMPONENTS}Problem"}}}
+    if status in GATEWAY:
+        content["application/json"] = {"schema": {"$ref": f"{COMPONENTS}GatewayMessage"}}
+    described: Json = {"description": REFUSALS[status], "content": content}
+    if status == 503:
+        described["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
+    return described
+
+
+def list_parameters() -> list[Json]:
+    schemas: Json = {
+        "state": {"type": "string", "enum": [str(state) for state in State]},
+        "type": {"type": "string", "maxLength": listing.TYPE_LIMIT},
+        "limit": {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT},
+        "cursor": {"type": "string"},
+    }
+    words = {
+        "state": "As the task would read now: a PENDING task that is due is READY.",
+        "type": "Any of the type's names.",
+        "limit": "Tasks in a page, at most.",
+        "cursor": "Of the page before, with the same filter.",
+    }
+    return [
+        {"name": name, "in": "query", "description": words[name], "schema": schemas[name]}
+        for name in listing.PARAMETERS
+    ]
+
+
+# -- components
+
+
+def schemas(timeout_limit: int, types: Iterable[TaskType], payloads: Mapping[str, TaskType]) -> Json:
+    template = COMPONENTS + "{model}"
+    models = [(model, "serialization") for model in ANSWERS] + [(model, "validation") for model, _ in REQUESTS]
+    made: Json = models_json_schema(models, ref_template=template)[1]["$defs"]  # type: ignore[arg-type]
+    made["TaskId"] = {"type": "string", "pattern": requests.TASK_ID}
+    for model, aliases in REQUESTS:
+        spell_out(made[model.__name__], aliases)
+    submit = made["SubmitTask"]
+    names = sorted(name for kind in types for name in kind.names)
+    for alias in ("type", *requests.TYPE_ALIASES):
+        submit["properties"][alias]["enum"] = names
+    for branch in submit["properties"]["timeoutSeconds"]["anyOf"]:
+        if branch["type"] == "integer":
+            branch["maximum"] = timeout_limit
+    submit["allOf"] = [payload_rule(name, kind) for name, kind in payloads.items()]
+    for name, kind in payloads.items():
+        schema = kind.payload_model.model_json_schema(ref_template=f"{COMPONENTS}{name}.{{model}}")
+        made |= {f"{name}.{inner}": inner_schema for inner, inner_schema in schema.pop("$defs", {}).items()}
+        made[name] = schema
+    return dict(sorted(made.items()))
+
+
+def spell_out(schema: Json, aliases: Mapping[str, str]) -> None:
+    """Adds the other names of fields, each of which may be given under one name only."""
+    names: dict[str, list[str]] = {}
+    for alias, field in aliases.items():
+        described = schema["properties"][field] | {"description": f"Another name for {field}."}
+        schema["properties"][alias] = {name: value for name, value in described.items() if name != "title"}
+        names.setdefault(field, [field]).append(alias)
+    at_odds = [pair for spelled in names.values() for pair in combinations(spelled, 2)]
+    times = [*names["runAt"], "availableAt"]
+    at_odds += [(delay, time) for delay in names["delaySeconds"] for time in times]
+    schema["not"] = {"anyOf": [{"required": list(pair)} for pair in at_odds]}
+    if "type" in names:
+        schema.pop("required")
+        schema["anyOf"] = [{"required": [name]} for name in names["type"]]
+
+
+def payload_rule(name: str, kind: TaskType) -> Json:
+    """Of this type, that payload. A payload that is left out is `{}`."""
+    then: Json = {"properties": {"payload": {"$ref": COMPONENTS + name}}}
+    if kind.payload_model.model_json_schema().get("required"):
+        then["required"] = ["payload"]
+    named = [
+        {"properties": {field: {"enum": list(kind.names)}}, "required": [field]}
+        for field in ("type", *requests.TYPE_ALIASES)
+    ]
+    return {"if": {"anyOf": named}, "then": then}
+
+
+def component(task_type: str) -> str:
+    return "Payload." + re.sub(r"[^A-Za-z0-9._-]", "_", task_type)

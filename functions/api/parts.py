@@ -1,0 +1,88 @@
+"""The use cases, each put together when the first request needs it: a health check makes no client."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from functions.api.listing import Listing
+from functions.api.stats import Stats
+from functions.core.errors import UnknownTaskType
+from functions.runtime import wiring
+from functions.runtime.metrics import Metrics
+from functions.runtime.settings import ApiSettings
+from functions.store.counters import Counters
+from functions.store.documents import Documents
+from functions.store.listings import Listings
+from functions.store.tasks import TaskStore
+
+if TYPE_CHECKING:
+    # Pydantic and the handlers of all task types: reading requests never need them.
+    from functions.api.changes import Changes
+    from functions.api.submission import Submission
+
+WORKER_MARGIN_SECONDS = 10
+"""Of a worker's time-out: what it needs around an attempt, to claim, settle and release."""
+
+
+class Parts:
+    """One per process."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.settings = settings
+        self.metrics = Metrics(settings.environment)
+
+    @property
+    def timeout_limit(self) -> int:
+        """Seconds that a task may ask for per attempt."""
+        return self.settings.worker_timeout_seconds - WORKER_MARGIN_SECONDS
+
+    @cached_property
+    def tasks(self) -> TaskStore:
+        return wiring.task_store(self.settings)
+
+    @cached_property
+    def documents(self) -> Documents:
+        return wiring.documents(self.settings, self.settings.document_bucket)
+
+    @cached_property
+    def submission(self) -> Submission:
+        from functions.api.submission import Submission
+
+        return Submission(
+            tasks=self.tasks,
+            documents=self.documents,
+            dispatcher=wiring.dispatcher(self.settings),
+            consequences=wiring.consequences(self.settings),
+            registry=wiring.registry,
+            timeout_limit=self.timeout_limit,
+        )
+
+    @cached_property
+    def changes(self) -> Changes:
+        from functions.api.changes import Changes
+
+        return Changes(
+            tasks=self.tasks,
+            documents=self.documents,
+            dispatcher=wiring.dispatcher(self.settings),
+            consequences=wiring.consequences(self.settings),
+            registry=wiring.registry,
+            clock=wiring.clock,
+        )
+
+    @cached_property
+    def listing(self) -> Listing:
+        return Listing(Listings(self.tasks), canonical)
+
+    @cached_property
+    def stats(self) -> Stats:
+        return Stats(Counters(wiring.table(self.settings)), wiring.queues(self.settings), Listings(self.tasks))
+
+
+def canonical(name: str) -> str:
+    """Tasks of a type that this deployment no longer has can still be listed, under their own name."""
+    try:
+        return wiring.registry().find(name).name
+    except UnknownTaskType:
+        return name

@@ -1,0 +1,270 @@
+"""What callers send, as pydantic models: each rule on a single field is here, and in /openapi.json from here.
+
+Fields are camelCase on the wire. Some are also known by other names (`ALIASES`), which are resolved first, so that
+errors can name each field as its caller wrote it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from functions.core.errors import FieldError
+from functions.core.fields import field_errors
+from functions.core.retry import MAX_DELAY_SECONDS
+from functions.core.task import ALPHABET, MAX_HORIZON_MS
+
+TYPE_ALIASES = {"task_name": "type", "taskName": "type"}
+TIME_ALIASES = {
+    "run_at": "runAt",
+    "scheduled_at": "runAt",
+    "scheduledAt": "runAt",
+    "delay_seconds": "delaySeconds",
+}
+SUBMIT_ALIASES = TYPE_ALIASES | TIME_ALIASES | {"max_retries": "maxRetries", "retries": "maxRetries"}
+CHANGE_ALIASES = TIME_ALIASES
+
+PRIORITY_NAMES = {"high": 8, "normal": 5, "low": 1}
+"""The middle of each lane's band."""
+TASK_ID = rf"^[{ALPHABET}]{{26}}$"
+_YEARS = MAX_HORIZON_MS // (366 * 24 * 3600 * 1000)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d(:?\d\d)?)$")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a rule needs beside the value. now: epoch ms; timeout_seconds: the most that a task may ask for."""
+
+    now: int
+    timeout_seconds: int
+
+
+def limits(info: ValidationInfo) -> Limits:
+    given: Any = info.context
+    assert isinstance(given, Limits)
+    return given
+
+
+def refuse(message: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def instant(value: Any, info: ValidationInfo) -> Any:
+    """ISO 8601 with an offset → epoch ms."""
+    if not isinstance(value, str):
+        raise refuse("must be a time as a string, like 2026-02-01T10:00:00Z")
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise refuse("must be an ISO 8601 time, like 2026-02-01T10:00:00Z") from None
+    if parsed.tzinfo is None or not _OFFSET.search(value):
+        raise refuse("must say its offset from UTC: end it with Z, or with one like +02:00")
+    at = math.floor((parsed - _EPOCH).total_seconds() * 1000 + 0.5)
+    if at > limits(info).now + MAX_HORIZON_MS:
+        raise refuse(f"lies more than {_YEARS} years ahead")
+    return at
+
+
+def integral(value: Any) -> Any:
+    """JSON knows no integers: 5.0 is 5."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def priority(value: Any) -> Any:
+    if isinstance(value, str):
+        if value.lower() not in PRIORITY_NAMES:
+            raise refuse("must be 0 to 9, or one of high, normal, low")
+        return PRIORITY_NAMES[value.lower()]
+    return integral(value)
+
+
+def timeout(value: int, info: ValidationInfo) -> int:
+    most = limits(info).timeout_seconds
+    if value > most:
+        raise refuse(f"must be at most {most}: workers here are cut off soon after")
+    return value
+
+
+def stripped_key(value: str) -> str:
+    if not 1 <= len(value.strip()) <= 256:
+        raise refuse("must be 1 to 256 characters")
+    return value.strip()
+
+
+Instant = Annotated[
+    int,
+    BeforeValidator(instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-02-01T10:00:00.000Z"]}),
+]
+Integer = Annotated[int, BeforeValidator(integral)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False)]
+Priority = Annotated[
+    int,
+    BeforeValidator(priority),
+    Field(ge=0, le=9),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0, "maximum": 9},
+                {"type": "string", "pattern": "^([Hh][Ii][Gg][Hh]|[Nn][Oo][Rr][Mm][Aa][Ll]|[Ll][Oo][Ww])$"},
+            ]
+        }
+    ),
+]
+TagKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+TagValue = Annotated[str, StringConstraints(max_length=256)]
+TaskId = Annotated[str, StringConstraints(pattern=TASK_ID)]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
+
+
+class RetryOverrides(Request):
+    """What is left out stays as the task type has it."""
+
+    strategy: Literal["exponential", "fixed"] | None = Field(
+        None, description="`exponential`: baseSeconds, doubled with each attempt. `fixed`: baseSeconds each time."
+    )
+    base_seconds: Seconds | None = None
+    max_seconds: Seconds | None = Field(None, description="The most that one wait may last.")
+    jitter: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+        None, description="The share of a wait that is spread: 0.5 waits between half of it and all of it."
+    )
+
+
+class Timed(Request):
+    run_at: Instant | None = Field(None, description="When to run: ISO 8601 with an offset. A time in the past is now.")
+    available_at: Instant | None = Field(None, description="May stand beside runAt: the later one counts.")
+    delay_seconds: Annotated[float, Field(ge=0, le=MAX_HORIZON_MS / 1000, allow_inf_nan=False)] | None = Field(
+        None, description="When to run, counted from now. Not together with runAt or availableAt."
+    )
+
+    def due(self, now: int) -> int | None:
+        """Epoch ms, now at the earliest; None when no time is given."""
+        if self.delay_seconds is not None:
+            return now + round(self.delay_seconds * 1000)
+        given = [at for at in (self.run_at, self.available_at) if at is not None]
+        return max(now, *given) if given else None
+
+
+class SubmitTask(Timed):
+    """A task to run: what (`type`), on what (`payload`), and when."""
+
+    type: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(description="The task type.")
+    payload: Any = Field(default_factory=dict, description="What the type's handler takes: see the type's own schema.")
+    priority: Priority | None = Field(None, description="0 to 9, higher first; high is 8, normal 5 (default), low 1.")
+    max_retries: Annotated[Integer, Field(ge=0, le=100)] | None = Field(
+        None, description="Attempts after the first one. Left out: as the task type has it."
+    )
+    retry: RetryOverrides | None = None
+    timeout_seconds: Annotated[Integer, Field(ge=1), AfterValidator(timeout)] | None = Field(
+        None, description="The most that one attempt may run. Left out: as the task type has it."
+    )
+    idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
+        None,
+        description="The same key and body again answer the same task. The header Idempotency-Key does the same.",
+        json_schema_extra={"minLength": 1, "maxLength": 256},
+    )
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=20)] | None = None
+    dependencies: Annotated[list[TaskId], Field(max_length=100)] | None = Field(
+        None, description="Tasks that must succeed first. If one does not, this task is SKIPPED."
+    )
+
+
+class ChangeTask(Timed):
+    """What is to change of a task that has not started. What is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    priority: Priority | None = Field(None, description="As in a submit. Another lane is another place in the queue.")
+    payload: Any = Field(None, description="Replaces the payload whole.")
+
+
+R = TypeVar("R", bound=Timed)
+
+
+@dataclass(frozen=True)
+class Parsed(Generic[R]):
+    """`request`: None when there are `errors`. `fields`: as they came, under their canonical names."""
+
+    request: R | None
+    fields: dict[str, Any]
+    names: dict[str, str]
+    errors: list[FieldError]
+
+    def name(self, field: str) -> str:
+        """As the caller wrote it."""
+        return self.names.get(field, field)
+
+
+def parse(model: type[R], body: Mapping[str, Any], aliases: Mapping[str, str], given: Limits) -> Parsed[R]:
+    """Everything that is wrong with the body itself, at once."""
+    fields, names, errors = resolve(body, aliases)
+    request = None
+    try:
+        request = model.model_validate(fields, context=given)
+    except ValidationError as error:
+        found = field_errors(error.errors(include_url=False, include_input=False), fields)
+        errors += [FieldError(renamed(each.field, names), each.message) for each in found]
+    if fields.get("delaySeconds") is not None:
+        errors += [
+            FieldError(names["delaySeconds"], f"give either this or {names[other]}, not both")
+            for other in ("runAt", "availableAt")
+            if fields.get(other) is not None
+        ]
+    return Parsed(None if errors else request, fields, names, errors)
+
+
+def resolve(
+    body: Mapping[str, Any], aliases: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str], list[FieldError]]:
+    """The fields under their canonical names; canonical name → the caller's; fields that were given twice."""
+    fields: dict[str, Any] = {}
+    names: dict[str, str] = {}
+    errors = []
+    for written, value in body.items():
+        name = aliases.get(written, written)
+        if name in fields:
+            errors.append(FieldError(written, f"is another name for {names[name]}, which is given too"))
+        else:
+            fields[name], names[name] = value, written
+    return fields, names, errors
+
+
+def renamed(field: str, names: Mapping[str, str]) -> str:
+    """`runAt` as the caller has it; `retry.jitter` likewise, its head only."""
+    head = re.split(r"[.\[]", field, maxsplit=1)[0]
+    return names.get(head, head) + field[len(head) :]
+
+
+def digest(fields: Mapping[str, Any]) -> str:
+    """Of a request: two that differ in spelling only (names of fields, order, null for left out) are the same one."""
+    meant = {
+        name: value
+        for name, value in fields.items()
+        if name != "idempotencyKey" and (value is not None or name == "payload")
+    }
+    canonical = json.dumps(meant, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]

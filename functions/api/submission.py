@@ -1,0 +1,166 @@
+"""POST /tasks: everything is checked, then the wake-up is sent, then the record is written (design §2, rule 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from functions.api.requests import SUBMIT_ALIASES, Limits, Parsed, SubmitTask, digest, parse
+from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
+from functions.core.registry import Registry, TaskType
+from functions.core.retry import RetryPolicy
+from functions.core.states import State
+from functions.core.task import Task, Text, keyed_id, ordered_id
+from functions.runtime.consequences import Consequences
+from functions.runtime.dispatch import Dispatcher
+from functions.store.documents import Documents
+from functions.store.tasks import TaskStore, Wrote
+
+HEADER = "Idempotency-Key"
+KEY_LIMIT = 256
+NORMAL_PRIORITY = 5
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """`created`: False when the same request was answered before. `payload`: None then; it is where the task is."""
+
+    task: Task
+    created: bool
+    payload: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """`timeout_limit`: seconds, the most that one attempt may run here."""
+
+    tasks: TaskStore
+    documents: Documents
+    dispatcher: Dispatcher
+    consequences: Consequences
+    registry: Callable[[], Registry]
+    timeout_limit: int
+
+    def submit(self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int) -> Submitted:
+        """`header`: Idempotency-Key as it came. `now`: epoch ms; `random`: 80 bits."""
+        parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
+        key, key_errors = idempotency_key(header, parsed)
+        kind, type_errors = self._kind(parsed)
+        errors = [*parsed.errors, *key_errors, *type_errors]
+        if isinstance(kind, UnknownTaskType):
+            raise InvalidRequest(errors) if len(errors) > 1 else kind
+        if errors or parsed.request is None or kind is None:
+            raise InvalidRequest(errors)
+        task_id = ordered_id(now, random) if key is None else keyed_id(tenant, key)
+        task = described(
+            parsed.request, kind, tenant=tenant, task_id=task_id, now=now, timeout_limit=self.timeout_limit
+        )
+        task = replace(task, digest=digest(parsed.fields), idempotency_key=key)
+        if errors := self._missing(task):
+            # Upstreams expire before what was made of them: the same request again is still the same task.
+            earlier = self.tasks.get(tenant, task_id) if key is not None else None
+            if earlier is not None and earlier.digest == task.digest:
+                return Submitted(earlier, created=False)
+            raise InvalidRequest(errors)
+        return self._accept(task, parsed.request.payload, now)
+
+    def _accept(self, task: Task, payload: Any, now: int) -> Submitted:
+        task = replace(task, payload=self.documents.keep_payload(task.tenant, task.id, payload))
+        # A task that waits for others is looked at once, at once: that repairs a link that was begun and not ended.
+        at = now if task.state is State.BLOCKED else task.available_at
+        self.dispatcher.dispatch(task, generation=task.generation, at=at, now=now)
+        answer = self.tasks.create(task)
+        if not isinstance(answer, Wrote):
+            return self._taken(task, answer.task, payload)
+        if task.state is State.BLOCKED:
+            self.consequences.link(task)
+            task = self.tasks.get(task.tenant, task.id) or task
+        return Submitted(task, created=True, payload=payload)
+
+    def _taken(self, task: Task, found: Task | None, payload: Any) -> Submitted:
+        if found is None:
+            found = self.tasks.get(task.tenant, task.id) or task
+        if found.digest != task.digest:
+            raise IdempotencyKeyReused(task.idempotency_key or "", found.id)
+        # Without a key the id is nobody else's: our own write, whose answer was lost and which boto3 sent again.
+        return Submitted(found, created=task.idempotency_key is None, payload=payload)
+
+    def _kind(self, parsed: Parsed[SubmitTask]) -> tuple[TaskType | UnknownTaskType | None, list[FieldError]]:
+        """The type, if the body names one that can be looked up, and what is wrong with the payload for it."""
+        name = parsed.fields.get("type")
+        if not isinstance(name, str) or not name:
+            return None, []
+        try:
+            kind = self.registry().find(name)
+        except UnknownTaskType as unknown:
+            known = ", ".join(unknown.known)
+            return unknown, [FieldError(parsed.name("type"), f"is not a known task type; known: {known}")]
+        try:
+            kind.parse(parsed.fields.get("payload", {}))
+        except InvalidRequest as refused:
+            return kind, list(refused.errors)
+        return kind, []
+
+    def _missing(self, task: Task) -> list[FieldError]:
+        if not task.dependencies:
+            return []
+        if task.id in task.dependencies:
+            return [FieldError("dependencies", f"{task.id} is this task itself")]
+        found = self.tasks.get_many(task.tenant, task.dependencies, consistent=True)
+        return [
+            FieldError("dependencies", f"there is no task {upstream}")
+            for upstream in task.dependencies
+            if upstream not in found
+        ]
+
+
+def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str, now: int, timeout_limit: int) -> Task:
+    """The task that the request asks for: what it leaves out is as the type has it."""
+    due = max(now, request.due(now) or now)
+    dependencies = tuple(dict.fromkeys(request.dependencies or ()))
+    state = State.BLOCKED if dependencies else State.PENDING if due > now else State.READY
+    return Task(
+        tenant=tenant,
+        id=task_id,
+        type=kind.name,
+        state=state,
+        created_at=now,
+        available_at=due,
+        priority=NORMAL_PRIORITY if request.priority is None else request.priority,
+        timeout_seconds=request.timeout_seconds or max(1, min(kind.timeout_seconds, timeout_limit)),
+        retry=policy(request, kind.retry),
+        payload=Text(),
+        digest="",
+        tags=request.tags or {},
+        dependencies=dependencies,
+        waiting_for=frozenset(dependencies),
+    )
+
+
+def policy(request: SubmitTask, default: RetryPolicy) -> RetryPolicy:
+    given = request.retry.model_dump(exclude_none=True) if request.retry else {}
+    if request.max_retries is not None:
+        given["max_attempts"] = request.max_retries + 1
+    return replace(default, **given)
+
+
+def idempotency_key(header: str | None, parsed: Parsed[SubmitTask]) -> tuple[str | None, list[FieldError]]:
+    """From the header or the field; both may be given, if they agree."""
+    field = parsed.fields.get("idempotencyKey")
+    field = field.strip() if isinstance(field, str) else None
+    if header is None:
+        return field, []
+    key = unquoted(header.strip())
+    if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
+        return None, [FieldError(HEADER, f"must be 1 to {KEY_LIMIT} printable characters")]
+    if field is not None and field != key:
+        return None, [FieldError(HEADER, f"is not the same as {parsed.name('idempotencyKey')}; give one of them")]
+    return key, []
+
+
+def unquoted(value: str) -> str:
+    """The draft of the header has it as a string of RFC 8941, in quotes; most people send it bare."""
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    return value

@@ -1,0 +1,84 @@
+"""Tasks of a tenant, newest first: the sharded index merged, the records read in batches."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from functions.core.task import Task
+from functions.store import keys
+from functions.store.records import text
+from functions.store.tasks import TaskStore
+
+INDEX = "listing"
+BATCH = 100
+"""AWS: BatchGetItem takes at most 100 keys."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """`after`: where the next page begins; None when there is none. A page may be short, or empty, and not the last:
+    the search stops after so many records, however few of them fit."""
+
+    tasks: list[Task]
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Listings:
+    """Eventually consistent, as every index is: a task shows up within moments of its submit."""
+
+    tasks: TaskStore
+
+    def page(
+        self, tenant: str, *, limit: int, after: str | None, looked_at: int, wanted: Callable[[Task], bool] | None
+    ) -> Page:
+        """Up to `limit` tasks that sort below `after` and are `wanted` (None: all), of at most `looked_at` read."""
+        found: list[Task] = []
+        # Without a filter each record that is read is shown; the extra key tells whether there is a next page.
+        batch = limit if wanted is None else BATCH
+        positions = self.positions(tenant, after=after, page_size=batch + 1)
+        upcoming = next(positions, None)
+        read = 0
+        while upcoming is not None and read < looked_at:
+            ahead = min(batch, looked_at - read)
+            chunk = [upcoming, *islice(positions, ahead - 1)]
+            upcoming = next(positions, None)
+            read += len(chunk)
+            records = self.tasks.get_many(tenant, (task_id(position) for position in chunk))
+            for at, position in enumerate(chunk):
+                task = records.get(task_id(position))
+                # None: retention took the record and the index is about to follow.
+                if task is None or not (wanted is None or wanted(task)):
+                    continue
+                found.append(task)
+                if len(found) == limit:
+                    more = at + 1 < len(chunk) or upcoming is not None
+                    return Page(found, position if more else None)
+            last = chunk[-1]
+        return Page(found, last if upcoming is not None else None)
+
+    def positions(self, tenant: str, *, after: str | None, page_size: int) -> Iterator[str]:
+        """Sort keys `time#id` over all shards, newest first. Shards are read page by page, as they are used up."""
+        shards = [self._shard(tenant, number, after=after, page_size=page_size) for number in range(self.tasks.shards)]
+        return heapq.merge(*shards, reverse=True)
+
+    def _shard(self, tenant: str, number: int, *, after: str | None, page_size: int) -> Iterator[str]:
+        values = {":pk": text(keys.listing_partition(tenant, number))}
+        if after is not None:
+            values[":after"] = text(after)
+        items = self.tasks.table.query(
+            IndexName=INDEX,
+            KeyConditionExpression="listPk = :pk" + (" AND listSk < :after" if after is not None else ""),
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+            Limit=page_size,
+        )
+        for item in items:
+            yield item["listSk"]["S"]
+
+
+def task_id(position: str) -> str:
+    return position.rpartition("#")[2]
