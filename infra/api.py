@@ -15,6 +15,7 @@ from infra.function import Bundle, Function, log_group
 from infra.lanes import Lanes
 from infra.storage import Storage
 from infra.timers import Timers
+from infra.workflow import Machines
 
 # Every route, each under AWS_IAM. A new one is one line here.
 ROUTES = (
@@ -59,6 +60,7 @@ class Api(Construct):
         storage: Storage,
         lanes: Lanes,
         timers: Timers,
+        machines: Machines,
     ) -> None:
         super().__init__(scope, id)
         self.function = Function(
@@ -79,6 +81,7 @@ class Api(Construct):
                 "LISTING_SHARDS": str(config.listing_shards),
                 "TENANT_FROM": config.tenant_from,
                 "RETENTION_DAYS": str(config.retention_days),
+                "RUN_MACHINE_ARN": machines.run_arn,
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
@@ -87,6 +90,8 @@ class Api(Construct):
                 lanes.send(),
                 lanes.depth(),
                 *timers.schedules("CreateSchedule", "GetSchedule", "UpdateSchedule", "DeleteSchedule"),
+                machines.start_runs(),
+                machines.answer(),
             ],
         )
         self.http = apigw.HttpApi(

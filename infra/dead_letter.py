@@ -10,6 +10,7 @@ from infra.function import Bundle, Function
 from infra.lanes import Lanes
 from infra.storage import Storage
 from infra.timers import Timers
+from infra.workflow import Machines
 
 BATCH = 10
 
@@ -27,6 +28,7 @@ class DeadLetter(Construct):
         storage: Storage,
         lanes: Lanes,
         timers: Timers,
+        machines: Machines,
     ) -> None:
         super().__init__(scope, id)
         self.function = Function(
@@ -48,10 +50,11 @@ class DeadLetter(Construct):
                 "WORKER_TIMEOUT_SECONDS": str(config.worker_timeout_seconds),
             },
             statements=[
-                storage.records("GetItem", "Query", "UpdateItem"),
+                storage.records("GetItem", "BatchGetItem", "Query", "UpdateItem"),
                 lanes.consume_dead_letters(),
                 lanes.send(),
                 *timers.schedules("CreateSchedule"),
+                machines.answer(),
             ],
         )
         for lane in lanes.lanes:

@@ -19,6 +19,7 @@ from infra.lanes import Lanes
 from infra.observer import Observer
 from infra.storage import Storage
 from infra.worker import Workers
+from infra.workflow import Workflow
 
 MINUTE = cdk.Duration.minutes(1)
 FIVE_MINUTES = cdk.Duration.minutes(5)
@@ -51,6 +52,7 @@ class Monitoring(Construct):
         workers: Workers,
         dead_letter: DeadLetter,
         observer: Observer,
+        workflow: Workflow,
     ) -> None:
         super().__init__(scope, id)
         self._config = config
@@ -60,6 +62,7 @@ class Monitoring(Construct):
             **{f"worker-{worker.lane.name}": worker.function for worker in workers.workers},
             "dead-letter": dead_letter.function,
             "observer": observer.function,
+            "workflow": workflow.function,
         }
         self.topic = _topic(self, email=config.alarm_email)
         self._alarms(observer)

@@ -16,6 +16,7 @@ from infra.observer import Observer
 from infra.storage import Storage
 from infra.timers import Timers
 from infra.worker import Workers
+from infra.workflow import Machines, Workflow
 
 
 class TaskyardStack(cdk.Stack):
@@ -29,14 +30,51 @@ class TaskyardStack(cdk.Stack):
         storage = Storage(self, "Storage", config=config)
         lanes = Lanes(self, "Lanes", config=config)
         timers = Timers(self, "Timers", lanes=lanes)
+        machines = Machines(self, config=config)
 
         # A caller's request becomes a wake-up in a lane (now, or through a timer) and a record in the table;
-        api = Api(self, "Api", config=config, bundle=bundle, storage=storage, lanes=lanes, timers=timers)
+        api = Api(
+            self,
+            "Api",
+            config=config,
+            bundle=bundle,
+            storage=storage,
+            lanes=lanes,
+            timers=timers,
+            machines=machines,
+        )
         # the lane's worker claims the task, runs it and settles it;
-        workers = Workers(self, "Workers", config=config, bundle=bundle, storage=storage, lanes=lanes, timers=timers)
+        workers = Workers(
+            self,
+            "Workers",
+            config=config,
+            bundle=bundle,
+            storage=storage,
+            lanes=lanes,
+            timers=timers,
+            machines=machines,
+        )
+        # a workflow's run is begun and ended by Step Functions, its nodes release each other on the way;
+        workflow = Workflow(
+            self,
+            "Workflow",
+            config=config,
+            bundle=bundle,
+            storage=storage,
+            lanes=lanes,
+            timers=timers,
+            machines=machines,
+        )
         # what crashes too often is settled, or sent round again, from the dead-letter queues;
         dead_letter = DeadLetter(
-            self, "DeadLetter", config=config, bundle=bundle, storage=storage, lanes=lanes, timers=timers
+            self,
+            "DeadLetter",
+            config=config,
+            bundle=bundle,
+            storage=storage,
+            lanes=lanes,
+            timers=timers,
+            machines=machines,
         )
         # every change of a task is counted from the stream;
         observer = Observer(self, "Observer", config=config, bundle=bundle, storage=storage)
@@ -51,6 +89,7 @@ class TaskyardStack(cdk.Stack):
             workers=workers,
             dead_letter=dead_letter,
             observer=observer,
+            workflow=workflow,
         )
 
         cdk.CfnOutput(self, "ApiUrl", value=api.http.api_endpoint, description="Where requests are sent, signed")

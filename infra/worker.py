@@ -12,6 +12,7 @@ from infra.function import Bundle, Function
 from infra.lanes import Lane, Lanes, consume
 from infra.storage import Storage
 from infra.timers import Timers
+from infra.workflow import Machines
 
 BATCH = 10
 
@@ -30,6 +31,7 @@ class Worker(Construct):
         lanes: Lanes,
         lane: Lane,
         timers: Timers,
+        machines: Machines,
     ) -> None:
         super().__init__(scope, id)
         self.lane = lane
@@ -55,11 +57,12 @@ class Worker(Construct):
                 "MAIL_FROM": config.mail_from,
             },
             statements=[
-                storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"),
+                storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
                 storage.document("GetObject", "PutObject"),
                 consume(lane),
                 lanes.send(),
                 *timers.schedules("CreateSchedule"),
+                machines.answer(),
                 _mail(self),
             ],
         )
@@ -89,6 +92,7 @@ class Workers(Construct):
         storage: Storage,
         lanes: Lanes,
         timers: Timers,
+        machines: Machines,
     ) -> None:
         super().__init__(scope, id)
         self.workers = tuple(
@@ -101,6 +105,7 @@ class Workers(Construct):
                 lanes=lanes,
                 lane=lane,
                 timers=timers,
+                machines=machines,
             )
             for lane in lanes.lanes
         )

@@ -60,6 +60,7 @@ class TaskSettings(Settings):
 class ApiSettings(TaskSettings):
     document_bucket: str
     tenant_from: str
+    run_machine_arn: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
@@ -68,6 +69,7 @@ class ApiSettings(TaskSettings):
         return super().read(env) | {
             "document_bucket": env["DOCUMENT_BUCKET"],
             "tenant_from": env["TENANT_FROM"],
+            "run_machine_arn": env["RUN_MACHINE_ARN"],
         }
 
 

@@ -20,12 +20,13 @@ DISPATCH = {
 }
 WORKER = COMMON | DISPATCH | {"DOCUMENT_BUCKET", "LANE", "MAIL_FROM"}
 VARIABLES = {
-    "api": COMMON | DISPATCH | {"DOCUMENT_BUCKET", "TENANT_FROM"},
+    "api": COMMON | DISPATCH | {"DOCUMENT_BUCKET", "TENANT_FROM", "RUN_MACHINE_ARN"},
     "worker-high": WORKER,
     "worker-normal": WORKER,
     "worker-low": WORKER,
     "dead-letter": COMMON | DISPATCH,
     "observer": COMMON | {"DOCUMENT_BUCKET", "LISTING_SHARDS"},
+    "workflow": COMMON | DISPATCH | {"DOCUMENT_BUCKET"},
 }
 # part: (handler, timeout in seconds or None for the configuration's, memory or None)
 SHAPES = {
@@ -35,6 +36,7 @@ SHAPES = {
     "worker-low": ("functions.worker.handler.handler", None, None),
     "dead-letter": ("functions.dead_letter.handler.handler", 30, 256),
     "observer": ("functions.observer.handler.handler", 30, 256),
+    "workflow": ("functions.workflow.handler.handler", 900, 1024),
 }
 
 

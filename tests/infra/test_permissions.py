@@ -9,6 +9,7 @@ from tests.infra.template import PARTS, Template, as_list, target
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
 DISPATCH = {"sqs:SendMessage", "scheduler:CreateSchedule", "iam:PassRole"}
+ANSWER = {"states:SendTaskSuccess"}
 WORKER = {
     *LOGS,
     *CONSUME,
@@ -18,6 +19,8 @@ WORKER = {
     "dynamodb:UpdateItem",
     "dynamodb:Query",
     "dynamodb:DeleteItem",
+    "dynamodb:BatchGetItem",
+    *ANSWER,
     "s3:GetObject",
     "s3:PutObject",
     "ses:SendEmail",
@@ -37,6 +40,8 @@ ACTIONS = {
         "s3:PutObject",
         "s3:DeleteObject",
         "sqs:GetQueueAttributes",
+        "states:StartExecution",
+        *ANSWER,
         "scheduler:GetSchedule",
         "scheduler:UpdateSchedule",
         "scheduler:DeleteSchedule",
@@ -44,7 +49,28 @@ ACTIONS = {
     "worker-high": WORKER,
     "worker-normal": WORKER,
     "worker-low": WORKER,
-    "dead-letter": {*LOGS, *CONSUME, *DISPATCH, "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"},
+    "dead-letter": {
+        *LOGS,
+        *CONSUME,
+        *DISPATCH,
+        *ANSWER,
+        "dynamodb:GetItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+    },
+    "workflow": {
+        *LOGS,
+        *DISPATCH,
+        *ANSWER,
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:BatchGetItem",
+        "dynamodb:Query",
+        "s3:GetObject",
+        "s3:PutObject",
+    },
     "observer": {
         *LOGS,
         "dynamodb:DescribeStream",

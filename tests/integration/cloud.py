@@ -174,6 +174,7 @@ def provision(cloud: Cloud) -> None:
         "WORKER_TIMEOUT_SECONDS": str(WORKER_TIMEOUT_SECONDS),
         "LISTING_SHARDS": str(SHARDS),
         "TENANT_FROM": "account",
+        "RUN_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-runs",
         "MAIL_FROM": "taskyard@example.com",
         "LOG_LEVEL": "INFO",
     }

@@ -1,0 +1,201 @@
+"""Workflows: one state machine for every DAG, and the function that does its steps.
+
+One machine per DAG is impossible (AWS: one CreateStateMachine a second), and one state per node would stop at 25,000
+events: the machine owns the run (deadline, retries, its end), the nodes release each other. docs/adr/0008.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.acknowledged import acknowledge
+from infra.config import Config
+from infra.function import Bundle, Function
+from infra.lanes import Lanes
+from infra.storage import Storage
+from infra.timers import Timers
+
+# AWS: these say that Lambda itself was in trouble; and what our own code raises may pass as well (throttling).
+_PASSING: dict[str, Any] = {
+    "ErrorEquals": ["States.TaskFailed", "Lambda.Unknown", "Lambda.TooManyRequestsException"],
+    "IntervalSeconds": 2,
+    "MaxAttempts": 6,
+    "BackoffRate": 2,
+    "JitterStrategy": "FULL",
+}
+# 1 + 2 + … + 64 s: longer than the api may take from starting the execution to writing the run's record.
+_NOT_LANDED: dict[str, Any] = {
+    "ErrorEquals": ["NotLandedError"],
+    "IntervalSeconds": 1,
+    "MaxAttempts": 7,
+    "BackoffRate": 2,
+}
+_STILL_RUNNING: dict[str, Any] = {
+    "ErrorEquals": ["StillRunningError"],
+    "IntervalSeconds": 10,
+    "MaxAttempts": 60,
+    "BackoffRate": 1,
+}
+
+
+class Machines:
+    """The name and ARN of the run machine, known before it is made: the function that it calls may answer it."""
+
+    def __init__(self, scope: Construct, *, config: Config) -> None:
+        stack = cdk.Stack.of(scope)
+        self.run_name = f"{config.stack_name}-runs"
+        self.run_arn = stack.format_arn(
+            service="states",
+            resource="stateMachine",
+            resource_name=self.run_name,
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+
+    def answer(self) -> iam.PolicyStatement:
+        """Tell a run that waits that its nodes have ended."""
+        return iam.PolicyStatement(sid="Answer", actions=["states:SendTaskSuccess"], resources=[self.run_arn])
+
+    def start_runs(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(sid="StartRuns", actions=["states:StartExecution"], resources=[self.run_arn])
+
+
+class Workflow(Construct):
+    """Run machine → workflow function: start, release and wait for the token, finish."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        config: Config,
+        bundle: Bundle,
+        storage: Storage,
+        lanes: Lanes,
+        timers: Timers,
+        machines: Machines,
+    ) -> None:
+        super().__init__(scope, id)
+        self.function = Function(
+            self,
+            "Handler",
+            bundle=bundle,
+            part="workflow",
+            # A run of 10,000 nodes is some 20,000 writes, 16 side by side.
+            timeout_seconds=900,
+            memory=1024,
+            environment={
+                "TABLE_NAME": storage.table.table_name,
+                "DOCUMENT_BUCKET": storage.documents.bucket_name,
+                "LANES": lanes.as_json(),
+                "TIMER_GROUP": timers.group.ref,
+                "TIMER_ROLE_ARN": timers.role.role_arn,
+                "RETENTION_DAYS": str(config.retention_days),
+                "LISTING_SHARDS": str(config.listing_shards),
+                "WORKER_TIMEOUT_SECONDS": str(config.worker_timeout_seconds),
+            },
+            statements=[
+                storage.records("GetItem", "PutItem", "UpdateItem", "BatchGetItem", "Query"),
+                storage.document("GetObject", "PutObject"),
+                lanes.send(),
+                *timers.schedules("CreateSchedule"),
+                machines.answer(),
+            ],
+        )
+        role = iam.Role(
+            self,
+            "Role",
+            description=f"Taskyard {config.environment}: the run machine",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            inline_policies={
+                "machine": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(
+                            sid="Steps",
+                            actions=["lambda:InvokeFunction"],
+                            resources=[self.function.function.function_arn],
+                        ),
+                    ]
+                )
+            },
+        )
+        self.machine = sfn.CfnStateMachine(
+            self,
+            "Machine",
+            state_machine_name=machines.run_name,
+            state_machine_type="STANDARD",
+            role_arn=role.role_arn,
+            definition_string=cdk.Stack.of(self).to_json_string(definition(self.function.function.function_arn)),
+        )
+        acknowledge(
+            self.machine,
+            {
+                "AwsSolutions-SF1": "A standard machine keeps the history of each execution for 90 days; "
+                "its function logs every step.",
+                "AwsSolutions-SF2": "No tracing anywhere in this stack: docs/adr/0006.",
+            },
+        )
+
+
+def definition(function_arn: str) -> dict[str, Any]:
+    """Input: {tenant, run, round, deadlineSeconds}. Four or five transitions, whatever the DAG."""
+
+    def step(name: str, **payload: str) -> dict[str, Any]:
+        given = {"tenant.$": "$.tenant", "run.$": "$.run", "round.$": "$.round", "step": name, **payload}
+        return {"FunctionName": function_arn, "Payload": given}
+
+    return {
+        "Comment": "A workflow's run. The nodes release each other; this owns the deadline, the retries and the end.",
+        "StartAt": "Start",
+        "States": {
+            "Start": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Parameters": step("start"),
+                "ResultPath": None,
+                "Retry": [_NOT_LANDED, _STILL_RUNNING, _PASSING],
+                "Catch": [
+                    {"ErrorEquals": ["NotLandedError"], "ResultPath": "$.error", "Next": "NeverAccepted"},
+                    {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Broken"},
+                ],
+                "Next": "Run",
+            },
+            "Run": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+                "Parameters": step("release", **{"token.$": "$$.Task.Token"}),
+                "TimeoutSecondsPath": "$.deadlineSeconds",
+                "ResultPath": "$.end",
+                "Retry": [_PASSING],
+                "Catch": [
+                    {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.error", "Next": "DeadlinePassed"},
+                    {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Broken"},
+                ],
+                "Next": "Finish",
+            },
+            "DeadlinePassed": {
+                "Type": "Pass",
+                "Result": {"outcome": "timeout"},
+                "ResultPath": "$.end",
+                "Next": "Finish",
+            },
+            "Broken": {"Type": "Pass", "Result": {"outcome": "broken"}, "ResultPath": "$.end", "Next": "Finish"},
+            "Finish": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Parameters": step("finish", **{"outcome.$": "$.end.outcome"}),
+                "OutputPath": "$.Payload",
+                "Retry": [{**_PASSING, "MaxAttempts": 12}],
+                "End": True,
+            },
+            "NeverAccepted": {
+                "Type": "Fail",
+                "Error": "NeverAccepted",
+                "Cause": "The submit died before the run's record was written; nobody was told that it was accepted.",
+            },
+        },
+    }
