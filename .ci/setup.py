@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +21,8 @@ STAMP = VENV / ".installed"
 
 def wanted() -> str:
     """The digest of all that decides what the environment holds, its own path included: a venv does not move."""
-    parts = (LOCK.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), str(ROOT).encode(), sys.version.encode())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    parts = (LOCK.read_bytes(), repr(project).encode(), str(ROOT).encode(), sys.version.encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
