@@ -63,12 +63,12 @@ def tries(task: Task) -> str:
 
 
 def last_word(task: Task) -> str:
-    """Why the task is where it is: its reason, else its last error, else what its handler said."""
+    """Why the task is where it is: its last error, else its reason, else what its handler said."""
+    last = task.attempts[-1] if task.attempts else None
+    if last is not None and last.error and task.state in ("RETRY", "FAILED", "DEAD"):
+        return plain(f"{last.error_type}: {last.error}" if last.error_type else last.error)
     if task.reason:
         return plain(task.reason)
-    if task.attempts and task.attempts[-1].error and not task.succeeded:
-        last = task.attempts[-1]
-        return plain(f"{last.error_type}: {last.error}" if last.error_type else last.error)
     return plain(task.progress.note) if task.progress and task.progress.note else ""
 
 
