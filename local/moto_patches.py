@@ -158,9 +158,13 @@ def _patch_expressions() -> None:
 
     is_node = functools.cache(lambda kind: issubclass(kind, dynamo_ast.Node))
 
+    @functools.cache
+    def processed_as(kind: type, processed: tuple[type, ...]) -> type | None:
+        return next((cls for cls in processed if issubclass(kind, cls)), None)
+
     def traverse(self: Any, root: Any) -> Any:
         processors = self._processing_map()
-        chosen: dict[type, Any] = {}
+        processed = tuple(processors)
 
         def visit(node: Any, position: int) -> Any:
             kind = type(node)
@@ -170,10 +174,8 @@ def _patch_expressions() -> None:
             for i, child in enumerate(node.children or ()):
                 self.pre_processing_of_child(node, i)
                 visit(child, i)
-            if kind not in chosen:
-                chosen[kind] = next((f for cls, f in processors.items() if issubclass(kind, cls)), None)
-            if chosen[kind]:
-                node = chosen[kind](node)
+            if known := processed_as(kind, processed):
+                node = processors[known](node)
                 node.parent = parent
                 if parent:
                     parent.children[position] = node

@@ -98,7 +98,11 @@ def third_party_imports(root: Path) -> set[str]:
     own = {path.name.removesuffix(".py") for path in root.iterdir()}
     found: set[str] = set()
     for path in root.rglob("*.py"):
-        for node in ast.parse(path.read_bytes()).body:
+        try:
+            nodes = ast.parse(path.read_bytes()).body
+        except SyntaxError:
+            continue  # the function that imports it says so
+        for node in nodes:
             if isinstance(node, ast.Import):
                 found.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

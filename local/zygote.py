@@ -102,7 +102,9 @@ def serve(control: socket.socket) -> None:
         if control.fileno() in ready:
             data = control.recv(65536)
             if not data:
-                return
+                for pid in children:
+                    os.kill(pid, signal.SIGKILL)
+                os._exit(0)  # taking down an interpreter this large would take half a second
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 message = json.loads(line)
