@@ -1,0 +1,167 @@
+"""Somebody outside, with HTTP only: requests go through the api function as API Gateway would hand them over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.fibers import MS, SECOND
+from tests.simulation.functions import ACCOUNT
+from tests.simulation.handlers import TYPE
+from tests.simulation.invariants import Promise
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+PATIENCE = 30 * SECOND
+"""API Gateway's own limit."""
+TRIES = 8
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    document: Any = None
+
+
+NONE = Answer(0)
+"""No answer, or one of the kind that may be tried again (5xx): the client knows nothing."""
+
+
+class Client:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.watch = world.watch
+        self.draw = world.faults.random
+
+    # -- time
+
+    def now_ms(self) -> int:
+        return self.world.hub.now // MS
+
+    def sleep(self, seconds: float) -> None:
+        self.world.hub.sleep(round(seconds * SECOND))
+
+    def at(self, seconds: float) -> tuple[int, str]:
+        """So many seconds from now: epoch ms, and as the API wants it."""
+        at = self.now_ms() + round(seconds * 1000)
+        return at, f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
+
+    # -- what clients do
+
+    def submit(self, payload: dict[str, Any] | None = None, *, key: str | None = None, **fields: Any) -> str | None:
+        """The task's id; None when the answer was lost or the submit refused."""
+        body = {"type": TYPE, "payload": payload or {}, **fields}
+        answer = self.request("POST", "/tasks", body, key)
+        if answer.status in (200, 201):
+            self.watch.accept(answer.document["id"], json.dumps(body, sort_keys=True))
+            return str(answer.document["id"])
+        return None
+
+    def submit_surely(self, payload: dict[str, Any] | None = None, **fields: Any) -> str | None:
+        """With a key, until it is answered."""
+        key = fields.pop("key", None) or self.world.identity("key")
+        for _ in range(TRIES):
+            if found := self.submit(payload, key=key, **fields):
+                return found
+            self.sleep(self.draw.random() * 3)
+        return None
+
+    def cancel(self, task: str) -> int:
+        answer = self.request("DELETE", f"/tasks/{task}")
+        if answer.status == 204:
+            self.watch.cancelled.add(task)
+        return answer.status
+
+    def change(self, task: str, *, run_in: float | None = None, **fields: Any) -> int:
+        """`run_in`: seconds from now. What an answer says is promised from then on (one client changes a task)."""
+        body: dict[str, Any] = dict(fields)
+        at = None
+        if run_in is not None:
+            at, body["runAt"] = self.at(run_in)
+        promise = self.watch.promises.setdefault(task, Promise())
+        kept, promise.run_at, promise.version = (promise.run_at, promise.version), None, None
+        if "payload" in fields:
+            self.watch.changed.add(task)
+        answer = self.request("PATCH", f"/tasks/{task}", body)
+        if answer.status == 200:
+            promise.run_at = kept[0] if at is None else at
+            promise.version = fields["payload"]["version"] if "payload" in fields else kept[1]
+        elif 400 <= answer.status < 500:
+            promise.run_at, promise.version = kept
+        return answer.status
+
+    def get(self, task: str) -> Answer:
+        return self.request("GET", f"/tasks/{task}")
+
+    def settled(self, task: str, *, every: float = 5.0) -> bool:
+        """Polls until the task is settled; False when it takes an hour."""
+        until = self.world.hub.now + 3600 * SECOND
+        while self.world.hub.now < until:
+            answer = self.get(task)
+            if answer.status == 200 and answer.document["endedAt"]:
+                return True
+            self.sleep(every)
+        return False
+
+    # -- HTTP
+
+    def request(self, method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
+        world = self.world
+        if world.faults.happens("request lost", f"{method} {path} never arrives"):
+            self.sleep(5)
+            return NONE
+        answers: list[Any] = []
+        process: list[Any] = []
+
+        def begin(wake: Any) -> None:
+            def done(answer: Any) -> None:
+                answers.append(answer)
+                wake()
+
+            process.append(world.functions.invoke("api", event(method, path, body, key), done, f"{method} {path}"))
+
+        world.hub.wait(begin, PATIENCE)
+        if not answers or answers[0] is None:
+            return NONE
+        status = answers[0]["statusCode"]
+        document = json.loads(answers[0]["body"]) if answers[0].get("body") else None
+        world.count(f"HTTP {status}")
+        world.trace(process[0].name, f"answers {status}" + (f" {document.get('detail')}" if status >= 400 else ""))
+        if 400 <= status < 500 and process[0].writes and not process[0].unsure:
+            world.violate(f"{method} {path} was answered with {status} and wrote a task")
+        if status == 500:
+            world.violate(f"{method} {path} was answered with 500: {document}")
+        if world.faults.happens("request lost", f"the answer of {method} {path}"):
+            return NONE
+        return NONE if status >= 500 else Answer(status, document)
+
+
+def event(method: str, path: str, body: Any, key: str | None) -> dict[str, Any]:
+    """Payload format 2.0, as events/api/ has it."""
+    headers = {"content-type": "application/json", "host": "api.example.com"}
+    if key is not None:
+        headers["idempotency-key"] = key
+    route = f"{method} /tasks" + ("/{id}" if path.count("/") > 1 else "")
+    return {
+        "version": "2.0",
+        "routeKey": route,
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": headers,
+        "requestContext": {
+            "accountId": ACCOUNT,
+            "apiId": "api",
+            "authorizer": {"iam": {"accountId": ACCOUNT, "userArn": f"arn:aws:iam::{ACCOUNT}:user/client"}},
+            "domainName": "api.example.com",
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "s"},
+            "requestId": "request",
+            "routeKey": route,
+            "stage": "$default",
+        },
+        "pathParameters": {"id": path.rpartition("/")[2]},
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }

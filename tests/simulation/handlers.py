@@ -1,0 +1,83 @@
+"""The task type of the simulation: its payload is the script of what each attempt does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from functions.core.context import Context
+from functions.core.outcomes import InDoubt, Permanent, Retry
+from functions.core.registry import Registry, registry as registry_of, task
+from functions.core.retry import RetryPolicy
+from tests.simulation.fibers import running
+
+TYPE = "SIMULATED"
+
+
+class Failing(Exception):
+    pass
+
+
+@task(TYPE, retry=RetryPolicy(max_attempts=4, base_seconds=2.0, max_seconds=120.0), timeout_seconds=20)
+def simulated(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
+    """`payload`:
+    outcomes: one per attempt, the last one for all further ones: ok, fail, permanent, retry:SECONDS, poison (kills
+        its process), hang (longer than its time-out), large (a result too large for the record), mail
+    seconds: that each attempt works, in two halves; effects: names for ctx.once; undo: the attempt whose first effect
+        raises Retry, for nothing happened; progress: how often; stop: raise Permanent when an effect is in doubt
+    version: for the workload
+    """
+    fiber = running()
+    assert fiber is not None
+    process = fiber.process
+    world = process.world
+    world.watch.started(process, ctx, payload)
+    outcomes = payload.get("outcomes") or ["ok"]
+    outcome, _, detail = outcomes[min(ctx.attempt, len(outcomes)) - 1].partition(":")
+    half = payload.get("seconds", 0.0) / 2
+    for step in range(payload.get("progress", 0)):
+        ctx.progress((step + 1) / 10, f"step {step}")
+    if half:
+        world.pause(half)
+    if outcome == "poison":
+        world.trace(process.name, f"{ctx.task_id[-8:]} kills its process")
+        process.die()
+    if outcome == "hang":
+        world.pause(10_000)
+    for name in payload.get("effects", ()):
+        try:
+            ctx.once(name, effect(world, ctx, name, undone=payload.get("undo") == ctx.attempt))
+        except InDoubt:
+            world.count("effects in doubt")
+            if payload.get("stop"):
+                raise Permanent(f"{name} is in doubt") from None
+    if half:
+        world.pause(half)
+    if outcome == "mail":
+        ctx.once("mail", lambda: ctx.mail.send(to=["a@b.example"], subject="s", text=ctx.task_id, html=None, sender=None))
+    if outcome == "fail":
+        raise Failing(f"attempt {ctx.attempt}")
+    if outcome == "permanent":
+        raise Permanent("the script says so")
+    if outcome == "retry":
+        raise Retry(after=float(detail))
+    world.watch.succeeded(ctx)
+    return {"attempt": ctx.attempt, "inputs": sorted(ctx.inputs), "pad": "x" * (600 if outcome == "large" else 0)}
+
+
+def effect(world: Any, ctx: Context, name: str, *, undone: bool) -> Callable[[], str]:
+    def happen() -> str:
+        world.pause(0.01)
+        if undone:
+            raise Retry(after=1.0)
+        world.watch.effect(ctx, name)
+        world.pause(0.01)
+        return f"{name} done by attempt {ctx.attempt}"
+
+    return happen
+
+
+def registry(shipped: Registry) -> Callable[[], Registry]:
+    """The shipped task types and this one."""
+    whole = registry_of(iter([*shipped.types.values(), simulated.__task_type__]))
+    return lambda: whole
