@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import datetime
 import functools
+import inspect
 import json
 import pickle
 import sys
@@ -115,10 +116,13 @@ def _patch_dynamodb() -> None:
             return 200, {"Content-Type": "application/x-amz-json-1.0", **self.response_headers}, body
         return serialized(self, result)
 
-    def query_partition(self: Any, hash_key: Any, *args: Any, index_name: str | None = None, **kwargs: Any) -> Any:
+    signature = inspect.signature(query)
+
+    def query_partition(self: Any, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
         """moto sorts the whole table for each query; one of the table itself needs one partition only."""
-        if index_name or not self.range_key_attr:
-            return query(self, hash_key, *args, index_name=index_name, **kwargs)
+        given = signature.bind(self, hash_key, *args, **kwargs).arguments
+        if given.get("index_name") or not self.range_key_attr:
+            return query(self, hash_key, *args, **kwargs)
         whole = self.items
         self.items = {hash_key: whole[hash_key]} if hash_key in whole else {}
         try:
