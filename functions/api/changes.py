@@ -21,7 +21,7 @@ from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task, Text, lane_of
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
-from functions.store.documents import Documents
+from functions.store.documents import Documents, check_size
 from functions.store.tasks import TaskStore, Wrote
 
 logger = logging.getLogger("taskyard.api")
@@ -44,6 +44,7 @@ class Changes:
 
     def change(self, tenant: str, task_id: str, body: Mapping[str, Any]) -> Task:
         """The task as it is after. Raises NotAllowedInState once it has started."""
+        check_size(body.get("payload"))
         parsed = parse(ChangeTask, body, CHANGE_ALIASES, Limits(self.clock(), 0))
         task = self._found(tenant, task_id)
         errors = [*parsed.errors, *self._payload_errors(task, parsed.fields)]
@@ -68,7 +69,7 @@ class Changes:
         now = self.clock()
         due = request.due(now)
         priority = task.priority if request.priority is None else request.priority
-        available_at = task.available_at if due is None else max(due, now)
+        available_at = task.available_at if due is None else due
         moved = available_at != task.available_at or lane_of(priority) != task.lane
         announced = moved and task.state is not State.BLOCKED
         if announced:
@@ -110,13 +111,10 @@ class Changes:
                 return task
             if task.state not in CANCELLABLE:
                 raise NotAllowedInState(task.id, "cancel", task.state)
-            now = self.clock()
-            answer = self.tasks.cancel(task, now=now, reason=CANCELLED)
+            answer = self.consequences.cancel(task, reason=CANCELLED)
             if isinstance(answer, Wrote):
-                # Consequences first: until they are done the timer is what repairs a crash here.
-                self.consequences.run(answer.task)
                 if task.state is not State.BLOCKED:
-                    self._forget(answer.task, now)
+                    self._forget(task, self.clock())
                 return answer.task
             task = self._found(tenant, task_id)
         raise ChangedMeanwhile(task_id)

@@ -161,7 +161,10 @@ def refuse(error: Exception) -> Response[str]:
 def no_route(_: Exception) -> Response[str]:
     asked, where = app.current_event.http_method, app.current_event.path
     allowed = [method for method, path, _ in ROUTES if re.fullmatch(re.sub("<[^>]+>", "[^/]+", path), where)]
-    return refuse(problems.MethodNotAllowed(asked, where, allowed) if allowed else problems.NoSuchRoute(asked, where))
+    if not allowed or asked in allowed:
+        # A path that no id can be part of is not ours either.
+        return refuse(problems.NoSuchRoute(asked, where))
+    return refuse(problems.MethodNotAllowed(asked, where, allowed))
 
 
 app.exception_handler(Exception)(refuse)

@@ -14,7 +14,7 @@ from functions.core.states import State
 from functions.core.task import Task, Text, keyed_id, ordered_id
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
-from functions.store.documents import Documents
+from functions.store.documents import Documents, check_size
 from functions.store.tasks import TaskStore, Wrote
 
 HEADER = "Idempotency-Key"
@@ -44,6 +44,7 @@ class Submission:
 
     def submit(self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int) -> Submitted:
         """`header`: Idempotency-Key as it came. `now`: epoch ms; `random`: 80 bits."""
+        check_size(body.get("payload"))
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
         key, key_errors = idempotency_key(header, parsed)
         kind, type_errors = self._kind(parsed)
@@ -117,7 +118,7 @@ class Submission:
 
 def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str, now: int, timeout_limit: int) -> Task:
     """The task that the request asks for: what it leaves out is as the type has it."""
-    due = max(now, request.due(now) or now)
+    due = request.due(now) or now
     dependencies = tuple(dict.fromkeys(request.dependencies or ()))
     state = State.BLOCKED if dependencies else State.PENDING if due > now else State.READY
     return Task(

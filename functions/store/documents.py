@@ -71,5 +71,12 @@ class Documents:
         return Text(ref=f"s3:{place}")
 
 
+def check_size(value: Any) -> None:
+    """Before anything else is said of a payload: a rule on a field of it would hide that it is too large as a whole."""
+    size = len(written(value).encode())
+    if size > LIMIT_BYTES:
+        raise PayloadTooLarge(size, LIMIT_BYTES)
+
+
 def written(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

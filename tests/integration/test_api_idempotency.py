@@ -1,0 +1,88 @@
+"""The same key and body is the same task; the same key and another body is a mistake."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from functions.core.task import keyed_id
+from tests.integration.api import MESSAGE, Api
+from tests.integration.cloud import TABLE, TENANT, Cloud
+from tests.integration.conftest import Clock
+
+KEY = {"Idempotency-Key": "order-1001"}
+
+
+def test_the_same_request_again_answers_the_same_task(api: Api, clock: Clock) -> None:
+    first = api("POST", "/tasks", MESSAGE, headers=KEY)
+    clock.advance(3600)
+    second = api("POST", "/tasks", MESSAGE, headers=KEY)
+    assert (first.status, second.status) == (201, 200)
+    assert second.body == first.body
+    assert second.headers["location"] == first.headers["location"]
+    assert first.body["id"] == keyed_id(TENANT, "order-1001")
+    assert first.body["idempotencyKey"] == "order-1001"
+
+
+def test_the_task_is_answered_as_it_is_by_now(api: Api) -> None:
+    task = api("POST", "/tasks", MESSAGE, headers=KEY).body
+    api("DELETE", f"/tasks/{task['id']}")
+    again = api("POST", "/tasks", MESSAGE, headers=KEY)
+    assert (again.status, again.body["state"]) == (200, "CANCELLED")
+
+
+def test_header_and_field_are_one_key(api: Api) -> None:
+    first = api("POST", "/tasks", MESSAGE, headers=KEY)
+    for answer in (
+        api("POST", "/tasks", MESSAGE | {"idempotencyKey": "order-1001"}),
+        api("POST", "/tasks", MESSAGE | {"idempotencyKey": " order-1001 "}, headers=KEY),
+        api("POST", "/tasks", MESSAGE, headers={"Idempotency-Key": '  "order-1001" '}),
+        api("POST", "/tasks", {"payload": MESSAGE["payload"], "task_name": "DELAYED_MESSAGE"}, headers=KEY),
+    ):
+        assert (answer.status, answer.body["id"]) == (200, first.body["id"])
+
+
+def test_another_body_under_the_key_is_refused(api: Api) -> None:
+    first = api("POST", "/tasks", MESSAGE, headers=KEY)
+    answer = api("POST", "/tasks", MESSAGE | {"priority": 9}, headers=KEY)
+    assert (answer.status, answer.body["type"]) == (422, "urn:taskyard:problem:idempotency-key-reused")
+    assert answer.body["taskId"] == first.body["id"]
+
+
+def test_a_reused_key_leaves_the_payload_of_the_first_alone(api: Api) -> None:
+    first = api.submit(payload={"message": "a" * 1000}, idempotencyKey="k")
+    api("POST", "/tasks", MESSAGE | {"payload": {"message": "b" * 1000}, "idempotencyKey": "k"})
+    assert api.get(first["id"])["payload"] == {"message": "a" * 1000}
+
+
+def test_header_and_field_must_agree(api: Api, aws: Cloud) -> None:
+    answer = api("POST", "/tasks", MESSAGE | {"idempotencyKey": "other"}, headers=KEY)
+    assert list(answer.fields) == ["Idempotency-Key"]
+    assert aws.called() == []
+
+
+@pytest.mark.parametrize("key", ["", "   ", '""', "k" * 257, "a\x00b"])
+def test_a_key_that_is_none_is_refused(api: Api, key: str) -> None:
+    assert list(api("POST", "/tasks", MESSAGE, headers={"Idempotency-Key": key}).fields) == ["Idempotency-Key"]
+
+
+def test_a_key_belongs_to_its_tenant(aws: Cloud, api: Api) -> None:
+    ours = api("POST", "/tasks", MESSAGE, headers=KEY)
+    theirs = Api(aws, account="999999999999")("POST", "/tasks", MESSAGE, headers=KEY)
+    assert theirs.status == 201
+    assert theirs.body["id"] != ours.body["id"]
+
+
+def test_without_key_each_request_is_a_task(api: Api) -> None:
+    assert api.submit()["id"] != api.submit()["id"]
+
+
+def test_a_submit_that_died_before_its_record_is_finished_by_the_next(api: Api, aws: Cloud) -> None:
+    """The wake-up was sent, the record was not written: the caller sends again."""
+    task = api("POST", "/tasks", MESSAGE, headers=KEY).body
+    aws.client("dynamodb").delete_item(
+        TableName=TABLE, Key={"pk": {"S": f"TASK#{TENANT}#{task['id']}"}, "sk": {"S": "TASK"}}
+    )
+    assert api("POST", "/tasks", MESSAGE, headers=KEY).status == 201
+    assert len({json.dumps(wakeup, sort_keys=True) for wakeup in aws.wakeups()}) == 1

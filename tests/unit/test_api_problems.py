@@ -1,0 +1,59 @@
+"""Each error becomes one problem document (RFC 9457), and an error that nobody foresaw tells nothing."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from functions.api import problems
+from functions.core import errors
+from functions.core.errors import FieldError, InvalidRequest, StoreUnavailable, TaskyardError
+
+
+def test_every_error_of_the_core_has_its_problem() -> None:
+    raised = {
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, TaskyardError) and kind is not TaskyardError
+    }
+    assert raised <= problems.KINDS.keys()
+
+
+def test_slugs_are_unique() -> None:
+    slugs = [kind.slug for kind in problems.KINDS.values()]
+    assert len(set(slugs)) == len(slugs)
+
+
+def test_a_problem_says_what_and_where() -> None:
+    found = problems.problem(InvalidRequest([FieldError("payload.to", "is required")]), request_id="r")
+    assert (found.status, found.document) == (
+        422,
+        {
+            "type": "urn:taskyard:problem:invalid-request",
+            "title": "The request is not valid",
+            "status": 422,
+            "detail": "payload.to: is required",
+            "errors": [{"field": "payload.to", "message": "is required"}],
+        },
+    )
+
+
+def test_a_passing_fault_says_when_to_come_back() -> None:
+    found = problems.problem(StoreUnavailable("DynamoDB", "ThrottlingException"), request_id="r")
+    assert found.status == 503
+    assert int(found.headers["Retry-After"]) > 0
+
+
+def test_what_nobody_foresaw_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, "taskyard.api"):
+        found = problems.problem(KeyError("secret"), request_id="r-1")
+    assert found.status == 500
+    assert found.document["requestId"] == "r-1"
+    assert "secret" not in str(found.document)
+    assert "secret" in caplog.text
+
+
+def test_what_callers_wrote_does_not_swell_the_answer() -> None:
+    flood = InvalidRequest([FieldError("x" * 10_000, "is not a known field")] * 10_000)
+    assert len(str(problems.problem(flood, request_id="r").document)) < 200_000
