@@ -82,6 +82,18 @@ def session() -> Any:
 
 
 @pytest.fixture
+def scene(aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A worker whose only task type, NOTE, notes its payload: see tests/integration/scene.py."""
+    from functions.runtime import wiring
+    from tests.integration.scene import Scene
+
+    made = Scene(aws, clock)
+    made.handle("NOTE", lambda ctx, payload: made.ran.append(payload))
+    monkeypatch.setattr(wiring, "registry", made.registry)
+    return made
+
+
+@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time that functions read. Ask for it before anything is invoked."""
     from functions.runtime import wiring
