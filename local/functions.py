@@ -19,7 +19,7 @@ from local.http_server import Request, Response, Server
 from local.intrinsics import REGION
 from local.ledger import Invocation as Finished
 from local.ledger import Ledger
-from local.processes import Zygote
+from local.processes import BYTECODE, Zygote
 from local.stack import FunctionSpec
 
 _RUNTIME = "/2018-06-01/runtime/"
@@ -127,7 +127,6 @@ class Function:
         self._idle: list[_Process] = []
         self._starting = 0
         self._waiting: deque[_Invocation] = deque()
-        self._cached = directory / "pycache"
 
     @property
     def busy(self) -> bool:
@@ -194,7 +193,7 @@ class Function:
             "LANG": "en_US.UTF-8",
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "PYTHONPATH": str(spec.root),
-            "PYTHONPYCACHEPREFIX": str(self._cached),
+            "PYTHONPYCACHEPREFIX": str(BYTECODE),
             "TZ": ":UTC",
             "_HANDLER": spec.handler,
             **self._credentials,

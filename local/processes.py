@@ -15,9 +15,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from local import assembly
 from local.clock import Clock
 
 _PROGRAM = Path(__file__).with_name("zygote.py")
+# Shared by all runs: compiling what the functions import takes seconds.
+BYTECODE = assembly.PROJECT / ".local" / "pycache"
 
 
 class Zygote:
@@ -39,7 +42,7 @@ class Zygote:
             "paths": [*site.getsitepackages(), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")],
         }
         directory.mkdir(parents=True, exist_ok=True)
-        program = [sys.executable, "-I", "-X", f"pycache_prefix={directory / 'pycache'}", str(_PROGRAM)]
+        program = [sys.executable, "-I", "-X", f"pycache_prefix={BYTECODE}", str(_PROGRAM)]
         with open(directory / "zygote.log", "ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [*program, json.dumps(options)],

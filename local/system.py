@@ -362,12 +362,13 @@ class LocalSystem:
 
     async def _settle(self, timeout: float, *, windows: bool) -> bool:
         until = time.monotonic() + timeout
-        quiet = 0
+        quiet, pause = 0, 0.001
         while quiet < 2:  # twice in a row: what one step set off has begun by the next
             if time.monotonic() > until:
                 return False
-            await asyncio.sleep(0.001)
-            quiet = 0 if self._busy(windows) else quiet + 1
+            await asyncio.sleep(pause)
+            busy = self._busy(windows)
+            quiet, pause = (0, min(pause * 2, 0.01)) if busy else (quiet + 1, 0.001)
         return True
 
     def _travel(self, seconds: float, step: bool) -> None:

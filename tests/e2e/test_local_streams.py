@@ -75,6 +75,16 @@ def test_a_record_that_keeps_failing_goes_to_the_destination_and_the_next_are_de
     assert told["DDBStreamBatchInfo"]["startSequenceNumber"] <= told["DDBStreamBatchInfo"]["endSequenceNumber"]
 
 
+def test_a_batch_that_raises_is_split_until_the_bad_record_is_alone(tiny: LocalSystem, key: dict[str, Any]) -> None:
+    dynamodb = tiny.aws("dynamodb")
+    pks = [uuid.uuid4().hex for _ in range(4)]
+    for pk in pks:
+        poison = {"poison": {"S": "raise"}} if pk == pks[1] else {}
+        dynamodb.put_item(TableName="Tiny-Table", Item={**key, "pk": {"S": pk}, **poison})
+    assert tiny.settle()
+    assert [log(tiny, {"pk": {"S": pk}}) for pk in pks] == [["INSERT"], [], ["INSERT"], ["INSERT"]]
+
+
 def test_items_past_their_time_to_live_are_removed_by_dynamodb(tiny: LocalSystem, key: dict[str, Any]) -> None:
     expires = {"expiresAt": {"N": str(int(tiny.clock.now()) + 3600)}}
     tiny.aws("dynamodb").put_item(TableName="Tiny-Table", Item={**key, **expires})

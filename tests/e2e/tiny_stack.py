@@ -71,10 +71,12 @@ def dead(event, context):
         table.put_item(Item={"pk": "DEAD#" + json.loads(record["body"])["id"], "sk": "0"})
 
 def observer(event, context):
-    """Counts the records of each item; an item whose `poison` is set fails its batch."""
+    """Logs the records; one whose `poison` is set fails, or raises when it says so."""
     table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
     for record in event["Records"]:
         image = record["dynamodb"].get("NewImage") or record["dynamodb"]["OldImage"]
+        if image.get("poison") == {"S": "raise"}:
+            raise ValueError("poisoned")
         if "poison" in image:
             return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
         table.put_item(Item={
@@ -161,6 +163,7 @@ def template() -> dict[str, Any]:
                 {"Fn::GetAtt": ["Table", "StreamArn"]},
                 BatchSize=5,
                 MaximumRetryAttempts=2,
+                BisectBatchOnFunctionError=True,
                 FunctionResponseTypes=["ReportBatchItemFailures"],
                 DestinationConfig={"OnFailure": {"Destination": _arn("Failures")}},
                 FilterCriteria={

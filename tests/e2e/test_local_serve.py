@@ -1,0 +1,94 @@
+"""`python -m local serve`: the endpoint file, the port, the end of it all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("serve")]
+
+
+class Serving:
+    """A `serve` of its own, on a free port. `url` is what it printed."""
+
+    def __init__(self, directory: Path) -> None:
+        program = (
+            "import sys; from pathlib import Path; from local import __main__ as serving;"
+            f"serving.ENDPOINT_FILE = Path({str(directory / 'endpoint.json')!r});"
+            "sys.exit(serving.serve(int(sys.argv[1]), 'dev'))"
+        )
+        self.command = [sys.executable, "-c", program]
+        self.directory = directory
+        self.known: set[int] = set()
+        self.process = self.start(0)
+        assert self.process.stdout
+        self.url = next(line for line in self.process.stdout if "is running" in line).split()[-1]
+
+    def start(self, port: int) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self.command, str(port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def children(self) -> list[int]:
+        """The process ids of the fork server and of all functions."""
+        listed = subprocess.run(
+            ["ps", "-e", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ).stdout
+        lines = [line.split(None, 2) for line in listed.splitlines() if "zygote.py" in line]
+        server = next((pid for pid, parent, _ in lines if int(parent) == self.process.pid), None)
+        self.known |= {int(pid) for pid, parent, _ in lines if server in (pid, parent)}
+        return [int(pid) for pid, _, _ in lines if int(pid) in self.known]
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    started = Serving(tmp_path)
+    yield started
+    started.process.kill()
+    started.process.communicate()
+
+
+def gone(serving: Serving) -> bool:
+    until = time.monotonic() + 5
+    while serving.children() and time.monotonic() < until:
+        time.sleep(0.05)
+    return not serving.children()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_cleanly_and_leaves_nothing(serving: Serving, number: signal.Signals) -> None:
+    endpoint = serving.directory / "endpoint.json"
+    assert json.loads(endpoint.read_text()) == {"url": serving.url, "docs": f"{serving.url}/docs"}
+    assert httpx.get(f"{serving.url}/monitor/health", timeout=30).status_code == 200
+    assert len(serving.children()) > 1
+    serving.process.send_signal(number)
+    _, errors = serving.process.communicate(timeout=10)
+    assert (serving.process.returncode, errors) == (0, "")
+    assert not endpoint.exists()
+    assert gone(serving)
+
+
+def test_functions_do_not_outlive_a_system_that_is_killed(serving: Serving) -> None:
+    httpx.get(f"{serving.url}/monitor/health", timeout=30)
+    assert len(serving.children()) > 1
+    os.kill(serving.process.pid, signal.SIGKILL)
+    assert gone(serving)
+
+
+def test_a_port_that_is_taken_is_said_and_another_is_free(serving: Serving) -> None:
+    port = int(serving.url.rpartition(":")[2])
+    second = serving.start(port)
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert errors == f"port {port} on 127.0.0.1 is taken; choose another one\n"
+    assert httpx.get(f"{serving.url}/monitor/health", timeout=30).status_code == 200
