@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import math
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email import message_from_string, policy
@@ -61,9 +63,12 @@ class AwsEndpoint:
         self.queue_changed: Callable[[str], None] = lambda _: None
         self.schedule_changed: Callable[[str, str], None] = lambda *_: None
         self.refuse_schedule: Callable[[Call], Response | None] = lambda _: None
+        self.tap: Callable[[str, Call, Callable[[], Response]], Response] = lambda caller, call, answer: answer()
+        """Around each call that moto answers: what a bench counts, and the faults that a test injects."""
         self._ledger = ledger
         self._clock = clock
         self._tell = tell
+        self._polls: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     def serve(self, request: Request) -> Response | Awaitable[Response]:
         signed = aws_calls.credential(request)
@@ -95,10 +100,10 @@ class AwsEndpoint:
             case "lambda" if call.operation == "Invoke":
                 return self._invoke(call, request)
             case "sqs" if call.operation == "ReceiveMessage" and call.parameters.get("WaitTimeSeconds"):
-                return self._long_poll(call, request)
+                return self._long_poll(principal, call, request)
             case "scheduler" if refused := self.refuse_schedule(call):
                 return refused
-        return self._answer(principal, call, request)
+        return self.tap(principal.label, call, lambda: self._answer(principal, call, request))
 
     def _answer(self, principal: Principal, call: Call, request: Request) -> Response:
         self.caller = principal.label
@@ -107,7 +112,7 @@ class AwsEndpoint:
             case "dynamodb":
                 self._count_units(principal.label, call, response)
             case "sqs" if response.status == 200:
-                self.queue_changed(call.queue)
+                self.note_queue(call.queue)
             case "scheduler" if response.status == 200 and call.path.startswith("/schedules/"):
                 self.schedule_changed(*call.schedule)
             case "ses" if response.status == 200 and call.operation in ("SendEmail", "SendRawEmail"):
@@ -131,14 +136,29 @@ class AwsEndpoint:
         headers += [("x-amz-function-error", "Unhandled")] if result.failed else []
         return Response(200, result.payload, headers)
 
-    async def _long_poll(self, call: Call, request: Request) -> Response:
+    def note_queue(self, name: str) -> None:
+        """A message may have become visible in this queue."""
+        self.queue_changed(name)
+        for changed in self._polls.get(name, ()):
+            changed.set()
+
+    async def _long_poll(self, principal: Principal, call: Call, request: Request) -> Response:
         """Wait here, not in moto: there it would hold up everything else."""
         until = self._clock.now() + float(call.parameters["WaitTimeSeconds"])
         queue = moto_cloud.backend("sqs").queues.get(call.queue)
-        while queue is not None and self._clock.now() < until and not visible(queue, self._clock.now_ms()):
-            await asyncio.sleep(0.05)
+        changed = asyncio.Event()
+        self._polls[call.queue].add(changed)
+        try:
+            while queue is not None and self._clock.now() < until and not visible(queue, self._clock.now_ms()):
+                changed.clear()
+                # Also on its own: what was delayed becomes visible, and the virtual clock moves, without a call.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), 0.02)
+        finally:
+            self._polls[call.queue].discard(changed)
         body = json.dumps({**call.parameters, "WaitTimeSeconds": 0}).encode()
-        return moto_cloud.call("sqs", Request(request.method, request.target, request.headers, body))
+        now = Request(request.method, request.target, request.headers, body)
+        return self.tap(principal.label, call, lambda: self._answer(principal, call, now))
 
     def _count_units(self, caller: str, call: Call, response: Response) -> None:
         """Reads and refused writes; the stream counts writes, see `Stream.add`."""

@@ -29,6 +29,7 @@ import boto3
 from botocore.config import Config
 
 from local import assembly, moto_cloud, moto_patches, provisioning
+from local.aws_calls import Call
 from local.aws_endpoint import ADMIN_KEY, AwsEndpoint, Mail, Principal, access_key
 from local.clock import Clock, Timers
 from local.functions import Function
@@ -170,6 +171,17 @@ class LocalSystem:
             aws_secret_access_key="local",  # noqa: S106 - no secret
             config=Config(retries={"total_max_attempts": 1}),
         )
+
+    def admit(self, label: str) -> str:
+        """The access key (its secret: `local`) of one more administrator, whose calls are counted under `label`."""
+        key = access_key(label)
+        self._aws.principals[key] = Principal(label, f"arn:aws:iam::{ACCOUNT}:user/{label}", None)
+        return key
+
+    def tap(self, tap: Callable[[str, Call, Callable[[], Response]], Response]) -> None:
+        """From now on moto's answer to a call is `tap(caller's label, call, answer)`, on the system's loop: it may look
+        at the call and at what it calls `answer` for, or answer in its place (a throttle, say)."""
+        self._aws.tap = tap
 
     def logs(self, function: str) -> list[str]:
         """What a function (by label: `api`, `worker-high`) has written, EMF lines included."""
