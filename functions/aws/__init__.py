@@ -1,1 +1,1 @@
-"""Thin ports over boto3: queues, timers, mail."""
+"""Thin ports over botocore's clients: queues, timers, mail."""

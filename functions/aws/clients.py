@@ -1,4 +1,8 @@
-"""boto3 clients: one a service and process, with time-outs that leave a Lambda time to say what went wrong."""
+"""Clients of AWS's services: one a service and process, with time-outs that leave a Lambda time to say what went wrong.
+
+They are made by botocore, as boto3's are: `import boto3` adds resources and S3 transfers, which nothing here uses, and
+an eighth of botocore's own import (`make bench-init`). A task type's handler may import boto3: it is in the layer.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import threading
 from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 CONFIG = Config(
@@ -20,9 +24,15 @@ MAKING = threading.Lock()
 
 
 @cache
+def session() -> Any:
+    """One for all clients: the second one costs a tenth of the first."""
+    return botocore.session.get_session()
+
+
+@cache
 def client(service: str, *, attempts: int = 6) -> Any:
     """Throttles and network errors are tried again, 20 ms to seconds apart; what remains is StoreUnavailable.
     `attempts`: 1 for calls whose repetition would do their effect twice."""
     retries = {"mode": "standard", "total_max_attempts": attempts}
     with MAKING:
-        return boto3.client(service, config=CONFIG.merge(Config(retries=retries)))
+        return session().create_client(service, config=CONFIG.merge(Config(retries=retries)))

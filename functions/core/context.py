@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -104,6 +103,9 @@ class Context:
 
     async def once_async(self, name: str, effect: Callable[[], Awaitable[Any]]) -> Any:
         """`once` for coroutines."""
+        # Not at import: half a hundredth of a second, for handlers that are coroutines.
+        import asyncio
+
         found = await asyncio.to_thread(self._record.reserve, name)
         if found is not None:
             return self._known(name, found)

@@ -8,10 +8,10 @@ from typing import Any
 
 from functions.aws.clients import client
 from functions.observer.observe import Observer
-from functions.runtime import wiring
 from functions.runtime.settings import ObserverSettings
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
+from functions.store.table import Table
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -24,7 +24,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @cache
 def assembled() -> Observer:
     settings = ObserverSettings.from_env(os.environ)
-    table = wiring.table(settings)
+    # Not through runtime/wiring.py, which imports what the other functions are made of.
+    table = Table(client("dynamodb"), settings.table_name)
     return Observer(
         counters=Counters(table),
         leftovers=Leftovers(table, settings.document_bucket, partial(client, "s3")),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
-import functions.tasks
 from functions.aws.clients import client
 from functions.aws.executions import Executions
 from functions.aws.mail import Mail
 from functions.aws.queues import Queues
 from functions.aws.timers import Timers
-from functions.core.registry import Registry, discover
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.runs import Runs
@@ -21,6 +20,9 @@ from functions.store.effects import Effects
 from functions.store.runs import RunStore
 from functions.store.table import Table
 from functions.store.tasks import TaskStore
+
+if TYPE_CHECKING:
+    from functions.core.registry import Registry
 
 API_TIMEOUT_SECONDS = 30
 """API Gateway's own limit: no request writes longer than this."""
@@ -34,6 +36,9 @@ def clock() -> int:
 @cache
 def registry() -> Registry:
     """Found on first use, not at import: a function that runs no handler pays for none."""
+    import functions.tasks
+    from functions.core.registry import discover
+
     return discover(functions.tasks)
 
 

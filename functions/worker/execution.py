@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.core.context import Context, LeaseLost
 from functions.core.outcomes import Failed, InDoubt, Outcome, Permanent, Retry, Succeeded, TimedOut
 from functions.core.registry import TaskType
+
+if TYPE_CHECKING:
+    # Imported by the first coroutine that runs: a cold start does not pay for it.
+    import asyncio
 
 CANCELLED_WITHIN_SECONDS = 1.0
 """A coroutine that is cancelled gets this long for its `finally`."""
@@ -59,6 +62,8 @@ class Executor:
         return Ended(outcome_of(ended[0]))
 
     def _coroutine(self, call: Callable[[], Any], seconds: float) -> Ended:
+        import asyncio
+
         async def run() -> Callable[[], Any]:
             limit = asyncio.timeout(max(seconds, 0.0))
             try:
@@ -82,6 +87,8 @@ class Executor:
             return Ended(timed_out(seconds))
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
+        import asyncio
+
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()

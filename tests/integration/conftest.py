@@ -17,6 +17,7 @@ import pytest
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
+from functions.aws import clients
 from tests.integration import cloud
 from tests.integration.api import Api
 from tests.integration.cloud import Call, Cloud
@@ -62,6 +63,8 @@ def aws(monkeypatch: pytest.MonkeyPatch, one_request_at_a_time: None) -> Iterato
     cloud.forget_processes()
     with mock_aws():
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", session())
+        # boto3's session is botocore's with more on it; functions make their clients by that one.
+        monkeypatch.setattr(clients, "session", lambda: session()._session)
         cloud.provision(made)
         for name, value in made.env.items():
             monkeypatch.setenv(name, value)
