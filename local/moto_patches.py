@@ -118,23 +118,38 @@ def _patch_dynamodb() -> None:
 
     signature = inspect.signature(query)
 
-    def query_partition(self: Any, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
-        """moto sorts the whole table for each query; one of the table itself needs one partition only."""
+    def query_matching(self: Any, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
+        """moto looks at and sorts the whole table for each query: leave it the items with the right hash key only."""
         given = signature.bind(self, hash_key, *args, **kwargs).arguments
-        if given.get("index_name") or not self.range_key_attr:
-            return query(self, hash_key, *args, **kwargs)
         whole = self.items
-        self.items = {hash_key: whole[hash_key]} if hash_key in whole else {}
+        if not self.range_key_attr:
+            return query(self, hash_key, *args, **kwargs)
+        if given.get("index_name"):
+            wanted = {name: (key.type, key.value) for name, key in given.get("hash_key_conditions") or ()}
+            self.items = {hash_key: dict(enumerate(item for item in self.all_items() if has(item.attrs, wanted)))}
+        else:
+            self.items = {hash_key: whole[hash_key]} if hash_key in whole else {}
         try:
             return query(self, hash_key, *args, **kwargs)
         finally:
             self.items = whole
+
+    def has(attributes: Any, wanted: dict[str, Any]) -> bool:
+        return all(
+            name in attributes and (attributes[name].type, attributes[name].value) == key
+            for name, key in wanted.items()
+        )
 
     def all_items(self: Any) -> list[Any]:
         """Unsorted: an index query sorts by the index's own keys, and the order of a scan means nothing."""
         if not self.range_key_attr:
             return list(self.items.values())
         return [item for partition in self.items.values() for item in partition.values()]
+
+    def sorted_items(self: Any, hash_keys: list[str], range_keys: list[str | None], items: list[Any]) -> list[Any]:
+        """Comparing moto's values converts them each time: convert each once."""
+        names = self._generate_attr_to_sort_by(hash_keys, range_keys)
+        return sorted(items, key=lambda item: [item.attrs[name].cast_value for name in names])
 
     def set_small_item(self: Any, key: str, value: Any) -> None:
         """moto adds up the whole item for each attribute, to refuse items above 400 KB."""
@@ -147,7 +162,8 @@ def _patch_dynamodb() -> None:
 
     handler.parse_parameters = parse_json
     handler.serialized = serialize_json
-    dynamo_table.Table.query = query_partition
+    dynamo_table.Table.query = query_matching
+    dynamo_table.Table.sorted_items = sorted_items
     dynamo_table.Table.all_items = all_items
     dynamo_type.LimitedSizeDict.__setitem__ = set_small_item
 
