@@ -61,12 +61,23 @@ class Consequences:
         if upstream.state is State.SUCCESS:
             answer = self.tasks.discard_waiting(upstream.tenant, dependent_id, upstream.id)
             if isinstance(answer, Wrote) and not answer.task.waiting_for:
-                released = answer.task
-                at = max(released.available_at, now)
-                self.dispatcher.dispatch(released, generation=released.generation + 1, at=at, now=now)
-                self.tasks.release(released, now=now)
+                self._release(answer.task)
             return
         dependent = self.tasks.get(upstream.tenant, dependent_id)
         if dependent is not None and dependent.state is State.BLOCKED:
             self.dispatcher.dispatch(dependent, generation=dependent.generation + 1, at=now, now=now)
             self.tasks.skip(dependent, now=now, reason=f"dependency {upstream.id} ended as {upstream.state}")
+
+    def _release(self, task: Task) -> None:
+        """Again as long as its caller moves it between our read and our write: the wake-up has to be there at the
+        time, and in the lane, that the caller was answered with."""
+        while True:
+            now = self.clock()
+            at = max(task.available_at, now)
+            self.dispatcher.dispatch(task, generation=task.generation + 1, at=at, now=now)
+            answer = self.tasks.release(task, now=now)
+            if isinstance(answer, Wrote) or answer.task is None:
+                return
+            if answer.task.state is not State.BLOCKED or answer.task.waiting_for:
+                return
+            task = answer.task

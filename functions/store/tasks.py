@@ -259,7 +259,8 @@ class TaskStore:
 
     def release(self, task: Task, *, now: int, last: str | None = None) -> Answer:
         """BLOCKED with nothing left to wait for but, at most, `last`; the wake-up of the next generation is in flight
-        already. Taking `last` out of the set and releasing is one write: half of a chain's cost."""
+        already. Taking `last` out of the set and releasing is one write: half of a chain's cost. Found, and BLOCKED
+        still: its caller has moved it since it was read, and the wake-up has to go out for its new time."""
         state = State.PENDING if task.available_at > now else State.READY
         empty = "attribute_not_exists(waitingFor)"
         return self._update(
@@ -270,9 +271,14 @@ class TaskStore:
                 "availableAt": number(max(task.available_at, now)),
             },
             remove=("waitingFor",),
-            condition="#state = :blocked AND generation = :seen AND "
+            condition="#state = :blocked AND generation = :seen AND availableAt = :due AND priority = :priority AND "
             + (f"({empty} OR waitingFor = :last)" if last else empty),
-            values={":blocked": text(State.BLOCKED), ":seen": number(task.generation)}
+            values={
+                ":blocked": text(State.BLOCKED),
+                ":seen": number(task.generation),
+                ":due": number(task.available_at),
+                ":priority": number(task.priority),
+            }
             | ({":last": {"SS": [last]}} if last else {}),
         )
 
@@ -303,7 +309,9 @@ class TaskStore:
     # -- how they are written
 
     def _ended(self, task: Task, state: State, now: int) -> Item:
-        sets: Item = {"endedAt": number(now), "expiresAt": number(now // 1000 + self.retention_seconds)}
+        # A node is read by those that wait for it, and by a retry of its run, as long as the run may last.
+        last = max(now // 1000, task.member.until) if task.member else now // 1000
+        sets: Item = {"endedAt": number(now), "expiresAt": number(last + self.retention_seconds)}
         if state in DEAD_LETTERS:
             partition = keys.dead_partition(task.tenant, keys.shard(task.id, self.shards))
             sets |= {"deadPk": text(partition), "deadSk": text(keys.time_sort(now, task.id))}
