@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -115,12 +116,22 @@ def test_pruning_takes_services_tests_and_records(tmp_path: Path) -> None:
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    queue = {"shape": "Queue", "documentation": "A queue."}
+    member = {"documentation": {"shape": "String"}}
+    described = {"metadata": {"endpointPrefix": "sqs"}, "operations": {"Get": queue}, "members": member}
+    service = tmp_path / "botocore/data/sqs/2012/service-2.json.gz"
+    service.write_bytes(gzip.compress(json.dumps(described).encode()))
+    endpoints = tmp_path / "botocore/data/endpoints.json"
+    endpoints.write_text(json.dumps({"partitions": [{"partition": "aws", "services": {"ec2": {}, "sqs": {"a": 1}}}]}))
     prune(tmp_path)
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} == {
         "botocore/data/sqs/2012/service-2.json.gz",
         "botocore/data/endpoints.json",
         "six-1.dist-info/METADATA",
     }
+    assert json.loads(endpoints.read_text()) == {"partitions": [{"partition": "aws", "services": {"sqs": {"a": 1}}}]}
+    left = json.loads(gzip.decompress(service.read_bytes()))
+    assert left == described | {"operations": {"Get": {"shape": "Queue"}}}
 
 
 def _digest(folder: Path) -> str:
