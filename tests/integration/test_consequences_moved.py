@@ -1,0 +1,53 @@
+"""A dependent that its caller moves at the very moment at which its last upstream releases it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+from functions.core.states import State
+from functions.runtime import wiring
+from functions.runtime.dispatch import Dispatcher
+from functions.runtime.settings import WorkerSettings
+from functions.store.tasks import Wrote
+from tests.integration.cloud import TENANT
+from tests.integration.scene import Scene
+
+
+class MovedMeanwhile:
+    """A dispatcher; right after it sent the first wake-up, the task that this announces is changed."""
+
+    def __init__(self, real: Dispatcher, scene: Scene, change: dict[str, Any]) -> None:
+        self.real, self.scene, self.change = real, scene, change
+
+    def dispatch(self, task: Any, **given: Any) -> None:
+        self.real.dispatch(task, **given)
+        change, self.change = self.change, {}
+        if change:
+            assert isinstance(self.scene.store.change(self.scene.task(task.id), **change), Wrote)
+
+
+def released(scene: Scene, **change: Any) -> Any:
+    scene.put("a", state=State.SUCCESS)
+    scene.put("c", state=State.BLOCKED, dependencies=("a",), waiting_for=frozenset({"a"}))
+    scene.store.add_dependent(TENANT, "a", "c")
+    scene.store.flag_dependents(TENANT, "a")
+    scene.aws.forget_calls()
+    consequences = wiring.consequences(WorkerSettings.from_env(os.environ))
+    moved = MovedMeanwhile(consequences.dispatcher, scene, change)
+    replace(consequences, dispatcher=moved).run(scene.task("a"))
+    return scene.task("c")
+
+
+def test_it_keeps_the_new_time(scene: Scene) -> None:
+    later = scene.clock.now + 60_000
+    task = released(scene, available_at=later)
+    assert (task.state, task.available_at) == (State.PENDING, later)
+    assert [sent["delay"] for sent in scene.aws.wakeups()] == [0, 60]
+
+
+def test_it_is_woken_in_its_new_lane(scene: Scene) -> None:
+    task = released(scene, priority=9)
+    assert (task.state, task.lane) == (State.READY, "high")
+    assert [sent["lane"] for sent in scene.aws.wakeups()] == ["normal", "high"]
