@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import math
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email import message_from_string, policy
@@ -59,7 +59,7 @@ class AwsEndpoint:
         self.principals = {ADMIN_KEY: Principal("admin", f"arn:aws:iam::{ACCOUNT}:user/admin", None)}
         self.caller = "admin"  # of the call that is being answered
         self.functions: dict[str, Function] = {}
-        self.mail: list[Mail] = []
+        self.mail: deque[Mail] = deque(maxlen=1000)
         self.queue_changed: Callable[[str], None] = lambda _: None
         self.schedule_changed: Callable[[str, str], None] = lambda *_: None
         self.refuse_schedule: Callable[[Call], Response | None] = lambda _: None

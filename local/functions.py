@@ -23,6 +23,7 @@ from local.processes import BYTECODE, Zygote
 from local.stack import FunctionSpec
 
 _RUNTIME = "/2018-06-01/runtime/"
+CONCURRENCY = 4  # processes per function at most; two cores gain nothing from more
 INIT_SECONDS = 30.0  # Lambda allows 10; a laptop that compiles everything anew is slower
 
 
@@ -104,7 +105,6 @@ class Function:
         self,
         spec: FunctionSpec,
         *,
-        concurrency: int,
         zygote: Zygote,
         clock: Clock,
         timers: Timers,
@@ -115,7 +115,6 @@ class Function:
     ) -> None:
         self.spec = spec
         self.log_file = directory / "logs" / f"{spec.label}.log"
-        self._concurrency = concurrency
         self._zygote = zygote
         self._clock = clock
         self._timers = timers
@@ -156,7 +155,7 @@ class Function:
     def _pump(self) -> None:
         while self._waiting and self._idle:
             self._idle.pop().give(self._waiting.popleft())
-        while self._starting < len(self._waiting) and len(self._processes) < self._concurrency:
+        while self._starting < len(self._waiting) and len(self._processes) < CONCURRENCY:
             self._start()
 
     def _start(self) -> None:

@@ -38,6 +38,7 @@ class Stream:
 
     def __init__(self, table: Any, arn: str, clock: Clock, count_write: Callable[[int], None]) -> None:
         self._table = table
+        self.table_name: str = table.name
         self.arn = arn
         self._clock = clock
         self._count_write = count_write

@@ -32,20 +32,17 @@ from local import assembly, moto_cloud, moto_patches, provisioning
 from local.aws_calls import Call
 from local.aws_endpoint import ADMIN_KEY, AwsEndpoint, Mail, Principal, access_key
 from local.clock import Clock, Timers
+from local.event_sources import EventSources
 from local.functions import Function
 from local.gateway import BODY_LIMIT, Gateway
 from local.http_server import Request, Response, Server
 from local.intrinsics import ACCOUNT, REGION
 from local.ledger import Invocation, Ledger
 from local.processes import Zygote
-from local.queues import QueuePoller
-from local.schedules import Schedules
 from local.stack import Stack
-from local.streams import Stream, StreamPoller, expire
 
 T = TypeVar("T")
 
-CONCURRENCY = 4  # processes per function at most; two cores gain nothing from more
 TTL_SECONDS = 60.0
 # What the services of a template's resources are called in boto3, to have their models read ahead.
 _SERVICES = {
@@ -81,9 +78,7 @@ class LocalSystem:
         self._servers: list[Server] = []
         self._zygote: Zygote | None = None
         self.functions: dict[str, Function] = {}
-        self._pollers: list[QueuePoller] = []
-        self._streams: dict[str, Stream] = {}
-        self._stream_pollers: list[StreamPoller] = []
+        self._sources: EventSources | None = None
         self._gateway: Gateway | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._remove: Path | None = None
@@ -202,7 +197,7 @@ class LocalSystem:
 
     def expire(self) -> int:
         """Delete what is past its time to live, as TTL does once a minute and after `clock.advance`; how many."""
-        return self.run(_call(self._expire))
+        return self.run(self._expire())
 
     def close(self) -> None:
         """Stop; within two seconds, whatever runs. Idempotent."""
@@ -250,7 +245,15 @@ class LocalSystem:
         self.stack = Stack(self._cloud, self.endpoint, self.url)
         provisioning.provision(self.stack)
         self._make_functions()
-        self._make_event_sources(randomness)
+        self._sources = EventSources(
+            self.stack,
+            self.functions,
+            self._aws,
+            clock=self.clock,
+            timers=self.timers,
+            ledger=self.ledger,
+            randomness=randomness,
+        )
         self._gateway = Gateway(self.stack.routes, self.functions, self.clock, self._inspect)
         self._sweeping = self._loop.create_task(self._sweep())
 
@@ -268,7 +271,6 @@ class LocalSystem:
             self._aws.principals[key] = Principal(spec.label, arn, spec.role)
             self.functions[spec.arn] = Function(
                 spec,
-                concurrency=CONCURRENCY,
                 zygote=zygote,
                 clock=self.clock,
                 timers=self.timers,
@@ -285,60 +287,6 @@ class LocalSystem:
             self.functions[spec.arn].prestart()
         self._aws.functions = self.functions
 
-    def _make_event_sources(self, randomness: random.Random) -> None:
-        for name in self.stack.of_type("AWS::DynamoDB::Table"):
-            table = provisioning.table_of(self.stack.reference(name, "Arn"))
-            if table.stream_shard:
-                arn = self.stack.reference(name, "StreamArn")
-                self._streams[arn] = Stream(table, arn, self.clock, self._count_write)
-        for source in self.stack.event_sources:
-            function = self.functions[source.function.arn]
-            if source.source_arn in self._streams:
-                poller = StreamPoller(
-                    source, function, clock=self.clock, timers=self.timers, send_failure=self._send_to_queue
-                )
-                self._streams[source.source_arn].readers.append(poller)
-                self._stream_pollers.append(poller)
-                continue
-            queue = provisioning.queue_of(source.source_arn)
-            limit = source.properties.get("ScalingConfig", {}).get("MaximumConcurrency", CONCURRENCY)
-            self._pollers.append(
-                QueuePoller(
-                    source,
-                    queue,
-                    function,
-                    concurrency=min(limit, CONCURRENCY),
-                    clock=self.clock,
-                    timers=self.timers,
-                    ledger=self.ledger,
-                    dead_lettered=lambda dead: self._kick(dead.name),
-                )
-            )
-        self._schedules = Schedules(
-            clock=self.clock,
-            timers=self.timers,
-            roles=self.stack.roles,
-            send=self._send_to_queue,
-            randomness=randomness,
-        )
-        self._aws.queue_changed = self._kick
-        self._aws.schedule_changed = self._schedules.refresh
-        self._aws.refuse_schedule = self._schedules.refuse
-
-    def _kick(self, queue_name: str) -> None:
-        for poller in self._pollers:
-            if poller.queue.name == queue_name:
-                poller.kick()
-
-    def _send_to_queue(self, arn: str, text: str) -> None:
-        queue = provisioning.queue_of(arn)
-        moto_cloud.backend("sqs").send_message(queue.name, text)
-        self.ledger.count("events", "sqs", "SendMessage")
-        self._kick(queue.name)
-
-    def _count_write(self, units: int) -> None:
-        self.ledger.write_units[self._aws.caller] += units
-
     def _inspect(self, request: Request) -> Response | None:
         if request.path == "/_local/mail":
             body = json.dumps([asdict(mail) for mail in self._aws.mail]).encode()
@@ -353,23 +301,19 @@ class LocalSystem:
         while any(function.starting for function in self.functions.values()):
             await asyncio.sleep(0.01)
 
+    async def _expire(self) -> int:
+        return self._sources.expire() if self._sources else 0
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(TTL_SECONDS)
-            self._expire()
-
-    def _expire(self) -> int:
-        self._aws.caller = "ttl"
-        tables = {stream._table.name: stream for stream in self._streams.values()}
-        backend = moto_cloud.backend("dynamodb")
-        return sum(expire(table, tables.get(name), self.clock.now()) for name, table in backend.tables.items())
+            await self._expire()
 
     def _busy(self, windows: bool) -> bool:
         return (
             (self._gateway is not None and self._gateway.in_flight > 0)
             or any(function.busy for function in self.functions.values())
-            or any(poller.busy for poller in self._pollers)
-            or any(poller.busy if windows else poller.running for poller in self._stream_pollers)
+            or (self._sources is not None and self._sources.busy(windows=windows))
         )
 
     async def _settle(self, timeout: float, *, windows: bool) -> bool:
@@ -398,15 +342,15 @@ class LocalSystem:
             self.timers.run()
         self.clock.jump(target - self.clock.now())
         self.timers.run()
-        self._expire()
+        await self._expire()
         if step:
             await self._settle(patience, windows=False)
 
     async def _stop(self) -> None:
         for server in self._servers:
             server.close()
-        for poller in self._pollers + self._stream_pollers:
-            poller.close()
+        if self._sources:
+            self._sources.close()
         if self._zygote:
             self._zygote.close()
         for function in self.functions.values():
@@ -422,10 +366,6 @@ class FunctionFailed(Exception):
     def __init__(self, function: str, error: dict[str, Any]) -> None:
         super().__init__(f"{function}: {error.get('errorType')}: {error.get('errorMessage')}")
         self.error = error
-
-
-async def _call(function: Callable[[], T]) -> T:
-    return function()
 
 
 def print_line(line: str) -> None:
