@@ -47,6 +47,7 @@ def serve(port: int, environment: str) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    print("Starting (a changed stack is synthesized first) ...", flush=True)
     try:
         system = LocalSystem.start(
             port=port, environment=environment, directory=ENDPOINT_FILE.parent, tell=print_line, wait=False
