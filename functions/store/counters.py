@@ -17,8 +17,9 @@ from functions.store import keys
 from functions.store.records import Item, number
 from functions.store.table import Table, Written
 
-ATTEMPTS = 10
-"""As many observers would have to write one counter shard within the same few milliseconds."""
+ATTEMPTS = 100
+"""A refusal means that another observer's write landed, and each of them (one a stream shard) writes once a batch: this
+is never reached, and if it is, the batch comes again."""
 
 
 @dataclass(frozen=True)

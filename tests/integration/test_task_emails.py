@@ -1,0 +1,163 @@
+"""SEND_EMAIL and welcome-email: one mail a task at the most, and what SES's answers make of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
+from botocore.stub import Stubber
+from pydantic import ValidationError
+
+from functions.aws.clients import client
+from functions.core.states import State
+from functions.core.task import Text
+from functions.tasks.send_email import Email, send_email
+from functions.tasks.welcome_email import Welcome, welcome_email
+from tests.integration.scene import Scene
+
+MAIL = {"to": "a@example.com", "subject": "Hello", "content": "<h1>Hi</h1>", "from": "taskyard@example.com"}
+
+
+@pytest.fixture(autouse=True)
+def types(scene: Scene) -> None:
+    scene.types["SEND_EMAIL"] = send_email.__task_type__  # type: ignore[attr-defined]
+    scene.types["welcome-email"] = welcome_email.__task_type__  # type: ignore[attr-defined]
+
+
+def run(scene: Scene, kind: str, payload: dict[str, Any], *, generation: int = 1) -> Any:
+    if generation == 1:
+        scene.put(type=kind, payload=Text(json.dumps(payload)))
+    assert scene.deliver(scene.message(generation=generation)) == []
+    return scene.task()
+
+
+def sent(scene: Scene) -> list[dict[str, Any]]:
+    return [dict(call.parameters) for call in scene.aws.calls if call.name == "ses.SendEmail"]
+
+
+def test_a_mail_is_sent_and_its_id_kept(scene: Scene) -> None:
+    task = run(scene, "SEND_EMAIL", MAIL)
+    assert task.state is State.SUCCESS, task.history
+    [mail] = sent(scene)
+    assert mail["Source"] == "taskyard@example.com"
+    assert mail["Destination"] == {"ToAddresses": ["a@example.com"]}
+    assert mail["Message"]["Subject"]["Data"] == "Hello"
+    assert mail["Message"]["Body"] == {"Html": {"Data": "<h1>Hi</h1>", "Charset": "UTF-8"}}
+    assert json.loads(task.result.inline)["messageId"]
+
+
+def test_without_a_body_the_subject_is_the_mail(scene: Scene) -> None:
+    task = run(scene, "SEND_EMAIL", {"to": ["a@example.com", "b@example.com"], "subject": "Welcome"})
+    assert task.state is State.SUCCESS
+    [mail] = sent(scene)
+    assert mail["Message"]["Body"] == {"Text": {"Data": "Welcome", "Charset": "UTF-8"}}
+    assert mail["Source"] == "taskyard@example.com"
+
+
+def test_welcome_email_greets_by_name_and_escapes(scene: Scene) -> None:
+    payload = {"email": "Albert@example.com", "name": "Albert <b>", "message": "Congratulations & more!"}
+    task = run(scene, "welcome-email", payload)
+    assert task.state is State.SUCCESS
+    [mail] = sent(scene)
+    assert mail["Destination"] == {"ToAddresses": ["Albert@example.com"]}
+    body = mail["Message"]["Body"]
+    assert body["Text"]["Data"] == "Hello Albert <b>,\n\nCongratulations & more!\n"
+    assert "<p>Hello Albert &lt;b&gt;,</p>" in body["Html"]["Data"]
+
+
+def test_a_sender_that_ses_refuses_fails_the_task(scene: Scene) -> None:
+    task = run(scene, "SEND_EMAIL", MAIL | {"from": "stranger@example.org"})
+    assert task.state is State.FAILED
+    assert "SES refused the mail" in str(task.history[0].error)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("Throttling", 400), ("AccountSendingPausedException", 400), ("TooManyRequestsException", 429)]
+)
+def test_a_throttled_mail_is_tried_again_because_nothing_was_sent(scene: Scene, code: str, status: int) -> None:
+    ses = client("ses", attempts=1)
+    with Stubber(ses) as stub:
+        stub.add_client_error("send_email", code, http_status_code=status)
+        task = run(scene, "SEND_EMAIL", MAIL)
+        stub.assert_no_pending_responses()
+    assert task.state is State.RETRY
+    assert code in str(task.history[0].error)
+    scene.clock.advance(10)
+    assert run(scene, "SEND_EMAIL", MAIL, generation=2).state is State.SUCCESS
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url="https://email.us-east-1.amazonaws.com"),
+        ConnectTimeoutError(endpoint_url="https://email.us-east-1.amazonaws.com"),
+    ],
+)
+def test_ses_that_was_not_reached_has_sent_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(client("ses", attempts=1), "send_email", raising(error))
+        assert run(scene, "SEND_EMAIL", MAIL).state is State.RETRY
+    scene.clock.advance(10)
+    assert run(scene, "SEND_EMAIL", MAIL, generation=2).state is State.SUCCESS
+
+
+def test_a_mail_whose_answer_was_lost_is_in_doubt_and_not_repeated(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = ReadTimeoutError(endpoint_url="https://email.us-east-1.amazonaws.com")
+    with monkeypatch.context() as patched:
+        patched.setattr(client("ses", attempts=1), "send_email", raising(error))
+        assert run(scene, "SEND_EMAIL", MAIL).state is State.RETRY
+    scene.clock.advance(10)
+    task = run(scene, "SEND_EMAIL", MAIL, generation=2)
+    assert (task.state, task.history[-1].error_type) == (State.FAILED, "InDoubt")
+    assert sent(scene) == []
+
+
+def test_an_error_within_ses_is_in_doubt(scene: Scene) -> None:
+    with Stubber(client("ses", attempts=1)) as stub:
+        stub.add_client_error("send_email", "InternalFailure", http_status_code=500)
+        assert run(scene, "SEND_EMAIL", MAIL).state is State.RETRY
+        stub.assert_no_pending_responses()
+    scene.clock.advance(10)
+    assert run(scene, "SEND_EMAIL", MAIL, generation=2).history[-1].error_type == "InDoubt"
+
+
+def test_botocore_does_not_send_a_mail_again_by_itself() -> None:
+    assert client("ses", attempts=1).meta.config.retries["total_max_attempts"] == 1
+
+
+def raising(error: Exception) -> Any:
+    def call(**_: Any) -> None:
+        raise error
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"to": "nobody", "subject": "s"},
+        {"to": [], "subject": "s"},
+        {"to": ["a@b"] * 51, "subject": "s"},
+        {"to": "a@b\nBcc: c@d", "subject": "s"},
+        {"to": "a@b", "subject": ""},
+        {"to": "a@b", "subject": "s", "cc": "c@d"},
+        {"to": "a@b", "subject": "s", "from": "me"},
+    ],
+)
+def test_payloads_that_are_refused(payload: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Email.model_validate(payload)
+
+
+def test_a_welcome_needs_all_three() -> None:
+    for missing in ("email", "name", "message"):
+        payload = {"email": "a@b", "name": "n", "message": "m"}
+        del payload[missing]
+        with pytest.raises(ValidationError, match=missing):
+            Welcome.model_validate(payload)
