@@ -19,7 +19,10 @@ class NoIdentity(TaskyardError):
 
 @dataclass(frozen=True)
 class Caller:
+    """`name`: who it was, for the record of what a person did."""
+
     tenant: str
+    name: str = ""
 
 
 def caller(request_context: Mapping[str, Any], *, tenant_from: str) -> Caller:
@@ -29,7 +32,7 @@ def caller(request_context: Mapping[str, Any], *, tenant_from: str) -> Caller:
     """
     authorizer = request_context.get("authorizer") or {}
     if iam := authorizer.get("iam"):
-        return Caller(iam_tenant(iam, tenant_from))
+        return Caller(iam_tenant(iam, tenant_from), str(iam.get("userArn") or iam.get("accountId"))[:200])
     raise NoIdentity()
 
 

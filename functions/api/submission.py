@@ -31,6 +31,14 @@ class Submitted:
     payload: Any = None
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A task that may be written: nothing is wrong with its request. `payload`: not kept yet."""
+
+    task: Task
+    payload: Any
+
+
 @dataclass(frozen=True, kw_only=True)
 class Submission:
     """`timeout_limit`: seconds, the most that one attempt may run here."""
@@ -44,6 +52,13 @@ class Submission:
 
     def submit(self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int) -> Submitted:
         """`header`: Idempotency-Key as it came. `now`: epoch ms; `random`: 80 bits."""
+        prepared = self.prepare(body, header, tenant=tenant, now=now, random=random)
+        return prepared if isinstance(prepared, Submitted) else self._accept(self.kept(prepared), now)
+
+    def prepare(
+        self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int
+    ) -> Prepared | Submitted:
+        """Checks everything, writes nothing. Raises what is wrong with the request."""
         check_size(body.get("payload"))
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
         key, key_errors = idempotency_key(header, parsed)
@@ -64,13 +79,22 @@ class Submission:
             if earlier is not None and earlier.digest == task.digest:
                 return Submitted(earlier, created=False)
             raise InvalidRequest(errors)
-        return self._accept(task, parsed.request.payload, now)
+        return Prepared(task, parsed.request.payload)
 
-    def _accept(self, task: Task, payload: Any, now: int) -> Submitted:
-        task = replace(task, payload=self.documents.keep_payload(task.tenant, task.id, payload))
-        # A task that waits for others is looked at once, at once: that repairs a link that was begun and not ended.
-        at = now if task.state is State.BLOCKED else task.available_at
-        self.dispatcher.dispatch(task, generation=task.generation, at=at, now=now)
+    def kept(self, prepared: Prepared) -> Prepared:
+        """With the payload where it is to be: before anything can claim the task."""
+        task = prepared.task
+        payload = self.documents.keep_payload(task.tenant, task.id, prepared.payload)
+        return Prepared(replace(task, payload=payload), prepared.payload)
+
+    def _accept(self, prepared: Prepared, now: int) -> Submitted:
+        task = prepared.task
+        self.dispatcher.dispatch(task, generation=task.generation, at=first_look(task, now), now=now)
+        return self.write(prepared)
+
+    def write(self, prepared: Prepared) -> Submitted:
+        """The record, whose wake-up is in flight; for one that waits for others also the links to them."""
+        task, payload = prepared.task, prepared.payload
         answer = self.tasks.create(task)
         if not isinstance(answer, Wrote):
             return self._taken(task, answer.task, payload)
@@ -114,6 +138,12 @@ class Submission:
             for upstream in task.dependencies
             if upstream not in found
         ]
+
+
+def first_look(task: Task, now: int) -> int:
+    """When its first wake-up is to arrive. A task that waits for others is looked at once, at once: that repairs a
+    link that was begun and not ended."""
+    return now if task.state is State.BLOCKED else task.available_at
 
 
 def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str, now: int, timeout_limit: int) -> Task:

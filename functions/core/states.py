@@ -45,6 +45,9 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     S.SKIPPED: frozenset(),
 }
 
+REDRIVE: dict[State, State] = {S.FAILED: S.PENDING, S.DEAD: S.PENDING}
+"""What only a person starts, from the failure desk: never a worker, so these states stay terminal for all else."""
+
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
 WAITING = frozenset({S.PENDING, S.READY, S.RETRY})
 """A wake-up of the right generation may claim these, once due."""

@@ -12,9 +12,24 @@ from functions.store import keys
 from functions.store.records import text
 from functions.store.tasks import TaskStore
 
-INDEX = "listing"
 BATCH = 100
 """AWS: BatchGetItem takes at most 100 keys."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """One of the table's indexes: its name, its key attributes, and the partition of a tenant's shard."""
+
+    name: str
+    pk: str
+    sk: str
+    partition: Callable[[str, int], str]
+
+
+NEWEST = Index("listing", "listPk", "listSk", keys.listing_partition)
+"""By time of submit."""
+DEAD = Index("deadLetters", "deadPk", "deadSk", keys.dead_partition)
+"""FAILED and DEAD, by the time of their end."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,7 @@ class Listings:
     """Eventually consistent, as every index is: a task shows up within moments of its submit."""
 
     tasks: TaskStore
+    index: Index = NEWEST
 
     def page(
         self, tenant: str, *, limit: int, after: str | None, looked_at: int, wanted: Callable[[Task], bool] | None
@@ -66,18 +82,19 @@ class Listings:
         return heapq.merge(*shards, reverse=True)
 
     def _shard(self, tenant: str, number: int, *, after: str | None, page_size: int) -> Iterator[str]:
-        values = {":pk": text(keys.listing_partition(tenant, number))}
+        index = self.index
+        values = {":pk": text(index.partition(tenant, number))}
         if after is not None:
             values[":after"] = text(after)
         items = self.tasks.table.query(
-            IndexName=INDEX,
-            KeyConditionExpression="listPk = :pk" + (" AND listSk < :after" if after is not None else ""),
+            IndexName=index.name,
+            KeyConditionExpression=f"{index.pk} = :pk" + (f" AND {index.sk} < :after" if after is not None else ""),
             ExpressionAttributeValues=values,
             ScanIndexForward=False,
             Limit=page_size,
         )
         for item in items:
-            yield item["listSk"]["S"]
+            yield item[index.sk]["S"]
 
 
 def task_id(position: str) -> str:

@@ -282,10 +282,33 @@ class TaskStore:
             | ({":last": {"SS": [last]}} if last else {}),
         )
 
-    def run_again(self, task: Task, *, round_: int, waits_for: Iterable[int], max_attempts: int) -> Answer:
-        """A node that did not succeed, BLOCKED again for the next round of its run, with new attempts to spend."""
+    def redrive(self, task: Task, *, at: int, max_attempts: int, reason: str) -> Answer:
+        """A dead letter, back to life with new attempts; the wake-up of the next generation is in flight already. Its
+        history stays. What was SKIPPED because of it stays skipped."""
         policy = replace(task.retry, max_attempts=max_attempts)
-        member = replace(task.member, round=round_) if task.member else None
+        return self._update(
+            task,
+            {
+                "#state": text(State.PENDING),
+                "generation": number(task.generation + 1),
+                "availableAt": number(at),
+                "retry": text(policy_text(policy)),
+                "reason": text(reason),
+            },
+            remove=("endedAt", "expiresAt", "deadPk", "deadSk"),
+            condition="#state = :state AND generation = :seen AND attempt = :fence",
+            values={
+                ":state": text(task.state),
+                ":seen": number(task.generation),
+                ":fence": number(task.attempt),
+            },
+        )
+
+    def run_again(self, task: Task, *, round_: int, until: int, waits_for: Iterable[int], max_attempts: int) -> Answer:
+        """A node that did not succeed, BLOCKED again for the next round of its run, with new attempts to spend.
+        `until`: epoch seconds, the round's deadline."""
+        policy = replace(task.retry, max_attempts=max_attempts)
+        member = replace(task.member, round=round_, until=until) if task.member else None
         sets: Item = {"#state": text(State.BLOCKED), "retry": text(policy_text(policy))}
         if member is not None:
             sets["run"] = member_fields(member)["run"]
