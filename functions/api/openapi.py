@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import combinations
 from typing import Any
@@ -106,7 +106,7 @@ def document(timeout_limit: int) -> Json:
         "tags": [{"name": "tasks"}, {"name": "monitor"}, {"name": "documentation"}],
         "paths": paths(),
         "components": {
-            "schemas": schemas(timeout_limit, types.values(), payloads),
+            "schemas": schemas(timeout_limit, list(types.values()), payloads),
             "securitySchemes": {
                 "sigv4": {
                     "type": "apiKey",
@@ -264,7 +264,7 @@ def list_parameters() -> list[Json]:
 # -- components
 
 
-def schemas(timeout_limit: int, types: Iterable[TaskType], payloads: Mapping[str, TaskType]) -> Json:
+def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str, TaskType]) -> Json:
     template = COMPONENTS + "{model}"
     models = [(model, "serialization") for model in ANSWERS] + [(model, "validation") for model, _ in REQUESTS]
     made: Json = models_json_schema(models, ref_template=template)[1]["$defs"]  # type: ignore[arg-type]
@@ -278,11 +278,20 @@ def schemas(timeout_limit: int, types: Iterable[TaskType], payloads: Mapping[str
     for branch in submit["properties"]["timeoutSeconds"]["anyOf"]:
         if branch["type"] == "integer":
             branch["maximum"] = timeout_limit
-    submit["allOf"] = [payload_rule(name, kind) for name, kind in payloads.items()]
+    if len(payloads) == len(types):
+        # Which one depends on the type. `if` and `then` could say so, but what reads OpenAPI passes over them or fails.
+        for model, _ in REQUESTS:
+            made[model.__name__]["properties"]["payload"]["anyOf"] = [{"$ref": COMPONENTS + name} for name in payloads]
     for name, kind in payloads.items():
         schema = kind.payload_model.model_json_schema(ref_template=f"{COMPONENTS}{name}.{{model}}")
         made |= {f"{name}.{inner}": inner_schema for inner, inner_schema in schema.pop("$defs", {}).items()}
         made[name] = schema
+    for schema in made.values():
+        for described in schema.get("properties", {}).values():
+            # The name again, in other letters; and null, which says what leaving it out says.
+            described.pop("title", None)
+            if described.get("default", 0) is None:
+                del described["default"]
     return dict(sorted(made.items()))
 
 
@@ -290,8 +299,7 @@ def spell_out(schema: Json, aliases: Mapping[str, str]) -> None:
     """Adds the other names of fields, each of which may be given under one name only."""
     names: dict[str, list[str]] = {}
     for alias, field in aliases.items():
-        described = schema["properties"][field] | {"description": f"Another name for {field}."}
-        schema["properties"][alias] = {name: value for name, value in described.items() if name != "title"}
+        schema["properties"][alias] = schema["properties"][field] | {"description": f"Another name for {field}."}
         names.setdefault(field, [field]).append(alias)
     at_odds = [pair for spelled in names.values() for pair in combinations(spelled, 2)]
     times = [*names["runAt"], "availableAt"]
@@ -300,18 +308,6 @@ def spell_out(schema: Json, aliases: Mapping[str, str]) -> None:
     if "type" in names:
         schema.pop("required")
         schema["anyOf"] = [{"required": [name]} for name in names["type"]]
-
-
-def payload_rule(name: str, kind: TaskType) -> Json:
-    """Of this type, that payload. A payload that is left out is `{}`."""
-    then: Json = {"properties": {"payload": {"$ref": COMPONENTS + name}}}
-    if kind.payload_model.model_json_schema().get("required"):
-        then["required"] = ["payload"]
-    named = [
-        {"properties": {field: {"enum": list(kind.names)}}, "required": [field]}
-        for field in ("type", *requests.TYPE_ALIASES)
-    ]
-    return {"if": {"anyOf": named}, "then": then}
 
 
 def component(task_type: str) -> str:

@@ -117,7 +117,9 @@ Instant = Annotated[
     BeforeValidator(instant),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-02-01T10:00:00.000Z"]}),
 ]
-Integer = Annotated[int, BeforeValidator(integral)]
+# Bounds stand before BeforeValidator: behind it they would be checked, but not be in the schema.
+Retries = Annotated[int, Field(ge=0, le=100), BeforeValidator(integral)]
+TimeoutSeconds = Annotated[int, Field(ge=1), AfterValidator(timeout), BeforeValidator(integral)]
 Seconds = Annotated[float, Field(ge=0, le=MAX_DELAY_SECONDS, allow_inf_nan=False)]
 Priority = Annotated[
     int,
@@ -173,13 +175,15 @@ class SubmitTask(Timed):
     """A task to run: what (`type`), on what (`payload`), and when."""
 
     type: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(description="The task type.")
-    payload: Any = Field(default_factory=dict, description="What the type's handler takes: see the type's own schema.")
+    payload: Any = Field(
+        default_factory=dict, description="What the type's handler takes: it must fit that type's own schema."
+    )
     priority: Priority | None = Field(None, description="0 to 9, higher first; high is 8, normal 5 (default), low 1.")
-    max_retries: Annotated[Integer, Field(ge=0, le=100)] | None = Field(
+    max_retries: Retries | None = Field(
         None, description="Attempts after the first one. Left out: as the task type has it."
     )
     retry: RetryOverrides | None = None
-    timeout_seconds: Annotated[Integer, Field(ge=1), AfterValidator(timeout)] | None = Field(
+    timeout_seconds: TimeoutSeconds | None = Field(
         None, description="The most that one attempt may run. Left out: as the task type has it."
     )
     idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
@@ -199,7 +203,7 @@ class ChangeTask(Timed):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     priority: Priority | None = Field(None, description="As in a submit. Another lane is another place in the queue.")
-    payload: Any = Field(None, description="Replaces the payload whole.")
+    payload: Any = Field(None, description="Replaces the payload whole; it must fit the schema of the task's type.")
 
 
 R = TypeVar("R", bound=Timed)

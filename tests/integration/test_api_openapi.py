@@ -1,0 +1,130 @@
+"""/openapi.json is valid, and says what the API does: every answer of these tests fits its own schema."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from functions.api.openapi import EXAMPLES, document
+from functions.core.task import keyed_id
+from tests.integration.api import MESSAGE, Answer, Api
+from tests.integration.cloud import EVENTS, TENANT, WORKER_TIMEOUT_SECONDS, Cloud
+
+LIMIT = WORKER_TIMEOUT_SECONDS - 10
+
+
+@cache
+def spec() -> dict[str, Any]:
+    return document(LIMIT)
+
+
+def errors(schema: dict[str, Any], value: Any) -> list[str]:
+    whole = {**schema, "components": spec()["components"]}
+    return [error.message for error in Draft202012Validator(whole).iter_errors(value)]
+
+
+def body_errors(name: str, value: Any) -> list[str]:
+    return errors({"$ref": f"#/components/schemas/{name}"}, value)
+
+
+def fits(answer: Answer, method: str, path: str) -> None:
+    responses = spec()["paths"][path][method]["responses"]
+    assert str(answer.status) in responses, f"{method} {path} may not answer {answer.status}"
+    response = responses[str(answer.status)]
+    if "content" not in response:
+        assert not answer.body
+        return
+    schema = response["content"][answer.headers["content-type"]]["schema"]
+    assert errors(schema, answer.body) == []
+    closed = json.loads(json.dumps(spec()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]))
+    assert answer.body.keys() <= closed["properties"].keys()
+
+
+def test_it_is_valid(api: Api) -> None:
+    served = api("GET", "/openapi.json")
+    assert served.headers["content-type"] == "application/json"
+    assert served.body == json.loads(json.dumps(spec()))
+    assert served.body["openapi"] == "3.1.0"
+    validate(served.body)
+
+
+def test_its_examples_are_requests_that_people_send() -> None:
+    sent = {path.stem: json.loads(path.read_text()) for path in (EVENTS / "requests").glob("*.json")}
+    assert sent == EXAMPLES
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_its_examples_fit_its_schemas(name: str) -> None:
+    assert body_errors("SubmitTask", EXAMPLES[name]) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"type": "NONE"},
+        {"task_name": "DELAYED_MESSAGE", "payload": {"message": 7}},
+        MESSAGE | {"taskName": "DELAYED_MESSAGE"},
+        MESSAGE | {"bogus": 1},
+        MESSAGE | {"priority": 10},
+        MESSAGE | {"priority": "urgent"},
+        MESSAGE | {"timeoutSeconds": LIMIT + 1},
+        MESSAGE | {"retries": 101},
+        MESSAGE | {"runAt": "2026-03-02T00:00:00Z", "delay_seconds": 1},
+        MESSAGE | {"retries": 1, "max_retries": 1},
+        MESSAGE | {"dependencies": ["x"]},
+        MESSAGE | {"tags": {"a": 1}},
+        MESSAGE | {"idempotencyKey": ""},
+        MESSAGE | {"retry": {"jitter": 2}},
+    ],
+)
+def test_what_the_schema_refuses_the_api_refuses(api: Api, body: dict[str, Any]) -> None:
+    assert body_errors("SubmitTask", body)
+    answer = api("POST", "/tasks", body)
+    assert answer.status == 422
+    fits(answer, "post", "/tasks")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"priority": "HIGH", "retries": 2.0, "tags": {"a": "b"}, "timeoutSeconds": LIMIT},
+        {"scheduledAt": "2026-02-02T03:00:00+01:00", "availableAt": "2026-02-02T03:00:00Z"},
+        {"delay_seconds": 0.5, "retry": {"strategy": "fixed", "baseSeconds": 1}},
+        {"priority": None, "runAt": None, "dependencies": None},
+    ],
+)
+def test_what_the_schema_takes_the_api_takes(api: Api, fields: dict[str, Any]) -> None:
+    assert body_errors("SubmitTask", MESSAGE | fields) == []
+    fits(api("POST", "/tasks", MESSAGE | fields), "post", "/tasks")
+
+
+def test_every_answer_is_as_described(api: Api, aws: Cloud) -> None:
+    first = api("POST", "/tasks", MESSAGE | {"idempotencyKey": "k", "tags": {"a": "b"}})
+    fits(first, "post", "/tasks")
+    fits(api("POST", "/tasks", MESSAGE | {"idempotencyKey": "k", "tags": {"a": "b"}}), "post", "/tasks")
+    fits(api("POST", "/tasks", MESSAGE | {"idempotencyKey": "k"}), "post", "/tasks")
+    for body in ("", "[]", MESSAGE | {"payload": {"message": "m" * 5_300_000}}):
+        fits(api("POST", "/tasks", body), "post", "/tasks")
+    fits(api("POST", "/tasks", MESSAGE, headers={"content-type": "text/plain"}), "post", "/tasks")
+    path = f"/tasks/{first.body['id']}"
+    fits(api("PATCH", path, {"priority": 6}), "patch", "/tasks/{id}")
+    fits(api("PATCH", path, {}), "patch", "/tasks/{id}")
+    failing = api.submit(type="FAIL_SOMETIMES", payload={"probability": 1})
+    waiting = api.submit(dependencies=[failing["id"]], payload={"message": "m" * 1000})
+    aws.invoke("worker", aws.deliver())
+    for task in (first.body, failing, waiting):
+        fits(api("GET", f"/tasks/{task['id']}"), "get", "/tasks/{id}")
+    fits(api("PATCH", path, {"priority": 6}), "patch", "/tasks/{id}")
+    fits(api("DELETE", path), "delete", "/tasks/{id}")
+    fits(api("DELETE", f"/tasks/{waiting['id']}"), "delete", "/tasks/{id}")
+    fits(api("GET", f"/tasks/{keyed_id(TENANT, 'none')}"), "get", "/tasks/{id}")
+    fits(api("GET", "/tasks"), "get", "/tasks")
+    fits(api("GET", "/tasks", query={"limit": "0"}), "get", "/tasks")
+    fits(api("GET", "/monitor/stats"), "get", "/monitor/stats")
+    fits(api("GET", "/monitor/health"), "get", "/monitor/health")

@@ -1,0 +1,62 @@
+"""Routes: what the function takes, what /openapi.json says, and what the template sends it are one list."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from functions.api.handler import ROUTES
+from tests.integration.api import Api
+
+TEMPLATE = Path(__file__).parents[2] / "cdk.out" / "Taskyard-dev.template.json"
+
+
+def taken() -> set[str]:
+    return {f"{method} {path.replace('<', '{').replace('>', '}')}" for method, path, _ in ROUTES}
+
+
+def test_what_is_described_is_what_is_taken(api: Api) -> None:
+    paths = api("GET", "/openapi.json").body["paths"]
+    described = {
+        f"{method.upper()} {path}"
+        for path, operations in paths.items()
+        for method in operations
+        if method != "parameters"
+    }
+    assert described == taken()
+
+
+@pytest.mark.skipif(not TEMPLATE.exists(), reason="needs `make synth`")
+def test_what_is_sent_is_what_is_taken() -> None:
+    resources = json.loads(TEMPLATE.read_text())["Resources"].values()
+    sent = {
+        resource["Properties"]["RouteKey"] for resource in resources if resource["Type"] == "AWS::ApiGatewayV2::Route"
+    }
+    assert sent == taken()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/tasks", "POST, GET"),
+        ("DELETE", "/tasks", "POST, GET"),
+        ("POST", "/tasks/01kge3h900nxwjw3yyr4p0tse3", "GET, PATCH, DELETE"),
+        ("POST", "/monitor/health", "GET"),
+        ("HEAD", "/docs", "GET"),
+        ("TRACE", "/openapi.json", "GET"),
+    ],
+)
+def test_another_method_is_405_and_says_which(api: Api, method: str, path: str, allowed: str) -> None:
+    answer = api(method, path, {})
+    assert (answer.status, answer.body["type"]) == (405, "urn:taskyard:problem:method-not-allowed")
+    assert answer.headers["allow"] == allowed
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/", "/task", "/tasks/", "/tasks/a/b", "/monitor", "/openapi.yaml", "/%00"])
+def test_another_path_is_404(api: Api, path: str) -> None:
+    answer = api("GET", path)
+    assert (answer.status, answer.body["type"]) == (404, "urn:taskyard:problem:no-such-route")
+    assert answer.headers["content-type"] == "application/problem+json"
