@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.failures import passing_faults
+from functions.core.errors import StoreUnavailable
 from functions.core.wakeup import WakeUp
+
+BATCH = 10
+"""AWS: SendMessageBatch and DeleteMessageBatch take at most ten."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,19 @@ class Queues:
         with passing_faults("SQS"):
             self.client.send_message(QueueUrl=self.lanes[lane].url, MessageBody=wakeup.body(), **delay)
 
+    def send_many(self, lane: str, wakeups: Sequence[tuple[WakeUp, int]]) -> None:
+        """Wake-ups with their delays in seconds, ten a call. Raises StoreUnavailable when some were not taken, though
+        others were: sent again, those are there twice, which claims make harmless."""
+        for start in range(0, len(wakeups), BATCH):
+            entries = [
+                {"Id": str(at), "MessageBody": wakeup.body()} | ({"DelaySeconds": delay} if delay else {})
+                for at, (wakeup, delay) in enumerate(wakeups[start : start + BATCH])
+            ]
+            with passing_faults("SQS"):
+                answer = self.client.send_message_batch(QueueUrl=self.lanes[lane].url, Entries=entries)
+            if failed := answer.get("Failed"):
+                raise StoreUnavailable("SQS", str(failed[0].get("Code")))
+
     def show_again(self, lane: str, receipt: str, *, seconds: int) -> None:
         """The message of this receipt becomes visible `seconds` from now (AWS: 12 hours from its receipt at most)."""
         with passing_faults("SQS"):
@@ -48,9 +65,9 @@ class Queues:
     def delete(self, lane: str, receipts: Sequence[str]) -> None:
         """Only for a worker that cannot return normally: else the event source mapping deletes what was done."""
         entries = [{"Id": str(at), "ReceiptHandle": receipt} for at, receipt in enumerate(receipts)]
-        for start in range(0, len(entries), 10):
+        for start in range(0, len(entries), BATCH):
             with passing_faults("SQS"):
-                self.client.delete_message_batch(QueueUrl=self.lanes[lane].url, Entries=entries[start : start + 10])
+                self.client.delete_message_batch(QueueUrl=self.lanes[lane].url, Entries=entries[start : start + BATCH])
 
     def depth(self, lane: str) -> Depth:
         with passing_faults("SQS"):

@@ -14,6 +14,8 @@ from functions.core.task import Membership, Text
 CHUNK = 120
 """Indexes a record holds beside its own fields, or a chunk item holds alone: under a kilobyte either way."""
 INLINE = 40
+OPEN = "OPEN"
+"""In counts of nodes per state: those that have not ended, when nobody looked at each of them."""
 
 
 class RunState(StrEnum):
@@ -56,6 +58,9 @@ class Run:
     notify: tuple[dict[str, Any], ...] = ()
     token: str | None = None
     cancelled: bool = False
+    """Asked to: what has not started is being cancelled."""
+    failing: bool = False
+    """A node failed in this round, and onFailure is cancel."""
     reason: str | None = None
     counts: dict[str, int] = field(default_factory=dict)
     """Of a run that has ended: nodes per state."""
@@ -90,8 +95,9 @@ def index_of(task_id: str) -> int:
     return int(task_id.rpartition("-")[2])
 
 
-def membership(run: Run, step: Step) -> tuple[Membership, list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """The node's tie to its run, and the chunks of its releases and of its upstreams that do not fit its record."""
+def membership(run: Run, step: Step, *, until: int) -> tuple[Membership, list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """The node's tie to its run, and the chunks of its releases and of its upstreams that do not fit its record.
+    `until`: epoch seconds."""
     releases, more_releases = fit(step.dependents)
     upstreams, more_upstreams = fit(step.upstreams)
     member = Membership(
@@ -99,6 +105,7 @@ def membership(run: Run, step: Step) -> tuple[Membership, list[tuple[int, ...]],
         round=run.round,
         nodes=run.nodes,
         fail_fast=run.on_failure == "cancel",
+        until=until,
         index=step.index,
         name=step.name or "",
         releases=releases,
@@ -132,6 +139,8 @@ def still_waits_for(plan: Plan, states: dict[int, State]) -> dict[int, frozenset
 
 def outcome_of(counts: dict[str, int], *, nodes: int, ended_by: str, cancelled: bool) -> tuple[RunState, str | None]:
     """How a run ends. `ended_by`: what its execution says: done, cancel, timeout, or broken."""
+    if counts.get(State.SUCCESS, 0) == nodes:
+        return RunState.SUCCESS, None
     if ended_by == "timeout":
         return RunState.TIMED_OUT, "its deadline passed; what had not started was cancelled"
     if ended_by == "broken":
@@ -140,7 +149,5 @@ def outcome_of(counts: dict[str, int], *, nodes: int, ended_by: str, cancelled: 
         if cancelled:
             return RunState.CANCELLED, "cancelled by request"
         return RunState.FAILED, "a node failed, and onFailure is cancel"
-    if counts.get(State.SUCCESS, 0) == nodes:
-        return RunState.SUCCESS, None
     bad = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()) if state != State.SUCCESS)
     return RunState.FAILED, f"not every node succeeded: {bad}"

@@ -53,12 +53,13 @@ class Text:
 @dataclass(frozen=True, kw_only=True)
 class Membership:
     """What makes a task a node. `releases`, `upstreams`: indexes of the plan; those that do not fit the record are in
-    so many chunk items."""
+    so many chunk items. `until`: epoch seconds, the deadline of the run: no node expires while its run may go on."""
 
     run: str
     round: int
     nodes: int
     fail_fast: bool
+    until: int
     index: int
     name: str
     releases: tuple[int, ...] = ()

@@ -6,18 +6,23 @@ counted after its dependents are dealt with, so that a run is never done while s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from functions.aws.executions import Executions
+from functions.aws.queues import BATCH
 from functions.core.dag import above, tally_of
 from functions.core.run import RunState, node_id
-from functions.core.states import State
+from functions.core.states import DEAD_LETTERS, State
 from functions.core.task import Membership, Task
 from functions.runtime.dispatch import Dispatcher
 from functions.store.runs import RunStore
 from functions.store.tasks import TaskStore, Wrote
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +48,8 @@ class Runs:
                 self._resolve(node, member, str(via), indexes)
             joins = [(via, index) for via, index in open_ if index >= member.nodes]
             open_ = [(join, index) for via, join in joins for index in self._through(node, member, via, join)]
-        if node.state is not State.SUCCESS and member.fail_fast:
-            self._tell(node.tenant, member, "cancel")
+        if node.state in DEAD_LETTERS and member.fail_fast:
+            self._fail(node.tenant, member)
 
     def count(self, node: Task, member: Membership) -> None:
         """Once all of `settle` is done. Climbs the tree; at its root the run is told that it is done."""
@@ -56,20 +61,29 @@ class Runs:
                 return
             parent = above(tally, member.nodes)
             if parent is None:
-                self._tell(node.tenant, member, "done")
+                self._done(node.tenant, member)
                 return
             tally, arrived, counted = parent, tally.number, None
 
     def release(self, nodes: Iterable[Task], *, last: str | None = None) -> None:
-        """Puts BLOCKED nodes that wait for nothing, or for `last` only, on their way: message first."""
+        """Puts BLOCKED nodes that wait for nothing, or for `last` only, on their way: messages first."""
 
-        def one(node: Task) -> None:
-            now = self.clock()
-            at = max(node.available_at, now)
-            self.dispatcher.dispatch(node, generation=node.generation + 1, at=at, now=now)
-            self.tasks.release(node, now=at, last=last)
+        def release_ten(ten: Sequence[Task]) -> None:
+            todo = list(ten)
+            while todo:
+                now = self.clock()
+                self.dispatcher.dispatch_next(todo, now=now)
+                todo = [moved for node in todo if (moved := self._release(node, now, last))]
 
-        self._each(one, nodes)
+        self._in_tens(release_ten, nodes)
+
+    def _release(self, node: Task, now: int, last: str | None) -> Task | None:
+        """The node as it is when its caller has moved it since it was read: a wake-up must go out for its new time."""
+        answer = self.tasks.release(node, now=now, last=last)
+        if isinstance(answer, Wrote) or answer.task is None:
+            return None
+        waits = answer.task.state is State.BLOCKED and answer.task.generation == node.generation
+        return answer.task if waits and answer.task.waiting_for <= {last} else None
 
     def _through(self, node: Task, member: Membership, via: int, join: int) -> tuple[int, ...]:
         """What a join passes on: everything once it is complete, and at once when something did not succeed."""
@@ -80,31 +94,35 @@ class Runs:
 
     def _resolve(self, node: Task, member: Membership, via: str, indexes: list[int]) -> None:
         """The nodes that wait for `via`: `node` itself, or a join behind it. Those that wait no more were dealt with
-        by an earlier delivery."""
+        by an earlier delivery. Those of a later round wait for nothing of this one: what had succeeded when it began
+        was taken into account then, and what had not runs again."""
         ids = [node_id(member.run, index) for index in indexes]
         found = self.tasks.get_many(node.tenant, ids, consistent=True).values()
-        waiting = [task for task in found if task.state is State.BLOCKED]
+        waiting = [task for task in found if waits(task, member.round)]
         if node.state is not State.SUCCESS:
             self._skip(waiting, reason=f"node {member.name} ended as {node.state}")
             return
-        self.release([task for task in waiting if task.waiting_for <= {via}], last=via)
+        ready = [task for task in waiting if task.waiting_for <= {via}]
+        self.release(ready, last=via)
+        others = [task for task in waiting if not task.waiting_for <= {via}]
+        self.release(filter(None, self._each(lambda task: self._discard(task, via, member.round), others)))
 
-        def discard(task: Task) -> None:
-            answer = self.tasks.discard_waiting(task.tenant, task.id, via)
-            if isinstance(answer, Wrote) and not answer.task.waiting_for:
-                self.release([answer.task])
-
-        self._each(discard, [task for task in waiting if not task.waiting_for <= {via}])
+    def _discard(self, task: Task, via: str, round_: int) -> Task | None:
+        """The task, when `via` was the last that it waited for."""
+        answer = self.tasks.discard_waiting(task.tenant, task.id, via)
+        emptied = isinstance(answer, Wrote) and not answer.task.waiting_for and waits(answer.task, round_)
+        return answer.task if emptied else None
 
     def _skip(self, nodes: Iterable[Task], *, reason: str) -> None:
-        """Message first: the wake-up of a skipped node runs its consequences."""
+        """Messages first: the wake-up of a skipped node runs its consequences."""
 
-        def one(node: Task) -> None:
+        def skip_ten(ten: Sequence[Task]) -> None:
             now = self.clock()
-            self.dispatcher.dispatch(node, generation=node.generation + 1, at=now, now=now)
-            self.tasks.skip(node, now=now, reason=reason)
+            self.dispatcher.dispatch_next(ten, now=now, at_once=True)
+            for node in ten:
+                self.tasks.skip(node, now=now, reason=reason)
 
-        self._each(one, nodes)
+        self._in_tens(skip_ten, nodes)
 
     def _releases(self, node: Task, member: Membership) -> tuple[int, ...]:
         if not member.release_chunks:
@@ -117,18 +135,30 @@ class Runs:
             return member.upstreams
         return member.upstreams + self.runs.chunks(node.tenant, node.id, "UPSTREAMS", member.upstream_chunks)
 
-    def _tell(self, tenant: str, member: Membership, outcome: str) -> None:
+    def _done(self, tenant: str, member: Membership) -> None:
         """Answers the execution that waits. No token yet: the step that stores it looks at the root afterwards."""
         run = self.runs.get(tenant, member.run)
         if run is not None and run.round == member.round and run.state is RunState.RUNNING and run.token:
-            self.executions.answer(run.token, {"outcome": outcome})
+            self.executions.answer(run.token, {"outcome": "done"})
 
-    def _each(self, work: Callable[[Task], None], tasks: Iterable[Task]) -> None:
+    def _fail(self, tenant: str, member: Membership) -> None:
+        """Marks the run, then answers the execution. Not there to be answered: its next token finds the mark."""
+        run = self.runs.fail(tenant, member.run, member.round)
+        if run is not None and run.token:
+            self.executions.answer(run.token, {"outcome": "cancel"})
+
+    def _in_tens(self, work: Callable[[Sequence[Task]], None], tasks: Iterable[Task]) -> None:
         todo = list(tasks)
+        self._each(work, [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)])
+
+    def _each(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        todo = list(items)
         if self.side_by_side == 1 or len(todo) < 3:
-            for task in todo:
-                work(task)
-            return
+            return [work(item) for item in todo]
         with ThreadPoolExecutor(min(self.side_by_side, len(todo))) as threads:
-            for _ in threads.map(work, todo):
-                pass
+            return list(threads.map(work, todo))
+
+
+def waits(task: Task, round_: int) -> bool:
+    """As a node of this round."""
+    return task.state is State.BLOCKED and task.member is not None and task.member.round == round_

@@ -106,9 +106,9 @@ def from_item(item: Item) -> Task:
 
 
 def member_fields(member: Membership) -> Item:
-    """`run` is `<run>:<round>:<nodes>:<fail fast>`; the index is in the task id."""
+    """`run` is `<run>:<round>:<nodes>:<fail fast>:<until>`; the index is in the task id."""
     item: Item = {
-        "run": text(f"{member.run}:{member.round}:{member.nodes}:{int(member.fail_fast)}"),
+        "run": text(f"{member.run}:{member.round}:{member.nodes}:{int(member.fail_fast)}:{member.until}"),
         "name": text(member.name),
     }
     for name, indexes, chunks in (
@@ -123,12 +123,13 @@ def member_fields(member: Membership) -> Item:
 
 
 def member(item: Item) -> Membership:
-    run, round_, nodes, fail_fast = item["run"]["S"].split(":")
+    run, round_, nodes, fail_fast, until = item["run"]["S"].split(":")
     return Membership(
         run=run,
         round=int(round_),
         nodes=int(nodes),
         fail_fast=fail_fast == "1",
+        until=int(until),
         index=int(item["pk"]["S"].rpartition("-")[2]),
         name=item["name"]["S"],
         releases=indexes_of(item.get("releases")),

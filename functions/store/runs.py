@@ -24,6 +24,16 @@ class Gathered:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tallied:
+    """`counts`: nodes that have ended, per state. `open`: indexes of the others. `complete`: all tallies are there;
+    they are not while a round is being written."""
+
+    counts: dict[str, int]
+    open: tuple[int, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunStore:
     table: Table
     shards: int
@@ -59,17 +69,28 @@ class RunStore:
         )
 
     def ask_to_cancel(self, run: Run) -> Run | None:
-        """None when it has ended meanwhile."""
-        return self._update(
-            run,
-            "SET cancelled = :yes",
-            condition="#state IN (:pending, :running)",
+        """The run as it is then: with its token, or `begin` finds what was asked. None when it has ended meanwhile."""
+        return self._mark(run.tenant, run.id, run.round, "cancelled")
+
+    def fail(self, tenant: str, run: str, round_: int) -> Run | None:
+        """A node failed, and onFailure is cancel: marked before it is told, so that `begin` finds it if nobody waits
+        to be told. None when the round is over."""
+        return self._mark(tenant, run, round_, "failing")
+
+    def _mark(self, tenant: str, run: str, round_: int, mark: str) -> Run | None:
+        answer = self.table.update(
+            keys.run_key(tenant, run),
+            f"SET {mark} = :yes",
+            condition="#state IN (:pending, :running) AND #round = :round",
             values={
                 ":yes": {"BOOL": True},
                 ":pending": text(RunState.PENDING),
                 ":running": text(RunState.RUNNING),
+                ":round": number(round_),
             },
+            names={"#round": "round"},
         )
+        return run_of(answer.item) if isinstance(answer, Written) else None
 
     def end(self, run: Run, state: RunState, *, counts: dict[str, int], reason: str | None, now: int) -> Run | None:
         """None when it has ended already, in this round or a later one."""
@@ -95,7 +116,8 @@ class RunStore:
         """The next round of a run that has ended; its execution is started already. None when somebody was first."""
         return self._update(
             run,
-            "SET #state = :pending, #round = :next REMOVE endedAt, expiresAt, counts, reason, cancelled, #token",
+            "SET #state = :pending, #round = :next"
+            " REMOVE endedAt, expiresAt, counts, reason, cancelled, failing, #token",
             condition="NOT #state IN (:pending, :running) AND #round = :round",
             values={
                 ":pending": text(RunState.PENDING),
@@ -108,11 +130,20 @@ class RunStore:
 
     # -- what only gathers
 
-    def put_join(self, run: Run, index: int, *, waits_for: Iterable[int], releases: tuple[int, ...]) -> None:
-        """Written once a round, before any node of the round can run: a start that is run again, even beside its own
-        zombie, must not put back what has arrived since."""
+    def put_join(
+        self, run: Run, index: int, *, waits_for: Iterable[int], releases: tuple[int, ...], until: int
+    ) -> None:
+        """`until`: epoch seconds, the round's deadline.
+
+        Written once a round, before any node of the round can run: a start that is run again, even beside its own
+        zombie, must not put back what has arrived since.
+        """
         waiting = sorted(map(str, waits_for))
-        sets = {"#round = :round": number(run.round), "releases = :releases": text(indexes_text(releases))}
+        sets = {
+            "#round = :round": number(run.round),
+            "releases = :releases": text(indexes_text(releases)),
+            "expiresAt = :expires": number(until + self.retention_seconds),
+        }
         update = "SET " + ", ".join(sets) + (", waitingFor = :waiting" if waiting else " REMOVE waitingFor")
         self.table.update(
             keys.key(run.tenant, node_id(run.id, index), keys.JOIN),
@@ -122,8 +153,12 @@ class RunStore:
             | ({":waiting": {"SS": waiting}} if waiting else {}),
         )
 
-    def put_tally(self, run: Run, tally: Tally, *, members: Iterable[int], counts: dict[str, int]) -> None:
-        item: Item = {**keys.tally_key(run.tenant, run.id, run.round, tally.level, tally.number)}
+    def put_tally(self, run: Run, tally: Tally, *, members: Iterable[int], counts: dict[str, int], until: int) -> None:
+        """`until` as of `put_join`."""
+        item: Item = {
+            **keys.tally_key(run.tenant, run.id, run.round, tally.level, tally.number),
+            "expiresAt": number(until + self.retention_seconds),
+        }
         if waiting := sorted(map(str, members)):
             item["waitingFor"] = {"SS": waiting}
         item |= {f"count{state}": number(count) for state, count in counts.items() if count}
@@ -146,16 +181,18 @@ class RunStore:
         key = keys.tally_key(tenant, run, round_, tally.level, tally.number)
         return self._arrive(key, arrived, state=state)[0]
 
-    def tallies(self, run: Run, count: int) -> dict[str, int]:
-        """Nodes per state of this round so far, summed over the `count` tallies of level 0."""
+    def tallies(self, run: Run, count: int) -> Tallied:
+        """Of this round so far, over the `count` tallies of level 0."""
         wanted = (keys.tally_key(run.tenant, run.id, run.round, 0, at) for at in range(count))
+        items = self.table.get_many(wanted, consistent=True)
         sums: dict[str, int] = {}
-        for item in self.table.get_many(wanted, consistent=True):
+        for item in items:
             for name, value in item.items():
                 if name.startswith("count"):
                     state = name.removeprefix("count")
                     sums[state] = sums.get(state, 0) + int(value["N"])
-        return sums
+        waiting = (int(index) for item in items if "waitingFor" in item for index in item["waitingFor"]["SS"])
+        return Tallied(counts=sums, open=tuple(sorted(waiting)), complete=len(items) == count)
 
     def root_complete(self, run: Run, tally: Tally) -> bool:
         item = self.table.get(keys.tally_key(run.tenant, run.id, run.round, tally.level, tally.number))
@@ -248,6 +285,7 @@ def run_of(item: Item) -> Run:
         notify=tuple(json.loads(item["notify"]["S"])) if "notify" in item else (),
         token=string("token"),
         cancelled="cancelled" in item,
+        failing="failing" in item,
         reason=string("reason"),
         counts=json.loads(item["counts"]["S"]) if "counts" in item else {},
         expires_at=integer("expiresAt"),

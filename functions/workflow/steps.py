@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from functions.aws.executions import Executions
 from functions.core import definition
-from functions.core.dag import FAN_IN, Plan, Tally, levels, tallies, tally_of
+from functions.core.dag import FAN_IN, Plan, Step, Tally, levels, tallies, tally_of
 from functions.core.run import (
+    OPEN,
     NodeSpec,
     Run,
     membership,
@@ -24,7 +25,7 @@ from functions.core.task import Task
 from functions.runtime.consequences import Consequences
 from functions.store.documents import Documents
 from functions.store.runs import RunStore
-from functions.store.tasks import TaskStore
+from functions.store.tasks import TaskStore, Wrote
 
 T = TypeVar("T")
 PAGE = 100
@@ -52,32 +53,37 @@ class Steps:
     side_by_side: int = 16
 
     def start(self, tenant: str, run_id: str, round_: int) -> None:
-        """Writes the records of the round: joins and tallies first, so that whoever can run finds them."""
+        """Writes the records of the round: joins and tallies first, so that whoever can run finds them. Nothing runs
+        before all of them are there: it is the next step that releases."""
         run = self._run(tenant, run_id, round_)
+        if run.ended or run.round != round_:
+            return
         specs = self._specs(run)
         plan = definition.plan_of(specs)
-        states = {} if run.round == 1 else self._settled_states(run)
+        states = {} if round_ == 1 else self._states_before(run)
         waits = still_waits_for(plan, states)
-        self._put_gathering(run, plan, waits, states)
+        until = self.clock() // 1000 + run.deadline_seconds
+        self._put_gathering(run, plan, waits, states, until)
         todo = [step for step in plan.steps[: plan.nodes] if step.index in waits]
 
-        def write(index: int) -> None:
-            if run.round == 1:
-                self._put_node(run, plan, specs[index], index)
+        def write(step: Step) -> None:
+            if step.index in states:
+                self._put_again(run, specs[step.index], step.index, waits[step.index], until)
             else:
-                self._put_again(run, specs[index], index, waits[index])
+                self._put_node(run, step, specs[step.index], waits[step.index], until)
 
-        self._each(write, (step.index for step in todo))
+        self._each(write, todo)
 
     def release(self, tenant: str, run_id: str, round_: int, token: str) -> None:
         """Stores the token, then releases what waits for nothing. The root of the tallies is looked at last: nodes may
         all have ended before the token was there to be answered."""
         run = self._run(tenant, run_id, round_)
-        begun = self.runs.begin(run, token=token, now=self.clock())
+        begun = self.runs.begin(run, token=token, now=self.clock()) if run.round == round_ else None
         if begun is None:
+            # Over: this step runs again after its end, or a later round has begun.
             self.executions.answer(token, {"outcome": "done"})
             return
-        if begun.cancelled:
+        if begun.cancelled or begun.failing:
             self.executions.answer(token, {"outcome": "cancel"})
             return
         for page in self._pages(begun):
@@ -89,14 +95,14 @@ class Steps:
     def finish(self, tenant: str, run_id: str, round_: int, outcome: str) -> dict[str, Any]:
         """Cancels what has not started, unless all is done, and writes how the run ended. Returns that."""
         run = self._run(tenant, run_id, round_)
-        if not run.ended:
+        if not run.ended and run.round == round_:
             if outcome != "done":
                 self._cancel_waiting(run)
-            counts = self.runs.tallies(run, tallies(run.nodes, 0))
+            counts = self.runs.tallies(run, tallies(run.nodes, 0)).counts
             state, reason = outcome_of(counts, nodes=run.nodes, ended_by=outcome, cancelled=run.cancelled)
-            open_ = run.nodes - sum(counts.values())
-            if open_:
-                counts["OPEN"] = open_
+            if left := run.nodes - sum(counts.values()):
+                # They run still, or were never written.
+                counts[OPEN] = left
             ended = self.runs.end(run, state, counts=counts, reason=reason, now=self.clock())
             run = ended or self._run(tenant, run_id, round_)
         return {"state": run.state, "counts": run.counts}
@@ -117,23 +123,38 @@ class Steps:
             ids = [node_id(run.id, index) for index in range(start, min(start + PAGE, run.nodes))]
             yield list(self.tasks.get_many(run.tenant, ids, consistent=True).values())
 
-    def _settled_states(self, run: Run) -> dict[int, State]:
-        """Of the round before. Nodes that were put back for this round by a start that died count as not succeeded."""
+    def _states_before(self, run: Run) -> dict[int, State]:
+        """Index → how the node ended in the rounds before. Nodes that were put back for this round by a start that
+        died have not succeeded; what is not there was never written, or has expired: it is made anew."""
         states: dict[int, State] = {}
         for page in self._pages(run):
             for task in page:
                 assert task.member is not None
                 if task.member.round < run.round and not task.settled:
-                    raise StillRunningError(task.id)
+                    task = self._withdrawn(task)
+                assert task.member is not None
                 states[task.member.index] = task.state if task.settled else State.BLOCKED
         return states
 
+    def _withdrawn(self, task: Task) -> Task:
+        """A node that still ran when its round ended, and waits for its next attempt since."""
+        while task.state in CANCELLABLE:
+            answer = self.consequences.cancel(task, reason="its run is tried again")
+            if isinstance(answer, Wrote):
+                return answer.task
+            task = answer.task or task
+        if not task.settled:
+            raise StillRunningError(task.id)
+        return task
+
     # -- writing
 
-    def _put_gathering(self, run: Run, plan: Plan, waits: dict[int, frozenset[int]], states: dict[int, State]) -> None:
+    def _put_gathering(
+        self, run: Run, plan: Plan, waits: dict[int, frozenset[int]], states: dict[int, State], until: int
+    ) -> None:
         def join(index: int) -> None:
             step = plan.steps[index]
-            self.runs.put_join(run, index, waits_for=waits.get(index, ()), releases=step.dependents)
+            self.runs.put_join(run, index, waits_for=waits.get(index, ()), releases=step.dependents, until=until)
 
         self._each(join, range(plan.nodes, len(plan.steps)))
         open_: dict[Tally, set[int]] = {}
@@ -152,14 +173,13 @@ class Steps:
                 open_[Tally(level, number)] = {at for at in below if open_[Tally(level - 1, at)]}
 
         def put(place: Tally) -> None:
-            self.runs.put_tally(run, place, members=open_[place], counts=done.get(place, {}))
+            self.runs.put_tally(run, place, members=open_[place], counts=done.get(place, {}), until=until)
 
         self._each(put, open_)
 
-    def _put_node(self, run: Run, plan: Plan, spec: NodeSpec, index: int) -> None:
-        step = plan.steps[index]
-        member, releases, upstreams = membership(run, step)
-        task_id = node_id(run.id, index)
+    def _put_node(self, run: Run, step: Step, spec: NodeSpec, waits_for: frozenset[int], until: int) -> None:
+        member, releases, upstreams = membership(run, step, until=until)
+        task_id = node_id(run.id, step.index)
         self.runs.put_chunks(run.tenant, task_id, "RELEASES", releases)
         self.runs.put_chunks(run.tenant, task_id, "UPSTREAMS", upstreams)
         task = Task(
@@ -175,34 +195,43 @@ class Steps:
             payload=self.documents.keep_payload(run.tenant, task_id, spec.payload),
             digest="",
             tags=spec.tags,
-            waiting_for=frozenset(map(str, step.waits_for)),
+            waiting_for=frozenset(map(str, waits_for)),
             member=member,
         )
         self.tasks.create(task)
 
-    def _put_again(self, run: Run, spec: NodeSpec, index: int, waits_for: frozenset[int]) -> None:
+    def _put_again(self, run: Run, spec: NodeSpec, index: int, waits_for: frozenset[int], until: int) -> None:
         task = self.tasks.get(run.tenant, node_id(run.id, index))
         if task is None or task.member is None or task.member.round == run.round:
             return
         budget = task.attempt + spec.retry.max_attempts
-        self.tasks.run_again(task, round_=run.round, waits_for=waits_for, max_attempts=budget)
+        self.tasks.run_again(task, round_=run.round, until=until, waits_for=waits_for, max_attempts=budget)
 
     def _cancel_waiting(self, run: Run) -> None:
-        """First all of them, then their consequences: nobody is skipped because of a neighbour cancelled beside it."""
-        reason = f"its run ended: {'cancelled' if run.cancelled else 'deadline or failure'}"
+        """First all of them, then what follows: nobody is skipped because of a neighbour cancelled beside it. Whoever
+        dies in between is followed by this step, tried again."""
+        reason = "its run was cancelled" if run.cancelled else "its run ended before it could start"
+
+        def cancel(task: Task) -> None:
+            while task.state in CANCELLABLE:
+                answer = self.tasks.cancel(task, now=self.clock(), reason=reason)
+                if isinstance(answer, Wrote) or answer.task is None:
+                    return
+                # Released, moved or waited for under our hands; or claimed, and then it is left to run.
+                task = answer.task
+
+        def follow(task: Task) -> None:
+            assert task.member is not None
+            if task.has_dependents:
+                self.consequences.run(task)
+            else:
+                # Its dependents in the run were cancelled with it.
+                self.consequences.runs.count(task, task.member)
+
         for page in self._pages(run):
-
-            def cancel(task: Task) -> None:
-                # Refused: claimed or settled under our hands, which is as good.
-                if task.state in CANCELLABLE:
-                    self.tasks.cancel(task, now=self.clock(), reason=reason)
-
             self._each(cancel, page)
         for page in self._pages(run):
-            self._each(
-                self.consequences.run,
-                [task for task in page if task.state in (State.CANCELLED, State.SKIPPED)],
-            )
+            self._each(follow, [task for task in page if task.state in (State.CANCELLED, State.SKIPPED)])
 
     def _each(self, work: Callable[[T], Any], items: Iterable[T]) -> None:
         if self.side_by_side == 1:
