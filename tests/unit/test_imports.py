@@ -1,0 +1,119 @@
+"""What a cold start may import: each module costs every new worker its time. Counted here; `make bench-init` times."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LANE = {"url": "https://sqs.test/q", "arn": "arn:q", "deadLetterArn": "arn:d"}
+ENVIRONMENT = {
+    "ENVIRONMENT": "test",
+    "TABLE_NAME": "tasks",
+    "DOCUMENT_BUCKET": "documents",
+    "LANES": json.dumps({"high": LANE, "normal": LANE, "low": LANE}),
+    "LANE": "normal",
+    "TIMER_GROUP": "timers",
+    "TIMER_ROLE_ARN": "arn:role",
+    "RUN_MACHINE_ARN": "arn:machine",
+    "RETENTION_DAYS": "7",
+    "WORKER_TIMEOUT_SECONDS": "60",
+    "LISTING_SHARDS": "2",
+    "TENANT_FROM": "account",
+    "MAIL_FROM": "a@example.com",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "-",
+    "AWS_SECRET_ACCESS_KEY": "-",
+}
+PROGRAM = """
+import importlib, json, sys
+import botocore.session
+made, create = [], botocore.session.Session.create_client
+def note(session, service, *args, **kwargs):
+    made.append(service)
+    return create(session, service, *args, **kwargs)
+botocore.session.Session.create_client = note
+botocore.session.Session().create_client("dynamodb")
+before = set(sys.modules)
+made.clear()
+importlib.import_module(sys.argv[1]).assembled()
+print(json.dumps({"modules": sorted(set(sys.modules) - before), "clients": made}))
+"""
+PARTS = ("api", "worker", "dead_letter", "observer", "workflow")
+OF_OTHERS = ("boto3", "s3transfer", "pydantic", "pydantic_core", "aws_xray_sdk", "fastapi", "mangum")
+
+
+@cache
+def started(part: str) -> dict[str, Any]:
+    """`modules`: what the function imports to be ready, beyond a bare client of botocore. `clients`: those it makes."""
+    command = [sys.executable, "-c", PROGRAM, f"functions.{part}.handler"]
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def of_package(part: str, *packages: str) -> list[str]:
+    return [name for name in started(part)["modules"] if any(f"{name}.".startswith(f"{it}.") for it in packages)]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nothing_heavy_is_imported_before_it_is_needed(part: str) -> None:
+    assert of_package(part, *OF_OTHERS) == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_handler_of_a_task_type_is_imported_before_the_first_task(part: str) -> None:
+    assert of_package(part, "functions.tasks") == []
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part != "api"])
+def test_only_the_api_pays_for_powertools_and_an_event_loop(part: str) -> None:
+    assert of_package(part, "aws_lambda_powertools", "asyncio") == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_function_imports_no_other_entry_point(part: str) -> None:
+    others = [f"functions.{other}" for other in PARTS if other != part]
+    assert of_package(part, *others) == []
+
+
+def test_the_api_reads_no_request_models_and_no_openapi_before_a_request_needs_them() -> None:
+    lazy = ("functions.api.openapi", "functions.api.docs", "functions.api.requests", "functions.api.submission")
+    assert of_package("api", *lazy, "functions.api.changes", "functions.api.answers") == []
+    assert of_package("api", "aws_lambda_powertools.event_handler.openapi.models") == []
+
+
+@pytest.mark.parametrize("part", ["dead_letter", "observer", "workflow"])
+def test_who_runs_no_handler_has_no_registry(part: str) -> None:
+    assert of_package(part, "functions.core.registry", "functions.core.fields") == []
+
+
+@pytest.mark.parametrize(
+    ("part", "clients"),
+    [
+        ("api", []),
+        ("worker", ["dynamodb", "sqs"]),
+        ("dead_letter", ["dynamodb", "sqs"]),
+        ("observer", ["dynamodb"]),
+        ("workflow", ["dynamodb", "sqs"]),
+    ],
+)
+def test_clients_that_are_seldom_needed_are_not_made_at_the_start(part: str, clients: list[str]) -> None:
+    assert sorted(started(part)["clients"]) == clients
+
+
+@pytest.mark.parametrize(
+    ("part", "others"), [("worker", 4), ("dead_letter", 3), ("observer", 2), ("workflow", 3), ("api", 170)]
+)
+def test_beside_its_own_a_function_imports_little_that_a_client_does_not(part: str, others: int) -> None:
+    """The api's are Powertools' resolver, and the event sources, logger and metrics that come with it."""
+    foreign = [name for name in started(part)["modules"] if name.partition(".")[0] != "functions"]
+    assert len(foreign) <= others, foreign
