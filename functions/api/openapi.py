@@ -244,13 +244,13 @@ def refusal(status: int) -> Json:
 
 def list_parameters() -> list[Json]:
     schemas: Json = {
-        "state": {"type": "string", "enum": [str(state) for state in State]},
+        "state": {"type": "string", "enum": [*(str(state) for state in State), ""]},
         "type": {"type": "string", "maxLength": listing.TYPE_LIMIT},
         "limit": {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT},
-        "cursor": {"type": "string"},
+        "cursor": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"},
     }
     words = {
-        "state": "As the task would read now: a PENDING task that is due is READY.",
+        "state": "As the task would read now: a PENDING task that is due is READY. Empty: all.",
         "type": "Any of the type's names.",
         "limit": "Tasks in a page, at most.",
         "cursor": "Of the page before, with the same filter.",
