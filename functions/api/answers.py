@@ -47,6 +47,14 @@ class Attempt(Answer):
     log: list[str] = Field(default=[], description="Bounded; kept for the last attempts. Not in lists.")
 
 
+class Redriven(Answer):
+    """Who ran a dead letter again, when, with how many new attempts."""
+
+    by: str
+    at: Time
+    attempts: int
+
+
 class Task(Answer):
     id: str
     type: str = Field(description="The type's own name, whichever of its names it was submitted under.")
@@ -74,12 +82,51 @@ class Task(Answer):
     generation: int = Field(description="Raised by each retry, reschedule and release.")
     dependencies: list[str]
     progress: Progress | None
+    redriven: list[Redriven] = Field(default=[], description="Oldest first; the last 10.")
     attempts: list[Attempt] = Field(description="Oldest first; the last 20 that failed.")
 
 
 class TaskList(Answer):
     tasks: list[Task]
     cursor: str | None = Field(description="For the next page; null on the last one. A page may be short and not last.")
+
+
+class BatchResult(Answer):
+    """Of one task of a batch, in the order in which they came."""
+
+    index: int
+    status: int = Field(description="As the answer of a single submit: 201, 200, 422, …")
+    task: Task | None = None
+    problem: dict[str, Any] | None = Field(default=None, description="RFC 9457, when it was refused.")
+
+
+class BatchAnswer(Answer):
+    created: int
+    existing: int = Field(description="Submitted before, under the same idempotency key and with the same body.")
+    refused: int
+    results: list[BatchResult]
+
+
+class RedriveAnswer(Answer):
+    matched: int
+    redriven: int
+    skipped: int = Field(description="Changed by somebody else meanwhile, or nodes: retry their workflow.")
+    dry_run: bool
+    cursor: str | None = Field(description="There may be more: send it with the same filter to go on.")
+    last_due: Time | None = Field(description="When the last of them is due, at the given rate.")
+
+
+class Refused(Answer):
+    id: str
+    reason: str
+
+
+class CancelAnswer(Answer):
+    matched: int
+    cancelled: list[str] = Field(description="Ids; of a dry run, those that would be.")
+    refused: list[Refused]
+    dry_run: bool
+    cursor: str | None = Field(description="There may be more: send it with the same filter to go on.")
 
 
 class Lane(Answer):

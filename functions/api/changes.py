@@ -101,7 +101,7 @@ class Changes:
             return [FieldError("payload", f"cannot be checked: this deployment has no handler for {task.type}")]
         return []
 
-    def cancel(self, tenant: str, task_id: str) -> Task:
+    def cancel(self, tenant: str, task_id: str, *, reason: str | None = None) -> Task:
         """The cancelled task; cancelled before, it is the same. Raises NotAllowedInState once it has started."""
         task = self._found(tenant, task_id)
         for _ in range(TRIES):
@@ -111,7 +111,7 @@ class Changes:
                 return task
             if task.state not in CANCELLABLE:
                 raise NotAllowedInState(task.id, "cancel", task.state)
-            answer = self.consequences.cancel(task, reason=CANCELLED)
+            answer = self.consequences.cancel(task, reason=f"{CANCELLED}: {reason}" if reason else CANCELLED)
             if isinstance(answer, Wrote):
                 if task.state is not State.BLOCKED:
                     self._forget(task, self.clock())

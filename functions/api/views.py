@@ -89,6 +89,7 @@ def base(task: Task, *, now: int) -> Json:
         "generation": task.generation,
         "dependencies": list(task.dependencies),
         "progress": progress(task.progress),
+        "redriven": [entry | {"at": written(entry["at"])} for entry in task.redriven],
         "attempts": [attempt(entry) for entry in (*task.history, *latest(task))],
     }
 

@@ -12,6 +12,7 @@ from functions.core.states import TERMINAL, State, as_read
 HISTORY_LIMIT = 20
 """Failed attempts kept on a task; the oldest go first. With the limits below the record stays under 60 KB, in any
 script: twenty errors of at most 2 KB, and four logs (three in the history, one of the attempt that ended it)."""
+REDRIVEN_LIMIT = 10
 ERROR_LIMIT = 500
 LOG_LINES = 50
 LOG_LINE_LIMIT = 500
@@ -95,6 +96,8 @@ class Task:
     log: tuple[str, ...] = ()
     history: tuple[Attempt, ...] = ()
     progress: dict[str, Any] | None = None
+    redriven: tuple[dict[str, Any], ...] = ()
+    """Who ran a dead letter again, and when: {by, at (epoch ms), attempts}; the last REDRIVEN_LIMIT."""
     reason: str | None = None
     """Why the task is in its state, when the state alone does not say."""
     dependencies: tuple[str, ...] = ()

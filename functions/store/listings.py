@@ -49,13 +49,21 @@ class Listings:
     index: Index = NEWEST
 
     def page(
-        self, tenant: str, *, limit: int, after: str | None, looked_at: int, wanted: Callable[[Task], bool] | None
+        self,
+        tenant: str,
+        *,
+        limit: int,
+        after: str | None,
+        looked_at: int,
+        wanted: Callable[[Task], bool] | None,
+        since: int = 0,
     ) -> Page:
-        """Up to `limit` tasks that sort below `after` and are `wanted` (None: all), of at most `looked_at` read."""
+        """Up to `limit` tasks that sort below `after` and are `wanted` (None: all), of at most `looked_at` read.
+        `since`: epoch ms; nothing older."""
         found: list[Task] = []
         # Without a filter each record that is read is shown; the extra key tells whether there is a next page.
         batch = limit if wanted is None else BATCH
-        positions = self.positions(tenant, after=after, page_size=batch + 1)
+        positions = self.positions(tenant, after=after, page_size=batch + 1, since=since)
         upcoming = next(positions, None)
         read = 0
         while upcoming is not None and read < looked_at:
@@ -76,25 +84,31 @@ class Listings:
             last = chunk[-1]
         return Page(found, last if upcoming is not None else None)
 
-    def positions(self, tenant: str, *, after: str | None, page_size: int) -> Iterator[str]:
+    def positions(self, tenant: str, *, after: str | None, page_size: int, since: int = 0) -> Iterator[str]:
         """Sort keys `time#id` over all shards, newest first. Shards are read page by page, as they are used up."""
-        shards = [self._shard(tenant, number, after=after, page_size=page_size) for number in range(self.tasks.shards)]
+        shards = [
+            self._shard(tenant, number, after=after, page_size=page_size, since=since)
+            for number in range(self.tasks.shards)
+        ]
         return heapq.merge(*shards, reverse=True)
 
-    def _shard(self, tenant: str, number: int, *, after: str | None, page_size: int) -> Iterator[str]:
+    def _shard(self, tenant: str, number: int, *, after: str | None, page_size: int, since: int) -> Iterator[str]:
         index = self.index
-        values = {":pk": text(index.partition(tenant, number))}
-        if after is not None:
-            values[":after"] = text(after)
+        # DynamoDB takes one condition on the sort key: BETWEEN, both ends included.
         items = self.tasks.table.query(
             IndexName=index.name,
-            KeyConditionExpression=f"{index.pk} = :pk" + (f" AND {index.sk} < :after" if after is not None else ""),
-            ExpressionAttributeValues=values,
+            KeyConditionExpression=f"{index.pk} = :pk AND {index.sk} BETWEEN :since AND :after",
+            ExpressionAttributeValues={
+                ":pk": text(index.partition(tenant, number)),
+                ":since": text(f"{since:013d}"),
+                ":after": text(after or "~"),
+            },
             ScanIndexForward=False,
             Limit=page_size,
         )
         for item in items:
-            yield item[index.sk]["S"]
+            if item[index.sk]["S"] != after:
+                yield item[index.sk]["S"]
 
 
 def task_id(position: str) -> str:

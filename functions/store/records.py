@@ -96,6 +96,7 @@ def from_item(item: Item) -> Task:
         log=tuple(loaded("log", ())),
         history=tuple(attempt(fields) for fields in loaded("history", ())),
         progress=loaded("progress", None),
+        redriven=tuple(loaded("redriven", ())),
         reason=string("reason"),
         dependencies=tuple(loaded("dependencies", ())),
         waiting_for=frozenset(item["waitingFor"]["SS"]) if "waitingFor" in item else frozenset(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from functions.core.settlement import Settlement, lost
 from functions.core.states import DEAD_LETTERS, State
-from functions.core.task import Task, Text
+from functions.core.task import REDRIVEN_LIMIT, Task, Text
 from functions.store import keys
 from functions.store.records import (
     Item,
@@ -282,10 +282,11 @@ class TaskStore:
             | ({":last": {"SS": [last]}} if last else {}),
         )
 
-    def redrive(self, task: Task, *, at: int, max_attempts: int, reason: str) -> Answer:
+    def redrive(self, task: Task, *, at: int, attempts: int, by: str, now: int) -> Answer:
         """A dead letter, back to life with new attempts; the wake-up of the next generation is in flight already. Its
         history stays. What was SKIPPED because of it stays skipped."""
-        policy = replace(task.retry, max_attempts=max_attempts)
+        policy = replace(task.retry, max_attempts=task.attempt + attempts)
+        redriven = (*task.redriven, {"by": by, "at": now, "attempts": attempts})[-REDRIVEN_LIMIT:]
         return self._update(
             task,
             {
@@ -293,9 +294,9 @@ class TaskStore:
                 "generation": number(task.generation + 1),
                 "availableAt": number(at),
                 "retry": text(policy_text(policy)),
-                "reason": text(reason),
+                "redriven": text(dump(redriven)),
             },
-            remove=("endedAt", "expiresAt", "deadPk", "deadSk"),
+            remove=("endedAt", "expiresAt", "deadPk", "deadSk", "reason"),
             condition="#state = :state AND generation = :seen AND attempt = :fence",
             values={
                 ":state": text(task.state),

@@ -1,0 +1,196 @@
+"""The failure desk: what is dead is listed, run again one by one, or by filter and slowly.
+
+Slowly means by due times: the n-th of a redrive is due n / rate seconds from now, and travels as any delayed task
+does. Nothing has to keep running, and a redrive that was a mistake can be cancelled while it waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from functions.api import listing, views
+from functions.api.desk_requests import DeadLetterFilter, Redrive, RetryTask, read
+from functions.core.errors import (
+    ChangedMeanwhile,
+    FieldError,
+    InvalidRequest,
+    NotAllowedInState,
+    TaskNotFound,
+    UnknownTaskType,
+)
+from functions.core.registry import Registry
+from functions.core.retry import RetryPolicy
+from functions.core.states import REDRIVE
+from functions.core.task import Task
+from functions.runtime.dispatch import Dispatcher
+from functions.store import keys
+from functions.store.listings import Listings
+from functions.store.tasks import TaskStore, Wrote
+
+PARAMETERS = ("type", "errorType", "since", "until", "limit", "cursor")
+LOOKED_AT = 1000
+GROUP = 100
+TRIES = 4
+ENOUGH_MS = 15_000
+"""A bulk request stops after this and answers a cursor: API Gateway waits for 30 s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """`letters`: over the dead-letter index. `clock`: epoch ms."""
+
+    tasks: TaskStore
+    letters: Listings
+    dispatcher: Dispatcher
+    registry: Callable[[], Registry]
+    clock: Callable[[], int]
+
+    def page(self, parameters: Mapping[str, str], *, tenant: str) -> dict[str, Any]:
+        now = self.clock()
+        errors = [FieldError(name, "is not a known parameter") for name in parameters if name not in PARAMETERS]
+        given = {name: value for name, value in parameters.items() if value and name in PARAMETERS}
+        limit = listing.limited(given.pop("limit", None))
+        if limit is None:
+            errors.append(FieldError("limit", f"must be a whole number from 1 to {listing.MAX_LIMIT}"))
+        token = given.pop("cursor", None)
+        wanted = None
+        try:
+            wanted = read(DeadLetterFilter, given, now)
+        except InvalidRequest as refused:
+            errors += refused.errors
+        after = None
+        if wanted is not None:
+            after, _ = self._resume(token, tenant, wanted, errors)
+        if errors or wanted is None or limit is None:
+            raise InvalidRequest(errors)
+        page = self.letters.page(
+            tenant,
+            limit=limit,
+            after=after,
+            looked_at=LOOKED_AT,
+            wanted=self._fits(wanted),
+            since=wanted.since or 0,
+        )
+        return {
+            "tasks": [views.brief(task, now=now) for task in page.tasks],
+            "cursor": None if page.after is None else listing.cursor(page.after, f"0.{filter_of(tenant, wanted)}"),
+        }
+
+    def retry(self, tenant: str, task_id: str, body: Mapping[str, Any], *, by: str) -> Task:
+        """One dead letter, due at once. Raises NotAllowedInState for what is none."""
+        request = read(RetryTask, body, self.clock())
+        for _ in range(TRIES):
+            task = self.tasks.get(tenant, task_id)
+            if task is None:
+                raise TaskNotFound(task_id)
+            if task.member is not None:
+                raise NotAllowedInState(task.id, "retry (it is a node: retry its workflow)", task.state)
+            if task.state not in REDRIVE:
+                raise NotAllowedInState(task.id, "retry", task.state)
+            now = self.clock()
+            self.dispatcher.dispatch_next([replace(task, available_at=now)], now=now)
+            answer = self.tasks.redrive(task, at=now, attempts=request.attempts or self._attempts(task), by=by, now=now)
+            if isinstance(answer, Wrote):
+                return answer.task
+        raise ChangedMeanwhile(task_id)
+
+    def redrive(self, tenant: str, body: Mapping[str, Any], *, by: str) -> dict[str, Any]:
+        """A page of dead letters at a time, newest first; `cursor` goes on where time or limit ended it."""
+        began = self.clock()
+        request = read(Redrive, body, began)
+        errors: list[FieldError] = []
+        after, slot = self._resume(request.cursor, tenant, request, errors)
+        if errors:
+            raise InvalidRequest(errors)
+        start = max(began, slot)
+        matched = redriven = 0
+        while True:
+            page = self.letters.page(
+                tenant,
+                limit=min(GROUP, request.limit - matched),
+                after=after,
+                looked_at=LOOKED_AT,
+                wanted=self._fits(request),
+                since=request.since or 0,
+            )
+            due = [start + round((matched + at) * 1000 / request.rate_per_second) for at in range(len(page.tasks))]
+            if not request.dry_run:
+                redriven += self._run_again(page.tasks, due, request, by)
+            matched += len(page.tasks)
+            after = page.after
+            if after is None or matched >= request.limit or self.clock() - began > ENOUGH_MS:
+                break
+        last = start + round(max(0, matched - 1) * 1000 / request.rate_per_second) if matched else None
+        upcoming = 0 if request.dry_run else start + round(matched * 1000 / request.rate_per_second)
+        return {
+            "matched": matched,
+            "redriven": redriven,
+            "skipped": 0 if request.dry_run else matched - redriven,
+            "dryRun": request.dry_run,
+            "cursor": None if after is None else listing.cursor(after, f"{upcoming}.{filter_of(tenant, request)}"),
+            "lastDue": views.written(last),
+        }
+
+    def _run_again(self, tasks: list[Task], due: list[int], request: Redrive, by: str) -> int:
+        """Message before record, as ever. Returns how many were written."""
+        now = self.clock()
+        pairs = [(task, at) for task, at in zip(tasks, due, strict=True) if task.member is None]
+        if not pairs:
+            return 0
+        self.dispatcher.dispatch_next([replace(task, available_at=at) for task, at in pairs], now=now)
+
+        def write(pair: tuple[Task, int]) -> bool:
+            task, at = pair
+            attempts = request.attempts or self._attempts(task)
+            return isinstance(self.tasks.redrive(task, at=at, attempts=attempts, by=by, now=now), Wrote)
+
+        with ThreadPoolExecutor(10) as threads:
+            return sum(threads.map(write, pairs))
+
+    def _attempts(self, task: Task) -> int:
+        try:
+            return self.registry().find(task.type).retry.max_attempts
+        except UnknownTaskType:
+            return RetryPolicy().max_attempts
+
+    def _fits(self, wanted: DeadLetterFilter) -> Callable[[Task], bool]:
+        """The index may still show what was redriven a moment ago: the record decides."""
+        name = wanted.type
+        if name is not None:
+            try:
+                name = self.registry().find(name).name
+            except UnknownTaskType:
+                name = wanted.type
+        return lambda task: (
+            task.state in REDRIVE
+            and (name is None or task.type == name)
+            and (wanted.error_type is None or last_error(task) == wanted.error_type)
+        )
+
+    def _resume(
+        self, token: str | None, tenant: str, wanted: DeadLetterFilter, errors: list[FieldError]
+    ) -> tuple[str | None, int]:
+        """Where to go on, and the next free due time (0: none was given)."""
+        if not token:
+            return (None if wanted.until is None else keys.time_sort(wanted.until, "")), 0
+        after, rest = listing.position(token)
+        slot, _, digest = rest.partition(".")
+        if after is None or not slot.isdecimal():
+            errors.append(FieldError("cursor", "is not one that this API has given"))
+            return None, 0
+        if digest != filter_of(tenant, wanted):
+            errors.append(FieldError("cursor", "belongs to a list with another filter"))
+        return after, int(slot)
+
+
+def last_error(task: Task) -> str | None:
+    return task.history[-1].error_type if task.history else None
+
+
+def filter_of(tenant: str, wanted: DeadLetterFilter) -> str:
+    meant = (tenant, wanted.type, wanted.error_type, wanted.since, wanted.until)
+    return hashlib.blake2b(repr(meant).encode(errors="replace"), digest_size=6).hexdigest()
