@@ -17,7 +17,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from functions.api import body, problems, views
-from functions.api.caller import caller
+from functions.api.caller import Caller, caller
 from functions.api.parts import Parts
 from functions.core.errors import TaskNotFound
 from functions.core.task import ALPHABET
@@ -81,6 +81,41 @@ def cancel_task(id: str) -> Response[str]:
     return Response(204)
 
 
+def submit_batch() -> Response[str]:
+    parts, now = assembled(), wiring.clock()
+    answered, created = parts.batch.submit(
+        request_body(),
+        tenant=tenant(),
+        now=now,
+        random=lambda: secrets.randbits(80),
+        request_id=app.lambda_context.aws_request_id,
+    )
+    for task in created:
+        parts.metrics.count("TaskSubmitted", lane=task.lane)
+    parts.metrics.flush(now)
+    return answer(200, answered)
+
+
+def cancel_tasks() -> Response[str]:
+    return answer(200, assembled().bulk_cancel.cancel(tenant(), request_body()))
+
+
+def retry_task(id: str) -> Response[str]:
+    parts, who = assembled(), identity()
+    task = parts.desk.retry(who.tenant, task_id(id), optional_body(), by=who.name)
+    return answer(200, views.full(task, parts.documents, now=wiring.clock()))
+
+
+def list_dead_letters() -> Response[str]:
+    parameters: Mapping[str, str] = app.current_event.query_string_parameters or {}
+    return answer(200, assembled().desk.page(parameters, tenant=tenant()))
+
+
+def redrive_dead_letters() -> Response[str]:
+    who = identity()
+    return answer(200, assembled().desk.redrive(who.tenant, optional_body(), by=who.name))
+
+
 def get_health() -> Response[str]:
     return answer(200, {"status": "ok", "environment": assembled().settings.environment})
 
@@ -107,9 +142,14 @@ def get_docs() -> Response[bytes]:
 ROUTES: tuple[tuple[str, str, Callable[..., Response[Any]]], ...] = (
     ("POST", "/tasks", submit_task),
     ("GET", "/tasks", list_tasks),
+    ("POST", "/tasks/batch", submit_batch),
+    ("POST", "/tasks/cancel", cancel_tasks),
     ("GET", "/tasks/<id>", get_task),
     ("PATCH", "/tasks/<id>", change_task),
     ("DELETE", "/tasks/<id>", cancel_task),
+    ("POST", "/tasks/<id>/retry", retry_task),
+    ("GET", "/dead-letters", list_dead_letters),
+    ("POST", "/dead-letters/redrive", redrive_dead_letters),
     ("GET", "/monitor/health", get_health),
     ("GET", "/monitor/stats", get_stats),
     ("GET", "/openapi.json", get_openapi),
@@ -128,9 +168,18 @@ def assembled() -> Parts:
     return Parts(ApiSettings.from_env(os.environ))
 
 
-def tenant() -> str:
+def identity() -> Caller:
     context = app.current_event.get("requestContext") or {}
-    return caller(context, tenant_from=assembled().settings.tenant_from).tenant
+    return caller(context, tenant_from=assembled().settings.tenant_from)
+
+
+def tenant() -> str:
+    return identity().tenant
+
+
+def optional_body() -> dict[str, Any]:
+    """Of a route where leaving it out means `{}`."""
+    return request_body() if (app.current_event.get("body") or "").strip() else {}
 
 
 def request_body() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.api import answers, listing, requests
+from functions.api import answers, desk_requests, listing, requests
 from functions.core.registry import TaskType
 from functions.core.states import State
 from functions.runtime import wiring
@@ -23,6 +23,9 @@ COMPONENTS = "#/components/schemas/"
 ANSWERS: tuple[type[BaseModel], ...] = (
     answers.Task,
     answers.TaskList,
+    answers.BatchAnswer,
+    answers.CancelAnswer,
+    answers.RedriveAnswer,
     answers.Stats,
     answers.Health,
     answers.Problem,
@@ -31,6 +34,9 @@ ANSWERS: tuple[type[BaseModel], ...] = (
 REQUESTS: tuple[tuple[type[BaseModel], Mapping[str, str]], ...] = (
     (requests.SubmitTask, requests.SUBMIT_ALIASES),
     (requests.ChangeTask, requests.CHANGE_ALIASES),
+    (desk_requests.RetryTask, {}),
+    (desk_requests.Redrive, {}),
+    (desk_requests.CancelTasks, {}),
 )
 
 EXAMPLES: Mapping[str, Json] = {
@@ -103,7 +109,7 @@ def document(timeout_limit: int) -> Json:
         },
         "servers": [{"url": "/"}],
         "security": [{"sigv4": []}],
-        "tags": [{"name": "tasks"}, {"name": "monitor"}, {"name": "documentation"}],
+        "tags": [{"name": "tasks"}, {"name": "dead letters"}, {"name": "monitor"}, {"name": "documentation"}],
         "paths": paths(),
         "components": {
             "schemas": schemas(timeout_limit, list(types.values()), payloads),
@@ -170,6 +176,7 @@ def paths() -> Json:
             "patch": change,
             "delete": operation("tasks", "cancelTask", "Cancel a task that has not started", cancelled, (404, 409)),
         },
+        **desk_paths(),
         "/monitor/health": {
             "get": operation("monitor", "getHealth", "Is it alive?", {200: ok("It is.", answers.Health)}, (), open=True)
         },
@@ -195,6 +202,97 @@ def paths() -> Json:
             )
         },
     }
+
+
+def desk_paths() -> Json:
+    batch = operation(
+        "tasks",
+        "submitBatch",
+        "Submit up to 1,000 tasks, each with its own outcome",
+        {200: ok("What became of each.", answers.BatchAnswer)},
+        (400, 413, 415, 422),
+    )
+    tasks = {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "object"}}
+    batch["requestBody"] = {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["tasks"],
+                    "additionalProperties": False,
+                    "properties": {"tasks": tasks | {"description": "Each as in POST /tasks."}},
+                },
+                "examples": {"two": {"value": {"tasks": [EXAMPLES["distributed"], EXAMPLES["sql"]]}}},
+            }
+        },
+    }
+    cancel = operation(
+        "tasks",
+        "cancelTasks",
+        "Cancel what has not started, by ids or by filter",
+        {200: ok("What became of each.", answers.CancelAnswer)},
+        (400, 413, 415, 422),
+        body=desk_requests.CancelTasks,
+    )
+    retry = operation(
+        "dead letters",
+        "retryTask",
+        "Run a dead letter again, now",
+        {200: ok("The task as it is after.", answers.Task)},
+        (400, 404, 409, 413, 415, 422),
+        body=desk_requests.RetryTask,
+    )
+    redrive = operation(
+        "dead letters",
+        "redrive",
+        "Run dead letters again, by filter and slowly",
+        {200: ok("How many, and where to go on.", answers.RedriveAnswer)},
+        (400, 413, 415, 422),
+        body=desk_requests.Redrive,
+    )
+    for optional in (retry, redrive):
+        optional["requestBody"]["required"] = False
+    return {
+        "/tasks/batch": {"post": batch},
+        "/tasks/cancel": {"post": cancel},
+        "/tasks/{id}/retry": {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"$ref": f"{COMPONENTS}TaskId"}}],
+            "post": retry,
+        },
+        "/dead-letters": {
+            "get": operation(
+                "dead letters",
+                "listDeadLetters",
+                "Tasks that ended as FAILED or DEAD, the latest first",
+                {200: ok("A page.", answers.TaskList)},
+                (422,),
+                parameters=dead_letter_parameters(),
+            )
+        },
+        "/dead-letters/redrive": {"post": redrive},
+    }
+
+
+def dead_letter_parameters() -> list[Json]:
+    time = {"type": "string", "format": "date-time"}
+    schemas: Json = {
+        "type": {"type": "string", "maxLength": listing.TYPE_LIMIT},
+        "errorType": {"type": "string", "maxLength": listing.TYPE_LIMIT},
+        "since": time,
+        "until": time,
+        "limit": {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT},
+        "cursor": {"type": "string"},
+    }
+    words = {
+        "type": "Any of the type's names.",
+        "errorType": "Class of the last error, e.g. TimedOut.",
+        "since": "Ended at this time or later.",
+        "until": "Ended before this time.",
+        "limit": "Tasks in a page, at most.",
+        "cursor": "Of the page before, with the same filter.",
+    }
+    return [{"name": name, "in": "query", "description": words[name], "schema": schemas[name]} for name in schemas]
 
 
 def operation(

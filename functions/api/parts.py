@@ -13,12 +13,15 @@ from functions.runtime.metrics import Metrics
 from functions.runtime.settings import ApiSettings
 from functions.store.counters import Counters
 from functions.store.documents import Documents
-from functions.store.listings import Listings
+from functions.store.listings import DEAD, Listings
 from functions.store.tasks import TaskStore
 
 if TYPE_CHECKING:
     # Pydantic and the handlers of all task types: reading requests never need them.
+    from functions.api.batch import Batch
+    from functions.api.bulk_cancel import BulkCancel
     from functions.api.changes import Changes
+    from functions.api.desk import Desk
     from functions.api.submission import Submission
 
 WORKER_MARGIN_SECONDS = 10
@@ -67,6 +70,30 @@ class Parts:
             documents=self.documents,
             dispatcher=wiring.dispatcher(self.settings),
             consequences=wiring.consequences(self.settings),
+            registry=wiring.registry,
+            clock=wiring.clock,
+        )
+
+    @cached_property
+    def batch(self) -> Batch:
+        from functions.api.batch import Batch
+
+        return Batch(self.submission)
+
+    @cached_property
+    def bulk_cancel(self) -> BulkCancel:
+        from functions.api.bulk_cancel import BulkCancel
+
+        return BulkCancel(changes=self.changes, listings=Listings(self.tasks), canonical=canonical, clock=wiring.clock)
+
+    @cached_property
+    def desk(self) -> Desk:
+        from functions.api.desk import Desk
+
+        return Desk(
+            tasks=self.tasks,
+            letters=Listings(self.tasks, DEAD),
+            dispatcher=wiring.dispatcher(self.settings),
             registry=wiring.registry,
             clock=wiring.clock,
         )
