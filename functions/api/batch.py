@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from functions.api import problems, views
-from functions.api.submission import Prepared, Submission, Submitted, first_look
 from functions.core.errors import FieldError, InvalidRequest
 from functions.core.task import Task
+from functions.intake import problems, views
+from functions.intake.submission import Prepared, Submission, Submitted, first_look
 
 logger = logging.getLogger("taskyard.api")
 

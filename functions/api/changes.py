@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.api.requests import CHANGE_ALIASES, ChangeTask, Limits, parse
 from functions.core.errors import (
     ChangedMeanwhile,
     FieldError,
@@ -19,6 +18,7 @@ from functions.core.errors import (
 from functions.core.registry import Registry
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task, Text, lane_of
+from functions.intake.requests import CHANGE_ALIASES, ChangeTask, Limits, parse
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, check_size

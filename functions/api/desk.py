@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from functions.api import listing, views
+from functions.api import listing
 from functions.api.desk_requests import DeadLetterFilter, Redrive, RetryTask, read
 from functions.core.errors import (
     ChangedMeanwhile,
@@ -26,6 +26,7 @@ from functions.core.registry import Registry
 from functions.core.retry import RetryPolicy
 from functions.core.states import REDRIVE
 from functions.core.task import Task
+from functions.intake import views
 from functions.runtime.dispatch import Dispatcher
 from functions.store import keys
 from functions.store.listings import Listings

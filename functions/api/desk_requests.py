@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from functions.api.requests import Instant, Limits, Request, TaskId
 from functions.core.errors import FieldError, InvalidRequest
 from functions.core.fields import field_errors
+from functions.intake.requests import Instant, Limits, Request, TaskId
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Attempts = Annotated[int, Field(ge=1, le=100)]

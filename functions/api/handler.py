@@ -16,11 +16,11 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from functions.api import body, problems, views
-from functions.api.caller import Caller, caller
 from functions.api.parts import Parts
 from functions.core.errors import TaskNotFound
 from functions.core.task import ALPHABET
+from functions.intake import body, problems, views
+from functions.intake.caller import Caller, caller
 from functions.runtime import wiring
 from functions.runtime.settings import ApiSettings
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.api import views
 from functions.core.errors import FieldError, InvalidRequest
 from functions.core.states import State
 from functions.core.task import ALPHABET, Task
+from functions.intake import views
 from functions.store.listings import Listings
 
 PARAMETERS = ("state", "type", "limit", "cursor")

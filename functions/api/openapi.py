@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.api import answers, desk_requests, listing, requests
+from functions.api import answers, desk_requests, listing
 from functions.core.registry import TaskType
 from functions.core.states import State
+from functions.intake import requests
 from functions.runtime import wiring
 
 Json = dict[str, Any]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from functions.api.bulk_cancel import BulkCancel
     from functions.api.changes import Changes
     from functions.api.desk import Desk
-    from functions.api.submission import Submission
+    from functions.intake.submission import Submission
 
 WORKER_MARGIN_SECONDS = 10
 """Of a worker's time-out: what it needs around an attempt, to claim, settle and release."""
@@ -50,7 +50,7 @@ class Parts:
 
     @cached_property
     def submission(self) -> Submission:
-        from functions.api.submission import Submission
+        from functions.intake.submission import Submission
 
         return Submission(
             tasks=self.tasks,

@@ -1,4 +1,4 @@
-"""What can be wrong, as types with fields. `functions/api/problems.py` maps them to HTTP, once."""
+"""What can be wrong, as types with fields. `functions/intake/problems.py` maps them to HTTP, once."""
 
 from __future__ import annotations
 

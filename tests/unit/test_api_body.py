@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.body import DEPTH_LIMIT, MalformedBody, UnsupportedMediaType, read
+from functions.intake.body import DEPTH_LIMIT, MalformedBody, UnsupportedMediaType, read
 
 
 def body(text: str | bytes | None, content_type: str | None = "application/json") -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.caller import NoIdentity, caller
+from functions.intake.caller import NoIdentity, caller
 from tests.integration.cloud import event
 
 

@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from functions.api import problems
 from functions.core import errors
 from functions.core.errors import FieldError, InvalidRequest, StoreUnavailable, TaskyardError
+from functions.intake import problems
 
 
 def test_every_error_of_the_core_has_its_problem() -> None:

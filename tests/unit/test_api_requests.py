@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.api.requests import (
+from functions.core.task import MAX_HORIZON_MS
+from functions.intake.requests import (
     CHANGE_ALIASES,
     SUBMIT_ALIASES,
     ChangeTask,
@@ -19,7 +20,6 @@ from functions.api.requests import (
     parse,
     resolve,
 )
-from functions.core.task import MAX_HORIZON_MS
 
 NOW = 1_770_000_000_000
 LIMITS = Limits(now=NOW, timeout_seconds=50)

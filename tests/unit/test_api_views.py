@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functions.api import views
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Attempt, Task, Text
+from functions.intake import views
 
 CREATED = 1_770_000_000_000
 FAILED = Attempt(

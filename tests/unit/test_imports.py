@@ -86,7 +86,7 @@ def test_a_function_imports_no_other_entry_point(part: str) -> None:
 
 
 def test_the_api_reads_no_request_models_and_no_openapi_before_a_request_needs_them() -> None:
-    lazy = ("functions.api.openapi", "functions.api.docs", "functions.api.requests", "functions.api.submission")
+    lazy = ("functions.api.openapi", "functions.api.docs", "functions.intake.requests", "functions.intake.submission")
     assert of_package("api", *lazy, "functions.api.changes", "functions.api.answers") == []
     assert of_package("api", "aws_lambda_powertools.event_handler.openapi.models") == []
 

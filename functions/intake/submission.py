@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from functions.api.requests import SUBMIT_ALIASES, Limits, Parsed, SubmitTask, digest, parse
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
 from functions.core.registry import Registry, TaskType
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Task, Text, keyed_id, ordered_id
+from functions.intake.requests import SUBMIT_ALIASES, Limits, Parsed, SubmitTask, digest, parse
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, check_size

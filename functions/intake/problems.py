@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.api.body import MalformedBody, UnsupportedMediaType
-from functions.api.caller import NoIdentity
 from functions.core.errors import (
     ChangedMeanwhile,
     IdempotencyKeyReused,
@@ -20,6 +18,8 @@ from functions.core.errors import (
     TaskyardError,
     UnknownTaskType,
 )
+from functions.intake.body import MalformedBody, UnsupportedMediaType
+from functions.intake.caller import NoIdentity
 
 logger = logging.getLogger("taskyard.api")
 

@@ -1,0 +1,1 @@
+"""What both doors do with a request, HTTP and the producer: read it, check it, accept it, answer it."""
