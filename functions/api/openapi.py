@@ -380,7 +380,8 @@ def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str
     if len(payloads) == len(types):
         # Which one depends on the type. `if` and `then` could say so, but what reads OpenAPI passes over them or fails.
         for model, _ in REQUESTS:
-            made[model.__name__]["properties"]["payload"]["anyOf"] = [{"$ref": COMPONENTS + name} for name in payloads]
+            if described := made[model.__name__]["properties"].get("payload"):
+                described["anyOf"] = [{"$ref": COMPONENTS + name} for name in payloads]
     for name, kind in payloads.items():
         schema = kind.payload_model.model_json_schema(ref_template=f"{COMPONENTS}{name}.{{model}}")
         made |= {f"{name}.{inner}": inner_schema for inner, inner_schema in schema.pop("$defs", {}).items()}
@@ -396,6 +397,8 @@ def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str
 
 def spell_out(schema: Json, aliases: Mapping[str, str]) -> None:
     """Adds the other names of fields, each of which may be given under one name only."""
+    if not aliases:
+        return
     names: dict[str, list[str]] = {}
     for alias, field in aliases.items():
         schema["properties"][alias] = schema["properties"][field] | {"description": f"Another name for {field}."}

@@ -14,6 +14,10 @@ DEPTH_LIMIT = 100
 """Levels of nesting. Python's own limit is near 1,000, less what stands on the stack: a worker must read it too."""
 
 
+CURLS_OWN = "application/x-www-form-urlencoded"
+"""What `curl -d` says of any body unless told otherwise: taken for JSON when it begins like it."""
+
+
 @dataclass
 class MalformedBody(TaskyardError):
     detail: str
@@ -33,11 +37,13 @@ class UnsupportedMediaType(TaskyardError):
 def read(body: str | None, *, is_base64: bool, content_type: str | None) -> dict[str, Any]:
     """`body` and `is_base64`: as API Gateway hands them over. Raises MalformedBody, UnsupportedMediaType."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type and not is_json(media_type):
+    if media_type and not is_json(media_type) and media_type != CURLS_OWN:
         raise UnsupportedMediaType(media_type)
     text = decoded(body or "", is_base64=is_base64)
     if not text.strip():
         raise MalformedBody("the body is empty: send a JSON object")
+    if media_type == CURLS_OWN and not text.lstrip().startswith("{"):
+        raise UnsupportedMediaType(media_type)
     try:
         value = json.loads(text, parse_constant=no_number, parse_float=finite)
     except RecursionError:

@@ -69,9 +69,14 @@ def test_json_may_be_said_in_several_ways(media_type: str | None) -> None:
     assert body("{}", media_type) == {}
 
 
-@pytest.mark.parametrize(
-    "media_type", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "nonsense"]
-)
+@pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "nonsense"])
 def test_what_is_said_to_be_something_else_is_refused(media_type: str) -> None:
     with pytest.raises(UnsupportedMediaType, match=media_type):
         body("{}", media_type)
+
+
+def test_what_curl_says_unless_told_otherwise_is_taken_for_json_when_it_looks_like_it() -> None:
+    curls = "application/x-www-form-urlencoded"
+    assert body(' {"a": 1}', curls) == {"a": 1}
+    with pytest.raises(UnsupportedMediaType, match=curls):
+        body("a=1&b=2", curls)
