@@ -1,0 +1,123 @@
+"""The context by itself; tests/integration/test_worker_context.py has it with the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from functions.core.context import Context, Effect, LeaseLost
+from functions.core.outcomes import InDoubt, Permanent, Retry
+
+
+class Notes:
+    """A record in memory."""
+
+    def __init__(self) -> None:
+        self.effects: dict[str, Effect] = {}
+        self.said: list[str] = []
+        self.mine = True
+
+    def reserve(self, name: str) -> Effect | None:
+        found = self.effects.get(name)
+        self.effects.setdefault(name, Effect(False, 1))
+        return found
+
+    def record(self, name: str, result: Any) -> None:
+        self.effects[name] = Effect(True, 1, result)
+
+    def give_back(self, name: str) -> None:
+        del self.effects[name]
+
+    def progress(self, fraction: float, note: str) -> bool:
+        return self.mine
+
+    def say(self, line: str, fields: Mapping[str, Any]) -> None:
+        self.said.append(line)
+
+
+class NoMail:
+    def send(self, *, to: list[str], subject: str, text: str | None, html: str | None, sender: str | None) -> str:
+        raise NotImplementedError
+
+
+def context(notes: Notes) -> Context:
+    return Context(
+        task_id="x",
+        tenant="t",
+        type="A",
+        attempt=2,
+        max_attempts=3,
+        deadline=130.0,
+        tags={},
+        inputs={},
+        mail=NoMail(),
+        now=lambda: 100.0,
+        _record=notes,
+    )
+
+
+def raising(error: Exception) -> Any:
+    def effect() -> None:
+        raise error
+
+    return effect
+
+
+def test_once() -> None:
+    ctx = context(Notes())
+    assert ctx.once("a", lambda: 7) == 7
+    assert ctx.once("a", lambda: 8) == 7
+    assert ctx.once("b", lambda: 9) == 9
+
+
+@pytest.mark.parametrize("error", [Retry(), Permanent()])
+def test_an_effect_that_did_not_happen_may_happen_later(error: Exception) -> None:
+    ctx = context(Notes())
+    with pytest.raises(type(error)):
+        ctx.once("a", raising(error))
+    assert ctx.once("a", lambda: 7) == 7
+
+
+def test_an_effect_that_raised_anything_else_is_in_doubt() -> None:
+    ctx = context(Notes())
+    with pytest.raises(OSError, match="cut off"):
+        ctx.once("a", raising(OSError("cut off")))
+    with pytest.raises(InDoubt) as doubt:
+        ctx.once("a", lambda: 7)
+    assert (doubt.value.name, doubt.value.attempt) == ("a", 1)
+
+
+def test_once_async() -> None:
+    ctx = context(Notes())
+
+    async def effect() -> int:
+        return 7
+
+    async def twice() -> list[int]:
+        return [await ctx.once_async("a", effect), await ctx.once_async("a", effect)]
+
+    assert asyncio.run(twice()) == [7, 7]
+
+
+def test_remaining_is_never_less_than_nothing() -> None:
+    ctx = context(Notes())
+    assert ctx.remaining() == 30
+    ctx.deadline = 99.0
+    assert ctx.remaining() == 0
+
+
+def test_progress_of_a_zombie_raises() -> None:
+    notes = Notes()
+    context(notes).progress(1)
+    notes.mine = False
+    with pytest.raises(LeaseLost):
+        context(notes).progress(1)
+
+
+def test_log_lines_are_written_as_they_are_kept() -> None:
+    notes = Notes()
+    context(notes).log("half \ud800", number=7)
+    assert notes.said == ["half ? {'number': 7}"]

@@ -1,0 +1,110 @@
+"""Running one handler; tests/integration/test_worker_timeouts.py has it in the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import Any, cast
+
+import pytest
+
+from functions.core.context import Context, LeaseLost
+from functions.core.outcomes import Failed, InDoubt, Outcome, Permanent, Retry, Succeeded
+from functions.core.registry import TaskType
+from functions.core.retry import RetryPolicy
+from functions.worker.execution import Executor
+
+NO_CONTEXT = cast(Context, None)
+
+
+def kind(handler: Any) -> TaskType:
+    return TaskType(names=("A",), handler=handler, payload_model=None, retry=RetryPolicy(), timeout_seconds=30)
+
+
+def run(handler: Any, *, seconds: float = 5.0) -> Outcome:
+    ended = Executor().run(kind(handler), NO_CONTEXT, {"n": 1}, seconds=seconds)
+    assert not ended.stuck
+    return ended.outcome
+
+
+def both(body: Any) -> list[Any]:
+    """`body(payload)` as a plain handler, and as a coroutine."""
+
+    def plain(ctx: Any, payload: Any) -> Any:
+        return body(payload)
+
+    async def coroutine(ctx: Any, payload: Any) -> Any:
+        await asyncio.sleep(0)
+        return body(payload)
+
+    return [plain, coroutine]
+
+
+def raising(error: BaseException) -> Any:
+    def body(payload: Any) -> None:
+        raise error
+
+    return body
+
+
+def test_a_value() -> None:
+    assert [run(handler) for handler in both(lambda payload: payload["n"])] == [Succeeded(1)] * 2
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ValueError("bad"), ("ValueError", "bad", False, None)),
+        (ValueError(), ("ValueError", "ValueError", False, None)),
+        (Retry("busy", after=7), ("Retry", "busy", False, 7)),
+        (Permanent("gone"), ("Permanent", "gone", True, None)),
+        (InDoubt("mail", 1), ("InDoubt", str(InDoubt("mail", 1)), True, None)),
+        (SystemExit(3), ("SystemExit", "3", False, None)),
+        (TimeoutError("their own"), ("TimeoutError", "their own", False, None)),
+    ],
+)
+def test_an_error(error: BaseException, outcome: tuple[Any, ...]) -> None:
+    for handler in both(raising(error)):
+        failed = run(handler)
+        assert isinstance(failed, Failed)
+        assert (failed.error_type, failed.message, failed.permanent, failed.after) == outcome
+
+
+def test_a_lost_lease_is_no_outcome() -> None:
+    for handler in both(raising(LeaseLost("x"))):
+        with pytest.raises(LeaseLost):
+            run(handler)
+
+
+def test_the_error_says_where() -> None:
+    failed = run(both(raising(ValueError()))[0])
+    assert isinstance(failed, Failed)
+    assert "test_execution.py:" in str(failed.where)
+
+
+def test_time_is_up() -> None:
+    async def slow(ctx: Any, payload: Any) -> None:
+        await asyncio.sleep(30)
+
+    failed = run(slow, seconds=0.05)
+    assert isinstance(failed, Failed)
+    assert failed.error_type == "TimedOut"
+
+
+def test_one_loop_serves_all_coroutines_also_after_one_that_exits() -> None:
+    loops = []
+
+    async def which(ctx: Any, payload: Any) -> None:
+        loops.append(asyncio.get_running_loop())
+
+    executor = Executor()
+    for handler in (which, both(raising(SystemExit()))[1], which):
+        executor.run(kind(handler), NO_CONTEXT, {}, seconds=5)
+    assert len(loops) == 2
+    assert loops[0] is loops[1]
+
+
+def test_context_variables_of_the_caller_are_seen() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+    variable.set("set")
+    assert [run(handler) for handler in both(lambda payload: variable.get("not set"))] == [Succeeded("set")] * 2
