@@ -55,6 +55,15 @@ class Redriven(Answer):
     attempts: int
 
 
+class WorkflowTie(Answer):
+    """Of a task that is a workflow's node."""
+
+    id: str
+    name: str | None = Field(description="Of the workflow. Not in lists.")
+    node: str = Field(description="The node's name.")
+    round: int
+
+
 class Task(Answer):
     id: str
     type: str = Field(description="The type's own name, whichever of its names it was submitted under.")
@@ -80,7 +89,8 @@ class Task(Answer):
     idempotency_key: str | None
     tags: dict[str, str]
     generation: int = Field(description="Raised by each retry, reschedule and release.")
-    dependencies: list[str]
+    dependencies: list[str] = Field(description="Tasks that must succeed first. Of a node: not in lists.")
+    workflow: WorkflowTie | None = Field(description="null: it was submitted by itself.")
     progress: Progress | None
     redriven: list[Redriven] = Field(default=[], description="Oldest first; the last 10.")
     attempts: list[Attempt] = Field(description="Oldest first; the last 20 that failed.")
@@ -167,6 +177,7 @@ class Problem(Answer):
     known: list[str] = Field(default=[], description="Of unknown-task-type: the types that there are.")
     task_type: str = Field(default="", description="Of unknown-task-type.")
     task_id: str = Field(default="", description="Of conflicts: the task concerned.")
+    workflow_id: str = Field(default="", description="Of conflicts: the workflow concerned.")
     state: str = Field(default="", description="Of not-allowed-in-state.")
     size: int = Field(default=0, description="Of payload-too-large, in bytes.")
     limit: int = Field(default=0, description="Of payload-too-large, in bytes.")

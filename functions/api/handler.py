@@ -16,15 +16,19 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
+from functions.api import workflow_views
 from functions.api.parts import Parts
-from functions.core.errors import TaskNotFound
-from functions.core.task import ALPHABET
+from functions.core.errors import TaskNotFound, WorkflowNotFound
+from functions.core.run import Run
+from functions.core.task import ALPHABET, Task
 from functions.intake import body, problems, views
 from functions.intake.caller import Caller, caller
 from functions.runtime import wiring
 from functions.runtime.settings import ApiSettings
 
-TASK_ID = re.compile(rf"[{ALPHABET}]{{26}}")
+TASK_ID = re.compile(rf"[{ALPHABET}]{{26}}(-[0-9]{{1,5}})?")
+"""A node of a workflow is `<run>-<index>`."""
+RUN_ID = re.compile(rf"[{ALPHABET}]{{26}}")
 
 app = APIGatewayHttpResolver()
 
@@ -63,17 +67,15 @@ def list_tasks() -> Response[str]:
 
 
 def get_task(id: str) -> Response[str]:
-    parts = assembled()
-    task = parts.tasks.get(tenant(), task_id(id))
+    task = assembled().tasks.get(tenant(), task_id(id))
     if task is None:
         raise TaskNotFound(id)
-    return answer(200, views.full(task, parts.documents, now=wiring.clock()))
+    return answer(200, shown(task))
 
 
 def change_task(id: str) -> Response[str]:
-    parts = assembled()
-    task = parts.changes.change(tenant(), task_id(id), request_body())
-    return answer(200, views.full(task, parts.documents, now=wiring.clock()))
+    task = assembled().changes.change(tenant(), task_id(id), request_body())
+    return answer(200, shown(task))
 
 
 def cancel_task(id: str) -> Response[str]:
@@ -101,9 +103,9 @@ def cancel_tasks() -> Response[str]:
 
 
 def retry_task(id: str) -> Response[str]:
-    parts, who = assembled(), identity()
-    task = parts.desk.retry(who.tenant, task_id(id), optional_body(), by=who.name)
-    return answer(200, views.full(task, parts.documents, now=wiring.clock()))
+    who = identity()
+    task = assembled().desk.retry(who.tenant, task_id(id), optional_body(), by=who.name)
+    return answer(200, shown(task))
 
 
 def list_dead_letters() -> Response[str]:
@@ -114,6 +116,44 @@ def list_dead_letters() -> Response[str]:
 def redrive_dead_letters() -> Response[str]:
     who = identity()
     return answer(200, assembled().desk.redrive(who.tenant, optional_body(), by=who.name))
+
+
+def submit_workflow() -> Response[str]:
+    parts, now = assembled(), wiring.clock()
+    header = app.current_event.headers.get("idempotency-key")
+    done = parts.workflows.submit(request_body(), header, tenant=tenant(), now=now, random=secrets.randbits(80))
+    for lane, count in done.lanes.items():
+        parts.metrics.count("TaskSubmitted", lane=lane, times=count)
+    parts.metrics.flush(now)
+    return answer(201 if done.created else 200, workflow_views.summary(done.run), located(done.run))
+
+
+def list_workflows() -> Response[str]:
+    return answer(200, assembled().workflow_look.page(tenant(), query()))
+
+
+def get_workflow(id: str) -> Response[str]:
+    parts = assembled()
+    run = parts.workflows.find(tenant(), run_id(id))
+    return answer(200, parts.workflow_look.full(run, query(), now=wiring.clock()))
+
+
+def get_workflow_graph(id: str) -> Response[str]:
+    from functions.api.workflow_look import FORMATS, format_of
+
+    parts, kind = assembled(), format_of(query(), app.current_event.headers.get("accept"))
+    run = parts.workflows.find(tenant(), run_id(id))
+    return Response(200, FORMATS[kind], parts.workflow_look.graph(run, kind, now=wiring.clock()), {"Vary": "Accept"})
+
+
+def cancel_workflow(id: str) -> Response[str]:
+    assembled().workflows.cancel(tenant(), run_id(id))
+    return Response(204)
+
+
+def retry_workflow(id: str) -> Response[str]:
+    run = assembled().workflows.retry(tenant(), run_id(id))
+    return answer(202, workflow_views.summary(run), located(run))
 
 
 def get_health() -> Response[str]:
@@ -148,6 +188,12 @@ ROUTES: tuple[tuple[str, str, Callable[..., Response[Any]]], ...] = (
     ("PATCH", "/tasks/<id>", change_task),
     ("DELETE", "/tasks/<id>", cancel_task),
     ("POST", "/tasks/<id>/retry", retry_task),
+    ("POST", "/workflows", submit_workflow),
+    ("GET", "/workflows", list_workflows),
+    ("GET", "/workflows/<id>", get_workflow),
+    ("GET", "/workflows/<id>/graph", get_workflow_graph),
+    ("DELETE", "/workflows/<id>", cancel_workflow),
+    ("POST", "/workflows/<id>/retry", retry_workflow),
     ("GET", "/dead-letters", list_dead_letters),
     ("POST", "/dead-letters/redrive", redrive_dead_letters),
     ("GET", "/monitor/health", get_health),
@@ -196,6 +242,27 @@ def task_id(written: str) -> str:
     if not TASK_ID.fullmatch(written):
         raise TaskNotFound(written)
     return written
+
+
+def run_id(written: str) -> str:
+    if not RUN_ID.fullmatch(written):
+        raise WorkflowNotFound(written)
+    return written
+
+
+def located(run: Run) -> dict[str, str]:
+    return {"Location": f"/workflows/{run.id}"}
+
+
+def query() -> Mapping[str, str]:
+    return app.current_event.query_string_parameters or {}
+
+
+def shown(task: Task) -> dict[str, Any]:
+    """All of a task. One more read tells of the workflow whose node it is."""
+    parts = assembled()
+    view = views.full(task, parts.documents, now=wiring.clock())
+    return view | parts.workflow_look.tie(task, task.member) if task.member else view
 
 
 def answer(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response[str]:

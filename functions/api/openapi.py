@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.api import answers, desk_requests, listing
+from functions.api import answers, desk_requests, listing, workflow_answers, workflow_requests
 from functions.core.registry import TaskType
 from functions.core.states import State
 from functions.intake import requests
@@ -29,12 +29,17 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     answers.RedriveAnswer,
     answers.Stats,
     answers.Health,
+    workflow_answers.WorkflowSummary,
+    workflow_answers.Workflow,
+    workflow_answers.WorkflowList,
     answers.Problem,
     answers.GatewayMessage,
 )
 REQUESTS: tuple[tuple[type[BaseModel], Mapping[str, str]], ...] = (
     (requests.SubmitTask, requests.SUBMIT_ALIASES),
     (requests.ChangeTask, requests.CHANGE_ALIASES),
+    (workflow_requests.WorkflowNode, workflow_requests.NODE_ALIASES),
+    (workflow_requests.SubmitWorkflow, workflow_requests.WORKFLOW_ALIASES),
     (desk_requests.RetryTask, {}),
     (desk_requests.Redrive, {}),
     (desk_requests.CancelTasks, {}),
@@ -110,7 +115,13 @@ def document(timeout_limit: int) -> Json:
         },
         "servers": [{"url": "/"}],
         "security": [{"sigv4": []}],
-        "tags": [{"name": "tasks"}, {"name": "dead letters"}, {"name": "monitor"}, {"name": "documentation"}],
+        "tags": [
+            {"name": "tasks"},
+            {"name": "workflows"},
+            {"name": "dead letters"},
+            {"name": "monitor"},
+            {"name": "documentation"},
+        ],
         "paths": paths(),
         "components": {
             "schemas": schemas(timeout_limit, list(types.values()), payloads),
@@ -131,6 +142,8 @@ def document(timeout_limit: int) -> Json:
 
 
 def paths() -> Json:
+    from functions.api.openapi_workflows import workflow_paths
+
     key = {
         "name": "Idempotency-Key",
         "in": "header",
@@ -178,6 +191,7 @@ def paths() -> Json:
             "delete": operation("tasks", "cancelTask", "Cancel a task that has not started", cancelled, (404, 409)),
         },
         **desk_paths(),
+        **workflow_paths(key),
         "/monitor/health": {
             "get": operation("monitor", "getHealth", "Is it alive?", {200: ok("It is.", answers.Health)}, (), open=True)
         },
@@ -364,10 +378,13 @@ def list_parameters() -> list[Json]:
 
 
 def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str, TaskType]) -> Json:
+    from functions.api.openapi_workflows import nodes_schema
+
     template = COMPONENTS + "{model}"
     models = [(model, "serialization") for model in ANSWERS] + [(model, "validation") for model, _ in REQUESTS]
     made: Json = models_json_schema(models, ref_template=template)[1]["$defs"]  # type: ignore[arg-type]
     made["TaskId"] = {"type": "string", "pattern": requests.TASK_ID}
+    made["WorkflowId"] = {"type": "string", "pattern": requests.RUN_ID}
     for model, aliases in REQUESTS:
         spell_out(made[model.__name__], aliases)
     submit = made["SubmitTask"]
@@ -377,6 +394,7 @@ def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str
     for branch in submit["properties"]["timeoutSeconds"]["anyOf"]:
         if branch["type"] == "integer":
             branch["maximum"] = timeout_limit
+    nodes_schema(made, names, timeout_limit)
     if len(payloads) == len(types):
         # Which one depends on the type. `if` and `then` could say so, but what reads OpenAPI passes over them or fails.
         for model, _ in REQUESTS:
@@ -404,8 +422,8 @@ def spell_out(schema: Json, aliases: Mapping[str, str]) -> None:
         schema["properties"][alias] = schema["properties"][field] | {"description": f"Another name for {field}."}
         names.setdefault(field, [field]).append(alias)
     at_odds = [pair for spelled in names.values() for pair in combinations(spelled, 2)]
-    times = [*names["runAt"], "availableAt"]
-    at_odds += [(delay, time) for delay in names["delaySeconds"] for time in times]
+    times = [*names.get("runAt", ()), "availableAt"]
+    at_odds += [(delay, time) for delay in names.get("delaySeconds", ()) for time in times]
     schema["not"] = {"anyOf": [{"required": list(pair)} for pair in at_odds]}
     if "type" in names:
         schema.pop("required")

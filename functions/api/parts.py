@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from functions.api.bulk_cancel import BulkCancel
     from functions.api.changes import Changes
     from functions.api.desk import Desk
+    from functions.api.workflow_look import WorkflowLook
+    from functions.api.workflows import Workflows
     from functions.intake.submission import Submission
 
 WORKER_MARGIN_SECONDS = 10
@@ -101,6 +103,30 @@ class Parts:
     @cached_property
     def listing(self) -> Listing:
         return Listing(Listings(self.tasks), canonical)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        from functions.api.workflows import Workflows
+
+        return Workflows(
+            runs=wiring.run_store(self.settings),
+            documents=self.documents,
+            executions=wiring.executions(),
+            machine_arn=self.settings.run_machine_arn,
+            registry=wiring.registry,
+            timeout_limit=self.timeout_limit,
+        )
+
+    @cached_property
+    def workflow_look(self) -> WorkflowLook:
+        from functions.api.workflow_look import WorkflowLook
+
+        return WorkflowLook(
+            runs=wiring.run_store(self.settings),
+            tasks=self.tasks,
+            documents=self.documents,
+            members=wiring.runs(self.settings),
+        )
 
     @cached_property
     def stats(self) -> Stats:

@@ -51,7 +51,7 @@ def problems(nodes: Sequence[Node]) -> list[FieldError]:
     if not nodes:
         return [FieldError("nodes", "a workflow needs at least one node")]
     if len(nodes) > MAX_NODES:
-        return [FieldError("nodes", f"{len(nodes)} nodes are more than the {MAX_NODES} that a workflow may have")]
+        return too_many_nodes(len(nodes))
     found = [*duplicates(nodes), *unknown(nodes)]
     edges = sum(len(set(node.depends_on)) for node in nodes)
     if edges > MAX_EDGES:
@@ -59,6 +59,10 @@ def problems(nodes: Sequence[Node]) -> list[FieldError]:
     if not found and (cycle := find_cycle(nodes)):
         found.append(FieldError("nodes", f"the nodes wait for each other in a cycle: {' → '.join(cycle)}"))
     return found
+
+
+def too_many_nodes(count: int) -> list[FieldError]:
+    return [FieldError("nodes", f"{count} nodes are more than the {MAX_NODES} that a workflow may have")]
 
 
 def duplicates(nodes: Sequence[Node]) -> Iterator[FieldError]:

@@ -11,25 +11,27 @@ from functions.core.run import NodeSpec
 
 
 def written(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
-    """JSON-able, defaults filled in: a deployment that changes them does not change runs under way."""
+    """JSON-able, defaults filled in: a deployment that changes them does not change runs under way. Short, because
+    there may be 10,000: `after` are the indexes of the nodes waited for; tags that are not there are left out."""
+    index = {spec.name: at for at, spec in enumerate(specs)}
     return [
         {
             "name": spec.name,
             "type": spec.type,
             "payload": spec.payload,
-            "dependsOn": list(spec.depends_on),
+            "after": sorted({index[name] for name in spec.depends_on}),
             "priority": spec.priority,
-            "timeoutSeconds": spec.timeout_seconds,
-            "retry": {
-                "maxAttempts": spec.retry.max_attempts,
-                "strategy": spec.retry.strategy,
-                "baseSeconds": spec.retry.base_seconds,
-                "maxSeconds": spec.retry.max_seconds,
-                "jitter": spec.retry.jitter,
-            },
-            "availableAt": spec.available_at,
-            "tags": spec.tags,
+            "timeout": spec.timeout_seconds,
+            "retry": [
+                spec.retry.max_attempts,
+                spec.retry.strategy,
+                spec.retry.base_seconds,
+                spec.retry.max_seconds,
+                spec.retry.jitter,
+            ],
+            "at": spec.available_at,
         }
+        | ({"tags": spec.tags} if spec.tags else {})
         for spec in specs
     ]
 
@@ -41,22 +43,26 @@ def read(nodes: Sequence[dict[str, Any]]) -> list[NodeSpec]:
             name=node["name"],
             type=node["type"],
             payload=node["payload"],
-            depends_on=tuple(node["dependsOn"]),
+            depends_on=tuple(nodes[at]["name"] for at in node["after"]),
             priority=node["priority"],
-            timeout_seconds=node["timeoutSeconds"],
+            timeout_seconds=node["timeout"],
             retry=RetryPolicy(
-                max_attempts=node["retry"]["maxAttempts"],
-                strategy=node["retry"]["strategy"],
-                base_seconds=node["retry"]["baseSeconds"],
-                max_seconds=node["retry"]["maxSeconds"],
-                jitter=node["retry"]["jitter"],
+                max_attempts=node["retry"][0],
+                strategy=node["retry"][1],
+                base_seconds=node["retry"][2],
+                max_seconds=node["retry"][3],
+                jitter=node["retry"][4],
             ),
-            available_at=node["availableAt"],
-            tags=node["tags"],
+            available_at=node["at"],
+            tags=node.get("tags", {}),
         )
         for node in nodes
     ]
 
 
+def shape(specs: Sequence[NodeSpec]) -> list[Node]:
+    return [Node(spec.name, spec.depends_on) for spec in specs]
+
+
 def plan_of(specs: Sequence[NodeSpec]) -> Plan:
-    return plan([Node(spec.name, spec.depends_on) for spec in specs])
+    return plan(shape(specs))

@@ -69,11 +69,34 @@ class ChangedMeanwhile(TaskyardError):
 
 @dataclass
 class IdempotencyKeyReused(TaskyardError):
+    """`what`: task or workflow."""
+
     key: str
+    id: str
+    what: str = "task"
+
+    def __str__(self) -> str:
+        return f"idempotency key {self.key!r} belongs to {self.what} {self.id}, which was submitted with another body"
+
+
+@dataclass
+class WorkflowNotFound(TaskyardError):
     id: str
 
     def __str__(self) -> str:
-        return f"idempotency key {self.key!r} belongs to task {self.id}, which was submitted with another body"
+        return f"no workflow {self.id}"
+
+
+@dataclass
+class WorkflowNotAllowed(TaskyardError):
+    """The action is refused because of the state that the run is in."""
+
+    id: str
+    action: str
+    state: str
+
+    def __str__(self) -> str:
+        return f"cannot {self.action} workflow {self.id}: it is {self.state}"
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from functions.core.dag import Plan, Step
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
-from functions.core.task import Membership, Text
+from functions.core.task import Membership, Text, lane_of
 
 CHUNK = 120
 """Indexes a record holds beside its own fields, or a chunk item holds alone: under a kilobyte either way."""
@@ -84,6 +84,10 @@ class NodeSpec:
     retry: RetryPolicy
     available_at: int
     tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def lane(self) -> str:
+        return lane_of(self.priority)
 
 
 def node_id(run: str, index: int) -> str:

@@ -17,6 +17,8 @@ from functions.core.errors import (
     TaskNotFound,
     TaskyardError,
     UnknownTaskType,
+    WorkflowNotAllowed,
+    WorkflowNotFound,
 )
 from functions.intake.body import MalformedBody, UnsupportedMediaType
 from functions.intake.caller import NoIdentity
@@ -119,7 +121,14 @@ KINDS: dict[type[Exception], Kind] = {
         422,
         "idempotency-key-reused",
         "The idempotency key belongs to another request",
-        lambda error: {"taskId": error.id},
+        lambda error: {f"{error.what}Id": error.id},
+    ),
+    WorkflowNotFound: Kind(404, "workflow-not-found", "There is no such workflow"),
+    WorkflowNotAllowed: Kind(
+        409,
+        "workflow-not-allowed-in-state",
+        "The state of the workflow does not allow it",
+        lambda error: {"workflowId": error.id, "state": error.state},
     ),
     StoreUnavailable: Kind(
         503,

@@ -46,7 +46,9 @@ CHANGE_ALIASES = TIME_ALIASES
 
 PRIORITY_NAMES = {"high": 8, "normal": 5, "low": 1}
 """The middle of each lane's band."""
-TASK_ID = rf"^[{ALPHABET}]{{26}}$"
+TASK_ID = rf"^[{ALPHABET}]{{26}}(-[0-9]{{1,5}})?$"
+"""A node of a workflow is `<run>-<index>`."""
+RUN_ID = rf"^[{ALPHABET}]{{26}}$"
 _YEARS = MAX_HORIZON_MS // (366 * 24 * 3600 * 1000)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d(:?\d\d)?)$")
@@ -171,8 +173,8 @@ class Timed(Request):
         return max(now, *given) if given else None
 
 
-class SubmitTask(Timed):
-    """A task to run: what (`type`), on what (`payload`), and when."""
+class Work(Timed):
+    """What a task and a workflow's node have in common."""
 
     type: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(description="The task type.")
     payload: Any = Field(
@@ -186,12 +188,17 @@ class SubmitTask(Timed):
     timeout_seconds: TimeoutSeconds | None = Field(
         None, description="The most that one attempt may run. Left out: as the task type has it."
     )
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=20)] | None = None
+
+
+class SubmitTask(Work):
+    """A task to run: what (`type`), on what (`payload`), and when."""
+
     idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
         None,
         description="The same key and body again answer the same task. The header Idempotency-Key does the same.",
         json_schema_extra={"minLength": 1, "maxLength": 256},
     )
-    tags: Annotated[dict[TagKey, TagValue], Field(max_length=20)] | None = None
     dependencies: Annotated[list[TaskId], Field(max_length=100)] | None = Field(
         None, description="Tasks that must succeed first. If one does not, this task is SKIPPED."
     )
@@ -206,7 +213,7 @@ class ChangeTask(Timed):
     payload: Any = Field(None, description="Replaces the payload whole; it must fit the schema of the task's type.")
 
 
-R = TypeVar("R", bound=Timed)
+R = TypeVar("R", bound=Request)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from functions.core.registry import Registry, TaskType
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Task, Text, keyed_id, ordered_id
-from functions.intake.requests import SUBMIT_ALIASES, Limits, Parsed, SubmitTask, digest, parse
+from functions.intake.requests import SUBMIT_ALIASES, Limits, Parsed, SubmitTask, Work, digest, parse
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, check_size
@@ -169,14 +169,14 @@ def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str,
     )
 
 
-def policy(request: SubmitTask, default: RetryPolicy) -> RetryPolicy:
+def policy(request: Work, default: RetryPolicy) -> RetryPolicy:
     given = request.retry.model_dump(exclude_none=True) if request.retry else {}
     if request.max_retries is not None:
         given["max_attempts"] = request.max_retries + 1
     return replace(default, **given)
 
 
-def idempotency_key(header: str | None, parsed: Parsed[SubmitTask]) -> tuple[str | None, list[FieldError]]:
+def idempotency_key(header: str | None, parsed: Parsed[Any]) -> tuple[str | None, list[FieldError]]:
     """From the header or the field; both may be given, if they agree."""
     field = parsed.fields.get("idempotencyKey")
     field = field.strip() if isinstance(field, str) else None

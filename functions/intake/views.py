@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from functions.core.states import State
-from functions.core.task import Attempt, Task, Text
+from functions.core.task import Attempt, Membership, Task, Text
 from functions.store.documents import Documents
 
 SIZE_LIMIT = 6_000_000
@@ -88,10 +88,16 @@ def base(task: Task, *, now: int) -> Json:
         "tags": task.tags,
         "generation": task.generation,
         "dependencies": list(task.dependencies),
+        "workflow": tie(task.member) if task.member else None,
         "progress": progress(task.progress),
         "redriven": [entry | {"at": written(entry["at"])} for entry in task.redriven],
         "attempts": [attempt(entry) for entry in (*task.history, *latest(task))],
     }
+
+
+def tie(member: Membership) -> Json:
+    """What the record knows: the name of the workflow is in another one."""
+    return {"id": member.run, "name": None, "node": member.name, "round": member.round}
 
 
 def latest(task: Task) -> tuple[Attempt, ...]:

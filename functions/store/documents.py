@@ -26,6 +26,10 @@ ITEM_BYTES = 256 * 1024
 LIMIT_BYTES = 5 * 1024 * 1024
 """API Gateway hands Lambda an event of at most 6 MB, the payload quoted inside it."""
 
+DEFINITION_INLINE_BYTES = 400
+"""A run's record is written a few times only, and it holds a task token of about as much."""
+DEFINITION_LIMIT_BYTES = 4 * LIMIT_BYTES
+
 
 @dataclass(frozen=True)
 class Documents:
@@ -41,6 +45,10 @@ class Documents:
     def keep_result(self, tenant: str, task_id: str, value: Any) -> Text:
         return self._keep(tenant, task_id, keys.RESULT, written(value), RESULT_INLINE_BYTES)
 
+    def keep_definition(self, tenant: str, run: str, value: Any) -> Text:
+        """Of a workflow. What fits a request may fill more here, with its defaults filled in."""
+        return self._keep(tenant, run, keys.DEFINITION, written(value), DEFINITION_INLINE_BYTES, DEFINITION_LIMIT_BYTES)
+
     def read(self, tenant: str, task_id: str, kept: Text | None) -> Any:
         """The value. None when there is none, or when retention has taken it already."""
         if kept is None or (kept.inline is None and kept.ref is None):
@@ -54,11 +62,11 @@ class Documents:
         item = self.table.get(keys.key(tenant, task_id, name))
         return json.loads(item["document"]["S"]) if item else None
 
-    def _keep(self, tenant: str, task_id: str, kind: str, document: str, inline: int) -> Text:
+    def _keep(self, tenant: str, task_id: str, kind: str, document: str, inline: int, limit: int = LIMIT_BYTES) -> Text:
         """Named after what it holds: written twice it is one, and a reused key cannot overwrite another's payload."""
         data = document.encode()
-        if len(data) > LIMIT_BYTES:
-            raise PayloadTooLarge(len(data), LIMIT_BYTES)
+        if len(data) > limit:
+            raise PayloadTooLarge(len(data), limit)
         if len(data) <= inline:
             return Text(inline=document)
         name = kind + hashlib.sha256(data).hexdigest()[:20]

@@ -1,0 +1,201 @@
+"""POST /workflows: what callers send, and everything that is wrong with it at once, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from functions.core import dag
+from functions.core.dag import Node
+from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
+from functions.core.fields import path
+from functions.core.registry import Registry, TaskType
+from functions.core.run import NodeSpec
+from functions.intake.requests import (
+    SUBMIT_ALIASES,
+    Limits,
+    Parsed,
+    Request,
+    Work,
+    digest,
+    integral,
+    parse,
+    stripped_key,
+)
+from functions.intake.submission import NORMAL_PRIORITY, policy
+
+NODE_ALIASES = SUBMIT_ALIASES | {"depends_on": "dependsOn"}
+WORKFLOW_ALIASES = {"deadline_seconds": "deadlineSeconds", "on_failure": "onFailure"}
+YEAR_SECONDS = 365 * 86_400
+DAY_SECONDS = 86_400
+
+NodeName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Deadline = Annotated[int, Field(ge=1, le=YEAR_SECONDS), BeforeValidator(integral)]
+
+
+class WorkflowNode(Work):
+    """One task of the workflow, as in a submit of its own."""
+
+    name: NodeName = Field(description="Unique in the workflow. Where nodes are a map, its key.")
+    depends_on: Annotated[list[str], Field(max_length=dag.MAX_NODES)] | None = Field(
+        None, description="Names of the nodes that must succeed first. If one does not, this one is SKIPPED."
+    )
+
+
+class SubmitWorkflow(Request):
+    """A DAG of tasks, accepted or refused as a whole. At most 10,000 nodes and 100,000 edges."""
+
+    nodes: Annotated[list[Any], Field(min_length=1)] | Annotated[dict[str, Any], Field(min_length=1)] = Field(
+        description="A list of nodes, or a map from name to node."
+    )
+    name: NodeName | None = Field(None, description="For people.")
+    deadline_seconds: Deadline | None = Field(
+        None, description="From its start. Then what has not started is cancelled: TIMED_OUT. Default: a day."
+    )
+    on_failure: Literal["continue", "cancel"] | None = Field(
+        None, description="`continue` (default): what does not depend on a failed node goes on. `cancel`: it does not."
+    )
+    notify: list[Any] | None = Field(None, description="Whom to tell when it has ended.")
+    idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
+        None,
+        description="The same key and body again answer the same run. The header Idempotency-Key does the same.",
+        json_schema_extra={"minLength": 1, "maxLength": 256},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A request that may be accepted. `digest`: of the request, whatever its spelling."""
+
+    name: str
+    specs: list[NodeSpec]
+    deadline_seconds: int
+    on_failure: Literal["continue", "cancel"]
+    notify: tuple[dict[str, Any], ...]
+    digest: str
+
+
+NotifyCheck = Callable[[Any], tuple[tuple[dict[str, Any], ...], list[FieldError]]]
+"""What `notify` says, or what is wrong with it."""
+
+
+def no_notifications(value: Any) -> tuple[tuple[dict[str, Any], ...], list[FieldError]]:
+    return (), [] if value in (None, []) else [FieldError("notify", "is not supported yet: leave it out")]
+
+
+def check(
+    parsed: Parsed[SubmitWorkflow],
+    key_errors: list[FieldError],
+    registry: Registry,
+    given: Limits,
+    *,
+    notify: NotifyCheck = no_notifications,
+) -> Checked:
+    """Raises InvalidRequest with everything that is wrong."""
+    told, notify_errors = notify(parsed.fields.get("notify"))
+    errors = [*parsed.errors, *key_errors, *notify_errors]
+    nodes = parsed.fields.get("nodes")
+    if not isinstance(nodes, list | dict) or not nodes:
+        raise InvalidRequest(errors)
+    if len(nodes) > dag.MAX_NODES:
+        raise InvalidRequest([*errors, *dag.too_many_nodes(len(nodes))])
+    read, paths = Nodes(registry, given), []
+    for where, node in entries(nodes):
+        paths.append(where)
+        read.add(where, node)
+    errors += read.errors
+    # Of what has no name nothing can be said: the shape is looked at when every node has one.
+    if len(read.shape) == len(paths):
+        errors += (relocated(error, paths) for error in dag.problems(read.shape))
+    if errors or parsed.request is None:
+        raise InvalidRequest(errors)
+    request = parsed.request
+    return Checked(
+        name=request.name or "workflow",
+        specs=read.specs,
+        deadline_seconds=request.deadline_seconds or DAY_SECONDS,
+        on_failure=request.on_failure or "continue",
+        notify=told,
+        digest=digest(parsed.fields | {"nodes": read.meant}),
+    )
+
+
+def entries(nodes: list[Any] | dict[str, Any]) -> list[tuple[str, Any]]:
+    """Where each node stands in the request, and the node with its name in it."""
+    if isinstance(nodes, list):
+        return [(path("nodes", at), node) for at, node in enumerate(nodes)]
+    return [
+        (path("nodes", name), {"name": name, **node} if isinstance(node, dict) and "name" not in node else node)
+        for name, node in nodes.items()
+    ]
+
+
+def relocated(error: FieldError, paths: list[str]) -> FieldError:
+    """`nodes[3].dependsOn[0]` as the caller has it: nodes may be a map."""
+    head, bracket, rest = error.field.partition("]")
+    if not bracket:
+        return error
+    return FieldError(paths[int(head.removeprefix("nodes["))] + rest, error.message)
+
+
+class Nodes:
+    """Gathers what the nodes ask for and what is wrong with each."""
+
+    def __init__(self, registry: Registry, given: Limits) -> None:
+        self.specs: list[NodeSpec] = []
+        self.shape: list[Node] = []
+        self.meant: list[dict[str, Any]] = []
+        self.errors: list[FieldError] = []
+        self._registry = registry
+        self._given = given
+
+    def add(self, where: str, node: Any) -> None:
+        if not isinstance(node, dict):
+            self.errors.append(FieldError(where, "must be an object"))
+            return
+        parsed = parse(WorkflowNode, node, NODE_ALIASES, self._given)
+        found = list(parsed.errors)
+        kind = self._kind(parsed, found)
+        self.errors += [FieldError(f"{where}.{error.field}", error.message) for error in found]
+        name, after = parsed.fields.get("name"), parsed.fields.get("dependsOn")
+        if isinstance(name, str) and name:
+            names = [one for one in after if isinstance(one, str)] if isinstance(after, list) else []
+            self.shape.append(Node(name, tuple(names)))
+        if parsed.request is not None and kind is not None:
+            self.specs.append(spec(parsed.request, kind, self._given))
+            self.meant.append({field: value for field, value in parsed.fields.items() if value is not None})
+
+    def _kind(self, parsed: Parsed[WorkflowNode], found: list[FieldError]) -> TaskType | None:
+        name = parsed.fields.get("type")
+        if not isinstance(name, str) or not name:
+            return None
+        try:
+            kind = self._registry.find(name)
+        except UnknownTaskType as unknown:
+            found.append(
+                FieldError(parsed.name("type"), f"is not a known task type; known: {', '.join(unknown.known)}")
+            )
+            return None
+        try:
+            kind.parse(parsed.fields.get("payload", {}))
+        except InvalidRequest as refused:
+            found += refused.errors
+        return kind
+
+
+def spec(request: WorkflowNode, kind: TaskType, given: Limits) -> NodeSpec:
+    """What the request leaves out is as the type has it. A time that has passed is now."""
+    return NodeSpec(
+        name=request.name,
+        type=kind.name,
+        payload=request.payload,
+        depends_on=tuple(dict.fromkeys(request.depends_on or ())),
+        priority=NORMAL_PRIORITY if request.priority is None else request.priority,
+        timeout_seconds=request.timeout_seconds or max(1, min(kind.timeout_seconds, given.timeout_seconds)),
+        retry=policy(request, kind.retry),
+        available_at=request.due(given.now) or given.now,
+        tags=request.tags or {},
+    )
