@@ -1,7 +1,7 @@
 # One command each; `make help` lists them. Needs git, make and Python >= 3.11; the rest comes from PyPI.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local synth lint types imports check test bench deploy lock clean
+.PHONY: help setup demo local synth lint types imports check test bench bench-init simulate model deploy lock clean
 
 ENV ?= dev
 PORT ?= 4510
@@ -38,6 +38,16 @@ test: lint ## Lint, then every test
 
 bench: setup ## Count calls, write units, cost; write the report
 	@$(PY) -m tests.bench
+
+bench-init: setup ## Cold start of each function beside bare boto3; write docs/benchmarks-init.md
+	@$(PY) -m tests.bench_init
+
+model: setup ## Scale on paper: every rate against its quota (ARGS="--rate 500 …")
+	@$(PY) -m tests.model $(ARGS)
+
+simulate: setup ## Run the functions under seeded faults: SEEDS=300, or SEED=n with its schedule
+	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) $(if $(FIRST),--first $(FIRST)) \
+		$(if $(REPORT),--report $(REPORT))
 
 deploy: setup ## Deploy ENV (dev) into the AWS account of the current credentials
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npx --yes aws-cdk@2.1148.1 deploy -c env=$(ENV)

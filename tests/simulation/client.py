@@ -73,6 +73,7 @@ class Client:
         answer = self.request("DELETE", f"/tasks/{task}")
         if answer.status == 204:
             self.watch.cancelled.add(task)
+            self.watch.timers(task, 0)
         return answer.status
 
     def change(self, task: str, *, run_in: float | None = None, **fields: Any) -> int:
@@ -89,6 +90,7 @@ class Client:
         if answer.status == 200:
             promise.run_at = kept[0] if at is None else at
             promise.version = fields["payload"]["version"] if "payload" in fields else kept[1]
+            self.watch.timers(task, 1)
         elif 400 <= answer.status < 500:
             promise.run_at, promise.version = kept
         return answer.status

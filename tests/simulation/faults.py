@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 RATES: dict[str, tuple[float, ...]] = {
     # of AWS calls
-    "killed before": (0, 0.005, 0.02, 0.05),
-    "killed after": (0, 0.005, 0.02, 0.05),
+    "killed before": (0, 0.01, 0.04, 0.1),
+    "killed after": (0, 0.01, 0.04, 0.1),
     "throttled": (0, 0, 0.03, 0.15),
     "answer lost": (0, 0, 0.02, 0.08),
     "sent again": (0, 0.02, 0.1),

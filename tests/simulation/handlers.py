@@ -7,7 +7,8 @@ from typing import Any
 
 from functions.core.context import Context
 from functions.core.outcomes import InDoubt, Permanent, Retry
-from functions.core.registry import Registry, registry as registry_of, task
+from functions.core.registry import Registry, task
+from functions.core.registry import registry as registry_of
 from functions.core.retry import RetryPolicy
 from tests.simulation.fibers import running
 
@@ -54,7 +55,9 @@ def simulated(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
     if half:
         world.pause(half)
     if outcome == "mail":
-        ctx.once("mail", lambda: ctx.mail.send(to=["a@b.example"], subject="s", text=ctx.task_id, html=None, sender=None))
+        ctx.once(
+            "mail", lambda: ctx.mail.send(to=["a@b.example"], subject="s", text=ctx.task_id, html=None, sender=None)
+        )
     if outcome == "fail":
         raise Failing(f"attempt {ctx.attempt}")
     if outcome == "permanent":

@@ -61,6 +61,7 @@ class Watch:
         self.cancelled: set[str] = set()
         self.changed: set[str] = set()
         """Somebody asked for another payload."""
+        self.known: set[str] = set()
 
     def accept(self, task: str, body: str) -> None:
         if self.accepted.setdefault(task, body) != body:
@@ -176,6 +177,12 @@ class Watch:
     def succeeded(self, ctx: Context) -> None:
         self.finished[ctx.task_id] += 1
 
+    def timers(self, task: str, most: int) -> None:
+        """With no fault to blame, no timer is left of a task that was cancelled or moved."""
+        left = [name for name in self.world.timers.names() if name.startswith(task)]
+        if self.world.faults.calm and len(left) > most:
+            self.world.violate(f"{task} has the timers {left}")
+
     # -- at rest
 
     def at_rest(self) -> None:
@@ -186,7 +193,8 @@ class Watch:
             if item["sk"]["S"] == keys.TASK and item["pk"]["S"].startswith("TASK#")
             for task in (from_item(item),)
         }
-        for missing in sorted(self.accepted - tasks.keys()):
+        self.known = set(tasks)
+        for missing in sorted(self.accepted.keys() - tasks.keys()):
             violate(f"{missing} was accepted and has no record")
         for task in tasks.values():
             self._settled(task, tasks)
@@ -194,6 +202,14 @@ class Watch:
             if queue.messages:
                 violate(f"{queue.name} still holds {len(queue.messages)} messages")
         self._counters(tasks)
+
+    def after_expiry(self) -> None:
+        """Nothing of the tasks is left: no record, no effect, edge or document, no count."""
+        for item in self.world.table.items():
+            partition = item["pk"]["S"]
+            if partition.startswith("TASK#") and partition.rpartition("#")[2] in self.known:
+                self.world.violate(f"expired tasks leave {partition} {item['sk']['S']}")
+        self._counters({})
 
     def _settled(self, task: Task, tasks: dict[str, Task]) -> None:
         violate = self.world.violate

@@ -194,5 +194,3 @@ class SQS:
             "ApproximateNumberOfMessagesDelayed": sum(not m.in_flight for m in waiting),
         }
         return {"Attributes": {name: str(value) for name, value in counted.items()}}
-
-

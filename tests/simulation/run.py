@@ -11,6 +11,9 @@ from tests.simulation.fibers import Restless
 from tests.simulation.functions import install
 from tests.simulation.world import World
 
+EXPIRING_ONE_IN = 3
+"""So many seeds go on until TTL has removed all tasks."""
+
 
 @dataclass
 class Outcome:
@@ -26,17 +29,20 @@ class Outcome:
     log: list[str] = field(default_factory=list)
 
 
-def run(seed: int, *, log: bool = False) -> Outcome:
+def run(seed: int, *, log: bool = False, only: str | None = None) -> Outcome:
+    """`only`: the name of one workload, to look for trouble in that corner."""
     install()
     began = time.perf_counter()
     world = World(seed, log=log)
-    workload.begin(world)
+    workload.begin(world, only)
     try:
         world.hub.run()
+        world.watch.at_rest()
+        if world.faults.random.randrange(EXPIRING_ONE_IN) == 0:
+            world.expire()
+            world.watch.after_expiry()
     except Restless:
         world.violate("does not come to rest")
-    else:
-        world.watch.at_rest()
     return Outcome(
         seed,
         world.violations,

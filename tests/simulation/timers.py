@@ -67,6 +67,9 @@ class Scheduler:
     def delete_schedule(self, arguments: dict[str, Any]) -> None:
         self.backend.delete_schedule(arguments["GroupName"], arguments["Name"])
 
+    def names(self) -> list[str]:
+        return list(self.backend.schedule_groups[self.group].schedules)
+
     def _fire_at(self, minute: int, name: str) -> None:
         faults = self.world.faults
         self.world.hub.at(minute + faults.within(MINUTE), lambda: self._fire(name))

@@ -22,9 +22,10 @@ def workload(function: Workload) -> Workload:
     return function
 
 
-def begin(world: World) -> None:
+def begin(world: World, only: str | None = None) -> None:
+    choices = [found for found in WORKLOADS if only in (None, found.__name__)]
     for _ in range(1 + world.faults.random.randrange(MOST)):
-        chosen = world.faults.choose(WORKLOADS)
+        chosen = world.faults.choose(choices)
         start = world.faults.within(40 * SECOND)
         world.trace("workload", f"{chosen.__name__} from {start / SECOND:.1f} s on")
         world.hub.after(start, lambda chosen=chosen: world.client(lambda: chosen(Client(world))))
@@ -79,7 +80,9 @@ def failing(client: Client) -> None:
 @workload
 def slow(client: Client) -> None:
     """Longer than its time-out: the process has to be ended to stop it."""
-    client.submit({"outcomes": some(client, ["hang"], ["hang", "ok"])}, timeoutSeconds=some(client, 3, 20), maxRetries=1)
+    client.submit(
+        {"outcomes": some(client, ["hang"], ["hang", "ok"])}, timeoutSeconds=some(client, 3, 20), maxRetries=1
+    )
     client.submit({"seconds": some(client, 15, 1)})
 
 
@@ -244,6 +247,30 @@ def cancelled_upstream(client: Client) -> None:
     if top and middle and last:
         client.sleep(some(client, 0, 0, 1, 8))
         client.cancel(some(client, top, middle))
+
+
+@workload
+def changed_while_blocked(client: Client) -> None:
+    """The dependent is moved, changed or cancelled while its upstream decides what becomes of it."""
+    top = node(client, delaySeconds=some(client, 0, 0.5, 3))
+    task = client.submit_surely({"version": 0}, dependencies=[top], delaySeconds=some(client, 0, 4)) if top else None
+    if task is None:
+        return
+    node(client, task)
+    client.sleep(some(client, 0, 0, 0.5, 3))
+    for version in range(1, 1 + some(client, 1, 2)):
+        change = some(
+            client,
+            {"run_in": some(client, 0, 2, 1000)},
+            {"payload": {"version": version}},
+            {"priority": 8},
+            {"priority": 1, "run_in": 5},
+        )
+        if client.change(task, **change) == 409:
+            break
+        client.sleep(some(client, 0, 0.5))
+    if some(client, True, False):
+        client.cancel(task)
 
 
 @workload

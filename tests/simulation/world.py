@@ -202,6 +202,21 @@ class World:
 
     # -- running
 
+    def expire(self) -> None:
+        """TTL removes every settled task within two days of its time; faults begin anew."""
+        self.trace("world", "TTL removes what has settled")
+        self.faults.calls = 0
+        for item in list(self.table.items()):
+            if "expiresAt" in item:
+                key = {"pk": item["pk"], "sk": item["sk"]}
+                when = int(item["expiresAt"]["N"]) * SECOND + self.faults.within(48 * 3600 * SECOND)
+
+                def remove(key: dict[str, Any] = key) -> None:
+                    self.stream.write(self.table.expire(key), None, expired=True)
+
+                self.hub.at(when, remove)
+        self.hub.run()
+
     def pause(self, seconds: float) -> None:
         """A handler works: another point at which it may be killed."""
         fiber = running()

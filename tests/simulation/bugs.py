@@ -1,0 +1,258 @@
+"""The design's rules, each switched off in turn, from outside: nothing in functions/ knows of this file.
+
+`with planted("name"):` and the simulation must find it (test_simulation_planted_bugs.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+from functions.core.wakeup import Do, Verdict, decide
+from functions.intake import submission
+from functions.runtime.consequences import Consequences
+from functions.store import counters, keys, tasks
+from functions.store.effects import Effects
+from functions.store.records import text
+from functions.store.table import Table
+from functions.store.tasks import Answer, TaskStore, Wrote
+from functions.worker import pipeline
+from functions.worker.pipeline import Pipeline
+from tests.simulation.fibers import running
+
+Patches = Iterator[Any]
+BUGS: dict[str, Callable[[], Patches]] = {}
+ANYWAY = "attribute_exists(pk)"
+"""A condition that always holds for a record that is there: DynamoDB refuses values that no expression uses."""
+
+
+def bug(function: Callable[[], Patches]) -> Callable[[], Patches]:
+    BUGS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    with ExitStack() as patches:
+        for patch in BUGS[name]():
+            patches.enter_context(patch)
+        yield
+
+
+def conditions(*rules: tuple[str, str]) -> Any:
+    """Every conditional update: part of its condition → what stands there instead."""
+    update = Table.update
+
+    def changed(self: Table, key: Any, expression: str, *, condition: str, **rest: Any) -> Any:
+        for part, instead in rules:
+            condition = condition.replace(part, instead)
+        return update(self, key, expression, condition=condition, **rest)
+
+    return mock.patch.object(Table, "update", changed)
+
+
+def verdicts(change: Callable[[Verdict, Any], Verdict]) -> Any:
+    """What the worker does with a wake-up, changed."""
+
+    def changed(task: Any, wakeup: Any, **given: Any) -> Verdict:
+        return change(decide(task, wakeup, **given), task)
+
+    return mock.patch.object(pipeline, "decide", changed)
+
+
+class Late:
+    """A dispatcher that sends when it is told to, not when it is asked."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.asked: list[Callable[[], None]] = []
+
+    def dispatch(self, *arguments: Any, **named: Any) -> None:
+        self.asked.append(lambda: self.real.dispatch(*arguments, **named))
+
+    def send(self) -> None:
+        for call in self.asked:
+            call()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+# -- rule 1: message before record
+
+
+@bug
+def submit_writes_the_record_first() -> Patches:
+    accept = submission.Submission._accept
+
+    def wrong(self: Any, *arguments: Any) -> Any:
+        late = Late(self.dispatcher)
+        done = accept(replace(self, dispatcher=late), *arguments)
+        late.send()
+        return done
+
+    yield mock.patch.object(submission.Submission, "_accept", wrong)
+
+
+@bug
+def retry_writes_the_record_first() -> Patches:
+    settle = Pipeline.settle
+
+    def wrong(self: Any, *arguments: Any, **named: Any) -> Any:
+        late = Late(self.dispatcher)
+        done = settle(replace(self, dispatcher=late), *arguments, **named)
+        late.send()
+        return done
+
+    yield mock.patch.object(Pipeline, "settle", wrong)
+
+
+# -- rule 2: claim by condition, write by fence
+
+
+@bug
+def generations_are_ignored() -> Patches:
+    yield conditions(("generation = :generation", f"(generation = :generation OR {ANYWAY})"))
+
+    def wrong(task: Any, wakeup: Any, **given: Any) -> Verdict:
+        return decide(task, replace(wakeup, generation=task.generation) if task else wakeup, **given)
+
+    yield mock.patch.object(pipeline, "decide", wrong)
+
+
+@bug
+def a_live_lease_is_taken_over() -> Patches:
+    yield conditions(("leaseUntil <= :now", f"(leaseUntil <= :now OR {ANYWAY})"))
+
+    def wrong(task: Any, wakeup: Any, **given: Any) -> Verdict:
+        return decide(task and replace(task, lease_until=0), wakeup, **given)
+
+    yield mock.patch.object(pipeline, "decide", wrong)
+
+
+@bug
+def the_fence_is_not_checked() -> Patches:
+    mine = f"(#state = :running OR {ANYWAY}) AND (attempt = :fence OR {ANYWAY})"
+    yield mock.patch.object(tasks, "MINE", mine)
+
+
+@bug
+def a_task_is_claimed_before_its_time() -> Patches:
+    yield conditions(("availableAt <= :now", f"(availableAt <= :now OR {ANYWAY})"))
+
+
+@bug
+def an_early_message_is_dropped() -> Patches:
+    yield verdicts(lambda verdict, _: Verdict(Do.DELETE, "") if verdict.do is Do.SEND_ON else verdict)
+
+
+@bug
+def a_message_of_a_live_lease_is_acknowledged() -> Patches:
+    yield verdicts(
+        lambda verdict, task: (
+            Verdict(Do.DELETE, "")
+            if verdict.do is Do.LOOK_AGAIN and task is not None and task.state == "RUNNING"
+            else verdict
+        )
+    )
+
+
+@bug
+def a_message_before_its_record_is_dropped() -> Patches:
+    yield verdicts(
+        lambda verdict, task: (
+            Verdict(Do.DELETE, "")
+            if verdict.do is Do.LOOK_AGAIN and (task is None or task.state != "RUNNING")
+            else verdict
+        )
+    )
+
+
+# -- rule 3: delete the message last
+
+
+@bug
+def the_message_is_deleted_before_the_consequences() -> Patches:
+    work, run = Pipeline.work, Consequences.run
+
+    def remembering(self: Any, message: Any, **named: Any) -> Any:
+        fiber = running()
+        assert fiber is not None
+        fiber.message = message
+        return work(self, message, **named)
+
+    def wrong(self: Any, task: Any) -> None:
+        message = getattr(running(), "message", None)
+        if message is not None:
+            self.dispatcher.queues.delete(task.lane, [message.receipt])
+        run(self, task)
+
+    yield mock.patch.object(Pipeline, "work", remembering)
+    yield mock.patch.object(Consequences, "run", wrong)
+
+
+@bug
+def a_settled_task_is_not_looked_at_again() -> Patches:
+    yield verdicts(lambda verdict, _: Verdict(Do.DELETE, "") if verdict.do is Do.CONSEQUENCES else verdict)
+
+
+# -- dependencies
+
+
+@bug
+def a_dependent_is_released_too_early() -> Patches:
+    discard = TaskStore.discard_waiting
+
+    def wrong(self: Any, *arguments: Any) -> Answer:
+        answer = discard(self, *arguments)
+        return Wrote(replace(answer.task, waiting_for=frozenset())) if isinstance(answer, Wrote) else answer
+
+    yield mock.patch.object(TaskStore, "discard_waiting", wrong)
+    yield conditions(("attribute_not_exists(waitingFor)", ANYWAY))
+
+
+@bug
+def an_upstream_that_settles_meanwhile_is_missed() -> Patches:
+    flag = TaskStore.flag_dependents
+
+    def wrong(self: Any, *arguments: Any) -> Any:
+        flag(self, *arguments)
+
+    yield mock.patch.object(TaskStore, "flag_dependents", wrong)
+
+
+# -- effects, counters, requests
+
+
+@bug
+def an_effect_is_not_reserved_before() -> Patches:
+    reserve = Effects.reserve
+
+    def wrong(self: Any, task: Any, name: str, **given: Any) -> Any:
+        if self.table.get(keys.key(task.tenant, task.id, keys.EFFECT + name)) is None:
+            return None
+        return reserve(self, task, name, **given)
+
+    def record(self: Any, task: Any, name: str, result: str, *, token: str) -> None:
+        item = keys.key(task.tenant, task.id, keys.EFFECT + name)
+        fields = {"attempt": {"N": str(task.attempt)}, "token": text(token), "result": text(result)}
+        self.table.put(item | fields, unless_there=True)
+
+    yield mock.patch.object(Effects, "reserve", wrong)
+    yield mock.patch.object(Effects, "record", record)
+
+
+@bug
+def an_event_is_counted_each_time_it_comes() -> Patches:
+    apply = counters.apply
+    yield mock.patch.object(counters, "apply", lambda memory, changes: apply(b"", changes))
+
+
+@bug
+def a_cancel_does_not_look_at_the_state() -> Patches:
+    yield conditions((f"({tasks.WAITING} OR #state = :blocked)", f"({tasks.WAITING} OR #state = :blocked OR {ANYWAY})"))
+    allowed = frozenset({*submission.State})
+    yield mock.patch("functions.api.changes.CANCELLABLE", allowed)
