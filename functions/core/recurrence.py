@@ -1,0 +1,384 @@
+"""When a schedule is due: cron expressions and rates, in a time zone, as EventBridge Scheduler reads them.
+
+Scheduler fires; what is computed here tells callers the next times, and a firing that comes late which time it stands
+for. docs/schedules.md says what happens in the hour that a zone skips and in the one that it repeats.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+MINUTE_MS = 60_000
+UNITS = {"minute": MINUTE_MS, "hour": 60 * MINUTE_MS, "day": 24 * 60 * MINUTE_MS}
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+"""AWS: years of a cron expression."""
+EXPRESSION_LIMIT = 256
+"""AWS: characters of a schedule expression."""
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+NOT_OF_AWS = re.compile(r"(posix|right)/|(localtime|Factory|posixrules)$")
+"""Files that lie beside the zones on some machines."""
+
+
+@dataclass
+class BadExpression(ValueError):
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class Recurrence(Protocol):
+    """`expression`: as EventBridge Scheduler takes it."""
+
+    @property
+    def expression(self) -> str: ...
+
+    def times(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
+        """Epoch ms, ascending, all later than `after`. `anchor`: the first time of a rate."""
+        ...
+
+
+@dataclass(frozen=True)
+class Timetable:
+    """A recurrence between `start` (the first moment at which it may be due; a rate counts from it) and `end` (the
+    first at which it may no longer). Epoch ms."""
+
+    recurrence: Recurrence
+    zone: ZoneInfo
+    start: int | None
+    end: int | None
+
+    def after(self, at: int) -> Iterator[int]:
+        """All times later than `at`."""
+        begin = at if self.start is None else max(at, self.start - 1)
+        for time in self.recurrence.times(begin, zone=self.zone, anchor=self.start):
+            if self.end is not None and time >= self.end:
+                return
+            yield time
+
+    def upcoming(self, now: int, count: int) -> list[int]:
+        return list(islice(self.after(now), count))
+
+    def latest(self, at: int, *, since: int) -> int | None:
+        """The last time that is later than `since` and not later than `at`."""
+        # Looks further and further back, so that it lists few times whether they are a minute or a year apart.
+        for hours in (1, 24, 24 * 32, 24 * 366, 24 * 366 * 5, None):
+            begin = since if hours is None else max(since, at - hours * UNITS["hour"])
+            found = None
+            for time in self.after(begin):
+                if time > at:
+                    break
+                found = time
+            if found is not None or begin == since:
+                return found
+        return None
+
+    def within(self, at: int) -> bool:
+        return (self.start is None or at >= self.start) and (self.end is None or at < self.end)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Raises BadExpression for what is no IANA time zone."""
+    try:
+        if NOT_OF_AWS.match(name):
+            raise ValueError(name)
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise BadExpression("is not an IANA time zone, like Europe/Berlin or UTC") from None
+
+
+# -- rates
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Every `value` units of elapsed time: a day is 24 hours, whatever the clocks do."""
+
+    value: int
+    unit: str
+
+    @property
+    def expression(self) -> str:
+        return f"rate({self.value} {self.unit}{'s' if self.value > 1 else ''})"
+
+    @property
+    def period(self) -> int:
+        """Milliseconds."""
+        return self.value * UNITS[self.unit]
+
+    def times(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
+        first = anchor or 0
+        number = max(0, (after - first) // self.period + 1)
+        while True:
+            yield first + number * self.period
+            number += 1
+
+
+def parse_rate(text: str) -> Rate:
+    """`5 minutes`, or AWS's own `rate(5 minutes)`."""
+    match = re.fullmatch(r"\s*(?:rate\(\s*)?(\d{1,6})\s+(minute|hour|day)s?\s*(\)?)\s*", text, re.IGNORECASE | re.ASCII)
+    if not match or bool(match[3]) != text.strip().lower().startswith("rate("):
+        raise BadExpression("must be a number and minutes, hours or days, like 5 minutes")
+    rate = Rate(int(match[1]), match[2].lower())
+    if not 1 <= rate.value * UNITS[rate.unit] <= 366 * UNITS["day"]:
+        raise BadExpression("must be 1 minute at least and 366 days at most")
+    return rate
+
+
+# -- cron
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a cron expression. `names` begin at `low`."""
+
+    name: str
+    low: int
+    high: int
+    names: Sequence[str] = ()
+
+    def number(self, text: str) -> int:
+        if text.upper() in self.names:
+            return self.low + self.names.index(text.upper())
+        if not re.fullmatch(r"[0-9]{1,4}", text):
+            raise BadExpression(f"{self.name}: {text!r} is no {'number or name' if self.names else 'number'}")
+        if not self.low <= int(text) <= self.high:
+            raise BadExpression(f"{self.name}: {text} is not from {self.low} to {self.high}")
+        return int(text)
+
+    def values(self, text: str) -> set[int]:
+        found: set[int] = set()
+        for part in text.split(","):
+            span, slash, step = part.partition("/")
+            if slash and (not re.fullmatch(r"[0-9]{1,4}", step) or int(step) < 1):
+                raise BadExpression(f"{self.name}: {part!r} has no step of 1 or more")
+            first, dash, last = span.partition("-")
+            if span == "*":
+                low, high = self.low, self.high
+            else:
+                low = self.number(first)
+                high = self.number(last) if dash else self.high if slash else low
+            # A range may go round: FRI-MON, 22-2.
+            span_of = range(low, high + 1) if low <= high else (*range(low, self.high + 1), *range(self.low, high + 1))
+            found.update(list(span_of)[:: int(step) if slash else 1])
+        return found
+
+
+MINUTE = Field("minute", 0, 59)
+HOUR = Field("hour", 0, 23)
+DAY = Field("day of month", 1, 31)
+MONTH = Field("month", 1, 12, MONTHS)
+YEAR = Field("year", FIRST_YEAR, LAST_YEAR)
+UNIX_WEEKDAY = Field("day of week", 0, 6, WEEKDAYS)
+AWS_WEEKDAY = Field("day of week", 1, 7, WEEKDAYS)
+
+
+@dataclass(frozen=True)
+class Days:
+    """Which days of a month. Days of the month: `days`, `last` (L), `near` (15W). Days of the week, 0 is Sunday:
+    `weekdays`, `last_weekdays` (FRIL), `nth` (MON#2)."""
+
+    days: frozenset[int] = frozenset()
+    last: bool = False
+    near: frozenset[int] = frozenset()
+    weekdays: frozenset[int] = frozenset()
+    last_weekdays: frozenset[int] = frozenset()
+    nth: frozenset[tuple[int, int]] = frozenset()
+
+    def of(self, year: int, month: int) -> list[int]:
+        monday_first, length = calendar.monthrange(year, month)
+        sunday_first = (monday_first + 1) % 7
+
+        def weekday(day: int) -> int:
+            return (sunday_first + day - 1) % 7
+
+        wanted = {nearest(day, length, weekday(day)) for day in self.near if day <= length}
+        if self.last:
+            wanted.add(length)
+        for day in range(1, length + 1):
+            kind = weekday(day)
+            if (
+                day in self.days
+                or kind in self.weekdays
+                or (kind in self.last_weekdays and day > length - 7)
+                or (kind, (day + 6) // 7) in self.nth
+            ):
+                wanted.add(day)
+        return sorted(wanted)
+
+
+def nearest(day: int, length: int, weekday: int) -> int:
+    """The working day nearest to `day`, in the same month."""
+    if weekday == 6:
+        return day - 1 if day > 1 else day + 2
+    if weekday == 0:
+        return day + 1 if day < length else day - 2
+    return day
+
+
+@dataclass(frozen=True)
+class Cron:
+    expression: str
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: Days
+    months: frozenset[int]
+    years: frozenset[int]
+
+    def times(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
+        begin = datetime.fromtimestamp(after / 1000, zone).replace(tzinfo=None, second=0, microsecond=0)
+        for wall in self.walls(begin):
+            # Of a time that the clocks show twice, the first one; one that they skip is none.
+            moment = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
+            if moment.astimezone(zone).replace(tzinfo=None) != wall:
+                continue
+            at = round(moment.timestamp()) * 1000
+            if at > after:
+                yield at
+
+    def walls(self, begin: datetime) -> Iterator[datetime]:
+        """What the clocks show at these times, from `begin` on."""
+        for year in range(max(begin.year, FIRST_YEAR), LAST_YEAR + 1):
+            if year not in self.years:
+                continue
+            for month in sorted(self.months):
+                if (year, month) < (begin.year, begin.month):
+                    continue
+                for day in self.days.of(year, month):
+                    date = datetime(year, month, day)  # noqa: DTZ001 - what the clocks show, in whatever zone
+                    if date + timedelta(days=1) <= begin:
+                        continue
+                    for hour in self.hours:
+                        for minute in self.minutes:
+                            wall = date.replace(hour=hour, minute=minute)
+                            if wall >= begin:
+                                yield wall
+
+
+def parse_cron(text: str) -> Cron:
+    """Five fields as in Unix (minute, hour, day of month, month, day of week), or AWS's six in `cron(…)`."""
+    stripped = text.strip()
+    inner = re.fullmatch(r"cron\((.*)\)", stripped, re.IGNORECASE)
+    fields = (inner[1] if inner else stripped).upper().split()
+    if inner:
+        if len(fields) != 6:
+            raise BadExpression(f"cron(…) has six fields, the last one is the year; this one has {len(fields)}")
+        return aws_cron(fields)
+    if len(fields) != 5:
+        raise BadExpression(
+            "must have five fields: minute, hour, day of month, month, day of week; "
+            f"this one has {len(fields)} (AWS's six are written as cron(0 9 ? * MON-FRI *))"
+        )
+    return unix_cron(fields)
+
+
+def unix_cron(fields: Sequence[str]) -> Cron:
+    minute, hour, day, month, weekday = fields
+    minutes, hours = MINUTE.values(minute), HOUR.values(hour)
+    days, months = DAY.values(day), MONTH.values(month)
+    weekdays = UNIX_WEEKDAY.values(sunday_as_zero(weekday))
+    every_day, every_weekday = len(days) == 31, len(weekdays) == 7
+    if not every_day and not every_weekday:
+        raise BadExpression(
+            "gives both a day of month and a day of week, which Unix joins by «or» and EventBridge Scheduler cannot: "
+            "make two schedules of it"
+        )
+    expression = " ".join(
+        (
+            written(minutes, MINUTE),
+            written(hours, HOUR),
+            written(days, DAY) if every_weekday else "?",
+            written(months, MONTH),
+            "?" if every_weekday else ",".join(WEEKDAYS[each] for each in sorted(weekdays)),
+            "*",
+        )
+    )
+    return checked(
+        Cron(
+            expression=f"cron({expression})",
+            minutes=tuple(sorted(minutes)),
+            hours=tuple(sorted(hours)),
+            days=Days(days=frozenset(days)) if every_weekday else Days(weekdays=frozenset(weekdays)),
+            months=frozenset(months),
+            years=frozenset(range(FIRST_YEAR, LAST_YEAR + 1)),
+        )
+    )
+
+
+def sunday_as_zero(text: str) -> str:
+    """Unix knows Sunday as 7, too: 5-7 is Friday to Sunday, and so is 5-0 here, where ranges may go round."""
+    return re.sub(r"(?<![0-9/#])7(?![0-9])", "0", text.replace("0-7", "*"))
+
+
+def aws_cron(fields: Sequence[str]) -> Cron:
+    minute, hour, day, month, weekday, year = fields
+    if (day == "?") == (weekday == "?"):
+        raise BadExpression("of day of month and day of week, exactly one must be ?")
+    return checked(
+        Cron(
+            expression=f"cron({' '.join(fields)})",
+            minutes=tuple(sorted(MINUTE.values(minute))),
+            hours=tuple(sorted(HOUR.values(hour))),
+            days=aws_days(day) if weekday == "?" else aws_weekdays(weekday),
+            months=frozenset(MONTH.values(month)),
+            years=frozenset(YEAR.values(year)),
+        )
+    )
+
+
+def aws_days(text: str) -> Days:
+    days: set[int] = set()
+    near: set[int] = set()
+    for part in text.split(","):
+        if part.endswith("W"):
+            near.add(DAY.number(part[:-1]))
+        elif part != "L":
+            days |= DAY.values(part)
+    return Days(days=frozenset(days), last="L" in text.split(","), near=frozenset(near))
+
+
+def aws_weekdays(text: str) -> Days:
+    plain: set[int] = set()
+    last: set[int] = set()
+    nth: set[tuple[int, int]] = set()
+    for part in text.split(","):
+        kind, found, number = part.partition("#")
+        if found:
+            if number not in ("1", "2", "3", "4", "5"):
+                raise BadExpression(f"day of week: {part!r} is not of the 1st to 5th of a month")
+            nth.add((AWS_WEEKDAY.number(kind) - 1, int(number)))
+        elif part == "L":
+            plain.add(6)
+        elif part.endswith("L"):
+            last.add(AWS_WEEKDAY.number(part[:-1]) - 1)
+        else:
+            plain |= {each - 1 for each in AWS_WEEKDAY.values(part)}
+    return Days(weekdays=frozenset(plain), last_weekdays=frozenset(last), nth=frozenset(nth))
+
+
+def checked(cron: Cron) -> Cron:
+    if len(cron.expression) > EXPRESSION_LIMIT:
+        raise BadExpression(f"is longer than {EXPRESSION_LIMIT} characters as EventBridge Scheduler takes it")
+    return cron
+
+
+def written(values: set[int], field: Field) -> str:
+    """As a list of numbers and ranges: what every reader of cron takes for the same."""
+    if len(values) == field.high - field.low + 1:
+        return "*"
+    parts, ordered = [], sorted(values)
+    while ordered:
+        run = 1
+        while run < len(ordered) and ordered[run] == ordered[0] + run:
+            run += 1
+        parts.append(f"{ordered[0]}-{ordered[run - 1]}" if run > 2 else ",".join(map(str, ordered[:run])))
+        ordered = ordered[run:]
+    return ",".join(parts)
