@@ -98,14 +98,15 @@ class Client:
     def get(self, task: str) -> Answer:
         return self.request("GET", f"/tasks/{task}")
 
-    def settled(self, task: str, *, every: float = 5.0) -> bool:
-        """Polls until the task is settled; False when it takes an hour."""
+    def settled(self, task: str, *, every: float) -> bool:
+        """Polls, less and less often, until the task is settled; False when it takes an hour or two."""
         until = self.world.hub.now + 3600 * SECOND
         while self.world.hub.now < until:
             answer = self.get(task)
             if answer.status == 200 and answer.document["endedAt"]:
                 return True
             self.sleep(every)
+            every *= 1.5
         return False
 
     # -- HTTP

@@ -31,6 +31,9 @@ MEMBER = re.compile(r"^([#\w]+)\s+(:\w+)$")
 PARTITION = re.compile(r"^pk\s*=\s*(:\w+)")
 NAME = re.compile(r"^[#\w]+$")
 
+Program = list[tuple[str, str, str | None, str]]
+"""An update: clause, attribute, summand, value, as they are written in the expression."""
+
 
 class ConditionalCheckFailedException(ClientError):
     pass
@@ -54,7 +57,7 @@ class DynamoDB:
         self.name = table["TableName"]
         self.write = write
         self._conditions: dict[Any, tuple[Any, list[tuple[AttributeValue, str]]]] = {}
-        self._updates: dict[Any, list[tuple[str, str, str | None, str]] | None] = {}
+        self._updates: dict[Any, Program | None] = {}
         self._moto("create_table", table)
         self.table = self.handler.backend.tables[self.name]
 
@@ -92,6 +95,9 @@ class DynamoDB:
                 found = self._found(key)
                 self.write(operation, before, plain(found) if found is not None else None)
             return answer
+        if operation == "get_item" and arguments.keys() <= {"TableName", "Key", "ConsistentRead"}:
+            found = self._found(arguments["Key"])
+            return {} if found is None else {"Item": plain(found)}
         if operation == "query" and "IndexName" not in arguments:
             return self._partition(arguments)
         return self._moto(operation, arguments)
@@ -126,27 +132,32 @@ class DynamoDB:
     def _update(self, arguments: dict[str, Any]) -> dict[str, Any]:
         names = arguments.get("ExpressionAttributeNames") or {}
         values = arguments.get("ExpressionAttributeValues") or {}
-        known = (arguments.get("UpdateExpression"), *names.items(), "|", *values)
-        program = self._updates.get((known, arguments.get("ConditionExpression")))
+        known = (arguments.get("UpdateExpression"), *names, "|", *values)
+        condition = arguments.get("ConditionExpression")
+        program = self._updates.get((known, condition))
         item = self._found(arguments["Key"])
+        if item is None and program is not None and condition and not self._holds(condition, names, values, None):
+            raise refused("update_item", None)
         if (
             program is None
             or item is None
             or arguments.get("ReturnValues") not in (None, "NONE", "ALL_NEW")
-            or any(summand is not None and summand not in item.attrs for _, _, summand, _ in program)
+            or any(
+                summand is not None and names.get(summand, summand) not in item.attrs for _, _, summand, _ in program
+            )
         ):
             answer = self._moto("update_item", arguments)
             if program is None and item is not None:
-                self._updates[known, arguments.get("ConditionExpression")] = compiled(arguments, names)
+                self._updates[known, condition] = compiled(arguments)
             return answer
-        if (condition := arguments.get("ConditionExpression")) and not self._holds(condition, names, values, item):
+        if condition and not self._holds(condition, names, values, item):
             all_old = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
             raise refused("update_item", plain(item) if all_old else None)
-        self._execute(program, values, item)
+        self._execute(program, names, values, item)
         return {"Attributes": plain(item)} if arguments.get("ReturnValues") == "ALL_NEW" else {}
 
     def _holds(self, expression: str, names: dict[str, str], values: Item, item: Any) -> bool:
-        key = (expression, *names.items())
+        key = (expression, *(each for each in names.items() if each[0] in expression))
         if key not in self._conditions:
             # Each value is parsed as a mark that tells, in the tree, which value it was.
             marks = {name: {name: name} for name in values}
@@ -158,13 +169,14 @@ class DynamoDB:
         return bool(tree.expr(item))
 
     @staticmethod
-    def _execute(program: list[tuple[str, str, str | None, str]], values: Item, item: Any) -> None:
+    def _execute(program: Program, names: dict[str, str], values: Item, item: Any) -> None:
         attrs = item.attrs
         news: dict[str, Any] = {}
-        for kind, name, summand, value in program:
+        for kind, written, summand, value in program:
+            name = names.get(written, written)
             if kind == "SET":
                 new = DynamoType(values[value])
-                news[name] = new if summand is None else attrs[summand] + new
+                news[name] = new if summand is None else attrs[names.get(summand, summand)] + new
             elif kind == "ADD" and "N" in values[value]:
                 news[name] = attrs[name] + DynamoType(values[value]) if name in attrs else DynamoType(values[value])
             elif kind in ("ADD", "DELETE"):
@@ -185,19 +197,19 @@ class DynamoDB:
                 attrs.pop(name, None)
 
 
-def compiled(arguments: dict[str, Any], names: dict[str, str]) -> list[tuple[str, str, str | None, str]] | None:
-    """The update as (clause, attribute, summand, value); None when moto has to do it."""
-    program: list[tuple[str, str, str | None, str]] = []
+def compiled(arguments: dict[str, Any]) -> Program | None:
+    """None when moto has to do it."""
+    program: Program = []
     pieces = CLAUSE.split(arguments.get("UpdateExpression") or "")[1:]
     for clause, body in zip(pieces[::2], pieces[1::2], strict=True):
         for action in (part.strip() for part in body.split(",")):
             if clause == "SET" and (found := ASSIGN.match(action)):
                 name, summand, value = found.groups()
-                program.append((clause, names.get(name, name), names.get(summand, summand), value))
+                program.append((clause, name, summand, value))
             elif clause in ("ADD", "DELETE") and (found := MEMBER.match(action)):
-                program.append((clause, names.get(found[1], found[1]), None, found[2]))
+                program.append((clause, found[1], None, found[2]))
             elif clause == "REMOVE" and NAME.match(action):
-                program.append((clause, names.get(action, action), None, ""))
+                program.append((clause, action, None, ""))
             else:
                 return None
     return program or None

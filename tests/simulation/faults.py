@@ -25,6 +25,7 @@ RATES: dict[str, tuple[float, ...]] = {
     "answer lost": (0, 0, 0.02, 0.08),
     "sent again": (0, 0.02, 0.1),
     "stalled": (0, 0.005, 0.02),
+    "frozen": (0, 0.005, 0.02),
     # of deliveries
     "duplicate": (0, 0.05, 0.3),
     "undeleted": (0, 0.05, 0.2),
@@ -88,18 +89,19 @@ class Faults:
 
     # -- AWS calls
 
-    def call(self, *, mortal: bool, again: bool) -> Plan:
-        """`mortal`: else nothing happens to it. `again`: the call may be sent twice."""
+    def call(self, *, mortal: bool, again: bool, left: int) -> Plan:
+        """`mortal`: else nothing happens to it. `again`: the call may be sent twice. `left`: until its invocation
+        ends; a frozen one goes on after that, as if nothing had been."""
         self.calls += 1
         way, back = self.latency(), self.latency()
         if not self.on or not mortal:
             return Plan(None, way, back)
         drawn = self.random.random()
-        for kind in ("killed before", "killed after", "throttled", "answer lost", "sent again", "stalled"):
+        for kind in ("killed before", "killed after", "throttled", "answer lost", "sent again", "stalled", "frozen"):
             drawn -= self.rates[kind]
             if drawn < 0:
-                if kind == "stalled":
-                    stall = self.within(45 * SECOND)
+                if kind in ("stalled", "frozen"):
+                    stall = self.within(45 * SECOND) if kind == "stalled" else left + self.within(ZOMBIE)
                     return Plan(kind, way + stall, back) if self.coin() else Plan(kind, way, back + stall)
                 return Plan(kind if again or kind != "sent again" else None, way, back)
         return Plan(None, way, back)
@@ -142,8 +144,10 @@ class Faults:
     def skew_of(self, function: str) -> int:
         return self.skew if self.skew and function.startswith("worker") and self.coin() else 0
 
-    def zombie_for(self, text: str) -> int:
+    def zombie_for(self, text: str, *, frozen: bool) -> int:
         """How much longer than its end an invocation runs."""
+        if frozen:
+            return ZOMBIE
         return self.within(ZOMBIE) if self.happens("zombie", text) else 0
 
     # -- draws

@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent import futures
-from functools import partial
+from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +152,7 @@ class Lambda(Process):
         """Task records that this invocation wrote: operation, before, after."""
         self.unsure = False
         """One of its calls was applied and its answer lost."""
+        self.frozen = False
         self._router: tuple[Any, ...] | None = None
 
     def enter(self) -> None:
@@ -232,7 +233,7 @@ class Functions:
         def time_out() -> None:
             if main.ended or process.dead:
                 return
-            extra = world.faults.zombie_for(process.name)
+            extra = world.faults.zombie_for(process.name, frozen=process.frozen)
             world.trace(process.name, f"is past its end{', runs on as a zombie' if extra else ', killed'}")
             end(None)
             world.hub.after(extra, process.kill)
@@ -267,7 +268,8 @@ class Installed:
         self.undo: list[Callable[[], None]] = []
         self.entries: dict[str, Callable[..., Any]] = {}
         self.builders: dict[str, Callable[[], Any]] = {}
-        self.environments: dict[str, dict[str, str]] = {}
+        before = dict(os.environ)
+        self.undo.append(lambda: (os.environ.clear(), os.environ.update(before)))
         self._level = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
         modules = [importlib.import_module(name) for name in sorted(set(MODULES.values())) if exists(name)]
@@ -310,13 +312,10 @@ class Installed:
 
     def assemble(self, function: str) -> Any:
         """What a new sandbox of the function makes of its environment."""
-        before = dict(os.environ)
-        os.environ.update(self.environments.setdefault(function, environment(function)))
-        try:
-            made = self.builders[function]()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        for name, value in environment(function).items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+        made = self.builders[function]()
         if hasattr(made, "exit"):
             object.__setattr__(made, "exit", exit_process)
         return made
@@ -375,6 +374,7 @@ def queue_arn(name: str) -> str:
     return f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}"
 
 
+@cache
 def environment(function: str) -> dict[str, str]:
     """As the template sets it."""
     lanes = {

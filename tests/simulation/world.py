@@ -137,11 +137,12 @@ class World:
             process.die()
         self.count("calls")
         self.operations[operation] += 1
-        plan = self.faults.call(mortal=not process.spared, again=again)
+        plan = self.faults.call(mortal=not process.spared, again=again, left=process.ends_at - self.hub.now)
         name = process.name
         what = f"{operation}{shown(service, arguments)}" if self.log is not None else ""
         if plan.fault is not None:
             self.faults.note(plan.fault, f"{name}: {what}")
+            process.frozen |= plan.fault == "frozen"
         self.hub.sleep(plan.way)
         if plan.fault == "killed before":
             process.die()
