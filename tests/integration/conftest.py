@@ -21,6 +21,7 @@ from functions.aws import clients
 from tests.integration import cloud
 from tests.integration.api import Api
 from tests.integration.cloud import Call, Cloud
+from tests.integration.quick import Quick
 
 START = 1_770_000_000_000
 """Epoch ms: 2026-02-02T02:40:00Z."""
@@ -104,6 +105,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     still = Clock()
     monkeypatch.setattr(wiring, "clock", still)
     return still
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Quick]:
+    """A cloud without HTTP in it, for runs of thousands of nodes. Threads are real, calls one at a time."""
+    from functions.runtime import wiring
+
+    made = Quick(clock=clock)
+    for name, value in made.env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(wiring, "client", made.service)
+    cloud.forget_processes()
+    yield made
+    cloud.forget_processes()
 
 
 @pytest.fixture

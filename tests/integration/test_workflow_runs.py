@@ -2,139 +2,215 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-
-from functions.core.run import node_id
-from functions.store.tasks import TaskStore
-from functions.workflow import handler
-from tests.integration.cloud import TENANT, Cloud
-from tests.integration.workflows import begin, random_specs, spec, states, step, submit, work_off
-
-FAILS = {"type": "FAIL_SOMETIMES", "payload": {"probability": 1}}
+from functions.core.run import Run
+from functions.tasks import fail_sometimes
+from tests.integration.quick import Quick
+from tests.integration.workflows import FAILS, again, begin, current, nodes, spec, states, step, submit, whole
 
 
-@pytest.fixture
-def answered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
-    """What was said to the execution that waits."""
-    from functions.aws.executions import Executions
-
-    said: list[tuple[str, dict[str, str]]] = []
-    monkeypatch.setattr(Executions, "answer", lambda self, token, output: said.append((token, output)) or True)
-    return said
+def ended_as(run: Run, *expected: str) -> bool:
+    return list(states(run).values()) == list(expected)
 
 
-def started(aws: Cloud, run, index: int) -> int:
-    task = handler.assembled().tasks.get(TENANT, node_id(run.id, index))
-    assert task is not None
-    assert task.started_at is not None
-    return task.started_at
+def test_a_diamond_runs_in_order(quick: Quick):
+    run = submit(quick, [spec("a"), spec("b", "a"), spec("c", "a"), spec("d", "b", "c")])
+    begin(quick, run)
+    assert states(run) == {"a": "READY", "b": "BLOCKED", "c": "BLOCKED", "d": "BLOCKED"}
+    quick.work_off()
+    assert set(states(run).values()) == {"SUCCESS"}
+    assert quick.told == [("token", {"outcome": "done"})]
+    assert step(quick, "finish", run, outcome="done") == {"state": "SUCCESS", "counts": {"SUCCESS": 4}}
 
 
-def test_a_diamond_runs_in_order(aws: Cloud, clock: Callable[[], int], answered):
-    specs = [spec("a"), spec("b", "a"), spec("c", "a"), spec("d", "b", "c")]
-    run = submit(aws, specs)
-    begin(aws, run)
-    assert states(aws, run) == ["READY", "BLOCKED", "BLOCKED", "BLOCKED"]
-    work_off(aws)
-    assert states(aws, run) == ["SUCCESS"] * 4
-    assert answered == [("token", {"outcome": "done"})]
-    assert step(aws, "finish", run, outcome="done") == {"state": "SUCCESS", "counts": {"SUCCESS": 4}}
+def test_a_node_reads_its_upstreams_results_by_name(quick: Quick, monkeypatch):
+    from functions.worker.pipeline import Pipeline
+
+    seen = {}
+    inputs = Pipeline._inputs
+    monkeypatch.setattr(
+        Pipeline, "_inputs", lambda self, task: seen.setdefault(task.member.name, inputs(self, task)) or {}
+    )
+    many = [f"m{at}" for at in range(90)]
+    run, _ = whole(quick, [spec("a"), *(spec(name, "a") for name in many), spec("z", *many)])
+    assert set(seen["m7"]) == {"a"}
+    assert set(seen["z"]) == set(many)
+    assert seen["z"]["m3"] == {"message": "m3"} | seen["z"]["m3"]
+    assert set(states(run).values()) == {"SUCCESS"}
 
 
-def test_a_failed_node_skips_its_descendants_and_the_rest_goes_on(aws: Cloud, clock, answered):
+def test_a_chain_of_fifty(quick: Quick):
+    run, end = whole(quick, [spec(f"n{at}", *([f"n{at - 1}"] if at else [])) for at in range(50)])
+    assert end == {"state": "SUCCESS", "counts": {"SUCCESS": 50}}
+    started = [task.started_at for _, task in sorted(nodes(run).items(), key=lambda item: int(item[0][1:]))]
+    assert started == sorted(started)
+
+
+def test_a_failed_node_skips_its_descendants_and_the_rest_goes_on(quick: Quick):
     specs = [spec("a"), spec("bad", "a", **FAILS), spec("behind", "bad"), spec("last", "behind", "c"), spec("c", "a")]
-    run = submit(aws, specs)
-    begin(aws, run)
-    work_off(aws)
-    assert states(aws, run) == ["SUCCESS", "DEAD", "SKIPPED", "SKIPPED", "SUCCESS"]
-    assert answered == [("token", {"outcome": "done"})]
-    ended = step(aws, "finish", run, outcome="done")
-    assert ended == {"state": "FAILED", "counts": {"SUCCESS": 2, "DEAD": 1, "SKIPPED": 2}}
+    run, end = whole(quick, specs)
+    assert states(run) == {"a": "SUCCESS", "bad": "DEAD", "behind": "SKIPPED", "last": "SKIPPED", "c": "SUCCESS"}
+    assert quick.told == [("token", {"outcome": "done"})]
+    assert end == {"state": "FAILED", "counts": {"SUCCESS": 2, "DEAD": 1, "SKIPPED": 2}}
+    assert current(run).reason == "not every node succeeded: 1 DEAD, 2 SKIPPED"
 
 
-def test_on_failure_cancel_ends_what_has_not_started(aws: Cloud, clock, answered):
-    specs = [spec("bad", **FAILS), spec("x"), spec("y", "x"), spec("z", "y")]
-    run = submit(aws, specs, on_failure="cancel")
-    begin(aws, run)
-    work_off(aws, rounds=10)
-    assert ("token", {"outcome": "cancel"}) in answered
-    assert step(aws, "finish", run, outcome="cancel")["state"] == "FAILED"
+def test_a_failure_goes_through_joins(quick: Quick):
+    many = [f"m{at}" for at in range(100)]
+    specs = [*(spec(name, **(FAILS if name == "m50" else {})) for name in many), spec("z", *many), spec("after", "z")]
+    _, end = whole(quick, specs)
+    assert end == {"state": "FAILED", "counts": {"SUCCESS": 99, "DEAD": 1, "SKIPPED": 2}}
 
 
-def test_the_deadline_cancels_what_has_not_started(aws: Cloud, clock, answered):
-    run = submit(aws, [spec("a"), spec("b", "a")])
-    begin(aws, run)
-    assert step(aws, "finish", run, outcome="timeout") == {"state": "TIMED_OUT", "counts": {"CANCELLED": 2}}
-    work_off(aws)
-    assert states(aws, run) == ["CANCELLED", "CANCELLED"]
+def test_on_failure_cancel_ends_what_has_not_started(quick: Quick):
+    run = submit(quick, [spec("bad", **FAILS), spec("x"), spec("y", "x"), spec("z", "y")], on_failure="cancel")
+    begin(quick, run)
+    quick.work_off(until=lambda: bool(quick.told))
+    assert quick.told[0] == ("token", {"outcome": "cancel"})
+    end = step(quick, "finish", run, outcome="cancel")
+    assert end["state"] == "FAILED"
+    quick.work_off()
+    assert states(run)["z"] == "CANCELLED"
+    assert sum(end["counts"].values()) == 4
 
 
-def test_steps_that_run_again_change_nothing(aws: Cloud, clock, answered):
-    run = submit(aws, [spec("a"), spec("b", "a")])
-    begin(aws, run)
-    work_off(aws)
-    begin(aws, run, token="second")
-    work_off(aws)
-    assert states(aws, run) == ["SUCCESS", "SUCCESS"]
-    assert answered[-1] == ("second", {"outcome": "done"})
-    assert step(aws, "finish", run, outcome="done") == step(aws, "finish", run, outcome="done")
+def test_a_failure_that_nobody_was_there_to_hear_is_found_by_the_next_token(quick: Quick):
+    run = submit(quick, [spec("bad", **FAILS), spec("x"), spec("y", "x")], on_failure="cancel")
+    step(quick, "start", run)
+    begun = current(run)
+    from functions.workflow import handler
+
+    # The release step died after it had released, and with it the token that waited.
+    step(quick, "release", run, token="died")
+    quick.work_off(until=lambda: bool(quick.told))
+    assert current(begun).failing
+    quick.told.clear()
+    step(quick, "release", run, token="next")
+    assert quick.told == [("next", {"outcome": "cancel"})]
+    assert handler.assembled().runs.get(run.tenant, run.id).token == "next"
 
 
-def test_a_retry_runs_only_what_did_not_succeed(aws: Cloud, clock, answered, monkeypatch):
+def test_the_deadline_cancels_what_has_not_started(quick: Quick):
+    run = submit(quick, [spec("a"), spec("b", "a")])
+    begin(quick, run)
+    assert step(quick, "finish", run, outcome="timeout") == {"state": "TIMED_OUT", "counts": {"CANCELLED": 2}}
+    quick.work_off()
+    assert ended_as(run, "CANCELLED", "CANCELLED")
+
+
+def test_a_cancelled_run_that_has_no_token_yet_is_cancelled_when_it_has(quick: Quick):
+    run = submit(quick, [spec("a"), spec("b", "a")])
+    step(quick, "start", run)
+    from functions.workflow import handler
+
+    assert handler.assembled().runs.ask_to_cancel(run).token is None
+    step(quick, "release", run, token="token")
+    assert quick.told == [("token", {"outcome": "cancel"})]
+    assert step(quick, "finish", run, outcome="cancel") == {"state": "CANCELLED", "counts": {"CANCELLED": 2}}
+    assert not quick.messages
+
+
+def test_steps_that_run_again_change_nothing(quick: Quick):
+    run = submit(quick, [spec("a"), spec("b", "a")])
+    begin(quick, run)
+    quick.work_off()
+    begin(quick, run, token="second")
+    quick.work_off()
+    assert ended_as(run, "SUCCESS", "SUCCESS")
+    assert quick.told[-1] == ("second", {"outcome": "done"})
+    assert step(quick, "finish", run, outcome="done") == step(quick, "finish", run, outcome="done")
+
+
+def test_a_node_with_a_time_of_its_own_waits_for_it_after_its_upstreams(quick: Quick):
+    later = quick.clock() + 600_000
+    run = submit(quick, [spec("a"), spec("b", "a", at=later)])
+    begin(quick, run)
+    quick.work_off(until=lambda: states(run)["b"] != "BLOCKED")
+    assert states(run) == {"a": "SUCCESS", "b": "PENDING"}
+    quick.work_off()
+    assert nodes(run)["b"].started_at >= later
+
+
+def test_no_node_expires_before_the_deadline_of_its_run(quick: Quick):
+    run, _ = whole(quick, [spec("a"), spec("b", "a")])
+    week = 7 * 86_400
+    assert {task.expires_at for task in nodes(run).values()} == {quick.clock() // 1000 + run.deadline_seconds + week}
+    left = [item for item in quick.table.items() if "expiresAt" not in item and item["sk"]["S"] != "WORKFLOW"]
+    assert [item["sk"]["S"].split("#")[0] for item in left] in ([], ["DEFINITION"])
+
+
+def test_a_retry_runs_only_what_did_not_succeed(quick: Quick, monkeypatch):
     many = [f"m{at}" for at in range(45)]
     specs = [*(spec(name) for name in many), spec("bad", **FAILS), spec("end", *many, "bad"), spec("free")]
-    run = submit(aws, specs)
-    begin(aws, run)
-    work_off(aws)
-    step(aws, "finish", run, outcome="done")
-    again = handler.assembled().runs.again(handler.assembled().runs.get(TENANT, run.id))
-    from functions.tasks import fail_sometimes
-
+    run, end = whole(quick, specs)
+    assert end["counts"] == {"SUCCESS": 46, "DEAD": 1, "SKIPPED": 1}
     monkeypatch.setattr(fail_sometimes.random.Random, "random", lambda self: 1.0)
-    begun = {at: started(aws, run, at) for at in range(45)}
-    begin(aws, again, token="round two")
-    work_off(aws)
-    assert states(aws, run) == ["SUCCESS"] * len(specs)
-    assert answered[-1] == ("round two", {"outcome": "done"})
-    assert step(aws, "finish", again, outcome="done")["counts"] == {"SUCCESS": len(specs)}
-    assert begun == {at: started(aws, run, at) for at in range(45)}
-    task = handler.assembled().tasks.get(TENANT, node_id(run.id, 45))
-    assert task.attempt == 2
+    begun = {name: nodes(run)[name].started_at for name in many}
+    quick.clock.advance(60)
+    second = again(quick, run)
+    begin(quick, second, token="round two")
+    quick.work_off()
+    assert set(states(run).values()) == {"SUCCESS"}
+    assert quick.told[-1] == ("round two", {"outcome": "done"})
+    assert step(quick, "finish", second, outcome="done")["counts"] == {"SUCCESS": len(specs)}
+    assert begun == {name: nodes(run)[name].started_at for name in many}
+    assert nodes(run)["bad"].attempt == 2
 
 
-def test_fan_out_and_fan_in_of_two_hundred(aws: Cloud, clock, answered):
-    names = [f"m{at}" for at in range(200)]
-    run = submit(aws, [spec("first"), *(spec(name, "first") for name in names), spec("last", *names)])
-    begin(aws, run)
-    work_off(aws)
-    assert set(states(aws, run)) == {"SUCCESS"}
-    assert [said["outcome"] for _, said in answered] == ["done"]
+def test_deliveries_of_a_round_that_is_over_leave_the_next_one_alone(quick: Quick, monkeypatch):
+    """The wake-ups of the first round come again while the second one is being written."""
+    specs = [spec("a"), spec("bad", "a", **FAILS), spec("behind", "bad"), spec("c", "a"), spec("z", "behind", "c")]
+    run, _ = whole(quick, specs)
+    late = nodes(run)
+    monkeypatch.setattr(fail_sometimes.random.Random, "random", lambda self: 1.0)
+    second = again(quick, run)
+    from functions.workflow import handler
+
+    steps = handler.assembled()
+    step(quick, "start", second)
+    for task in late.values():
+        steps.consequences.run(task)
+    assert not quick.messages
+    assert states(run) == {"a": "SUCCESS", "bad": "BLOCKED", "behind": "BLOCKED", "c": "SUCCESS", "z": "BLOCKED"}
+    step(quick, "release", second, token="round two")
+    quick.work_off()
+    assert set(states(run).values()) == {"SUCCESS"}
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_random_dag_runs_each_node_once_and_never_before_its_upstreams(
-    aws: Cloud, clock, answered, seed, monkeypatch
-):
-    specs = random_specs(seed, 120)
-    ran: list[str] = []
-    claim = TaskStore.claim
+def test_steps_of_a_round_that_is_over_leave_the_next_one_alone(quick: Quick):
+    run, _ = whole(quick, [spec("bad", **FAILS), spec("b", "bad")])
+    second = again(quick, run)
+    step(quick, "finish", run, outcome="done")
+    step(quick, "release", run, token="zombie")
+    assert quick.told[-1] == ("zombie", {"outcome": "done"})
+    assert (current(run).state, current(run).round, current(run).token) == ("PENDING", 2, None)
+    begin(quick, second, token="round two")
+    assert states(run) == {"bad": "READY", "b": "BLOCKED"}
 
-    def noted(self, tenant, task_id, *args, **kwargs):
-        answer = claim(self, tenant, task_id, *args, **kwargs)
-        if type(answer).__name__ == "Wrote":
-            ran.append(answer.task.member.name)
-        return answer
 
-    monkeypatch.setattr(TaskStore, "claim", noted)
-    run = submit(aws, specs)
-    begin(aws, run)
-    work_off(aws)
-    assert sorted(ran) == sorted(one.name for one in specs)
-    at = {name: position for position, name in enumerate(ran)}
-    batch = 10  # the nodes of one batch run side by side: order is certain across batches only
-    for one in specs:
-        for upstream in one.depends_on:
-            assert at[upstream] < at[one.name] + batch
-    assert [said["outcome"] for _, said in answered] == ["done"]
+def test_a_retry_makes_anew_what_has_expired(quick: Quick):
+    run, _ = whole(quick, [spec("a"), spec("bad", "a", **FAILS), spec("b", "bad")])
+    gone = nodes(run)["bad"]
+    quick.table.call("delete_item", {"TableName": quick.table.name, "Key": key_of(gone.id)})
+    begin(quick, again(quick, run), token="round two")
+    assert states(run) == {"a": "SUCCESS", "bad": "READY", "b": "BLOCKED"}
+
+
+def key_of(task_id: str) -> dict[str, dict[str, str]]:
+    from functions.store import keys
+    from tests.integration.cloud import TENANT
+
+    return keys.key(TENANT, task_id)
+
+
+def test_a_node_that_waits_for_its_next_attempt_when_its_round_has_ended_is_run_again_by_the_next(quick: Quick):
+    run = submit(quick, [spec("bad", **FAILS, attempts=3), spec("b", "bad")])
+    begin(quick, run)
+    quick.work_off(most=1)
+    assert states(run)["bad"] == "RETRY"
+    # As if it had still been running when the deadline passed.
+    from functions.workflow import handler
+
+    runs = handler.assembled().runs
+    runs.end(current(run), "TIMED_OUT", counts={}, reason=None, now=quick.clock())  # type: ignore[arg-type]
+    begin(quick, again(quick, run), token="round two")
+    assert states(run) == {"bad": "READY", "b": "BLOCKED"}

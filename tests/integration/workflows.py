@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from functions.core import definition
-from functions.core.dag import Node, plan
 from functions.core.retry import RetryPolicy
 from functions.core.run import NodeSpec, Run, RunState, node_id
+from functions.core.task import Task
 from functions.runtime import wiring
 from functions.runtime.settings import WorkflowSettings
 from functions.workflow import handler
 from tests.integration.cloud import TENANT, Cloud
+from tests.integration.quick import Killed, Quick
 
 RUN = "01k00000000000000000000000"
+FAILS = {"type": "FAIL_SOMETIMES", "payload": {"probability": 1}}
 
 
 def spec(
-    name: str, *depends_on: str, type: str = "DELAYED_MESSAGE", payload: Any = None, attempts: int = 1
+    name: str, *depends_on: str, type: str = "DELAYED_MESSAGE", payload: Any = None, attempts: int = 1, at: int = 0
 ) -> NodeSpec:
     return NodeSpec(
         name=name,
@@ -28,20 +31,26 @@ def spec(
         priority=5,
         timeout_seconds=30,
         retry=RetryPolicy(max_attempts=attempts, strategy="fixed", base_seconds=0),
-        available_at=0,
+        available_at=at,
     )
 
 
 def random_specs(seed: int, size: int, most: int = 5) -> list[NodeSpec]:
+    """Each node waits for up to `most` - 1 earlier ones, mostly of the last hundred; a few wait for very many."""
     drawn = random.Random(seed)
-    return [
-        spec(f"n{at}", *{f"n{drawn.randrange(at)}" for _ in range(drawn.randrange(most)) if at}) for at in range(size)
-    ]
+    specs = []
+    for at in range(size):
+        count = min(at, drawn.choice((60, 90)) if drawn.random() < 0.01 else drawn.randrange(most))
+        near = range(max(0, at - 100), at)
+        specs.append(spec(f"n{at}", *{f"n{drawn.choice(near)}" for _ in range(count)}))
+    drawn.shuffle(specs)
+    return specs
 
 
-def submit(aws: Cloud, specs: list[NodeSpec], *, on_failure: str = "continue", now: int = 0) -> Run:
+def submit(aws: Cloud, specs: Sequence[NodeSpec], *, on_failure: str = "continue", now: int = 0) -> Run:
     settings = WorkflowSettings.from_env(aws.env)
-    shape = plan([Node(one.name, one.depends_on) for one in specs])
+    shape = definition.plan_of(specs)
+    documents = wiring.documents(settings, settings.document_bucket)
     run = Run(
         tenant=TENANT,
         id=RUN,
@@ -52,9 +61,7 @@ def submit(aws: Cloud, specs: list[NodeSpec], *, on_failure: str = "continue", n
         created_at=now,
         deadline_seconds=3600,
         on_failure="cancel" if on_failure == "cancel" else "continue",
-        definition=wiring.documents(settings, settings.document_bucket).keep_payload(
-            TENANT, RUN, definition.written(specs)
-        ),
+        definition=documents.keep_definition(TENANT, RUN, definition.written(specs)),
         digest="",
     )
     assert wiring.run_store(settings).create(run) is None
@@ -62,8 +69,13 @@ def submit(aws: Cloud, specs: list[NodeSpec], *, on_failure: str = "continue", n
 
 
 def step(aws: Cloud, name: str, run: Run, **more: Any) -> Any:
+    """Tried again when its process dies, as the state machine does."""
     event = {"step": name, "tenant": run.tenant, "run": run.id, "round": run.round, **more}
-    return aws.invoke("workflow", event)
+    while True:
+        try:
+            return aws.invoke("workflow", event)
+        except Killed:
+            continue
 
 
 def begin(aws: Cloud, run: Run, token: str = "token") -> None:
@@ -71,27 +83,33 @@ def begin(aws: Cloud, run: Run, token: str = "token") -> None:
     step(aws, "release", run, token=token)
 
 
-def work_off(aws: Cloud, *, rounds: int = 10_000) -> int:
-    """Until the lane is empty. Returns how many messages were handled."""
-    handled = 0
-    for _ in range(rounds):
-        event = aws.deliver()
-        if not event["Records"]:
-            return handled
-        handled += len(event["Records"])
-        failures = {entry["itemIdentifier"] for entry in aws.invoke("worker", event)["batchItemFailures"]}
-        for record in event["Records"]:
-            if record["messageId"] not in failures:
-                aws.client("sqs").delete_message(QueueUrl=lane_url(aws), ReceiptHandle=record["receiptHandle"])
-    raise AssertionError("does not come to rest")
+def whole(aws: Quick, specs: Sequence[NodeSpec], **options: Any) -> tuple[Run, dict[str, Any]]:
+    """From submit to end; how it ended."""
+    run = submit(aws, specs, **options)
+    begin(aws, run)
+    aws.work_off()
+    assert aws.told, "the run was never told that it is done"
+    return run, step(aws, "finish", run, outcome=aws.told[0][1]["outcome"])
 
 
-def lane_url(aws: Cloud) -> str:
-    import json
+def again(aws: Quick, run: Run) -> Run:
+    """The next round, as the API begins it."""
+    before = current(run)
+    assert before is not None
+    next_round = handler.assembled().runs.again(before)
+    assert next_round is not None
+    return next_round
 
-    return str(json.loads(aws.env["LANES"])["normal"]["url"])
+
+def current(run: Run) -> Run | None:
+    return handler.assembled().runs.get(TENANT, run.id)
 
 
-def states(aws: Cloud, run: Run) -> list[str]:
-    tasks = handler.assembled().tasks.get_many(TENANT, [node_id(run.id, at) for at in range(run.nodes)])
-    return [tasks[node_id(run.id, at)].state for at in range(run.nodes)]
+def nodes(run: Run) -> dict[str, Task]:
+    """By name."""
+    found = handler.assembled().tasks.get_many(TENANT, [node_id(run.id, at) for at in range(run.nodes)])
+    return {task.member.name: task for task in found.values() if task.member is not None}
+
+
+def states(run: Run) -> dict[str, str]:
+    return {name: str(task.state) for name, task in nodes(run).items()}
