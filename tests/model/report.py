@@ -133,8 +133,8 @@ def counting(work: Workload, config: Config) -> list[str]:
         "",
         "Counts per state are written once per batch of the stream, tenant and counter shard, each a conditional write "
         f"of {COUNTER_UNITS} units (a counter remembers what it has counted). A stream shard stands behind each "
-        "partition of the table, and those grow with what is kept: at low rates a batch is a handful of records, so that "
-        "a task's four changes cost nearly as many counter writes. A longer window gathers more into one.",
+        "partition of the table, and those grow with what is kept: at low rates a batch is a handful of records, so "
+        "that a task's four changes cost nearly as many counter writes. A longer window gathers more into one.",
         "",
         "| tasks/s | tenants | window | records a batch | counters a batch | write units a task |",
         "|---|---|---|---|---|---|",
@@ -179,8 +179,8 @@ def beyond(work: Workload, config: Config) -> list[str]:
         f"No quota of one account is raised a hundredfold for the asking, so more than about {figure(CELL)}/s is "
         "cells: deployments of this stack in accounts of their own, tenants shared out among them by whoever submits. "
         f"A million tasks a second are {RATES[-1] // CELL} such cells. Nothing crosses a cell: a run's nodes, a "
-        "tenant's listing and a key's deduplication are all within one; a tenant that needs more than a cell is split by "
-        "its own caller.",
+        "tenant's listing and a key's deduplication are all within one; a tenant that needs more than a cell is split "
+        "by its own caller.",
         "",
         f"A cell of {figure(CELL)}/s, by this workload, needs before it starts: {needs}.",
         "",
