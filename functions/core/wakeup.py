@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from functions.core.states import WAITING, State
+from functions.core.states import REDRIVE, WAITING, State
 from functions.core.task import Task
 
 WRITER_MARGIN_MS = 30_000
@@ -75,13 +75,22 @@ def writer_gone(*, now: int, sent_at: int, writer_ms: int) -> bool:
     return now - sent_at > writer_ms + WRITER_MARGIN_MS
 
 
+def landed(task: Task | None, wakeup: WakeUp) -> bool:
+    """Whether the write that a wake-up announces has been seen. What is settled needs none, but for a dead letter: its
+    redrive sends the wake-up before it writes, too."""
+    if task is None:
+        return False
+    return task.generation >= wakeup.generation or (task.settled and task.state not in REDRIVE)
+
+
 def decide(task: Task | None, wakeup: WakeUp, *, now: int, sent_at: int, receives: int, writer_ms: int) -> Verdict:
     """First row that fits. `now`, `sent_at`: epoch ms; `receives`: how often SQS has handed this message out;
     `writer_ms`: the longest that any writer of records may run."""
-    if task is not None and task.settled:
+    gone = writer_gone(now=now, sent_at=sent_at, writer_ms=writer_ms)
+    if task is not None and task.settled and (gone or landed(task, wakeup)):
         return Verdict(Do.CONSEQUENCES, f"settled as {task.state}")
-    if task is None or task.generation < wakeup.generation:
-        if writer_gone(now=now, sent_at=sent_at, writer_ms=writer_ms):
+    if task is None or not landed(task, wakeup):
+        if gone:
             return Verdict(Do.DELETE, "the write that it announces never landed, its writer is gone")
         # Doubling: it lands within milliseconds or its writer is dead, and receives must last for the wait.
         seconds = min(60, LOOK_AGAIN_SECONDS ** max(1, receives))

@@ -17,7 +17,7 @@ WRITER_GONE = 60 + 30
 
 @pytest.mark.parametrize(
     ("state", "generation"),
-    [(State.SUCCESS, 1), (State.FAILED, 2), (State.DEAD, 3), (State.CANCELLED, 1), (State.SKIPPED, 3)],
+    [(State.SUCCESS, 1), (State.FAILED, 2), (State.DEAD, 1), (State.CANCELLED, 1), (State.SKIPPED, 3)],
 )
 def test_settled_is_left_alone_whatever_the_generation(scene: Scene, state: State, generation: int) -> None:
     scene.put(state=state, generation=2)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.core.retry import RetryPolicy
-from functions.core.states import TERMINAL, WAITING, State
+from functions.core.states import REDRIVE, TERMINAL, WAITING, State
 from functions.core.task import Task, Text
 from functions.core.wakeup import Do, WakeUp, decide, writer_gone
 
@@ -74,9 +74,21 @@ def test_only_a_due_task_of_this_generation_or_one_without_a_live_lease_is_claim
         assert (decided is Do.GIVE_UP) == (found.attempt >= 3)
 
 
-@given(tasks, st.integers(1, 3))
-def test_the_settled_are_finished_whatever_was_announced(found: Task, generation: int) -> None:
-    assert (do(found, generation=generation) is Do.CONSEQUENCES) == (found.state in TERMINAL)
+@given(tasks, st.integers(1, 3), st.integers(0, 200_000))
+def test_the_settled_are_finished_whatever_was_announced(found: Task, generation: int, age: int) -> None:
+    decided = do(found, generation=generation, age=age)
+    assert (decided is Do.CONSEQUENCES) == (found.state in TERMINAL and not redrive_may_land(found, generation, age))
+
+
+@given(tasks, st.integers(1, 3), st.integers(0, 200_000))
+def test_the_wake_up_of_a_redrive_waits_for_its_write(found: Task, generation: int, age: int) -> None:
+    if redrive_may_land(found, generation, age):
+        assert do(found, generation=generation, age=age) is Do.LOOK_AGAIN
+
+
+def redrive_may_land(found: Task, generation: int, age: int) -> bool:
+    gone = writer_gone(now=NOW, sent_at=NOW - age, writer_ms=WRITER_MS)
+    return found.state in REDRIVE and found.generation < generation and not gone
 
 
 @given(tasks, st.integers(1, 12))
