@@ -91,7 +91,7 @@ def test_a_redrive_is_tried_dry_and_then_spread_by_its_rate(api: Api, aws: Cloud
     aws.forget_calls()
     done = api("POST", "/dead-letters/redrive", {"ratePerSecond": 0.1, "attempts": 1}).body
     assert (done["matched"], done["redriven"], done["skipped"]) == (3, 3, 0)
-    assert sorted(call["DelaySeconds"] if "DelaySeconds" in call else 0 for call in batch_entries(aws)) == [0, 10, 20]
+    assert sorted(call.get("DelaySeconds", 0) for call in batch_entries(aws)) == [0, 10, 20]
     assert api("GET", "/dead-letters").body["tasks"] == []
     assert {api("GET", f"/tasks/{one}").body["state"] for one in dead} == {"READY", "PENDING"}
 
