@@ -224,6 +224,16 @@ def an_upstream_that_settles_meanwhile_is_missed() -> Patches:
     yield mock.patch.object(TaskStore, "flag_dependents", wrong)
 
 
+@bug
+def a_release_undoes_a_move() -> Patches:
+    yield conditions(
+        (
+            "availableAt = :due AND priority = :priority",
+            f"(availableAt = :due OR {ANYWAY}) AND (priority = :priority OR {ANYWAY})",
+        )
+    )
+
+
 # -- effects, counters, requests
 
 

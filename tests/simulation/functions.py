@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import pkgutil
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from functools import cache, partial
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import functions
 from infra.config import CONFIGS
 from tests.simulation import handlers
 from tests.simulation.dynamodb import ConditionalCheckFailedException
@@ -272,6 +274,9 @@ class Installed:
         self.undo.append(lambda: (os.environ.clear(), os.environ.update(before)))
         self._level = logging.root.manager.disable
         logging.disable(logging.CRITICAL)
+        # All of them now: one that is imported later, by need, would keep what it finds then.
+        for found in pkgutil.walk_packages(functions.__path__, "functions."):
+            importlib.import_module(found.name)
         modules = [importlib.import_module(name) for name in sorted(set(MODULES.values())) if exists(name)]
         wiring = importlib.import_module("functions.runtime.wiring")
         clients = importlib.import_module("functions.aws.clients")
