@@ -93,6 +93,8 @@ class Api(Construct):
                 "TENANT_FROM": config.tenant_from,
                 "RETENTION_DAYS": str(config.retention_days),
                 "RUN_MACHINE_ARN": machines.run_arn,
+                "NOTIFY_MACHINE_ARN": machines.notify_arn,
+                "WEBHOOK_REACH": config.webhook_reach,
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
@@ -102,6 +104,7 @@ class Api(Construct):
                 lanes.depth(),
                 *timers.schedules("CreateSchedule", "GetSchedule", "UpdateSchedule", "DeleteSchedule"),
                 machines.start_runs(),
+                machines.start_notifications(),
                 machines.answer(),
             ],
         )

@@ -43,6 +43,9 @@ class Config:
     tenant_from: Literal["account", "principal"]
     # An address or domain verified in SES in the account that is deployed to.
     mail_from: str
+    # `public`: webhooks are https, to addresses of the public internet. `any`: plain http, loopback and private
+    # networks too, for receivers under development. Link-local addresses, where clouds keep metadata, are never called.
+    webhook_reach: Literal["public", "any"]
     log_level: Literal["DEBUG", "INFO", "WARNING"]
     # False: deleting the stack deletes the tasks, and the table can be deleted.
     keep_data: bool
@@ -81,6 +84,7 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             listing_shards=2,
             tenant_from="account",
             mail_from="taskyard@example.com",
+            webhook_reach="any",
             log_level="INFO",
             keep_data=False,
         ),
@@ -101,6 +105,7 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             listing_shards=8,
             tenant_from="account",
             mail_from="taskyard@example.com",
+            webhook_reach="public",
             log_level="INFO",
             keep_data=True,
         ),

@@ -48,6 +48,7 @@ class DeadLetter(Construct):
                 "RETENTION_DAYS": str(config.retention_days),
                 "LISTING_SHARDS": str(config.listing_shards),
                 "WORKER_TIMEOUT_SECONDS": str(config.worker_timeout_seconds),
+                "NOTIFY_MACHINE_ARN": machines.notify_arn,
             },
             statements=[
                 storage.records("GetItem", "BatchGetItem", "Query", "UpdateItem"),
@@ -55,6 +56,7 @@ class DeadLetter(Construct):
                 lanes.send(),
                 *timers.schedules("CreateSchedule"),
                 machines.answer(),
+                machines.start_notifications(),
             ],
         )
         for lane in lanes.lanes:

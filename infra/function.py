@@ -30,6 +30,7 @@ _MEANT = {
     "Streams": "ListStreams has no single stream as its resource.",
     "Documents": "The keys of documents are made when a task is submitted.",
     "Timers": "The names of schedules are made when a task is submitted; they are all in one group.",
+    "WebhookSecrets": "Tenants name their secrets; all are below one path.",
     "Mail": "Recipients are identities too while an account is in SES's sandbox.",
 }
 

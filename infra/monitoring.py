@@ -16,6 +16,7 @@ from infra.config import Config
 from infra.dead_letter import DeadLetter
 from infra.function import NAMESPACE, Function
 from infra.lanes import Lanes
+from infra.notifier import Notifier
 from infra.observer import Observer
 from infra.storage import Storage
 from infra.worker import Workers
@@ -33,6 +34,7 @@ COUNTS = (
     "TaskDeadLettered",
     "WakeupReturned",
 )
+NOTIFICATIONS = ("NotificationDelivered", "NotificationRetried", "NotificationUndeliverable")
 # Milliseconds. Drift is how late a task began, measured from its due time; wait is its time in the lane.
 TIMES = (("QueueWait", "Queue wait"), ("RunTime", "Run time"), ("Drift", "Drift at the due time"))
 
@@ -53,6 +55,7 @@ class Monitoring(Construct):
         dead_letter: DeadLetter,
         observer: Observer,
         workflow: Workflow,
+        notifier: Notifier,
     ) -> None:
         super().__init__(scope, id)
         self._config = config
@@ -63,9 +66,11 @@ class Monitoring(Construct):
             "dead-letter": dead_letter.function,
             "observer": observer.function,
             "workflow": workflow.function,
+            "notifier": notifier.function,
         }
         self.topic = _topic(self, email=config.alarm_email)
         self._alarms(observer)
+        self._notification_alarms(notifier)
         self.dashboard_name = config.stack_name
         cw.Dashboard(
             self,
@@ -78,6 +83,7 @@ class Monitoring(Construct):
                 self._lane_widgets(),
                 self._function_widgets(),
                 self._edge_widgets(api, observer, storage),
+                [_graph("Notifications", [self._count(name) for name in NOTIFICATIONS], width=24)],
             ],
         )
 
@@ -99,7 +105,7 @@ class Monitoring(Construct):
         for name, function in self._functions.items():
             self._alarm(
                 f"{_title(name)}Errors",
-                function.function.metric_errors(period=FIVE_MINUTES),
+                self._errors(name, function),
                 threshold=1,
                 says=f"An invocation of {name} raised, timed out or died.",
             )
@@ -108,6 +114,39 @@ class Monitoring(Construct):
             _held(observer.failures),
             threshold=1,
             says="The observer gave up on changes: counts per state are off until they are put right.",
+        )
+
+    def _errors(self, name: str, function: Function) -> cw.IMetric:
+        errors = function.function.metric_errors(period=FIVE_MINUTES)
+        if name != "notifier":
+            return errors
+        # It tells its machine by an error that a delivery failed and is to be tried again: that one is in order.
+        again = self._metric("NotificationRetried", statistic="Sum", label="again")
+        return cw.MathExpression(
+            expression="errors - FILL(again, 0)",
+            using_metrics={"errors": errors, "again": again},
+            label="errors of the function itself",
+            period=FIVE_MINUTES,
+        )
+
+    def _notification_alarms(self, notifier: Notifier) -> None:
+        self._alarm(
+            "NotificationsUndeliverable",
+            self._metric("NotificationUndeliverable", statistic="Sum", label="undeliverable"),
+            threshold=1,
+            says="Somebody was not told of a task's end for 24 hours: GET /notifications?state=UNDELIVERABLE.",
+        )
+        self._alarm(
+            "NotificationExecutions",
+            _aws(
+                "AWS/States",
+                "ExecutionsFailed",
+                {"StateMachineArn": notifier.machine.ref},
+                statistic="Sum",
+                label="failed",
+            ),
+            threshold=1,
+            says="A notification's execution failed: it is neither delivered nor listed as undeliverable.",
         )
 
     def _alarm(self, id: str, metric: cw.IMetric, *, threshold: int, says: str) -> None:

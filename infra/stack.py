@@ -12,6 +12,7 @@ from infra.dead_letter import DeadLetter
 from infra.function import Bundle
 from infra.lanes import Lanes
 from infra.monitoring import Monitoring
+from infra.notifier import Notifier
 from infra.observer import Observer
 from infra.storage import Storage
 from infra.timers import Timers
@@ -65,6 +66,8 @@ class TaskyardStack(cdk.Stack):
             timers=timers,
             machines=machines,
         )
+        # whoever asked to be told of an end is told, for a day if need be;
+        notifier = Notifier(self, "Notifier", config=config, bundle=bundle, storage=storage, machines=machines)
         # what crashes too often is settled, or sent round again, from the dead-letter queues;
         dead_letter = DeadLetter(
             self,
@@ -90,6 +93,7 @@ class TaskyardStack(cdk.Stack):
             dead_letter=dead_letter,
             observer=observer,
             workflow=workflow,
+            notifier=notifier,
         )
 
         cdk.CfnOutput(self, "ApiUrl", value=api.http.api_endpoint, description="Where requests are sent, signed")

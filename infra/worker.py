@@ -55,6 +55,7 @@ class Worker(Construct):
                 "RETENTION_DAYS": str(config.retention_days),
                 "LISTING_SHARDS": str(config.listing_shards),
                 "MAIL_FROM": config.mail_from,
+                "NOTIFY_MACHINE_ARN": machines.notify_arn,
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
@@ -63,7 +64,8 @@ class Worker(Construct):
                 lanes.send(),
                 *timers.schedules("CreateSchedule"),
                 machines.answer(),
-                _mail(self),
+                machines.start_notifications(),
+                mail(self),
             ],
         )
         lambda_.CfnEventSourceMapping(
@@ -111,7 +113,7 @@ class Workers(Construct):
         )
 
 
-def _mail(scope: Construct) -> iam.PolicyStatement:
+def mail(scope: Construct) -> iam.PolicyStatement:
     """SES asks for the sender's identity, and in its sandbox for the recipient's too: any of this account's."""
     identities = cdk.Stack.of(scope).format_arn(service="ses", resource="identity", resource_name="*")
     return iam.PolicyStatement(sid="Mail", actions=["ses:SendEmail", "ses:SendRawEmail"], resources=[identities])

@@ -44,17 +44,14 @@ _STILL_RUNNING: dict[str, Any] = {
 
 
 class Machines:
-    """The name and ARN of the run machine, known before it is made: the function that it calls may answer it."""
+    """Names and ARNs of the machines, known before they are made: the functions that they call may answer them."""
 
     def __init__(self, scope: Construct, *, config: Config) -> None:
         stack = cdk.Stack.of(scope)
         self.run_name = f"{config.stack_name}-runs"
-        self.run_arn = stack.format_arn(
-            service="states",
-            resource="stateMachine",
-            resource_name=self.run_name,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
+        self.run_arn = _arn(stack, self.run_name)
+        self.notify_name = f"{config.stack_name}-notifications"
+        self.notify_arn = _arn(stack, self.notify_name)
 
     def answer(self) -> iam.PolicyStatement:
         """Tell a run that waits that its nodes have ended."""
@@ -62,6 +59,21 @@ class Machines:
 
     def start_runs(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(sid="StartRuns", actions=["states:StartExecution"], resources=[self.run_arn])
+
+    def start_notifications(self) -> iam.PolicyStatement:
+        """For whoever runs the consequences of a task or a run."""
+        return iam.PolicyStatement(
+            sid="StartNotifications", actions=["states:StartExecution"], resources=[self.notify_arn]
+        )
+
+
+def _arn(stack: cdk.Stack, machine: str) -> str:
+    return stack.format_arn(
+        service="states",
+        resource="stateMachine",
+        resource_name=machine,
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )
 
 
 class Workflow(Construct):
@@ -97,6 +109,7 @@ class Workflow(Construct):
                 "RETENTION_DAYS": str(config.retention_days),
                 "LISTING_SHARDS": str(config.listing_shards),
                 "WORKER_TIMEOUT_SECONDS": str(config.worker_timeout_seconds),
+                "NOTIFY_MACHINE_ARN": machines.notify_arn,
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "BatchGetItem", "Query"),
@@ -104,6 +117,7 @@ class Workflow(Construct):
                 lanes.send(),
                 *timers.schedules("CreateSchedule"),
                 machines.answer(),
+                machines.start_notifications(),
             ],
         )
         role = iam.Role(

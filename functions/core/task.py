@@ -105,6 +105,8 @@ class Task:
     has_dependents: bool = False
     expires_at: int | None = None
     """Epoch seconds, as DynamoDB's TTL wants it."""
+    notify: tuple[dict[str, Any], ...] = ()
+    """Whom to tell of its end (functions/core/notification.py)."""
     member: Membership | None = None
     """Of a workflow's run, as one of its nodes. Then `waiting_for` holds indexes of its plan, not task ids."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from functions.core.states import State
 from functions.core.task import Attempt, Membership, Task, Text
+from functions.core.times import written as written
 from functions.store.documents import Documents
 
 SIZE_LIMIT = 6_000_000
@@ -134,13 +134,6 @@ def progress(said: Json | None) -> Json | None:
 
 def inline(kept: Text | None) -> Any:
     return None if kept is None or kept.inline is None else json.loads(kept.inline)
-
-
-def written(at: int | None) -> str | None:
-    """Epoch ms as `2026-02-01T10:00:00.000Z`."""
-    if at is None:
-        return None
-    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
 
 
 def dump(document: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a settled task does to the tasks that wait for it (design §4, docs/adr/0007).
+"""What a settled task does to the tasks that wait for it, and whom it tells (design §4, docs/adr/0007, 0009).
 
 All of it is idempotent, and run again it finishes what was begun: whoever dies in the middle is followed by the
 redelivered wake-up of the settled task, which runs all of it again. A dependent that ends without having run (skipped,
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functions.core.states import State
 from functions.core.task import Task
 from functions.runtime.dispatch import Dispatcher
+from functions.runtime.notifications import Notifications
 from functions.runtime.runs import Runs
 from functions.store.tasks import Answer, TaskStore, Wrote
 
@@ -26,6 +27,7 @@ class Consequences:
     dispatcher: Dispatcher
     clock: Callable[[], int]
     runs: Runs
+    notifications: Notifications
 
     def run(self, task: Task) -> None:
         """Of a settled task."""
@@ -35,11 +37,13 @@ class Consequences:
         if task.member is not None:
             self.runs.settle(task, task.member)
             self.runs.count(task, task.member)
+        # Last: who waits for a result waits for nobody's mail.
+        self.notifications.tell(task)
 
     def cancel(self, task: Task, *, reason: str) -> Answer:
         """CANCELLED, with its consequences. A crash after the write is followed by the wake-up sent before it."""
         now = self.clock()
-        if task.has_dependents or task.member is not None:
+        if task.has_dependents or task.member is not None or task.notify:
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=now, now=now)
         answer = self.tasks.cancel(task, now=now, reason=reason)
         if isinstance(answer, Wrote):

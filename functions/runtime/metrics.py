@@ -18,15 +18,16 @@ VALUES_PER_METRIC = 100
 
 
 class Metrics:
-    """Gathers over one invocation, from any thread; `flush` writes. Dimensions: environment, and environment + lane."""
+    """Gathers over one invocation, from any thread; `flush` writes. Dimensions: environment, and environment + lane
+    for what belongs to one."""
 
     def __init__(self, environment: str, *, out: IO[str] | None = None) -> None:
         self._environment = environment
         self._out = out
-        self._values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._values: dict[str | None, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self._lock = threading.Lock()
 
-    def count(self, name: str, *, lane: str, times: int = 1) -> None:
+    def count(self, name: str, *, lane: str | None = None, times: int = 1) -> None:
         with self._lock:
             counts = self._values[lane][name]
             counts[:] = [sum(counts) + times]
@@ -45,7 +46,7 @@ class Metrics:
                 print(self._line(lane, metrics, now), file=out, flush=True)
                 metrics = {name: rest for name, values in metrics.items() if (rest := values[VALUES_PER_METRIC:])}
 
-    def _line(self, lane: str, metrics: dict[str, list[float]], now: int) -> str:
+    def _line(self, lane: str | None, metrics: dict[str, list[float]], now: int) -> str:
         definitions, values = [], {}
         for key, gathered in metrics.items():
             name, _, milliseconds = key.partition(":")
@@ -53,14 +54,14 @@ class Metrics:
             values[name] = gathered[:VALUES_PER_METRIC] if len(gathered) > 1 else gathered[0]
         directive = {
             "Namespace": NAMESPACE,
-            "Dimensions": [["Environment"], ["Environment", "Lane"]],
+            "Dimensions": [["Environment"], ["Environment", "Lane"]] if lane else [["Environment"]],
             "Metrics": definitions,
         }
         return json.dumps(
             {
                 "_aws": {"Timestamp": now, "CloudWatchMetrics": [directive]},
                 "Environment": self._environment,
-                "Lane": lane,
+                **({"Lane": lane} if lane else {}),
                 **values,
             },
             separators=(",", ":"),

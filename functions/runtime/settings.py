@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from functions.aws.queues import Lane
+from functions.core.reach import Reach
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class TaskSettings(Settings):
     worker_timeout_seconds: int
     listing_shards: int
     retention_days: int
+    notify_machine_arn: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
@@ -53,6 +55,7 @@ class TaskSettings(Settings):
             "worker_timeout_seconds": int(env["WORKER_TIMEOUT_SECONDS"]),
             "listing_shards": int(env["LISTING_SHARDS"]),
             "retention_days": int(env["RETENTION_DAYS"]),
+            "notify_machine_arn": env["NOTIFY_MACHINE_ARN"],
         }
 
 
@@ -61,6 +64,7 @@ class ApiSettings(TaskSettings):
     document_bucket: str
     tenant_from: str
     run_machine_arn: str
+    webhook_reach: Reach
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
@@ -70,6 +74,7 @@ class ApiSettings(TaskSettings):
             "document_bucket": env["DOCUMENT_BUCKET"],
             "tenant_from": env["TENANT_FROM"],
             "run_machine_arn": env["RUN_MACHINE_ARN"],
+            "webhook_reach": reach(env),
         }
 
 
@@ -115,11 +120,41 @@ class WorkflowSettings(TaskSettings):
         return super().read(env) | {"document_bucket": env["DOCUMENT_BUCKET"]}
 
 
+@dataclass(frozen=True, kw_only=True)
+class NotifierSettings(Settings):
+    """`webhook_secrets`: the path of this deployment's secrets, `taskyard/dev/webhooks`."""
+
+    listing_shards: int
+    mail_from: str
+    webhook_reach: Reach
+    webhook_secrets: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
+        return super().read(env) | {
+            "listing_shards": int(env["LISTING_SHARDS"]),
+            "mail_from": env["MAIL_FROM"],
+            "webhook_reach": reach(env),
+            "webhook_secrets": env["WEBHOOK_SECRETS"],
+        }
+
+
+def reach(env: Mapping[str, str]) -> Reach:
+    match env["WEBHOOK_REACH"]:
+        case "public":
+            return "public"
+        case "any":
+            return "any"
+        case other:
+            raise ValueError(f"WEBHOOK_REACH is 'public' or 'any', not {other!r}")
+
+
 BY_HANDLER: dict[str, type[Settings]] = {
     "functions.api.handler.handler": ApiSettings,
     "functions.worker.handler.handler": WorkerSettings,
     "functions.dead_letter.handler.handler": DeadLetterSettings,
     "functions.observer.handler.handler": ObserverSettings,
     "functions.workflow.handler.handler": WorkflowSettings,
+    "functions.notifier.handler.handler": NotifierSettings,
 }
 """Handler string of the template → what that function reads."""

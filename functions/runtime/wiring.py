@@ -13,6 +13,7 @@ from functions.aws.queues import Queues
 from functions.aws.timers import Timers
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
+from functions.runtime.notifications import Notifications
 from functions.runtime.runs import Runs
 from functions.runtime.settings import Settings, TaskSettings
 from functions.store.documents import Documents
@@ -90,7 +91,11 @@ def runs(settings: TaskSettings) -> Runs:
 
 
 def consequences(settings: TaskSettings) -> Consequences:
-    return Consequences(task_store(settings), dispatcher(settings), clock, runs(settings))
+    return Consequences(task_store(settings), dispatcher(settings), clock, runs(settings), notifications(settings))
+
+
+def notifications(settings: TaskSettings) -> Notifications:
+    return Notifications(executions(), settings.notify_machine_arn)
 
 
 def mail(sender: str) -> Mail:

@@ -10,6 +10,7 @@ RESULT = "RESULT#"
 DEFINITION = "DEFINITION#"
 DEPENDENT = "DEPENDENT#"
 EFFECT = "EFFECT#"
+NOTIFICATION = "NOTIFICATION#"
 
 Key = dict[str, dict[str, str]]
 
@@ -39,6 +40,10 @@ def listing_partition(tenant: str, number: int) -> str:
 
 def dead_partition(tenant: str, number: int) -> str:
     return f"DEAD#{tenant}#{number}"
+
+
+def undeliverable_partition(tenant: str, number: int) -> str:
+    return f"UNDELIVERED#{tenant}#{number}"
 
 
 def time_sort(at: int, task_id: str) -> str:

@@ -54,6 +54,8 @@ def to_item(task: Task, *, shards: int) -> Item:
         item["tags"] = text(dump(task.tags))
     if task.dependencies:
         item["dependencies"] = text(dump(task.dependencies))
+    if task.notify:
+        item["notify"] = text(dump(task.notify))
     if task.waiting_for:
         item["waitingFor"] = {"SS": sorted(task.waiting_for)}
     if task.reason:
@@ -99,6 +101,7 @@ def from_item(item: Item) -> Task:
         redriven=tuple(loaded("redriven", ())),
         reason=string("reason"),
         dependencies=tuple(loaded("dependencies", ())),
+        notify=tuple(loaded("notify", ())),
         waiting_for=frozenset(item["waitingFor"]["SS"]) if "waitingFor" in item else frozenset(),
         has_dependents="hasDependents" in item,
         expires_at=integer("expiresAt"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PARTS = ("api", "worker-high", "worker-normal", "worker-low", "dead-letter", "observer", "workflow")
+PARTS = ("api", "worker-high", "worker-normal", "worker-low", "dead-letter", "observer", "workflow", "notifier")
 
 
 @dataclass(frozen=True)

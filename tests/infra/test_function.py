@@ -17,16 +17,18 @@ DISPATCH = {
     "WORKER_TIMEOUT_SECONDS",
     "LISTING_SHARDS",
     "RETENTION_DAYS",
+    "NOTIFY_MACHINE_ARN",
 }
 WORKER = COMMON | DISPATCH | {"DOCUMENT_BUCKET", "LANE", "MAIL_FROM"}
 VARIABLES = {
-    "api": COMMON | DISPATCH | {"DOCUMENT_BUCKET", "TENANT_FROM", "RUN_MACHINE_ARN"},
+    "api": COMMON | DISPATCH | {"DOCUMENT_BUCKET", "TENANT_FROM", "RUN_MACHINE_ARN", "WEBHOOK_REACH"},
     "worker-high": WORKER,
     "worker-normal": WORKER,
     "worker-low": WORKER,
     "dead-letter": COMMON | DISPATCH,
     "observer": COMMON | {"DOCUMENT_BUCKET", "LISTING_SHARDS"},
     "workflow": COMMON | DISPATCH | {"DOCUMENT_BUCKET"},
+    "notifier": COMMON | {"LISTING_SHARDS", "MAIL_FROM", "WEBHOOK_REACH", "WEBHOOK_SECRETS"},
 }
 # part: (handler, timeout in seconds or None for the configuration's, memory or None)
 SHAPES = {
@@ -37,6 +39,7 @@ SHAPES = {
     "dead-letter": ("functions.dead_letter.handler.handler", 30, 256),
     "observer": ("functions.observer.handler.handler", 30, 256),
     "workflow": ("functions.workflow.handler.handler", 900, 1024),
+    "notifier": ("functions.notifier.handler.handler", 30, 256),
 }
 
 

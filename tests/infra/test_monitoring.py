@@ -30,6 +30,9 @@ SHOWN = (
     "IteratorAge",
     "WriteThrottleEvents",
     "ReadThrottleEvents",
+    "NotificationDelivered",
+    "NotificationRetried",
+    "NotificationUndeliverable",
 )
 
 
@@ -41,7 +44,8 @@ def _watched(alarm: dict[str, Any]) -> tuple[set[str], set[str]]:
     """The metric names of an alarm, and the logical ids that it watches."""
     metrics = [it["MetricStat"]["Metric"] for it in alarm.get("Metrics", []) if "MetricStat" in it] or [alarm]
     names = {metric["MetricName"] for metric in metrics}
-    return names, {target(it["Value"]) for metric in metrics for it in metric["Dimensions"]}
+    dimensions = [it["Value"] for metric in metrics for it in metric["Dimensions"]]
+    return names, {target(value) for value in dimensions if not isinstance(value, str)}
 
 
 def _of(template: Template, metric: str, resource: str) -> list[dict[str, Any]]:

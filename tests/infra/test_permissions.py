@@ -10,6 +10,7 @@ LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
 DISPATCH = {"sqs:SendMessage", "scheduler:CreateSchedule", "iam:PassRole"}
 ANSWER = {"states:SendTaskSuccess"}
+TELL = {"states:StartExecution"}
 WORKER = {
     *LOGS,
     *CONSUME,
@@ -21,6 +22,7 @@ WORKER = {
     "dynamodb:DeleteItem",
     "dynamodb:BatchGetItem",
     *ANSWER,
+    *TELL,
     "s3:GetObject",
     "s3:PutObject",
     "ses:SendEmail",
@@ -54,6 +56,7 @@ ACTIONS = {
         *CONSUME,
         *DISPATCH,
         *ANSWER,
+        *TELL,
         "dynamodb:GetItem",
         "dynamodb:BatchGetItem",
         "dynamodb:Query",
@@ -63,6 +66,7 @@ ACTIONS = {
         *LOGS,
         *DISPATCH,
         *ANSWER,
+        *TELL,
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
@@ -70,6 +74,14 @@ ACTIONS = {
         "dynamodb:Query",
         "s3:GetObject",
         "s3:PutObject",
+    },
+    "notifier": {
+        *LOGS,
+        "dynamodb:GetItem",
+        "dynamodb:UpdateItem",
+        "secretsmanager:GetSecretValue",
+        "ses:SendEmail",
+        "ses:SendRawEmail",
     },
     "observer": {
         *LOGS,
@@ -96,6 +108,7 @@ WILDCARDS = {
     "scheduler:GetSchedule": "/*",
     "scheduler:UpdateSchedule": "/*",
     "scheduler:DeleteSchedule": "/*",
+    "secretsmanager:GetSecretValue": "/webhooks/*",
     "ses:SendEmail": ":identity/*",
     "ses:SendRawEmail": ":identity/*",
 }

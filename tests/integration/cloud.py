@@ -175,6 +175,9 @@ def provision(cloud: Cloud) -> None:
         "LISTING_SHARDS": str(SHARDS),
         "TENANT_FROM": "account",
         "RUN_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-runs",
+        "NOTIFY_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-notifications",
+        "WEBHOOK_REACH": "any",
+        "WEBHOOK_SECRETS": "taskyard/test/webhooks",
         "MAIL_FROM": "taskyard@example.com",
         "LOG_LEVEL": "INFO",
     }

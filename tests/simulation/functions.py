@@ -403,6 +403,8 @@ def environment(function: str) -> dict[str, str]:
         "TENANT_FROM": CONFIG.tenant_from,
         "MAIL_FROM": CONFIG.mail_from,
         "RUN_MACHINE_ARN": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:run",
+        "NOTIFY_MACHINE_ARN": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:notifications",
+        "WEBHOOK_REACH": CONFIG.webhook_reach,
         "LANE": function.removeprefix("worker-"),
         "LOG_LEVEL": "INFO",
         "POWERTOOLS_SERVICE_NAME": function,

@@ -23,6 +23,9 @@ ENVIRONMENT = {
     "TIMER_GROUP": "timers",
     "TIMER_ROLE_ARN": "arn:role",
     "RUN_MACHINE_ARN": "arn:machine",
+    "NOTIFY_MACHINE_ARN": "arn:machine",
+    "WEBHOOK_REACH": "public",
+    "WEBHOOK_SECRETS": "taskyard/test/webhooks",
     "RETENTION_DAYS": "7",
     "WORKER_TIMEOUT_SECONDS": "60",
     "LISTING_SHARDS": "2",
@@ -46,7 +49,7 @@ made.clear()
 importlib.import_module(sys.argv[1]).assembled()
 print(json.dumps({"modules": sorted(set(sys.modules) - before), "clients": made}))
 """
-PARTS = ("api", "worker", "dead_letter", "observer", "workflow")
+PARTS = ("api", "worker", "dead_letter", "observer", "workflow", "notifier")
 OF_OTHERS = ("boto3", "s3transfer", "pydantic", "pydantic_core", "aws_xray_sdk", "fastapi", "mangum")
 
 
@@ -91,7 +94,7 @@ def test_the_api_reads_no_request_models_and_no_openapi_before_a_request_needs_t
     assert of_package("api", "aws_lambda_powertools.event_handler.openapi.models") == []
 
 
-@pytest.mark.parametrize("part", ["dead_letter", "observer", "workflow"])
+@pytest.mark.parametrize("part", ["dead_letter", "observer", "workflow", "notifier"])
 def test_who_runs_no_handler_has_no_registry(part: str) -> None:
     assert of_package(part, "functions.core.registry", "functions.core.fields") == []
 
@@ -104,6 +107,7 @@ def test_who_runs_no_handler_has_no_registry(part: str) -> None:
         ("dead_letter", ["dynamodb", "sqs"]),
         ("observer", ["dynamodb"]),
         ("workflow", ["dynamodb", "sqs"]),
+        ("notifier", ["dynamodb"]),
     ],
 )
 def test_clients_that_are_seldom_needed_are_not_made_at_the_start(part: str, clients: list[str]) -> None:

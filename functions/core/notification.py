@@ -1,0 +1,106 @@
+"""`notify` as callers give it: whom to tell when a task or a workflow has ended. docs/notifications.md"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from functions.core.errors import FieldError
+from functions.core.reach import Reach, is_address, is_public
+
+MAX_TARGETS = 10
+MAX_BYTES = 4096
+"""Of all targets together, as JSON: they ride in the record, and every write of it pays for them."""
+ADDRESS = r"^[^@\s<>,;\x00-\x1f]{1,64}@[^@\s<>,;\x00-\x1f]{1,255}$"
+"""No more than shape: whether an address exists only its server knows."""
+SECRET_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the name of one
+
+
+def refuse(message: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def checked_url(url: str) -> str:
+    if not re.fullmatch(r"[!-~]+", url):
+        raise refuse("must be ASCII without spaces: percent-encode the path, write the host in punycode")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise refuse("is not a URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise refuse("must be an https URL with a host")
+    if parts.username is not None or parts.password is not None:
+        raise refuse("must not hold credentials: what is sent is signed instead")
+    if parts.fragment:
+        raise refuse("must not have a fragment: it is never sent")
+    return url
+
+
+class Target(BaseModel):
+    """One receiver: a webhook or a mail address."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"oneOf": [{"required": ["webhook"]}, {"required": ["email"]}]}
+    )
+
+    webhook: Annotated[str, Field(max_length=2048), AfterValidator(checked_url)] | None = Field(
+        None, description="An https URL. It gets a POST, signed after Standard Webhooks."
+    )
+    email: Annotated[str, StringConstraints(pattern=ADDRESS, max_length=320)] | None = Field(
+        None, description="A mail address."
+    )
+    on: Literal["success", "failure", "both"] = Field(
+        "both", description="`failure` is every end but success: also when skipped, cancelled or timed out."
+    )
+    secret: Annotated[str, StringConstraints(pattern=SECRET_NAME)] | None = Field(
+        None, description="The name of the secret to sign with, never the secret itself. Left out: `default`."
+    )
+
+    @model_validator(mode="after")
+    def one_way(self) -> Target:
+        if (self.webhook is None) == (self.email is None):
+            raise refuse("give either webhook or email")
+        if self.secret is not None and self.webhook is None:
+            raise refuse("secret goes with webhook only: mail is not signed")
+        return self
+
+    def kept(self) -> dict[str, Any]:
+        """As records hold it: what is as by default is left out."""
+        return self.model_dump(exclude_defaults=True)
+
+
+def bounded(targets: list[Target]) -> list[Target]:
+    size = len(json.dumps(kept(targets), separators=(",", ":")).encode())
+    if size > MAX_BYTES:
+        raise refuse(f"is {size} bytes long: all targets together may be {MAX_BYTES}")
+    return targets
+
+
+Notify = Annotated[list[Target], Field(max_length=MAX_TARGETS), AfterValidator(bounded)]
+"""The type of the field `notify` of a request."""
+
+
+def kept(targets: Sequence[Target] | None) -> tuple[dict[str, Any], ...]:
+    """What goes into the record of a task or a run."""
+    return tuple(target.kept() for target in targets or ())
+
+
+def out_of_reach(targets: Sequence[Target] | None, reach: Reach, *, under: str = "notify") -> Iterator[FieldError]:
+    """Webhooks that this deployment will certainly not call. What a name resolves to is looked at when it is called."""
+    for at, target in enumerate(targets or ()):
+        if target.webhook is None or reach == "any":
+            continue
+        parts = urlsplit(target.webhook)
+        if parts.scheme != "https":
+            yield FieldError(f"{under}[{at}].webhook", "must be an https URL")
+        elif parts.hostname == "localhost" or (
+            is_address(parts.hostname or "") and not is_public(parts.hostname or "")
+        ):
+            yield FieldError(f"{under}[{at}].webhook", "must be on the public internet")

@@ -1,0 +1,34 @@
+"""Webhook signatures after Standard Webhooks (https://www.standardwebhooks.com): HMAC-SHA256 of id, time, body."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+PREFIX = "whsec_"
+
+
+def key_of(secret: str) -> bytes:
+    """The key that `whsec_<base64>` stands for, with or without the prefix. Raises ValueError."""
+    encoded = secret.strip().removeprefix(PREFIX)
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except binascii.Error:
+        raise ValueError("the secret is not base64") from None
+    if not key:
+        raise ValueError("the secret is empty")
+    return key
+
+
+def headers(keys: Sequence[bytes], *, id: str, at: int, body: bytes) -> dict[str, str]:
+    """`keys`: newest first; each signs, so that a receiver may still have the one before. `at`: epoch seconds."""
+    signed = f"{id}.{at}.".encode() + body
+    signatures = (base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode() for key in keys)
+    return {
+        "webhook-id": id,
+        "webhook-timestamp": str(at),
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+    }

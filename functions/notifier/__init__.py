@@ -1,0 +1,1 @@
+"""Step Functions: one attempt to deliver one notification."""

@@ -1,0 +1,186 @@
+"""One attempt to deliver, and what becomes of it. The machine decides when the next one is (infra/notifier.py)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from functions.aws.secrets import SecretUnusable
+from functions.core import signature
+from functions.core.context import Mail
+from functions.core.errors import StoreUnavailable
+from functions.core.outcomes import Permanent, Retry
+from functions.core.telling import DEFAULT_SECRET, Delivery, Notification, shown
+from functions.core.times import iso
+from functions.notifier import email
+from functions.notifier.webhook import Answer, NotAllowed, NotReached
+from functions.runtime.metrics import Metrics
+from functions.store.notifications import Known, NotificationStore
+
+logger = logging.getLogger("taskyard.notifier")
+
+WINDOW_MS = 24 * 3600 * 1000
+"""From the start of the execution. An attempt that fails later is the last one."""
+FIRST_PAUSE_SECONDS = 5
+LONGEST_PAUSE_SECONDS = 3600
+"""Of the machine's own retries: 5 s, doubled, up to an hour. A receiver that asks for less gets that."""
+RESULT_BYTES = 64 * 1024
+"""A larger result is left out, named in `omitted`: who wants it asks for the task."""
+GONE = 410
+
+
+class NotDeliveredError(Exception):
+    """For the state machine: try again after its own pause."""
+
+
+class AskedToWaitError(Exception):
+    """For the state machine: try again at the time that the message is."""
+
+
+class Sender(Protocol):
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer: ...
+
+
+class Secrets(Protocol):
+    def keys(self, tenant: str, name: str) -> tuple[bytes, ...]: ...
+
+
+@dataclass(frozen=True)
+class Delivered:
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class Hopeless:
+    """No other attempt could end better."""
+
+    error: str
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class NotYet:
+    """`wait`: seconds that the receiver asks for."""
+
+    error: str
+    status: int | None = None
+    wait: float | None = None
+
+
+Outcome = Delivered | Hopeless | NotYet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deliverer:
+    """`clock`: epoch ms."""
+
+    store: NotificationStore
+    webhooks: Sender
+    secrets: Secrets
+    mail: Mail
+    metrics: Metrics
+    environment: str
+    clock: Callable[[], int]
+
+    def attempt(self, note: Notification, *, started_at: int) -> Delivery:
+        """`started_at`: epoch ms, of the execution. Raises NotDeliveredError or AskedToWaitError for another one."""
+        found = self.store.get(note)
+        if found is not None and found.final:
+            # The attempt before did it and died, or its answer was lost on the way to the machine.
+            return found.state
+        outcome = self._send(note)
+        now = self.clock()
+        last = now - started_at >= WINDOW_MS
+        if isinstance(outcome, Delivered):
+            self.store.note(note, Delivery.DELIVERED, now=now, status=outcome.status)
+            self.metrics.count("NotificationDelivered")
+            logger.info("delivered", extra=said(note))
+            return Delivery.DELIVERED
+        if isinstance(outcome, Hopeless) or last:
+            return self._give_up(note, outcome.error, status=outcome.status, now=now)
+        noted = self.store.note(note, Delivery.PENDING, now=now, status=outcome.status, error=outcome.error)
+        self.metrics.count("NotificationRetried")
+        logger.warning("not delivered: %s", outcome.error, extra=said(note))
+        raise again(outcome, noted, now=now, ends_at=started_at + WINDOW_MS)
+
+    def give_up(self, note: Notification, *, error: str) -> Delivery:
+        """The machine's own retries are used up without our word: we crashed, or could not be invoked."""
+        found = self.store.get(note)
+        if found is not None and found.final:
+            return found.state
+        because = found.error if found is not None and found.error else f"the notifier itself failed: {error}"
+        return self._give_up(note, because, status=found.status if found else None, now=self.clock(), attempted=False)
+
+    def _give_up(
+        self, note: Notification, error: str, *, status: int | None, now: int, attempted: bool = True
+    ) -> Delivery:
+        self.store.note(note, Delivery.UNDELIVERABLE, now=now, status=status, error=error, attempted=attempted)
+        self.metrics.count("NotificationUndeliverable")
+        logger.error("undeliverable: %s", error, extra=said(note))
+        return Delivery.UNDELIVERABLE
+
+    def _send(self, note: Notification) -> Outcome:
+        try:
+            if "email" in note.to:
+                return self._mail(note)
+            return self._post(note)
+        except (StoreUnavailable, Retry, NotReached, SecretUnusable) as error:
+            return NotYet(str(error))
+        except (Permanent, NotAllowed) as error:
+            return Hopeless(str(error))
+
+    def _mail(self, note: Notification) -> Outcome:
+        self.mail.send(
+            to=[note.to["email"]],
+            subject=email.subject(note),
+            text=email.text(note, environment=self.environment),
+            html=None,
+            sender=None,
+        )
+        return Delivered()
+
+    def _post(self, note: Notification) -> Outcome:
+        keys = self.secrets.keys(note.tenant, note.to.get("secret", DEFAULT_SECRET))
+        body = json.dumps(self._body(note), ensure_ascii=False, separators=(",", ":")).encode()
+        signed = signature.headers(keys, id=note.name, at=self.clock() // 1000, body=body)
+        answer = self.webhooks.post(note.to["webhook"], body, signed)
+        if 200 <= answer.status < 300:
+            return Delivered(answer.status)
+        error = f"answered {answer.status}" + (f": {answer.said}" if answer.said else "")
+        if answer.status == GONE:
+            return Hopeless(error, answer.status)
+        return NotYet(error, answer.status, answer.retry_after)
+
+    def _body(self, note: Notification) -> dict[str, Any]:
+        """The same, byte for byte, in every attempt: what it is made of never changes."""
+        body = dict(note.body)
+        if note.result_ref is not None:
+            document = self.store.result(note, limit=RESULT_BYTES)
+            if document is None:
+                body["data"] = {key: value for key, value in body["data"].items() if key != "result"} | {
+                    "omitted": ["result"]
+                }
+            else:
+                body["data"] = body["data"] | {"result": json.loads(document)}
+        return body
+
+
+def again(outcome: NotYet, noted: Known | None, *, now: int, ends_at: int) -> Exception:
+    """A wait that is asked for is granted when it is longer than our own pause: a receiver that asks for a second
+    each time would else be called 86,400 times. It ends with the window: there is one last attempt then."""
+    attempts = noted.attempts if noted else 1
+    if outcome.wait is not None and outcome.wait > pause(attempts):
+        return AskedToWaitError(iso(min(now + round(outcome.wait * 1000), ends_at)))
+    return NotDeliveredError(outcome.error)
+
+
+def pause(attempts: int) -> int:
+    """Seconds that the machine waits after so many attempts."""
+    return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS << min(attempts - 1, 20))
+
+
+def said(note: Notification) -> dict[str, Any]:
+    return {"notification": note.name, "tenant": note.tenant, "to": shown(note.to)}

@@ -1,0 +1,43 @@
+"""A notification as a mail that a person reads on a phone at night."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from functions.core.telling import Notification
+
+SUBJECT_LIMIT = 200
+LOG_LINES = 20
+
+
+def subject(note: Notification) -> str:
+    data = note.body["data"]
+    what = f"Task {data['type']}" if note.of == "task" else f"Workflow {data['name']}"
+    # A type or a name is free text: a line break in it would begin a header.
+    return " ".join(f"{what} {note.body['type'].partition('.')[2].replace('_', ' ')}: {note.id}".split())[
+        :SUBJECT_LIMIT
+    ]
+
+
+def text(note: Notification, *, environment: str) -> str:
+    data: Any = note.body["data"]
+    lines = [f"{'Task' if note.of == 'task' else 'Workflow'} {data['id']} ended as {data['state']}.", ""]
+    facts = {
+        "Type": data.get("type"),
+        "Name": data.get("name"),
+        "Reason": data["reason"],
+        "Attempts": f"{data['attempt']} of {data['maxAttempts']}" if "attempt" in data else None,
+        "Nodes": ", ".join(f"{count} {state}" for state, count in sorted(data.get("counts", {}).items())) or None,
+        "Submitted": data["createdAt"],
+        "Started": data["startedAt"],
+        "Ended": data["endedAt"],
+        "Tags": ", ".join(f"{key}={value}" for key, value in data.get("tags", {}).items()) or None,
+    }
+    lines += [f"{name + ':':<11}{value}" for name, value in facts.items() if value]
+    if error := data.get("error"):
+        where = f" ({error['where']})" if error["where"] else ""
+        lines += ["", "Error:", f"  {error['type']}: {error['message']}{where}"]
+    if log := data.get("log"):
+        lines += ["", "Log of the last attempt:", *(f"  {line}" for line in log[-LOG_LINES:])]
+    lines += ["", f"Taskyard {environment} sent this because the {note.of} asks for it (notify)."]
+    return "\n".join(lines) + "\n"

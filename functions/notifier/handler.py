@@ -1,0 +1,54 @@
+"""Entry point of the notifier function: one attempt of one notification's execution (infra/notifier.py)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache, partial
+from typing import Any
+
+from functions.aws.clients import client
+from functions.aws.secrets import WebhookSecrets
+from functions.core.telling import Notification
+from functions.core.times import epoch_ms
+from functions.notifier.delivery import Deliverer
+from functions.notifier.webhook import Webhooks
+from functions.runtime import wiring
+from functions.runtime.metrics import Metrics
+from functions.runtime.settings import NotifierSettings
+from functions.store.notifications import NotificationStore
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`event`: {step: deliver, notification, startedAt} or {step: give-up, notification, error} (events/notifier/).
+    Raises what the state machine is to try again."""
+    deliverer = assembled()
+    # At the start, where Lambda counts the error that a failed delivery is: the alarm sets one off against the other.
+    now = wiring.clock()
+    note = Notification.read(event["notification"])
+    try:
+        match event["step"]:
+            case "deliver":
+                state = deliverer.attempt(note, started_at=epoch_ms(event["startedAt"]))
+            case "give-up":
+                state = deliverer.give_up(note, error=event["error"])
+            case other:
+                raise ValueError(f"unknown step {other!r}")
+    finally:
+        deliverer.metrics.flush(now)
+    return {"state": state}
+
+
+@cache
+def assembled() -> Deliverer:
+    settings = NotifierSettings.from_env(os.environ)
+    logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    return Deliverer(
+        store=NotificationStore(table=wiring.table(settings), shards=settings.listing_shards),
+        webhooks=Webhooks(settings.webhook_reach, wiring.clock),
+        secrets=WebhookSecrets(partial(client, "secretsmanager"), settings.webhook_secrets, wiring.clock),
+        mail=wiring.mail(settings.mail_from),
+        metrics=Metrics(settings.environment),
+        environment=settings.environment,
+        clock=wiring.clock,
+    )

@@ -1,0 +1,177 @@
+"""How far each notification has come: items beside the task's record, or the run's, which they never change."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from functions.core.telling import Delivery, Notification, Owner, shown
+from functions.store import keys
+from functions.store.records import Item, number, text
+from functions.store.table import Refused, Table
+
+INDEX = "deadLetters"
+ERROR_LIMIT = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """As stored. Times are epoch ms; `status`: of the last HTTP answer; `position`: in the undeliverable ones' list."""
+
+    of: Owner
+    id: str
+    event: str
+    target: int
+    to: str
+    state: Delivery
+    attempts: int
+    status: int | None
+    error: str | None
+    first_at: int
+    last_at: int
+    position: str | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.state in (Delivery.DELIVERED, Delivery.UNDELIVERABLE)
+
+
+@dataclass(frozen=True)
+class Page:
+    """`after`: where the next page begins; None when there is none."""
+
+    notifications: list[Known]
+    after: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotificationStore:
+    """`shards`: partitions of a tenant's list of undeliverable ones."""
+
+    table: Table
+    shards: int
+
+    def get(self, note: Notification) -> Known | None:
+        item = self.table.get(key(note))
+        return known(item) if item else None
+
+    def of(self, tenant: str, owner: Owner, id: str) -> list[Known]:
+        """All of a task or a run, those of earlier ends too; oldest end first."""
+        items = self.table.query(
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :notification)",
+            ExpressionAttributeValues={
+                ":pk": owner_key(tenant, owner, id)["pk"],
+                ":notification": text(keys.NOTIFICATION),
+            },
+        )
+        return sorted(map(known, items), key=lambda found: (int(found.event.rpartition("-")[2]), found.target))
+
+    def note(
+        self,
+        note: Notification,
+        state: Delivery,
+        *,
+        now: int,
+        status: int | None = None,
+        error: str | None = None,
+        attempted: bool = True,
+    ) -> Known | None:
+        """How an attempt ended. What is final stays as it is: None then. `attempted`: False counts no attempt."""
+        sets = {
+            "#state = :state": text(state),
+            "#to = :to": text(shown(note.to)),
+            "lastAt = :now": number(now),
+            "firstAt = if_not_exists(firstAt, :now)": None,
+        }
+        removed = []
+        for name, value in (("status", status), ("error", error)):
+            if value is None:
+                removed.append(f"#{name}")
+            else:
+                kept = number(value) if isinstance(value, int) else text(value[:ERROR_LIMIT])
+                sets[f"#{name} = :{name}"] = kept
+        if note.expires_at is not None:
+            sets["expiresAt = :expires"] = number(note.expires_at)
+        if state is Delivery.UNDELIVERABLE:
+            shard = keys.shard(note.id, self.shards)
+            sets["deadPk = :deadPk"] = text(keys.undeliverable_partition(note.tenant, shard))
+            sets["deadSk = :deadSk"] = text(keys.time_sort(now, note.name))
+        update = "SET " + ", ".join(sets)
+        update += f" REMOVE {', '.join(removed)}" if removed else ""
+        update += " ADD attempts :one"
+        answer = self.table.update(
+            key(note),
+            update,
+            condition="attribute_not_exists(pk) OR #state = :pending",
+            values={part.rpartition(" = ")[2]: value for part, value in sets.items() if value is not None}
+            | {":pending": text(Delivery.PENDING), ":one": number(1 if attempted else 0)},
+        )
+        return None if isinstance(answer, Refused) else known(answer.item)
+
+    def result(self, note: Notification, *, limit: int) -> str | None:
+        """JSON text of a result that is kept as an item, if it has at most `limit` bytes."""
+        place, _, name = (note.result_ref or "").partition(":")
+        if place != "item":
+            return None
+        item = self.table.get(keys.key(note.tenant, note.id, name))
+        document: str | None = item["document"]["S"] if item else None
+        return document if document is not None and len(document.encode()) <= limit else None
+
+    def undeliverable(self, tenant: str, *, limit: int, after: str | None) -> Page:
+        """Newest first. Eventually consistent, as every index is."""
+        shards = [self._shard(tenant, at, after=after, page_size=limit + 1) for at in range(self.shards)]
+        found = list(islice(heapq.merge(*shards, key=lambda entry: entry["deadSk"]["S"], reverse=True), limit + 1))
+        chosen = found[:limit]
+        items = {
+            (item["pk"]["S"], item["sk"]["S"]): item
+            for item in self.table.get_many({"pk": entry["pk"], "sk": entry["sk"]} for entry in chosen)
+        }
+        # Retention may have taken one whose entry in the index is about to follow.
+        there = [items[place] for entry in chosen if (place := (entry["pk"]["S"], entry["sk"]["S"])) in items]
+        return Page([known(item) for item in there], chosen[-1]["deadSk"]["S"] if len(found) > limit else None)
+
+    def _shard(self, tenant: str, at: int, *, after: str | None, page_size: int) -> Iterator[Item]:
+        values = {":pk": text(keys.undeliverable_partition(tenant, at))}
+        if after is not None:
+            values[":after"] = text(after)
+        return self.table.query(
+            IndexName=INDEX,
+            KeyConditionExpression="deadPk = :pk" + (" AND deadSk < :after" if after is not None else ""),
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+            Limit=page_size,
+        )
+
+
+def owner_key(tenant: str, owner: Owner, id: str) -> keys.Key:
+    return keys.key(tenant, id) if owner == "task" else keys.run_key(tenant, id)
+
+
+def key(note: Notification) -> keys.Key:
+    sort = f"{keys.NOTIFICATION}{note.event}.{note.target}"
+    return {"pk": owner_key(note.tenant, note.of, note.id)["pk"], "sk": {"S": sort}}
+
+
+def known(item: Item) -> Known:
+    def integer(name: str) -> Any:
+        return int(item[name]["N"]) if name in item else None
+
+    pk = item["pk"]["S"]
+    event, _, target = item["sk"]["S"].removeprefix(keys.NOTIFICATION).rpartition(".")
+    return Known(
+        of="task" if pk.startswith("TASK#") else "workflow",
+        id=pk.rpartition("#")[2],
+        event=event,
+        target=int(target),
+        to=item["to"]["S"],
+        state=Delivery(item["state"]["S"]),
+        attempts=integer("attempts"),
+        status=integer("status"),
+        error=item["error"]["S"] if "error" in item else None,
+        first_at=integer("firstAt"),
+        last_at=integer("lastAt"),
+        position=item["deadSk"]["S"] if "deadSk" in item else None,
+    )

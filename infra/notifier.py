@@ -1,0 +1,182 @@
+"""Notifications: one state machine that tries for a day, the function of each attempt, the secret that it signs with.
+
+docs/adr/0009 has why, and what one costs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.acknowledged import acknowledge
+from infra.config import Config
+from infra.function import Bundle, Function
+from infra.storage import Storage
+from infra.worker import mail
+from infra.workflow import Machines
+
+# 5 + 10 + … + 2,560 s, then once an hour: 33 retries end after 24 h 25 min. The function itself ends it after 24 h; so
+# many are needed when it cannot. No jitter: it would shorten the sum, and executions begin as far apart as tasks end.
+_FOR_A_DAY: dict[str, Any] = {
+    "ErrorEquals": ["States.ALL"],
+    "IntervalSeconds": 5,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 3600,
+    "MaxAttempts": 33,
+}
+_NOT_BY_US: dict[str, Any] = {"ErrorEquals": ["AskedToWaitError"], "MaxAttempts": 0}
+_TO_THE_END: dict[str, Any] = {
+    "ErrorEquals": ["States.ALL"],
+    "IntervalSeconds": 2,
+    "BackoffRate": 2,
+    "MaxDelaySeconds": 3600,
+    "MaxAttempts": 20,
+}
+_LONGEST_KEY = 64  # characters; read as base64 they are 48 bytes, of the 24 to 64 that Standard Webhooks asks for
+
+
+class Notifier(Construct):
+    """Notification machine → notifier function → a webhook or SES."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, config: Config, bundle: Bundle, storage: Storage, machines: Machines
+    ) -> None:
+        super().__init__(scope, id)
+        stack = cdk.Stack.of(self)
+        secrets = f"taskyard/{config.environment}/webhooks"
+        if config.tenant_from == "account":
+            # The one tenant that is known now. Others, and other names, are made by hand: docs/notifications.md.
+            self._default_secret(f"{secrets}/{stack.account}/default")
+        self.function = Function(
+            self,
+            "Handler",
+            bundle=bundle,
+            part="notifier",
+            # Twice what one attempt may take.
+            timeout_seconds=30,
+            memory=256,
+            environment={
+                "TABLE_NAME": storage.table.table_name,
+                "LISTING_SHARDS": str(config.listing_shards),
+                "MAIL_FROM": config.mail_from,
+                "WEBHOOK_REACH": config.webhook_reach,
+                "WEBHOOK_SECRETS": secrets,
+            },
+            statements=[
+                storage.records("GetItem", "UpdateItem"),
+                iam.PolicyStatement(
+                    sid="WebhookSecrets",
+                    actions=["secretsmanager:GetSecretValue"],
+                    resources=[
+                        stack.format_arn(
+                            service="secretsmanager",
+                            resource="secret",
+                            resource_name=f"{secrets}/*",
+                            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                        )
+                    ],
+                ),
+                mail(self),
+            ],
+        )
+        role = iam.Role(
+            self,
+            "Role",
+            description=f"Taskyard {config.environment}: the notification machine",
+            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            inline_policies={
+                "machine": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(
+                            sid="Attempts",
+                            actions=["lambda:InvokeFunction"],
+                            resources=[self.function.function.function_arn],
+                        )
+                    ]
+                )
+            },
+        )
+        self.machine = sfn.CfnStateMachine(
+            self,
+            "Machine",
+            state_machine_name=machines.notify_name,
+            # Express ends after five minutes.
+            state_machine_type="STANDARD",
+            role_arn=role.role_arn,
+            definition_string=stack.to_json_string(definition(self.function.function.function_arn)),
+        )
+        acknowledge(
+            self.machine,
+            {
+                "AwsSolutions-SF1": "A standard machine keeps the history of each execution for 90 days; "
+                "its function logs every attempt, and without what receivers' URLs hold.",
+                "AwsSolutions-SF2": "No tracing anywhere in this stack: docs/adr/0006.",
+            },
+        )
+
+    def _default_secret(self, name: str) -> None:
+        made = secretsmanager.CfnSecret(
+            self,
+            "DefaultSecret",
+            name=name,
+            description="Signs Taskyard's webhooks (Standard Webhooks). Receivers verify with whsec_ and this.",
+            generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
+                password_length=_LONGEST_KEY, exclude_punctuation=True, include_space=False
+            ),
+        )
+        acknowledge(
+            made,
+            {
+                "AwsSolutions-SMG4": "Receivers hold it too: it is rotated by hand, with them; "
+                "the version before goes on signing. docs/notifications.md"
+            },
+        )
+
+
+def definition(function_arn: str) -> dict[str, Any]:
+    """Input: {notification}. One state is entered when the first attempt delivers."""
+
+    def step(name: str, **more: str) -> dict[str, Any]:
+        return {
+            "FunctionName": function_arn,
+            "Payload": {"step": name, "notification.$": "$.notification", **more},
+        }
+
+    return {
+        "Comment": "One notification to one target, tried for 24 hours.",
+        "StartAt": "Deliver",
+        "States": {
+            "Deliver": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Parameters": step("deliver", **{"startedAt.$": "$$.Execution.StartTime"}),
+                "OutputPath": "$.Payload",
+                "Retry": [_NOT_BY_US, _FOR_A_DAY],
+                "Catch": [
+                    {"ErrorEquals": ["AskedToWaitError"], "ResultPath": "$.error", "Next": "ReadTime"},
+                    {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "GiveUp"},
+                ],
+                "End": True,
+            },
+            "ReadTime": {
+                "Type": "Pass",
+                "Parameters": {"cause.$": "States.StringToJson($.error.Cause)"},
+                "ResultPath": "$.asked",
+                "Next": "WaitAsAsked",
+            },
+            "WaitAsAsked": {"Type": "Wait", "TimestampPath": "$.asked.cause.errorMessage", "Next": "Deliver"},
+            "GiveUp": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Parameters": step("give-up", **{"error.$": "$.error.Error"}),
+                "OutputPath": "$.Payload",
+                "Retry": [_TO_THE_END],
+                "End": True,
+            },
+        },
+    }
