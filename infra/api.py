@@ -13,6 +13,7 @@ from infra.acknowledged import acknowledge
 from infra.config import Config
 from infra.function import Bundle, Function, log_group
 from infra.lanes import Lanes
+from infra.schedules import Schedules
 from infra.storage import Storage
 from infra.timers import Timers
 from infra.workflow import Machines
@@ -35,6 +36,12 @@ ROUTES = (
     "POST /tasks/{id}/retry",
     "GET /dead-letters",
     "POST /dead-letters/redrive",
+    "POST /schedules",
+    "GET /schedules",
+    "GET /schedules/{id}",
+    "PATCH /schedules/{id}",
+    "DELETE /schedules/{id}",
+    "POST /schedules/{id}/run",
     "GET /monitor/stats",
     "GET /openapi.json",
     "GET /docs",
@@ -72,6 +79,7 @@ class Api(Construct):
         lanes: Lanes,
         timers: Timers,
         machines: Machines,
+        schedules: Schedules,
     ) -> None:
         super().__init__(scope, id)
         self.function = Function(
@@ -95,6 +103,7 @@ class Api(Construct):
                 "RUN_MACHINE_ARN": machines.run_arn,
                 "NOTIFY_MACHINE_ARN": machines.notify_arn,
                 "WEBHOOK_REACH": config.webhook_reach,
+                **schedules.environment(),
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
@@ -103,6 +112,7 @@ class Api(Construct):
                 lanes.send(),
                 lanes.depth(),
                 *timers.schedules("CreateSchedule", "GetSchedule", "UpdateSchedule", "DeleteSchedule"),
+                *schedules.manage(),
                 machines.start_runs(),
                 machines.start_notifications(),
                 machines.answer(),

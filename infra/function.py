@@ -31,6 +31,7 @@ _MEANT = {
     "Documents": "The keys of documents are made when a task is submitted.",
     "Timers": "The names of schedules are made when a task is submitted; they are all in one group.",
     "WebhookSecrets": "Tenants name their secrets; all are below one path.",
+    "Schedules": "The names of schedules are made when one is created; they are all in one group.",
     "Mail": "Recipients are identities too while an account is in SES's sandbox.",
 }
 
@@ -67,7 +68,8 @@ class Function(Construct):
     """A function with its own role, log group and variables.
 
     `part` names it in logs and metrics and is its package: `dead-letter` is `functions.dead_letter.handler.handler`.
-    `statements` are all that its role may do, beside writing to its own log group.
+    `statements` are all that its role may do, beside writing to its own log group. `name`: for a function that others
+    have to find; else CloudFormation names it.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Function(Construct):
         environment: Mapping[str, str],
         statements: Sequence[iam.PolicyStatement],
         recursive: bool = False,
+        name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
         config = bundle.config
@@ -102,6 +105,7 @@ class Function(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
+            function_name=name,
             description=f"Taskyard {config.environment}: {part}",
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,

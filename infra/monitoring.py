@@ -18,6 +18,8 @@ from infra.function import NAMESPACE, Function
 from infra.lanes import Lanes
 from infra.notifier import Notifier
 from infra.observer import Observer
+from infra.producer import Producer
+from infra.schedules import Schedules
 from infra.storage import Storage
 from infra.worker import Workers
 from infra.workflow import Workflow
@@ -37,6 +39,7 @@ COUNTS = (
 NOTIFICATIONS = ("NotificationDelivered", "NotificationRetried", "NotificationUndeliverable")
 # Milliseconds. Drift is how late a task began, measured from its due time; wait is its time in the lane.
 TIMES = (("QueueWait", "Queue wait"), ("RunTime", "Run time"), ("Drift", "Drift at the due time"))
+SCHEDULES = ("ScheduleFired", "ScheduleSkipped", "ScheduleMissed", "ScheduleRefused")
 
 
 class Monitoring(Construct):
@@ -55,6 +58,8 @@ class Monitoring(Construct):
         dead_letter: DeadLetter,
         observer: Observer,
         workflow: Workflow,
+        producer: Producer,
+        schedules: Schedules,
         notifier: Notifier,
     ) -> None:
         super().__init__(scope, id)
@@ -66,11 +71,13 @@ class Monitoring(Construct):
             "dead-letter": dead_letter.function,
             "observer": observer.function,
             "workflow": workflow.function,
+            "producer": producer.function,
             "notifier": notifier.function,
         }
         self.topic = _topic(self, email=config.alarm_email)
         self._alarms(observer)
         self._notification_alarms(notifier)
+        self._schedule_alarms(producer, schedules)
         self.dashboard_name = config.stack_name
         cw.Dashboard(
             self,
@@ -84,6 +91,7 @@ class Monitoring(Construct):
                 self._function_widgets(),
                 self._edge_widgets(api, observer, storage),
                 [_graph("Notifications", [self._count(name) for name in NOTIFICATIONS], width=24)],
+                [_graph("Schedules", [self._count(name) for name in SCHEDULES], width=24)],
             ],
         )
 
@@ -127,6 +135,32 @@ class Monitoring(Construct):
             using_metrics={"errors": errors, "again": again},
             label="errors of the function itself",
             period=FIVE_MINUTES,
+        )
+
+    def _schedule_alarms(self, producer: Producer, schedules: Schedules) -> None:
+        self._alarm(
+            "FiringsFailed",
+            _held(producer.failures),
+            threshold=1,
+            says="Firings of schedules, or submits without HTTP, failed three times: tried every 5 minutes for a day.",
+        )
+        self._alarm(
+            "FiringsDropped",
+            _aws(
+                "AWS/Scheduler",
+                "InvocationDroppedCount",
+                {"ScheduleGroup": schedules.group.ref},
+                statistic="Sum",
+                label="dropped",
+            ),
+            threshold=1,
+            says="EventBridge Scheduler could not call the producer and gave firings up: docs/schedules.md.",
+        )
+        self._alarm(
+            "SchedulesRefused",
+            self._metric("ScheduleRefused", statistic="Sum", label="refused"),
+            threshold=1,
+            says="The template of a schedule is no valid task any more: lastError in GET /schedules.",
         )
 
     def _notification_alarms(self, notifier: Notifier) -> None:

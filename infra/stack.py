@@ -14,6 +14,8 @@ from infra.lanes import Lanes
 from infra.monitoring import Monitoring
 from infra.notifier import Notifier
 from infra.observer import Observer
+from infra.producer import Producer
+from infra.schedules import Schedules
 from infra.storage import Storage
 from infra.timers import Timers
 from infra.worker import Workers
@@ -32,6 +34,7 @@ class TaskyardStack(cdk.Stack):
         lanes = Lanes(self, "Lanes", config=config)
         timers = Timers(self, "Timers", lanes=lanes)
         machines = Machines(self, config=config)
+        schedules = Schedules(self, "Schedules", config=config)
 
         # A caller's request becomes a wake-up in a lane (now, or through a timer) and a record in the table;
         api = Api(
@@ -43,6 +46,19 @@ class TaskyardStack(cdk.Stack):
             lanes=lanes,
             timers=timers,
             machines=machines,
+            schedules=schedules,
+        )
+        # so do the times of a schedule, and submits without HTTP;
+        producer = Producer(
+            self,
+            "Producer",
+            config=config,
+            bundle=bundle,
+            storage=storage,
+            lanes=lanes,
+            timers=timers,
+            machines=machines,
+            schedules=schedules,
         )
         # the lane's worker claims the task, runs it and settles it;
         workers = Workers(
@@ -93,9 +109,17 @@ class TaskyardStack(cdk.Stack):
             dead_letter=dead_letter,
             observer=observer,
             workflow=workflow,
+            producer=producer,
+            schedules=schedules,
             notifier=notifier,
         )
 
         cdk.CfnOutput(self, "ApiUrl", value=api.http.api_endpoint, description="Where requests are sent, signed")
+        cdk.CfnOutput(
+            self,
+            "ProducerFunction",
+            value=producer.function.function.function_name,
+            description="Invoked to submit without HTTP",
+        )
         cdk.CfnOutput(self, "TableName", value=storage.table.table_name)
         cdk.CfnOutput(self, "DashboardName", value=monitoring.dashboard_name)

@@ -18,8 +18,9 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from functions.api import workflow_views
 from functions.api.parts import Parts
-from functions.core.errors import TaskNotFound, WorkflowNotFound
+from functions.core.errors import ScheduleNotFound, TaskNotFound, WorkflowNotFound
 from functions.core.run import Run
+from functions.core.schedule import Schedule
 from functions.core.task import ALPHABET, Task
 from functions.intake import body, problems, views
 from functions.intake.caller import Caller, caller
@@ -156,6 +157,40 @@ def retry_workflow(id: str) -> Response[str]:
     return answer(202, workflow_views.summary(run), located(run))
 
 
+def create_schedule() -> Response[str]:
+    header = app.current_event.headers.get("idempotency-key")
+    made = assembled().schedules.create(request_body(), header, tenant=tenant(), random=secrets.randbits(80))
+    return schedule_answer(201 if made.created else 200, made.schedule)
+
+
+def list_schedules() -> Response[str]:
+    return answer(200, assembled().schedules.page(tenant(), query()))
+
+
+def get_schedule(id: str) -> Response[str]:
+    return schedule_answer(200, assembled().schedules.find(tenant(), schedule_id(id)))
+
+
+def change_schedule(id: str) -> Response[str]:
+    return schedule_answer(200, assembled().schedules.change(tenant(), schedule_id(id), request_body()))
+
+
+def delete_schedule(id: str) -> Response[str]:
+    assembled().schedules.delete(tenant(), schedule_id(id))
+    return Response(204)
+
+
+def run_schedule(id: str) -> Response[str]:
+    parts, now = assembled(), wiring.clock()
+    header = app.current_event.headers.get("idempotency-key")
+    done = parts.schedules.run(tenant(), schedule_id(id), header, random=secrets.randbits(80))
+    if done.created:
+        parts.metrics.count("TaskSubmitted", lane=done.task.lane)
+        parts.metrics.flush(now)
+    view = views.full(done.task, parts.documents, now=now)
+    return answer(201 if done.created else 200, view, {"Location": f"/tasks/{done.task.id}"})
+
+
 def get_health() -> Response[str]:
     return answer(200, {"status": "ok", "environment": assembled().settings.environment})
 
@@ -196,6 +231,12 @@ ROUTES: tuple[tuple[str, str, Callable[..., Response[Any]]], ...] = (
     ("POST", "/workflows/<id>/retry", retry_workflow),
     ("GET", "/dead-letters", list_dead_letters),
     ("POST", "/dead-letters/redrive", redrive_dead_letters),
+    ("POST", "/schedules", create_schedule),
+    ("GET", "/schedules", list_schedules),
+    ("GET", "/schedules/<id>", get_schedule),
+    ("PATCH", "/schedules/<id>", change_schedule),
+    ("DELETE", "/schedules/<id>", delete_schedule),
+    ("POST", "/schedules/<id>/run", run_schedule),
     ("GET", "/monitor/health", get_health),
     ("GET", "/monitor/stats", get_stats),
     ("GET", "/openapi.json", get_openapi),
@@ -248,6 +289,18 @@ def run_id(written: str) -> str:
     if not RUN_ID.fullmatch(written):
         raise WorkflowNotFound(written)
     return written
+
+
+def schedule_id(written: str) -> str:
+    if not RUN_ID.fullmatch(written):
+        raise ScheduleNotFound(written)
+    return written
+
+
+def schedule_answer(status: int, schedule: Schedule) -> Response[str]:
+    from functions.api.schedule_views import view
+
+    return answer(status, view(schedule, now=wiring.clock()), {"Location": f"/schedules/{schedule.id}"})
 
 
 def located(run: Run) -> dict[str, str]:

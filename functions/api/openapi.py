@@ -11,7 +11,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.api import answers, desk_requests, listing, workflow_answers, workflow_requests
+from functions.api import (
+    answers,
+    desk_requests,
+    listing,
+    schedule_requests,
+    schedule_views,
+    workflow_answers,
+    workflow_requests,
+)
 from functions.core.registry import TaskType
 from functions.core.states import State
 from functions.intake import requests
@@ -32,6 +40,8 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     workflow_answers.WorkflowSummary,
     workflow_answers.Workflow,
     workflow_answers.WorkflowList,
+    schedule_views.ScheduleAnswer,
+    schedule_views.ScheduleList,
     answers.Problem,
     answers.GatewayMessage,
 )
@@ -40,6 +50,8 @@ REQUESTS: tuple[tuple[type[BaseModel], Mapping[str, str]], ...] = (
     (requests.ChangeTask, requests.CHANGE_ALIASES),
     (workflow_requests.WorkflowNode, workflow_requests.NODE_ALIASES),
     (workflow_requests.SubmitWorkflow, workflow_requests.WORKFLOW_ALIASES),
+    (schedule_requests.CreateSchedule, schedule_requests.SCHEDULE_ALIASES),
+    (schedule_requests.ChangeSchedule, schedule_requests.SCHEDULE_ALIASES),
     (desk_requests.RetryTask, {}),
     (desk_requests.Redrive, {}),
     (desk_requests.CancelTasks, {}),
@@ -94,6 +106,10 @@ REFUSALS = {
     500: "Something went wrong on our side.",
     503: "For now. The same request may be sent again.",
 }
+BATCH_WORDS = (
+    "Each as in POST /tasks. What is wrong with one is that one's outcome: the others are accepted. They cannot "
+    "depend on each other: that is a workflow."
+)
 GATEWAY = frozenset({403, 413, 429, 500, 503})
 """The gateway answers some of these itself, as plain JSON."""
 ALWAYS = (403, 429, 500, 503)
@@ -118,6 +134,7 @@ def document(timeout_limit: int) -> Json:
         "tags": [
             {"name": "tasks"},
             {"name": "workflows"},
+            {"name": "schedules"},
             {"name": "dead letters"},
             {"name": "monitor"},
             {"name": "documentation"},
@@ -142,6 +159,7 @@ def document(timeout_limit: int) -> Json:
 
 
 def paths() -> Json:
+    from functions.api.openapi_schedules import schedule_paths
     from functions.api.openapi_workflows import workflow_paths
 
     key = {
@@ -192,6 +210,7 @@ def paths() -> Json:
         },
         **desk_paths(),
         **workflow_paths(key),
+        **schedule_paths(key),
         "/monitor/health": {
             "get": operation("monitor", "getHealth", "Is it alive?", {200: ok("It is.", answers.Health)}, (), open=True)
         },
@@ -227,7 +246,8 @@ def desk_paths() -> Json:
         {200: ok("What became of each.", answers.BatchAnswer)},
         (400, 413, 415, 422),
     )
-    tasks = {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "object"}}
+    each = {"$ref": f"{COMPONENTS}SubmitTask"}
+    tasks = {"type": "array", "minItems": 1, "maxItems": 1000, "items": each}
     batch["requestBody"] = {
         "required": True,
         "content": {
@@ -236,7 +256,7 @@ def desk_paths() -> Json:
                     "type": "object",
                     "required": ["tasks"],
                     "additionalProperties": False,
-                    "properties": {"tasks": tasks | {"description": "Each as in POST /tasks."}},
+                    "properties": {"tasks": tasks | {"description": BATCH_WORDS}},
                 },
                 "examples": {"two": {"value": {"tasks": [EXAMPLES["distributed"], EXAMPLES["sql"]]}}},
             }
@@ -378,12 +398,14 @@ def list_parameters() -> list[Json]:
 
 
 def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str, TaskType]) -> Json:
+    from functions.api.openapi_schedules import templates_schema
     from functions.api.openapi_workflows import nodes_schema
 
     template = COMPONENTS + "{model}"
     models = [(model, "serialization") for model in ANSWERS] + [(model, "validation") for model, _ in REQUESTS]
     made: Json = models_json_schema(models, ref_template=template)[1]["$defs"]  # type: ignore[arg-type]
     made["TaskId"] = {"type": "string", "pattern": requests.TASK_ID}
+    made["ScheduleId"] = {"type": "string", "pattern": requests.RUN_ID}
     made["WorkflowId"] = {"type": "string", "pattern": requests.RUN_ID}
     for model, aliases in REQUESTS:
         spell_out(made[model.__name__], aliases)
@@ -395,6 +417,7 @@ def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str
         if branch["type"] == "integer":
             branch["maximum"] = timeout_limit
     nodes_schema(made, names, timeout_limit)
+    templates_schema(made)
     if len(payloads) == len(types):
         # Which one depends on the type. `if` and `then` could say so, but what reads OpenAPI passes over them or fails.
         for model, _ in REQUESTS:

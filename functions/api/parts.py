@@ -22,12 +22,10 @@ if TYPE_CHECKING:
     from functions.api.bulk_cancel import BulkCancel
     from functions.api.changes import Changes
     from functions.api.desk import Desk
+    from functions.api.schedules import Schedules
     from functions.api.workflow_look import WorkflowLook
     from functions.api.workflows import Workflows
     from functions.intake.submission import Submission
-
-WORKER_MARGIN_SECONDS = 10
-"""Of a worker's time-out: what it needs around an attempt, to claim, settle and release."""
 
 
 class Parts:
@@ -39,8 +37,7 @@ class Parts:
 
     @property
     def timeout_limit(self) -> int:
-        """Seconds that a task may ask for per attempt."""
-        return self.settings.worker_timeout_seconds - WORKER_MARGIN_SECONDS
+        return self.settings.timeout_limit
 
     @cached_property
     def tasks(self) -> TaskStore:
@@ -52,16 +49,9 @@ class Parts:
 
     @cached_property
     def submission(self) -> Submission:
-        from functions.intake.submission import Submission
+        from functions.intake import assembly
 
-        return Submission(
-            tasks=self.tasks,
-            documents=self.documents,
-            dispatcher=wiring.dispatcher(self.settings),
-            consequences=wiring.consequences(self.settings),
-            registry=wiring.registry,
-            timeout_limit=self.timeout_limit,
-        )
+        return assembly.submission(self.settings)
 
     @cached_property
     def changes(self) -> Changes:
@@ -126,6 +116,20 @@ class Parts:
             tasks=self.tasks,
             documents=self.documents,
             members=wiring.runs(self.settings),
+        )
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        from functions.api.schedules import SCHEDULES, Schedules
+        from functions.intake import assembly
+
+        return Schedules(
+            schedules=wiring.schedule_store(self.settings),
+            scheduler=wiring.schedules(self.settings),
+            submission=self.submission,
+            firing=assembly.firing(self.settings, self.submission, self.metrics),
+            listings=Listings(self.tasks, SCHEDULES),
+            clock=wiring.clock,
         )
 
     @cached_property

@@ -59,17 +59,19 @@ class NotAllowedInState(TaskyardError):
 
 @dataclass
 class ChangedMeanwhile(TaskyardError):
-    """Another request changed the task between this one's read and its write: read again, then decide."""
+    """Another request changed the task between this one's read and its write: read again, then decide. `what`: task or
+    schedule."""
 
     id: str
+    what: str = "task"
 
     def __str__(self) -> str:
-        return f"task {self.id} was changed by another request; read it again"
+        return f"{self.what} {self.id} was changed by another request; read it again"
 
 
 @dataclass
 class IdempotencyKeyReused(TaskyardError):
-    """`what`: task or workflow."""
+    """`what`: task, workflow or schedule."""
 
     key: str
     id: str
@@ -77,6 +79,14 @@ class IdempotencyKeyReused(TaskyardError):
 
     def __str__(self) -> str:
         return f"idempotency key {self.key!r} belongs to {self.what} {self.id}, which was submitted with another body"
+
+
+@dataclass
+class ScheduleNotFound(TaskyardError):
+    id: str
+
+    def __str__(self) -> str:
+        return f"no schedule {self.id}"
 
 
 @dataclass

@@ -17,6 +17,14 @@ class NoIdentity(TaskyardError):
         return "the request carries no verified identity"
 
 
+@dataclass
+class InvokerUnknown(NoIdentity):
+    """Lambda tells a function nothing of who invokes it."""
+
+    def __str__(self) -> str:
+        return "each principal is a tenant of its own here, and the producer is not told who invokes it: use the API"
+
+
 @dataclass(frozen=True)
 class Caller:
     """`name`: who it was, for the record of what a person did."""
@@ -34,6 +42,13 @@ def caller(request_context: Mapping[str, Any], *, tenant_from: str) -> Caller:
     if iam := authorizer.get("iam"):
         return Caller(iam_tenant(iam, tenant_from), str(iam.get("userArn") or iam.get("accountId"))[:200])
     raise NoIdentity()
+
+
+def invoker(function_arn: str, *, tenant_from: str) -> Caller:
+    """Of a direct invocation: IAM has let it in, so it is of the function's own account. Raises InvokerUnknown."""
+    if tenant_from == "principal":
+        raise InvokerUnknown()
+    return Caller(function_arn.split(":")[4], function_arn)
 
 
 def iam_tenant(iam: Mapping[str, Any], tenant_from: str) -> str:

@@ -13,6 +13,7 @@ from functions.core.errors import (
     InvalidRequest,
     NotAllowedInState,
     PayloadTooLarge,
+    ScheduleNotFound,
     StoreUnavailable,
     TaskNotFound,
     TaskyardError,
@@ -95,7 +96,10 @@ KINDS: dict[type[Exception], Kind] = {
         lambda error: {"taskId": error.id, "state": str(error.state)},
     ),
     ChangedMeanwhile: Kind(
-        409, "changed-meanwhile", "The task was changed by another request", lambda error: {"taskId": error.id}
+        409,
+        "changed-meanwhile",
+        "It was changed by another request",
+        lambda error: {f"{error.what}Id": error.id},
     ),
     PayloadTooLarge: Kind(
         413,
@@ -123,6 +127,7 @@ KINDS: dict[type[Exception], Kind] = {
         "The idempotency key belongs to another request",
         lambda error: {f"{error.what}Id": error.id},
     ),
+    ScheduleNotFound: Kind(404, "schedule-not-found", "There is no such schedule"),
     WorkflowNotFound: Kind(404, "workflow-not-found", "There is no such workflow"),
     WorkflowNotAllowed: Kind(
         409,

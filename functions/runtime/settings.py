@@ -13,6 +13,9 @@ from typing import Any, Self
 from functions.aws.queues import Lane
 from functions.core.reach import Reach
 
+WORKER_MARGIN_SECONDS = 10
+"""Of a worker's time-out: what it needs around an attempt, to claim, settle and release."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -60,11 +63,20 @@ class TaskSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(TaskSettings):
+class IntakeSettings(TaskSettings):
+    """Of the functions that take requests, and submit what schedules ask for."""
+
     document_bucket: str
     tenant_from: str
-    run_machine_arn: str
     webhook_reach: Reach
+    schedule_group: str
+    schedule_role_arn: str
+    producer_arn: str
+
+    @property
+    def timeout_limit(self) -> int:
+        """Seconds that a task may ask for per attempt."""
+        return self.worker_timeout_seconds - WORKER_MARGIN_SECONDS
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
@@ -73,9 +85,25 @@ class ApiSettings(TaskSettings):
         return super().read(env) | {
             "document_bucket": env["DOCUMENT_BUCKET"],
             "tenant_from": env["TENANT_FROM"],
-            "run_machine_arn": env["RUN_MACHINE_ARN"],
             "webhook_reach": reach(env),
+            "schedule_group": env["SCHEDULE_GROUP"],
+            "schedule_role_arn": env["SCHEDULE_ROLE_ARN"],
+            "producer_arn": env["PRODUCER_ARN"],
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(IntakeSettings):
+    run_machine_arn: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
+        return super().read(env) | {"run_machine_arn": env["RUN_MACHINE_ARN"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProducerSettings(IntakeSettings):
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +179,7 @@ def reach(env: Mapping[str, str]) -> Reach:
 
 BY_HANDLER: dict[str, type[Settings]] = {
     "functions.api.handler.handler": ApiSettings,
+    "functions.producer.handler.handler": ProducerSettings,
     "functions.worker.handler.handler": WorkerSettings,
     "functions.dead_letter.handler.handler": DeadLetterSettings,
     "functions.observer.handler.handler": ObserverSettings,

@@ -69,3 +69,16 @@ JOIN = "JOIN"
 
 def run_listing_partition(tenant: str, number: int) -> str:
     return f"LISTRUN#{tenant}#{number}"
+
+
+SCHEDULE = "SCHEDULE"
+FIRINGS = "FIRINGS"
+
+
+def schedule_key(tenant: str, schedule: str, sort: str = SCHEDULE) -> Key:
+    """`FIRINGS`: what a firing writes, apart from what its owner writes, and small whatever the template weighs."""
+    return {"pk": {"S": f"SCHEDULE#{tenant}#{schedule}"}, "sk": {"S": sort}}
+
+
+def schedule_listing_partition(tenant: str, number: int) -> str:
+    return f"LISTSCHEDULE#{tenant}#{number}"

@@ -30,6 +30,8 @@ SHARDS = 4
 TABLE = "taskyard-test"
 BUCKET = "taskyard-test-documents"
 TIMER_GROUP = "taskyard-test"
+SCHEDULE_GROUP = "taskyard-test-schedules"
+PRODUCER_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:taskyard-test-producer"
 TIMER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/taskyard-test-timers"
 
 
@@ -59,6 +61,7 @@ class Cloud:
         context = SimpleNamespace(
             aws_request_id=str(uuid.uuid4()),
             function_name=name,
+            invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}",
             get_remaining_time_in_millis=lambda: remaining_ms,
         )
         return handler(event, context)
@@ -100,6 +103,15 @@ class Cloud:
             QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=0
         )
         return {"Records": [sqs_record(message, arn) for message in received.get("Messages", [])]}
+
+    def work_off(self, lane: str = "normal") -> None:
+        """Delivers what is visible until nothing is, and deletes what the worker is done with."""
+        url = json.loads(self.env["LANES"])[lane]["url"]
+        while records := (event := self.deliver(lane))["Records"]:
+            kept = {entry["itemIdentifier"] for entry in self.invoke("worker", event)["batchItemFailures"]}
+            for record in records:
+                if record["messageId"] not in kept:
+                    self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
 
 
 def sqs_record(message: Mapping[str, Any], arn: str) -> dict[str, Any]:
@@ -159,7 +171,8 @@ def provision(cloud: Cloud) -> None:
         )["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         lanes[lane] = {"url": url, "arn": arn, "deadLetterArn": dead_arn}
-    cloud.client("scheduler").create_schedule_group(Name=TIMER_GROUP)
+    for group in (TIMER_GROUP, SCHEDULE_GROUP):
+        cloud.client("scheduler").create_schedule_group(Name=group)
     cloud.client("s3").create_bucket(Bucket=BUCKET)
     cloud.client("ses").verify_email_identity(EmailAddress="taskyard@example.com")
     cloud.env = {
@@ -177,6 +190,9 @@ def provision(cloud: Cloud) -> None:
         "RUN_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-runs",
         "NOTIFY_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-notifications",
         "WEBHOOK_REACH": "any",
+        "SCHEDULE_GROUP": SCHEDULE_GROUP,
+        "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/taskyard-test-schedules",
+        "PRODUCER_ARN": PRODUCER_ARN,
         "WEBHOOK_SECRETS": "taskyard/test/webhooks",
         "MAIL_FROM": "taskyard@example.com",
         "LOG_LEVEL": "INFO",

@@ -1,0 +1,75 @@
+"""What callers send about schedules, as pydantic models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from functions.intake.requests import Instant, Request, stripped_key
+
+SCHEDULE_ALIASES = {
+    "time_zone": "timezone",
+    "timeZone": "timezone",
+    "start_at": "startAt",
+    "end_at": "endAt",
+    "catch_up": "catchUp",
+}
+NOT_IN_TEMPLATES = ("runAt", "availableAt", "delaySeconds", "idempotencyKey", "dependencies")
+"""What of a submit a schedule decides itself, or what cannot be said for more than one task."""
+TEMPLATE_LIMIT_BYTES = 256 * 1024
+"""It is in the schedule's record; DynamoDB takes items of 400 KB."""
+
+
+Template = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
+"""Its schema says more: functions/api/openapi_schedules.py."""
+
+
+class Described(Request):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
+        None, description="For people; it need not be unique."
+    )
+    cron: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
+        None,
+        description="Five fields as in Unix, `0 9 * * MON-FRI`, or AWS's six, `cron(0 9 ? * MON-FRI *)`. Or give rate.",
+        examples=["0 9 * * MON-FRI"],
+    )
+    rate: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        None, description="Minutes, hours or days of elapsed time, `5 minutes`. Or give cron.", examples=["5 minutes"]
+    )
+    timezone: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = Field(
+        None,
+        description="In which cron is meant: an IANA name. Left out: UTC. Times that its clocks skip are skipped, of "
+        "those that they repeat the first one counts.",
+        examples=["Europe/Berlin"],
+    )
+    start_at: Instant | None = Field(None, description="Nothing before this time; a rate's first time.")
+    end_at: Instant | None = Field(None, description="Nothing at this time or later.")
+    paused: bool | None = Field(None, description="Nothing is submitted while it is.")
+    overlap: Literal["allow", "skip"] | None = Field(
+        None, description="`skip`: nothing is submitted while the task before has not ended. Left out: allow."
+    )
+    catch_up: Literal["none", "last"] | None = Field(
+        None,
+        description="What was missed, by an outage or while paused: `last` submits the last of it once. "
+        "Left out: none.",
+    )
+
+
+class CreateSchedule(Described):
+    """A task to submit again and again."""
+
+    idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
+        None,
+        description="The same key and body again answer the same schedule. The header Idempotency-Key does the same.",
+        json_schema_extra={"minLength": 1, "maxLength": 256},
+    )
+    task: Template = Field(description="As in POST /tasks, without times, idempotency key and dependencies.")
+
+
+class ChangeSchedule(Described):
+    """What is to change. What is left out stays; null takes a name, a start or an end away."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    task: Template | None = Field(None, description="Replaces the template whole.")

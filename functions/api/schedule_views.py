@@ -1,0 +1,90 @@
+"""Schedule → JSON, and the schemas of that."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from functions.api.answers import Answer, Time
+from functions.core.recurrence import BadExpression
+from functions.core.schedule import Schedule
+from functions.core.times import iso, written
+
+UPCOMING = 5
+
+
+def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
+    try:
+        expression = schedule.recurrence.expression
+        upcoming = [] if schedule.paused else schedule.timetable.upcoming(now, UPCOMING)
+    except BadExpression:
+        # Accepted once: a zone that its keepers took away since. Scheduler goes by its own.
+        expression, upcoming = None, []
+    firings = schedule.firings
+    return {
+        "id": schedule.id,
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "rate": schedule.rate,
+        "expression": expression,
+        "timezone": schedule.timezone,
+        "startAt": written(schedule.start_at),
+        "endAt": written(schedule.end_at),
+        "paused": schedule.paused,
+        "pausedAt": written(schedule.paused_at),
+        "overlap": str(schedule.overlap),
+        "catchUp": str(schedule.catch_up),
+        "task": schedule.task,
+        "nextTimes": [iso(at) for at in upcoming],
+        "createdAt": iso(schedule.created_at),
+        "updatedAt": iso(schedule.updated_at),
+        "idempotencyKey": schedule.idempotency_key,
+        "fired": firings.fired,
+        "skipped": firings.skipped,
+        "missed": firings.missed,
+        "lastTaskId": firings.task,
+        "lastScheduledAt": written(firings.scheduled_at),
+        "lastFiredAt": written(firings.fired_at),
+        "lastSkippedAt": written(firings.skipped_at),
+        "lastMissedAt": written(firings.missed_at),
+        "lastError": firings.error,
+        "lastErrorAt": written(firings.error_at),
+    }
+
+
+class ScheduleAnswer(Answer):
+    id: str
+    name: str | None
+    cron: str | None = Field(description="As it was given; or rate was.")
+    rate: str | None
+    expression: str | None = Field(description="As EventBridge Scheduler has it.")
+    timezone: str
+    start_at: Time | None
+    end_at: Time | None
+    paused: bool
+    paused_at: Time | None
+    overlap: str
+    catch_up: str
+    task: dict[str, Any] = Field(description="The template.")
+    next_times: Annotated[list[Time], Field(max_length=UPCOMING)] = Field(
+        description="The next five; none while it is paused."
+    )
+    created_at: Time
+    updated_at: Time
+    idempotency_key: str | None
+    fired: int = Field(description="Tasks submitted, runs that somebody asked for included.")
+    skipped: int = Field(description="Firings that found the task before still running.")
+    missed: int = Field(description="Firings that came too late.")
+    last_task_id: str | None
+    last_scheduled_at: Time | None = Field(description="The time that the last task stands for.")
+    last_fired_at: Time | None = Field(description="When it was submitted.")
+    last_skipped_at: Time | None
+    last_missed_at: Time | None
+    last_error: str | None = Field(description="Why the template could not be submitted when it last was refused.")
+    last_error_at: Time | None
+
+
+class ScheduleList(Answer):
+    schedules: list[ScheduleAnswer]
+    cursor: str | None

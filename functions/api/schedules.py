@@ -1,0 +1,292 @@
+"""/schedules: made, looked at, changed, deleted, run now. docs/adr/0014.
+
+What makes EventBridge Scheduler fire is done before the record says so, what stops it after: a crash between leaves
+firings that find no record or one of another revision, and the producer puts Scheduler right when it receives them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from functions.api.listing import DEFAULT_LIMIT, MAX_LIMIT, cursor, limited, position
+from functions.api.schedule_requests import (
+    NOT_IN_TEMPLATES,
+    SCHEDULE_ALIASES,
+    TEMPLATE_LIMIT_BYTES,
+    ChangeSchedule,
+    CreateSchedule,
+)
+from functions.api.schedule_views import view
+from functions.aws import schedules as aws
+from functions.core.errors import (
+    ChangedMeanwhile,
+    FieldError,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    PayloadTooLarge,
+    ScheduleNotFound,
+    UnknownTaskType,
+)
+from functions.core.recurrence import MINUTE_MS, BadExpression, Rate, parse_cron, parse_rate, zone_of
+from functions.core.schedule import CatchUp, Overlap, Schedule, bucket, recurring, scheduler_name
+from functions.core.task import keyed_id, ordered_id
+from functions.intake.firings import Firing
+from functions.intake.requests import SUBMIT_ALIASES, Limits, Parsed, digest, parse, resolve
+from functions.intake.submission import Submission, Submitted, idempotency_key
+from functions.store import keys
+from functions.store.listings import Index, Listings, task_id
+from functions.store.schedules import ScheduleStore
+
+SCHEDULES = Index("listing", "listPk", "listSk", keys.schedule_listing_partition)
+MARK = "schedules"
+TRIES = 4
+
+
+@dataclass(frozen=True)
+class Made:
+    """`created`: False when the same request was answered before."""
+
+    schedule: Schedule
+    created: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedules:
+    """`clock`: epoch ms."""
+
+    schedules: ScheduleStore
+    scheduler: aws.Schedules
+    submission: Submission
+    firing: Firing
+    listings: Listings
+    clock: Callable[[], int]
+
+    def create(self, body: Mapping[str, Any], header: str | None, *, tenant: str, random: int) -> Made:
+        """`header`: Idempotency-Key as it came. `random`: 80 bits."""
+        now = self.clock()
+        parsed = parse(CreateSchedule, body, SCHEDULE_ALIASES, Limits(now, 0))
+        key, key_errors = idempotency_key(header, parsed)
+        blank = Schedule(
+            tenant=tenant,
+            id=ordered_id(now, random) if key is None else keyed_id(tenant, f"schedule\0{key}"),
+            created_at=now,
+            updated_at=now,
+            idempotency_key=key,
+        )
+        schedule = self._applied(blank, parsed, key_errors, now=now)
+        meant = parsed.fields | {"task": schedule.task}
+        schedule = replace(schedule, digest=digest(meant))
+        if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
+            return same(earlier, schedule)
+        with told(parsed):
+            if not self.scheduler.create(recurring(schedule, now=now)):
+                # Of a request that died before its record, or that is about to write it: whose record lands decides.
+                self.scheduler.put(recurring(schedule, now=now))
+        earlier = self.schedules.create(schedule)
+        if earlier is None:
+            return Made(schedule, created=True)
+        if earlier.digest != schedule.digest:
+            self.scheduler.put(recurring(earlier, now=now))
+        # Without a key the id is nobody else's: our own write, whose answer was lost and which was sent again.
+        return Made(earlier, created=True) if key is None else same(earlier, schedule)
+
+    def find(self, tenant: str, schedule_id: str) -> Schedule:
+        schedule = self.schedules.get(tenant, schedule_id)
+        if schedule is None:
+            raise ScheduleNotFound(schedule_id)
+        return schedule
+
+    def page(self, tenant: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Newest first."""
+        limit, given = read(parameters)
+        after = None
+        if given is not None:
+            after, mark = position(given)
+            if after is None or mark != MARK:
+                raise InvalidRequest([FieldError("cursor", "is not one that this API has given")])
+        places = list(islice(self.listings.positions(tenant, after=after, page_size=limit + 1), limit + 1))
+        shown = places[:limit]
+        found = self.schedules.get_many(tenant, map(task_id, shown))
+        now = self.clock()
+        return {
+            "schedules": [view(found[task_id(place)], now=now) for place in shown if task_id(place) in found],
+            "cursor": cursor(shown[-1], MARK) if len(places) > limit else None,
+        }
+
+    def change(self, tenant: str, schedule_id: str, body: Mapping[str, Any]) -> Schedule:
+        """The schedule as it is after."""
+        parsed = parse(ChangeSchedule, body, SCHEDULE_ALIASES, Limits(self.clock(), 0))
+        nothing = [] if body else [FieldError("body", "give at least one field that is to change")]
+        for _ in range(TRIES):
+            now = self.clock()
+            before = self.find(tenant, schedule_id)
+            after = self._applied(before, parsed, nothing, now=now)
+            after = replace(after, version=before.version + 1, updated_at=now)
+            if after.paused and not self.schedules.change(after):
+                continue
+            with told(parsed):
+                self.scheduler.put(recurring(after, now=now))
+            if after.paused:
+                return after
+            if before.paused_at is not None:
+                # Before the record: a crash here leaves it paused, and the request, sent again, catches up the same.
+                self.firing.catch_up(after, since=before.paused_at, now=now)
+            if self.schedules.change(after):
+                return self.find(tenant, schedule_id)
+            if self.schedules.get(tenant, schedule_id) is None:
+                # Deleted meanwhile, and made again by us just now.
+                self.scheduler.delete(scheduler_name(tenant, schedule_id))
+        raise ChangedMeanwhile(schedule_id, "schedule")
+
+    def delete(self, tenant: str, schedule_id: str) -> None:
+        """Its tasks stay. Raises ScheduleNotFound."""
+        there = self.schedules.delete(tenant, schedule_id)
+        # Also when there is no record: a delete that died here is finished by the next one, or by the next firing.
+        self.scheduler.delete(scheduler_name(tenant, schedule_id))
+        if not there:
+            raise ScheduleNotFound(schedule_id)
+
+    def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> Submitted:
+        """Now, once for each Idempotency-Key."""
+        now = self.clock()
+        key, errors = idempotency_key(header, Parsed(None, {}, {}, []))
+        if errors:
+            raise InvalidRequest(errors)
+        schedule = self.find(tenant, schedule_id)
+        return self.firing.run(schedule, key or ordered_id(now, random), now=now)
+
+    # -- what a request asks for
+
+    def _applied(self, schedule: Schedule, parsed: Parsed[Any], more: list[FieldError], *, now: int) -> Schedule:
+        """Raises InvalidRequest naming everything that is wrong."""
+        errors = [*parsed.errors, *more]
+        given = parsed.request
+        fields = parsed.fields
+        changes: dict[str, Any] = {}
+        if given is None:
+            # Something is wrong with it: only what else is wrong is of interest.
+            given = ChangeSchedule.model_construct()
+        for name, attribute in (("name", "name"), ("startAt", "start_at"), ("endAt", "end_at")):
+            if name in fields:
+                changes[attribute] = getattr(given, attribute, None)
+        if fields.get("overlap") is not None:
+            changes["overlap"] = Overlap(given.overlap) if given.overlap else schedule.overlap
+        if fields.get("catchUp") is not None:
+            changes["catch_up"] = CatchUp(given.catch_up) if given.catch_up else schedule.catch_up
+        if given.paused is not None and given.paused != schedule.paused:
+            changes["paused_at"] = now if given.paused else None
+        errors += self._times(schedule, parsed, changes, now=now)
+        if isinstance(fields.get("task"), dict):
+            template, lane, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
+            changes |= {"task": template, "lane": lane}
+            errors += wrong
+        if errors:
+            raise InvalidRequest(errors)
+        changed = replace(schedule, **changes)
+        if (changed.cron, changed.rate, changed.start_at) != (schedule.cron, schedule.rate, schedule.start_at):
+            changed = replace(changed, anchor=anchor(changed, now=now))
+        check_times(changed, parsed, now=now)
+        return changed
+
+    def _times(self, schedule: Schedule, parsed: Parsed[Any], changes: dict[str, Any], *, now: int) -> list[FieldError]:
+        """cron, rate and time zone into `changes`; what is wrong with them."""
+        errors = []
+        cron, rate = parsed.fields.get("cron"), parsed.fields.get("rate")
+        if cron is not None and rate is not None:
+            errors.append(FieldError(parsed.name("rate"), f"give either this or {parsed.name('cron')}, not both"))
+        elif cron is None and rate is None and schedule.cron is None and schedule.rate is None:
+            errors.append(FieldError("cron", "is required, or rate"))
+        for name, written, read_it in (("cron", cron, parse_cron), ("rate", rate, parse_rate)):
+            if isinstance(written, str):
+                try:
+                    read_it(written)
+                except BadExpression as bad:
+                    errors.append(FieldError(parsed.name(name), str(bad)))
+                changes |= {"cron": None, "rate": None} | {name: written.strip()}
+        zone = parsed.fields.get("timezone")
+        if isinstance(zone, str):
+            try:
+                changes["timezone"] = zone_of(zone).key
+            except BadExpression as bad:
+                errors.append(FieldError(parsed.name("timezone"), str(bad)))
+        return errors
+
+    def _template(
+        self, schedule: Schedule, given: dict[str, Any], name: str, *, now: int
+    ) -> tuple[dict[str, Any], str, list[FieldError]]:
+        """Under the names that a task's fields are stored by; the lane of its tasks; what is wrong with it."""
+        fields, names, _ = resolve(given, SUBMIT_ALIASES)
+        errors = [
+            FieldError(f"{name}.{names[field]}", "cannot be given: each task of a schedule has its own")
+            for field in NOT_IN_TEMPLATES
+            if fields.get(field) is not None
+        ]
+        size = len(json.dumps(given, ensure_ascii=False).encode(errors="replace"))
+        if size > TEMPLATE_LIMIT_BYTES:
+            raise PayloadTooLarge(size, TEMPLATE_LIMIT_BYTES)
+        alone = {each: value for each, value in given.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES}
+        lane = schedule.lane
+        try:
+            prepared = self.submission.prepare(alone, None, tenant=schedule.tenant, now=now, random=0)
+            lane = prepared.task.lane
+        except InvalidRequest as refused:
+            errors += [FieldError(f"{name}.{each.field}", each.message) for each in refused.errors]
+        except UnknownTaskType as unknown:
+            errors.append(FieldError(f"{name}.{names.get('type', 'type')}", str(unknown)))
+        return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, lane, errors
+
+
+def check_times(schedule: Schedule, parsed: Parsed[Any], *, now: int) -> None:
+    """Whether it will be due at all, when the request says anything of its times. Raises InvalidRequest."""
+    if not {"cron", "rate", "startAt", "endAt", "timezone"} & parsed.fields.keys():
+        return
+    end, start = schedule.end_at, schedule.start_at
+    if end is not None and end <= now and "endAt" in parsed.fields:
+        raise InvalidRequest([FieldError(parsed.name("endAt"), "lies in the past")])
+    if end is not None and start is not None and end <= start:
+        raise InvalidRequest([FieldError(parsed.name("endAt"), "must be later than startAt")])
+    if (end is None or end > now) and not schedule.timetable.upcoming(now, 1):
+        name = "cron" if schedule.cron is not None else "rate"
+        why = "never comes" if end is None else "has no time between now, startAt and endAt"
+        raise InvalidRequest([FieldError(parsed.name(name), why)])
+
+
+def anchor(schedule: Schedule, *, now: int) -> int | None:
+    """Of a rate: its start, on the minute; without one its first time is one period from now."""
+    recurrence = schedule.recurrence
+    if not isinstance(recurrence, Rate):
+        return None
+    if schedule.start_at is not None:
+        return bucket(schedule.start_at + MINUTE_MS - 1)
+    return bucket(now) + recurrence.period
+
+
+def same(earlier: Schedule, schedule: Schedule) -> Made:
+    if earlier.digest != schedule.digest:
+        raise IdempotencyKeyReused(schedule.idempotency_key or "", earlier.id, "schedule")
+    return Made(earlier, created=False)
+
+
+@contextmanager
+def told(parsed: Parsed[Any]) -> Iterator[None]:
+    """What EventBridge Scheduler refuses is a wrong request: it knows rules that we do not."""
+    try:
+        yield
+    except aws.RefusedByScheduler as refused:
+        field = next((name for name in ("cron", "rate", "timezone") if name in parsed.fields), "body")
+        raise InvalidRequest([FieldError(parsed.name(field), f"is refused: {refused.message}")]) from refused
+
+
+def read(parameters: Mapping[str, str]) -> tuple[int, str | None]:
+    errors = [FieldError(name, "is not a known parameter") for name in parameters if name not in ("limit", "cursor")]
+    limit = limited(parameters.get("limit") or None)
+    if limit is None:
+        errors.append(FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
+    if errors:
+        raise InvalidRequest(errors)
+    return limit or DEFAULT_LIMIT, parameters.get("cursor") or None

@@ -1,0 +1,80 @@
+"""Recurring EventBridge schedules, one for each of Taskyard's, which call the producer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from functions.aws.failures import passing_faults
+from functions.core.schedule import Recurring
+
+
+@dataclass
+class RefusedByScheduler(Exception):
+    """EventBridge Scheduler does not take what we do (a time zone that it does not know, say)."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """`client` makes the Scheduler client on first use. `target_arn`: the producer function."""
+
+    client: Callable[[], Any]
+    group: str
+    role_arn: str
+    target_arn: str
+
+    def create(self, recurring: Recurring) -> bool:
+        """False when there is one of this name already, which stays as it is. Raises RefusedByScheduler."""
+        scheduler = self.client()
+        try:
+            self._call(scheduler.create_schedule, recurring)
+        except scheduler.exceptions.ConflictException:
+            return False
+        return True
+
+    def put(self, recurring: Recurring) -> None:
+        """As it says, whether there is one or not. Raises RefusedByScheduler."""
+        scheduler = self.client()
+        try:
+            self._call(scheduler.update_schedule, recurring)
+        except scheduler.exceptions.ResourceNotFoundException:
+            self.create(recurring)
+
+    def delete(self, name: str) -> None:
+        """One that is gone already is fine."""
+        scheduler = self.client()
+        with passing_faults("Scheduler"):
+            try:
+                scheduler.delete_schedule(Name=name, GroupName=self.group)
+            except scheduler.exceptions.ResourceNotFoundException:
+                return
+
+    def _call(self, operation: Callable[..., Any], recurring: Recurring) -> None:
+        bounds = {"StartDate": recurring.start, "EndDate": recurring.end}
+        scheduler = self.client()
+        with passing_faults("Scheduler"):
+            try:
+                operation(
+                    Name=recurring.name,
+                    GroupName=self.group,
+                    ScheduleExpression=recurring.expression,
+                    ScheduleExpressionTimezone=recurring.timezone,
+                    FlexibleTimeWindow={"Mode": "OFF"},
+                    State="ENABLED" if recurring.enabled else "DISABLED",
+                    Target={
+                        "Arn": self.target_arn,
+                        "RoleArn": self.role_arn,
+                        "Input": recurring.input,
+                        "RetryPolicy": {
+                            "MaximumEventAgeInSeconds": recurring.oldest_seconds,
+                            "MaximumRetryAttempts": 185,
+                        },
+                    },
+                    **{name: datetime.fromtimestamp(at / 1000, UTC) for name, at in bounds.items() if at is not None},
+                )
+            except scheduler.exceptions.ValidationException as refused:
+                raise RefusedByScheduler(refused.response["Error"].get("Message", "")) from refused

@@ -1,0 +1,63 @@
+"""A firing of EventBridge Scheduler becomes the task of its time; what a crash left in Scheduler is put right."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.aws.schedules import Schedules
+from functions.core.schedule import recurring, scheduler_name
+from functions.core.times import epoch_ms
+from functions.core.wakeup import writer_gone
+from functions.intake.firings import Fired, Firing, Outcome
+from functions.store.schedules import ScheduleStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """What Scheduler hands over: functions/core/schedule.py writes it. `scheduled`, `written_at`: epoch ms."""
+
+    tenant: str
+    schedule: str
+    scheduled: int
+    revision: str
+    written_at: int
+
+    @classmethod
+    def read(cls, event: Mapping[str, Any]) -> Alarm:
+        """Raises ValueError for what is none."""
+        try:
+            return cls(
+                tenant=str(event["tenant"]),
+                schedule=str(event["schedule"]),
+                scheduled=epoch_ms(str(event["scheduledTime"])),
+                revision=str(event.get("revision", "")),
+                written_at=int(event.get("writtenAt", 0)),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no firing: {str(event)[:200]}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fire:
+    """`writer_ms`: the longest that a request which writes schedules may run."""
+
+    schedules: ScheduleStore
+    scheduler: Schedules
+    firing: Firing
+    writer_ms: int
+
+    def take(self, alarm: Alarm, *, now: int) -> Fired:
+        """Raises StoreUnavailable: Lambda tries it again, and the queue of failed firings after that."""
+        schedule = self.schedules.get(alarm.tenant, alarm.schedule)
+        settled = writer_gone(now=now, sent_at=alarm.written_at, writer_ms=self.writer_ms)
+        if schedule is None:
+            if settled:
+                # Of a create that died before its record, or a delete that died after it.
+                self.scheduler.delete(scheduler_name(alarm.tenant, alarm.schedule))
+            return Fired(Outcome.DROPPED, "there is no such schedule")
+        if alarm.revision != schedule.revision and settled:
+            # Of a change that died between Scheduler and record: the record says what its owner was answered.
+            self.scheduler.put(recurring(schedule, now=now))
+        return self.firing.due(schedule, alarm.scheduled, now=now)

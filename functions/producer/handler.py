@@ -1,0 +1,124 @@
+"""Entry point of the producer: firings of schedules (from EventBridge Scheduler), and submits without HTTP.
+
+A submit: `{"submit": {…as POST /tasks}, "idempotencyKey": …}`;
+its answer: `{"status": 201, "task": {…}}` or `{"status": 422, "problem": {…}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+from collections.abc import Mapping
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+from functions.core.errors import FieldError, InvalidRequest
+from functions.runtime import wiring
+from functions.runtime.metrics import Metrics
+from functions.runtime.settings import ProducerSettings
+
+if TYPE_CHECKING:
+    # Pydantic and the handlers of all task types: imported with the first event.
+    from functions.intake.submission import Submission
+    from functions.producer.fire import Fire
+
+logger = logging.getLogger("taskyard.producer")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    parts = assembled()
+    try:
+        if "Records" in event:
+            return again(event, context)
+        return submit(event, context) if "submit" in event else fire(event)
+    finally:
+        parts.metrics.flush(wiring.clock())
+
+
+def again(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Invocations that Lambda had given up, from the queue that they are put in: one a message."""
+    failed = []
+    for record in event["Records"]:
+        try:
+            payload = json.loads(record["body"])["requestPayload"]
+            if "submit" in payload:
+                submit(payload, context)
+            else:
+                fire(payload)
+        except Exception:
+            logger.warning("firing failed again", exc_info=True, extra={"messageId": record.get("messageId")})
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def fire(event: Mapping[str, Any]) -> dict[str, Any]:
+    from functions.producer.fire import Alarm
+
+    try:
+        alarm = Alarm.read(event)
+    except ValueError as error:
+        # Not ours: tried again, it would be the same.
+        logger.error("unreadable event: %s", error)
+        return {"outcome": "dropped", "reason": str(error), "task": None}
+    fired = assembled().fire.take(alarm, now=wiring.clock())
+    logger.info("%s %s", fired.outcome, fired.reason, extra={"schedule": alarm.schedule, "taskId": fired.task})
+    return {"outcome": str(fired.outcome), "reason": fired.reason, "task": fired.task}
+
+
+def submit(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Whoever may invoke this function may submit: IAM has decided that before."""
+    from functions.intake import body, problems, views
+    from functions.intake.caller import invoker
+
+    parts, now = assembled(), wiring.clock()
+    try:
+        who = invoker(context.invoked_function_arn, tenant_from=parts.settings.tenant_from)
+        if unknown := [name for name in event if name not in ("submit", "idempotencyKey")]:
+            raise InvalidRequest([FieldError(name, "is not a known field") for name in unknown])
+        # The same reader as for HTTP, and so the same rules.
+        asked = body.read(json.dumps(event["submit"]), is_base64=False, content_type=None)
+        key = event.get("idempotencyKey")
+        if key is not None and not isinstance(key, str):
+            raise InvalidRequest([FieldError("idempotencyKey", "must be a string")])
+        done = parts.submission.submit(asked, key, tenant=who.tenant, now=now, random=secrets.randbits(80))
+    except Exception as error:
+        found = problems.problem(error, request_id=context.aws_request_id)
+        return {"status": found.status, "problem": dict(found.document)}
+    if not done.created:
+        return {"status": 200, "task": views.full(done.task, parts.submission.documents, now=now)}
+    parts.metrics.count("TaskSubmitted", lane=done.task.lane)
+    return {"status": 201, "task": views.submitted(done.task, done.payload, now=now)}
+
+
+class Parts:
+    """Put together when the first event needs them."""
+
+    def __init__(self, settings: ProducerSettings) -> None:
+        self.settings = settings
+        self.metrics = Metrics(settings.environment)
+
+    @cached_property
+    def submission(self) -> Submission:
+        from functions.intake import assembly
+
+        return assembly.submission(self.settings)
+
+    @cached_property
+    def fire(self) -> Fire:
+        from functions.intake import assembly
+        from functions.producer.fire import Fire
+
+        return Fire(
+            schedules=wiring.schedule_store(self.settings),
+            scheduler=wiring.schedules(self.settings),
+            firing=assembly.firing(self.settings, self.submission, self.metrics),
+            writer_ms=wiring.API_TIMEOUT_SECONDS * 1000,
+        )
+
+
+@cache
+def assembled() -> Parts:
+    logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    return Parts(ProducerSettings.from_env(os.environ))

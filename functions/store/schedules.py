@@ -1,0 +1,185 @@
+"""Schedules: what their owner wrote (`SCHEDULE`), and what became of their firings (`FIRINGS`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from functions.core.schedule import CatchUp, Firings, Overlap, Schedule
+from functions.core.task import ERROR_LIMIT, bounded
+from functions.store import keys
+from functions.store.records import Item, dump, number, text
+from functions.store.table import Refused, Table, Written
+
+OPTIONAL_TEXTS = {"name": "name", "cron": "cron", "rate": "rate", "idempotency_key": "idempotencyKey"}
+OPTIONAL_TIMES = {"start_at": "startAt", "end_at": "endAt", "anchor": "anchor", "paused_at": "pausedAt"}
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """`won`: this firing is the schedule's current one, as it is in `firings`; else `firings` is what was found."""
+
+    won: bool
+    firings: Firings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleStore:
+    """No schedule expires: one is deleted by its owner."""
+
+    table: Table
+    shards: int
+
+    def create(self, schedule: Schedule) -> Schedule | None:
+        """None when it is new; else the schedule that has this id already."""
+        listed = {
+            "listPk": text(keys.schedule_listing_partition(schedule.tenant, keys.shard(schedule.id, self.shards))),
+            "listSk": text(keys.time_sort(schedule.created_at, schedule.id)),
+        }
+        item = keys.schedule_key(schedule.tenant, schedule.id) | fields(schedule) | listed
+        answer = self.table.put(item, unless_there=True)
+        return schedule_of(answer.item, None) if isinstance(answer, Refused) and answer.item else None
+
+    def get(self, tenant: str, schedule_id: str) -> Schedule | None:
+        return self.get_many(tenant, [schedule_id], consistent=True).get(schedule_id)
+
+    def get_many(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Schedule]:
+        wanted = [
+            keys.schedule_key(tenant, each, sort)
+            for each in dict.fromkeys(ids)
+            for sort in (keys.SCHEDULE, keys.FIRINGS)
+        ]
+        items = self.table.get_many(wanted, consistent=consistent)
+        firings = {item["pk"]["S"]: item for item in items if item["sk"]["S"] == keys.FIRINGS}
+        found = [schedule_of(item, firings.get(item["pk"]["S"])) for item in items if item["sk"]["S"] == keys.SCHEDULE]
+        return {schedule.id: schedule for schedule in found}
+
+    def change(self, schedule: Schedule) -> bool:
+        """Writes it, if it is still of the version before. False when somebody else was first, or it is gone."""
+        wanted = fields(schedule)
+        gone = [name for name in (*OPTIONAL_TEXTS.values(), *OPTIONAL_TIMES.values()) if name not in wanted]
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in wanted)
+        answer = self.table.update(
+            keys.schedule_key(schedule.tenant, schedule.id),
+            update + (" REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""),
+            condition="#version = :before",
+            values={f":{name}": value for name, value in wanted.items()} | {":before": number(schedule.version - 1)},
+        )
+        return isinstance(answer, Written)
+
+    def delete(self, tenant: str, schedule_id: str) -> bool:
+        """False when there is none. A firing that is under way may leave FIRINGS behind, which nobody reads."""
+        there = self.table.delete(keys.schedule_key(tenant, schedule_id), ConditionExpression="attribute_exists(pk)")
+        self.table.delete(keys.schedule_key(tenant, schedule_id, keys.FIRINGS))
+        return there
+
+    # -- firings
+
+    def claim(self, schedule: Schedule, *, task: str, at: int, now: int, seen: Firings | None) -> Claimed:
+        """Makes the firing of `at`, whose task is to be `task`, the current one. `seen`: only if that is still what is
+        there, so that of two firings at once the second one sees the first; None: whatever is there."""
+        condition = "attribute_not_exists(#task) OR #task <> :task"
+        values = {":task": text(task), ":at": number(at), ":now": number(now), ":one": number(1)}
+        if seen is not None and seen.task is None:
+            condition = "attribute_not_exists(#task)"
+        elif seen is not None:
+            condition, values[":seen"] = "#task = :seen AND #task <> :task", text(str(seen.task))
+        return self._update(
+            schedule, "SET #task = :task, scheduledAt = :at, firedAt = :now ADD fired :one", condition, values
+        )
+
+    def skip(self, schedule: Schedule, at: int) -> Claimed:
+        return self._count(schedule, "skipped", at)
+
+    def miss(self, schedule: Schedule, at: int) -> Claimed:
+        return self._count(schedule, "missed", at)
+
+    def refused(self, schedule: Schedule, error: str, now: int) -> Claimed:
+        """Its template is no valid task any more: shown on the schedule."""
+        values = {":error": text(bounded(error, ERROR_LIMIT)), ":now": number(now)}
+        unless_older = "attribute_not_exists(errorAt) OR errorAt <= :now"
+        return self._update(schedule, "SET #error = :error, errorAt = :now", unless_older, values)
+
+    def _count(self, schedule: Schedule, what: str, at: int) -> Claimed:
+        """Delivered again, it is not counted again."""
+        return self._update(
+            schedule,
+            f"SET {what}At = :at ADD {what} :one",
+            f"attribute_not_exists({what}At) OR {what}At <> :at",
+            {":at": number(at), ":one": number(1)},
+        )
+
+    def _update(self, schedule: Schedule, update: str, condition: str, values: Item) -> Claimed:
+        answer = self.table.update(
+            keys.schedule_key(schedule.tenant, schedule.id, keys.FIRINGS),
+            update,
+            condition=condition,
+            values=values,
+        )
+        return Claimed(isinstance(answer, Written), firings_of(answer.item))
+
+
+def fields(schedule: Schedule) -> Item:
+    item: Item = {
+        "timezone": text(schedule.timezone),
+        "overlap": text(schedule.overlap),
+        "catchUp": text(schedule.catch_up),
+        "template": text(dump(schedule.task)),
+        "lane": text(schedule.lane),
+        "createdAt": number(schedule.created_at),
+        "updatedAt": number(schedule.updated_at),
+        "version": number(schedule.version),
+        "digest": text(schedule.digest),
+    }
+    for name, attribute in OPTIONAL_TEXTS.items():
+        if (value := getattr(schedule, name)) is not None:
+            item[attribute] = text(value)
+    for name, attribute in OPTIONAL_TIMES.items():
+        if (value := getattr(schedule, name)) is not None:
+            item[attribute] = number(value)
+    return item
+
+
+def schedule_of(item: Item, firings: Item | None) -> Schedule:
+    optional: dict[str, Any] = {
+        name: item[attribute]["S"] for name, attribute in OPTIONAL_TEXTS.items() if attribute in item
+    }
+    optional |= {name: int(item[attribute]["N"]) for name, attribute in OPTIONAL_TIMES.items() if attribute in item}
+    tenant, _, schedule_id = item["pk"]["S"].removeprefix("SCHEDULE#").rpartition("#")
+    made = Schedule(
+        tenant=tenant,
+        id=schedule_id,
+        timezone=item["timezone"]["S"],
+        overlap=Overlap(item["overlap"]["S"]),
+        catch_up=CatchUp(item["catchUp"]["S"]),
+        task=json.loads(item["template"]["S"]),
+        lane=item["lane"]["S"],
+        created_at=int(item["createdAt"]["N"]),
+        updated_at=int(item["updatedAt"]["N"]),
+        version=int(item["version"]["N"]),
+        digest=item["digest"]["S"],
+        **optional,
+    )
+    return replace(made, firings=firings_of(firings))
+
+
+def firings_of(item: Item | None) -> Firings:
+    item = item or {}
+    integers = {
+        "fired": "fired",
+        "skipped": "skipped",
+        "missed": "missed",
+        "scheduled_at": "scheduledAt",
+        "fired_at": "firedAt",
+        "skipped_at": "skippedAt",
+        "missed_at": "missedAt",
+        "error_at": "errorAt",
+    }
+    texts = {"task": "task", "error": "error"}
+    found: dict[str, Any] = {
+        name: int(item[attribute]["N"]) for name, attribute in integers.items() if attribute in item
+    }
+    found |= {name: item[attribute]["S"] for name, attribute in texts.items() if attribute in item}
+    return Firings(**found)

@@ -1,0 +1,116 @@
+"""The producer: what EventBridge Scheduler fires, and what scripts of the account invoke, becomes tasks."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.acknowledged import acknowledge
+from infra.config import Config
+from infra.function import Bundle, Function
+from infra.lanes import CONSUME, Lanes
+from infra.schedules import Schedules
+from infra.storage import Storage
+from infra.timers import Timers
+from infra.workflow import Machines
+
+TIMEOUT_SECONDS = 30
+# Lambda tries an invocation that failed twice more, after one and two minutes; then it is in the queue, from where it
+# is tried every five minutes for a day: as long as EventBridge Scheduler itself tries what Lambda refuses.
+RETRIES = 2
+OLDEST_SECONDS = 3600
+PAUSE = cdk.Duration.minutes(5)
+KEPT = cdk.Duration.days(1)
+
+
+class Producer(Construct):
+    """Scheduler, or whoever may invoke it → producer function; what it failed at → its queue → again."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        config: Config,
+        bundle: Bundle,
+        storage: Storage,
+        lanes: Lanes,
+        timers: Timers,
+        machines: Machines,
+        schedules: Schedules,
+    ) -> None:
+        super().__init__(scope, id)
+        self.failures = sqs.Queue(
+            self,
+            "Failures",
+            visibility_timeout=PAUSE,
+            retention_period=KEPT,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+        )
+        acknowledge(
+            self.failures,
+            {
+                "AwsSolutions-SQS3": "Failures end here; after its day a firing is too late to be caught up."
+            },
+        )
+        self.function = Function(
+            self,
+            "Handler",
+            bundle=bundle,
+            part="producer",
+            name=schedules.producer_name,
+            timeout_seconds=TIMEOUT_SECONDS,
+            memory=512,
+            # What failed comes back to it from its own queue.
+            recursive=True,
+            environment={
+                "TABLE_NAME": storage.table.table_name,
+                "DOCUMENT_BUCKET": storage.documents.bucket_name,
+                "LANES": lanes.as_json(),
+                "TIMER_GROUP": timers.group.ref,
+                "TIMER_ROLE_ARN": timers.role.role_arn,
+                "WORKER_TIMEOUT_SECONDS": str(config.worker_timeout_seconds),
+                "LISTING_SHARDS": str(config.listing_shards),
+                "TENANT_FROM": config.tenant_from,
+                "RETENTION_DAYS": str(config.retention_days),
+                "NOTIFY_MACHINE_ARN": machines.notify_arn,
+                "WEBHOOK_REACH": config.webhook_reach,
+                **schedules.environment(),
+            },
+            statements=[
+                storage.records("GetItem", "PutItem", "UpdateItem", "BatchGetItem"),
+                storage.document("GetObject", "PutObject"),
+                lanes.send(),
+                *timers.schedules("CreateSchedule"),
+                *schedules.manage(),
+                iam.PolicyStatement(
+                    sid="Failures",
+                    actions=["sqs:SendMessage", *(f"sqs:{action}" for action in CONSUME)],
+                    resources=[self.failures.queue_arn],
+                ),
+            ],
+        )
+        self.function.function.configure_async_invoke(
+            retry_attempts=RETRIES,
+            max_event_age=cdk.Duration.seconds(OLDEST_SECONDS),
+        )
+        invoke = self.function.function.node.find_child("EventInvokeConfig").node.default_child
+        assert isinstance(invoke, lambda_.CfnEventInvokeConfig)
+        # As a property: as a destination CDK would add a policy beside the role's own (docs/adr/0013).
+        invoke.destination_config = lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
+            on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=self.failures.queue_arn)
+        )
+        source = lambda_.CfnEventSourceMapping
+        source(
+            self,
+            "Source",
+            function_name=self.function.function.function_arn,
+            event_source_arn=self.failures.queue_arn,
+            batch_size=1,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=source.ScalingConfigProperty(maximum_concurrency=2),
+        )
