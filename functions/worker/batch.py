@@ -45,7 +45,9 @@ class Batch:
 
         def work(at: int, alone: bool = False) -> Answer:
             # By its place in the batch, not by its id: SQS may put one message into a batch twice.
-            return self._guarded(messages[at], holder=f"{invocation}/{at}", ends_at=ends_at, alone=alone)
+            answer = self._guarded(messages[at], holder=f"{invocation}/{at}", ends_at=ends_at, alone=alone)
+            # At once: a neighbour may run for as long as the invocation may.
+            return self._handed_back(messages[at], answer)
 
         answers = self._map(work, len(messages))
         stuck = any(isinstance(answer, Stuck) for answer in answers)
@@ -53,10 +55,8 @@ class Batch:
             # One at a time, after all others are settled: if this is the task that kills workers, it kills alone.
             # Beside a stuck handler it would not be alone, and would die of that one's end.
             if isinstance(answer, Alone):
-                answers[at] = Keep(0) if stuck else work(at, alone=True)
+                answers[at] = self._handed_back(messages[at], Keep(0)) if stuck else work(at, alone=True)
                 stuck = stuck or isinstance(answers[at], Stuck)
-        for message, answer in zip(messages, answers, strict=True):
-            self._show_again(message, answer)
         if stuck:
             self._end_process(messages, answers)
         return [m.id for m, answer in zip(messages, answers, strict=True) if not isinstance(answer, Delete)]
@@ -105,10 +105,11 @@ class Batch:
             logger.exception("stuck attempt not settled", extra={"taskId": stuck.task.id})
             return Keep(None)
 
-    def _show_again(self, message: Message, answer: Answer) -> None:
+    def _handed_back(self, message: Message, answer: Answer) -> Answer:
         if isinstance(answer, Keep) and answer.seconds is not None:
             try:
                 self.queues.show_again(self.pipeline.lane, message.receipt, seconds=answer.seconds)
             except Exception:
                 # It is shown again when its visibility ends: later, not lost.
                 logger.warning("visibility not changed", extra={"taskId": message.wakeup.task}, exc_info=True)
+        return answer
