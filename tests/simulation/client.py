@@ -95,6 +95,23 @@ class Client:
             promise.run_at, promise.version = kept
         return answer.status
 
+    def submit_batch(self, payloads: list[dict[str, Any]], **fields: Any) -> list[str]:
+        """At once, each with a key of its own. The ids of those that were accepted."""
+        bodies = [{"type": TYPE, "payload": payload, **fields} for payload in payloads]
+        tasks = [body | {"idempotencyKey": self.world.identity("key")} for body in bodies]
+        answer = self.request("POST", "/tasks/batch", {"tasks": tasks})
+        accepted = []
+        for result in answer.document["results"] if answer.status == 200 else ():
+            if result["status"] in (200, 201):
+                accepted.append(result["task"]["id"])
+                self.watch.accept(accepted[-1], json.dumps(bodies[result["index"]], sort_keys=True))
+        return accepted
+
+    def cancel_many(self, tasks: list[str]) -> None:
+        answer = self.request("POST", "/tasks/cancel", {"ids": tasks})
+        if answer.status == 200:
+            self.watch.cancelled.update(answer.document["cancelled"])
+
     def get(self, task: str) -> Answer:
         return self.request("GET", f"/tasks/{task}")
 

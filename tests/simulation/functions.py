@@ -42,6 +42,7 @@ MODULES = {
     "dead-letter": "functions.dead_letter.handler",
     "observer": "functions.observer.handler",
 }
+PACKAGES = {"core", "aws", "store", "tasks", "intake", "runtime", *(name.split(".")[1] for name in MODULES.values())}
 TIMEOUTS = {
     "api": 29,
     **dict.fromkeys((f"worker-{lane}" for lane in LANES), CONFIG.worker_timeout_seconds),
@@ -276,7 +277,8 @@ class Installed:
         logging.disable(logging.CRITICAL)
         # All of them now: one that is imported later, by need, would keep what it finds then.
         for found in pkgutil.walk_packages(functions.__path__, "functions."):
-            importlib.import_module(found.name)
+            if found.name.split(".")[1] in PACKAGES:
+                importlib.import_module(found.name)
         modules = [importlib.import_module(name) for name in sorted(set(MODULES.values())) if exists(name)]
         wiring = importlib.import_module("functions.runtime.wiring")
         clients = importlib.import_module("functions.aws.clients")

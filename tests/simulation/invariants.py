@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from functions.core.states import TERMINAL, TRANSITIONS, WAITING, State
+from functions.core.states import REDRIVE, TERMINAL, TRANSITIONS, WAITING, State
 from functions.core.task import Task
 from functions.store import keys
 from functions.store.counters import Counters
@@ -101,9 +101,10 @@ class Watch:
         violate = self.world.violate
         was, is_ = State(before["state"]["S"]), State(after["state"]["S"])
         changed = {name for name in {*before, *after} if before.get(name) != after.get(name)} - INERT
-        if was in TERMINAL and changed:
+        redriven = is_ is REDRIVE.get(was) and process.function == "api"
+        if was in TERMINAL and changed and not redriven:
             violate(f"{task} was {was}, then {', '.join(sorted(changed))} changed, by {process.name}")
-        if is_ is not was and is_ not in TRANSITIONS[was]:
+        if is_ is not was and is_ not in TRANSITIONS[was] and not redriven:
             violate(f"{task} went from {was} to {is_}")
         if int(after["generation"]["N"]) < int(before["generation"]["N"]):
             violate(f"{task}: generation went back")
@@ -221,7 +222,8 @@ class Watch:
             violate(f"{task.id}: {task.attempt} attempts of {task.retry.max_attempts}")
         upstreams = [tasks[upstream].state for upstream in task.dependencies if upstream in tasks]
         bad = [state for state in upstreams if state is not State.SUCCESS]
-        if task.state is State.SKIPPED and not bad:
+        again = any(tasks[upstream].redriven for upstream in task.dependencies if upstream in tasks)
+        if task.state is State.SKIPPED and not bad and not again:
             violate(f"{task.id} is SKIPPED though all of its upstreams succeeded")
         if task.state is not State.SKIPPED and bad and task.state is not State.CANCELLED:
             violate(f"{task.id} is {task.state} though an upstream ended as {bad[0]}")
@@ -233,7 +235,11 @@ class Watch:
             violate(f"{task.id} is {task.state} though its cancel was answered with 204")
         if task.state is State.DEAD and task.attempt < task.retry.max_attempts:
             violate(f"{task.id} is DEAD after {task.attempt} of {task.retry.max_attempts} attempts")
-        if task.id not in self.changed and all(entry.error_type in SCRIPTED for entry in task.history):
+        if (
+            task.id not in self.changed
+            and not task.redriven
+            and all(entry.error_type in SCRIPTED for entry in task.history)
+        ):
             self._as_written(task, self._payload(task))
 
     def _payload(self, task: Task) -> dict[str, Any]:

@@ -183,6 +183,38 @@ def resubmitted(client: Client) -> None:
         client.world.client(again(some(client, False, False, True), some(client, 0, 0, 0.01, 3)))
 
 
+@workload
+def batch(client: Client) -> None:
+    """Many by one request, some of them cancelled by another."""
+    tasks = client.submit_batch([script(client) for _ in range(some(client, 2, 12))], delaySeconds=some(client, 0, 2))
+    if tasks and some(client, True, False):
+        client.sleep(some(client, 0, 0.5, 2))
+        client.cancel_many(tasks[::2])
+
+
+@workload
+def redriven(client: Client) -> None:
+    """Dead letters are run again, one by one or all, by two people at once; some have dependents."""
+    outcomes = some(client, ["fail", "fail", "ok"], ["permanent", "ok"], ["poison", "ok"], ["permanent"])
+    task = client.submit_surely({"outcomes": outcomes, "effects": ["a"]}, maxRetries=some(client, 0, 1))
+    if task is None:
+        return
+    if some(client, True, False):
+        node(client, task)
+    client.settled(task, every=some(client, 0.5, 3))
+
+    def again() -> None:
+        mine = Client(client.world)
+        mine.sleep(some(client, 0, 0, 0.02, 1))
+        if some(client, True, True, False):
+            mine.request("POST", f"/tasks/{task}/retry", some(client, None, {"attempts": 1}))
+        else:
+            mine.request("POST", "/dead-letters/redrive", {"ratePerSecond": some(client, 0.5, 100)})
+
+    for _ in range(some(client, 1, 2)):
+        client.world.client(again)
+
+
 # -- dependencies
 
 
