@@ -101,13 +101,51 @@ class TaskList(Answer):
     cursor: str | None = Field(description="For the next page; null on the last one. A page may be short and not last.")
 
 
+class ErrorOfField(Answer):
+    field: str = Field(description="Path, in the words of the request: `payload.to[0]`.")
+    message: str
+
+
+class Problem(Answer):
+    """RFC 9457. `type` is stable; `title` and `detail` are for people."""
+
+    type: str = Field(description="urn:taskyard:problem:…")
+    title: str
+    status: int
+    detail: str
+    errors: list[ErrorOfField] = Field(default=[], description="Each field at fault.")
+    known: list[str] = Field(default=[], description="Of unknown-task-type: the types that there are.")
+    task_type: str = Field(default="", description="Of unknown-task-type.")
+    task_id: str = Field(default="", description="Of conflicts: the task concerned.")
+    workflow_id: str = Field(default="", description="Of conflicts: the workflow concerned.")
+    state: str = Field(default="", description="Of not-allowed-in-state.")
+    size: int = Field(default=0, description="Of payload-too-large, in bytes.")
+    limit: int = Field(default=0, description="Of payload-too-large, in bytes.")
+    service: str = Field(default="", description="Of unavailable: what refused.")
+    request_id: str = Field(default="", description="Of internal-error: find it in the logs.")
+
+
+class BatchTask(Answer):
+    """A task in short: ask for it to see the rest."""
+
+    id: str
+    type: str
+    state: StateName
+    priority: Annotated[int, Field(ge=0, le=9)]
+    lane: Literal["high", "normal", "low"]
+    run_at: Time
+    created_at: Time
+    attempt: int
+    idempotency_key: str | None
+
+
 class BatchResult(Answer):
-    """Of one task of a batch, in the order in which they came."""
+    """Of one task of a batch, in the order in which they came: `task` or `problem`."""
 
     index: int
-    status: int = Field(description="As the answer of a single submit: 201, 200, 422, …")
-    task: Task | None = None
-    problem: dict[str, Any] | None = Field(default=None, description="RFC 9457, when it was refused.")
+    status: int = Field(description="As the answer of a single submit: 201, 200, 422, 503, …")
+    task: BatchTask | None = None
+    problem: Problem | None = Field(default=None, description="When it was refused. `errors` may be shortened.")
 
 
 class BatchAnswer(Answer):
@@ -159,30 +197,6 @@ class Stats(Answer):
 class Health(Answer):
     status: Literal["ok"]
     environment: str
-
-
-class ErrorOfField(Answer):
-    field: str = Field(description="Path, in the words of the request: `payload.to[0]`.")
-    message: str
-
-
-class Problem(Answer):
-    """RFC 9457. `type` is stable; `title` and `detail` are for people."""
-
-    type: str = Field(description="urn:taskyard:problem:…")
-    title: str
-    status: int
-    detail: str
-    errors: list[ErrorOfField] = Field(default=[], description="Each field at fault.")
-    known: list[str] = Field(default=[], description="Of unknown-task-type: the types that there are.")
-    task_type: str = Field(default="", description="Of unknown-task-type.")
-    task_id: str = Field(default="", description="Of conflicts: the task concerned.")
-    workflow_id: str = Field(default="", description="Of conflicts: the workflow concerned.")
-    state: str = Field(default="", description="Of not-allowed-in-state.")
-    size: int = Field(default=0, description="Of payload-too-large, in bytes.")
-    limit: int = Field(default=0, description="Of payload-too-large, in bytes.")
-    service: str = Field(default="", description="Of unavailable: what refused.")
-    request_id: str = Field(default="", description="Of internal-error: find it in the logs.")
 
 
 class GatewayMessage(Answer):

@@ -1,27 +1,37 @@
 """POST /tasks/batch: up to a thousand submits at once, each with its own outcome.
 
-As a single submit, wake-ups first, then records: but messages go in tens and records side by side.
+As a single submit, wake-ups first, then records: but messages go in tens and records side by side. All is checked
+before anything is written, so the tasks of one batch cannot depend on each other: that is a workflow.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
-from functions.core.errors import FieldError, InvalidRequest
+from functions.api import many
+from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest
 from functions.core.task import Task
 from functions.intake import problems, views
 from functions.intake.submission import Prepared, Submission, Submitted, first_look
 
-logger = logging.getLogger("taskyard.api")
-
 MOST = 1000
-SIDE_BY_SIDE = 16
-T = TypeVar("T")
-R = TypeVar("R")
+RESULT_BYTES = 2000
+"""Of a problem, as JSON. A thousand of them, quoted in Lambda's answer, stay within its 6 MB."""
+DETAIL_LIMIT = 300
+"""Characters of a problem's detail, and of a field's name, where a problem has to be cut."""
+
+
+@dataclass(frozen=True)
+class Same:
+    """Its idempotency key is an earlier task's of the batch, whose outcome it shares. `at`: the earlier one."""
+
+    at: int
+    task: Task
+
+
+Outcome = Prepared | Submitted | Same | Exception
 
 
 @dataclass(frozen=True)
@@ -33,19 +43,17 @@ class Batch:
     ) -> tuple[dict[str, Any], list[Task]]:
         """The answer, and the tasks that are new. `random`: 80 bits each time. Raises InvalidRequest when the body is
         no batch; what is wrong with one task is that one's outcome."""
-        submits = read(body)
 
-        def prepare(submit: Any) -> Prepared | Submitted | Exception:
+        def prepare(submit: Any) -> Prepared | Submitted:
             if not isinstance(submit, dict):
-                return InvalidRequest([FieldError("body", "must be an object")])
-            return tried(
-                lambda: self.submission.prepare(submit, None, tenant=tenant, now=now, random=random()),
-            )
+                raise InvalidRequest([FieldError("body", "must be an object")])
+            return self.submission.prepare(submit, None, tenant=tenant, now=now, random=random())
 
-        outcomes: list[Prepared | Submitted | Exception] = [prepare(submit) for submit in submits]
-        self._each(outcomes, self.submission.kept)
-        self._dispatch(outcomes, now)
-        self._each(outcomes, self.submission.write)
+        outcomes: list[Outcome] = apart(many.each(prepare, read(body)))
+        advance(outcomes, self.submission.kept)
+        self._announce(outcomes, now)
+        advance(outcomes, self.submission.write)
+        outcomes = [joined(outcome, outcomes) for outcome in outcomes]
         created = [done.task for done in outcomes if isinstance(done, Submitted) and done.created]
         refused = sum(isinstance(done, Exception) for done in outcomes)
         answer = {
@@ -56,28 +64,15 @@ class Batch:
         }
         return answer, created
 
-    def _each(self, outcomes: list[Any], work: Callable[[Prepared], Any]) -> None:
-        """Replaces what is still to be done by what `work` makes of it."""
-        todo = [at for at, outcome in enumerate(outcomes) if isinstance(outcome, Prepared)]
-        if not todo:
-            return
-        with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(todo))) as threads:
-            done = threads.map(lambda at: tried(lambda: work(outcomes[at])), todo)
-            for at, outcome in zip(todo, list(done), strict=True):
-                outcomes[at] = outcome
-
-    def _dispatch(self, outcomes: list[Any], now: int) -> None:
-        """A hundred at a time: when SQS refuses, those are told to come again, and no others."""
-        todo = [at for at, outcome in enumerate(outcomes) if isinstance(outcome, Prepared)]
-        for start in range(0, len(todo), 100):
-            group = todo[start : start + 100]
-            # Generation 1 is the next one of a task that has none yet.
-            tasks = [outcomes[at].task for at in group]
-            unborn = [replace(task, generation=0, available_at=first_look(task, now)) for task in tasks]
-            failed = tried(lambda unborn=unborn: self.submission.dispatcher.dispatch_next(unborn, now=now))  # type: ignore[misc]
-            if isinstance(failed, Exception):
-                for at in group:
-                    outcomes[at] = failed
+    def _announce(self, outcomes: list[Outcome], now: int) -> None:
+        """When SQS refuses ten, those are told to come again, and no others."""
+        todo = [(at, outcome.task) for at, outcome in enumerate(outcomes) if isinstance(outcome, Prepared)]
+        # Generation 1 is the next one of a task that has none yet.
+        unborn = [replace(task, generation=0, available_at=first_look(task, now)) for _, task in todo]
+        failed = many.announce(self.submission.dispatcher, unborn, now=now)
+        for (at, _), error in zip(todo, failed, strict=True):
+            if error is not None:
+                outcomes[at] = error
 
 
 def read(body: Mapping[str, Any]) -> Sequence[Any]:
@@ -90,18 +85,60 @@ def read(body: Mapping[str, Any]) -> Sequence[Any]:
     return tasks
 
 
-def tried(work: Callable[[], R]) -> R | Exception:
-    """One task's trouble is not its neighbours'."""
-    try:
-        return work()
-    except Exception as error:
-        return error
+def advance(outcomes: list[Outcome], work: Callable[[Prepared], Prepared | Submitted]) -> None:
+    """Replaces what is still to be done by what `work` makes of it."""
+    todo = [(at, outcome) for at, outcome in enumerate(outcomes) if isinstance(outcome, Prepared)]
+    done = many.each(work, [outcome for _, outcome in todo])
+    for (at, _), outcome in zip(todo, done, strict=True):
+        outcomes[at] = outcome
 
 
-def result(at: int, outcome: Any, now: int, request_id: str) -> dict[str, Any]:
+def apart(outcomes: Sequence[Prepared | Submitted | Exception]) -> list[Outcome]:
+    """The first of each key is written, whatever the threads' order; those after it wait for what becomes of it."""
+    first: dict[str, int] = {}
+    found: list[Outcome] = []
+    for at, outcome in enumerate(outcomes):
+        if isinstance(outcome, Prepared) and first.setdefault(outcome.task.id, at) != at:
+            found.append(Same(first[outcome.task.id], outcome.task))
+        else:
+            found.append(outcome)
+    return found
+
+
+def joined(outcome: Outcome, outcomes: Sequence[Outcome]) -> Outcome:
+    """What a second submit of the key would have been answered."""
+    if not isinstance(outcome, Same):
+        return outcome
+    earlier = outcomes[outcome.at]
+    if isinstance(earlier, Submitted) and earlier.task.digest == outcome.task.digest:
+        return replace(earlier, created=False)
+    if isinstance(earlier, Submitted):
+        return IdempotencyKeyReused(outcome.task.idempotency_key or "", earlier.task.id)
+    return earlier
+
+
+def result(at: int, outcome: Outcome, now: int, request_id: str) -> dict[str, Any]:
     if isinstance(outcome, Submitted):
-        status = 201 if outcome.created else 200
-        view = views.brief(outcome.task, now=now)
-        return {"index": at, "status": status, "task": view}
+        return {"index": at, "status": 201 if outcome.created else 200, "task": views.slip(outcome.task, now=now)}
+    assert isinstance(outcome, Exception), outcome
     problem = problems.problem(outcome, request_id=request_id)
-    return {"index": at, "status": problem.status, "problem": problem.document}
+    return {"index": at, "status": problem.status, "problem": shortened(problem.document)}
+
+
+def shortened(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With as many of its errors as there is room for."""
+    if size(document) <= RESULT_BYTES:
+        return document
+    short = {**document, "detail": document["detail"][:DETAIL_LIMIT]}
+    if "errors" in document:
+        short["errors"] = []
+        for error in document["errors"]:
+            fitting = [*short["errors"], error | {"field": error["field"][:DETAIL_LIMIT]}]
+            if size(short | {"errors": fitting}) > RESULT_BYTES:
+                break
+            short["errors"] = fitting
+    return short
+
+
+def size(document: Mapping[str, Any]) -> int:
+    return len(views.dump(document).encode())

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from functions.api import listing
+from functions.api import listing, many
 from functions.api.changes import Changes
 from functions.api.desk import ENOUGH_MS
 from functions.api.desk_requests import CancelTasks, read
-from functions.core.errors import ChangedMeanwhile, FieldError, InvalidRequest, NotAllowedInState, TaskNotFound
-from functions.core.states import CANCELLABLE
+from functions.core.errors import FieldError, InvalidRequest, NotAllowedInState, TaskyardError
+from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task
 from functions.store.listings import Listings
 
+logger = logging.getLogger("taskyard.api")
+
 LOOKED_AT = 1000
 GROUP = 100
+
+
+@dataclass
+class Done:
+    """So far. `refused`: id and reason of each."""
+
+    matched: int = 0
+    cancelled: list[str] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,60 +41,57 @@ class BulkCancel:
     canonical: Callable[[str], str]
     clock: Callable[[], int]
 
-    def cancel(self, tenant: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def cancel(self, tenant: str, body: Mapping[str, Any], *, by: str = "") -> dict[str, Any]:
+        """Newest first where it goes by filter; `cursor` goes on where time or the records looked at ended it."""
         began = self.clock()
         request = read(CancelTasks, body, began)
         filtered = request.type or request.state or request.tags
         if bool(request.ids) == bool(filtered):
             # Neither would be everything: too easily meant otherwise.
             raise InvalidRequest([FieldError("ids", "give either this, or at least one of type, state, tags")])
+        done = Done()
+        after = None
         if request.ids:
-            found = self.changes.tasks.get_many(tenant, request.ids)
-            refused = [{"id": each, "reason": "no such task"} for each in request.ids if each not in found]
-            return self._answer(tenant, list(found.values()), request, cursor=None, refused=refused)
-        after = self._resume(tenant, request)
-        tasks: list[Task] = []
-        looked = 0
-        while looked < LOOKED_AT:
-            page = self.listings.page(
-                tenant, limit=GROUP, after=after, looked_at=GROUP, wanted=self._fits(request, began)
-            )
-            tasks += page.tasks
-            after = page.after
-            looked += GROUP
-            if after is None or self.clock() - began > ENOUGH_MS:
-                break
-        cursor = None if after is None else listing.cursor(after, filter_of(tenant, request))
-        return self._answer(tenant, tasks, request, cursor=cursor, refused=[])
-
-    def _answer(
-        self, tenant: str, tasks: list[Task], request: CancelTasks, *, cursor: str | None, refused: list[dict[str, str]]
-    ) -> dict[str, Any]:
-        cancelled: list[str] = []
-
-        def one(task: Task) -> tuple[str, str | None]:
-            if request.dry_run:
-                return task.id, None if task.state in CANCELLABLE else f"it is {task.state}"
-            try:
-                self.changes.cancel(tenant, task.id, reason=request.reason)
-            except (NotAllowedInState, ChangedMeanwhile, TaskNotFound) as error:
-                return task.id, str(error)
-            return task.id, None
-
-        if tasks:
-            with ThreadPoolExecutor(10) as threads:
-                for task_id, why_not in threads.map(one, tasks):
-                    if why_not is None:
-                        cancelled.append(task_id)
-                    else:
-                        refused.append({"id": task_id, "reason": why_not})
+            ids = dict.fromkeys(request.ids)
+            found = self.changes.tasks.get_many(tenant, ids)
+            done.refused += [{"id": each, "reason": "no such task"} for each in ids if each not in found]
+            self._cancel([found[each] for each in ids if each in found], request, done)
+        else:
+            after = self._resume(tenant, request)
+            for _ in range(0, LOOKED_AT, GROUP):
+                page = self.listings.page(
+                    tenant, limit=GROUP, after=after, looked_at=GROUP, wanted=self._fits(request, began)
+                )
+                self._cancel(page.tasks, request, done)
+                after = page.after
+                if after is None or self.clock() - began > ENOUGH_MS:
+                    break
+        if not request.dry_run:
+            extra = {"by": by, "cancelled": len(done.cancelled), "reason": request.reason}
+            logger.info("cancelled many", extra=extra)
         return {
-            "matched": len(tasks),
-            "cancelled": cancelled,
-            "refused": refused,
+            "matched": done.matched,
+            "cancelled": done.cancelled,
+            "refused": done.refused,
             "dryRun": request.dry_run,
-            "cursor": cursor,
+            "cursor": None if after is None else listing.cursor(after, filter_of(tenant, request)),
         }
+
+    def _cancel(self, tasks: Sequence[Task], request: CancelTasks, done: Done) -> None:
+        def one(task: Task) -> None:
+            if not request.dry_run:
+                self.changes.cancel(task.tenant, task.id, reason=request.reason)
+            elif task.state not in CANCELLABLE and task.state is not State.CANCELLED:
+                raise NotAllowedInState(task.id, "cancel", task.state)
+
+        done.matched += len(tasks)
+        for task, error in zip(tasks, many.each(one, tasks), strict=True):
+            if error is None:
+                done.cancelled.append(task.id)
+            elif isinstance(error, TaskyardError):
+                done.refused.append({"id": task.id, "reason": str(error)})
+            else:
+                raise error
 
     def _fits(self, request: CancelTasks, now: int) -> Callable[[Task], bool]:
         name = None if request.type is None else self.canonical(request.type)

@@ -7,12 +7,13 @@ does. Nothing has to keep running, and a redrive that was a mistake can be cance
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from functions.api import listing
+from functions.api import listing, many
 from functions.api.desk_requests import DeadLetterFilter, Redrive, RetryTask, read
 from functions.core.errors import (
     ChangedMeanwhile,
@@ -25,12 +26,14 @@ from functions.core.errors import (
 from functions.core.registry import Registry
 from functions.core.retry import RetryPolicy
 from functions.core.states import REDRIVE
-from functions.core.task import Task
+from functions.core.task import MAX_HORIZON_MS, Task
 from functions.intake import views
 from functions.runtime.dispatch import Dispatcher
 from functions.store import keys
 from functions.store.listings import Listings
 from functions.store.tasks import TaskStore, Wrote
+
+logger = logging.getLogger("taskyard.api")
 
 PARAMETERS = ("type", "errorType", "since", "until", "limit", "cursor")
 LOOKED_AT = 1000
@@ -61,6 +64,7 @@ class Desk:
         wanted = None
         try:
             wanted = read(DeadLetterFilter, given, now)
+            errors += in_order(wanted)
         except InvalidRequest as refused:
             errors += refused.errors
         after = None
@@ -103,12 +107,19 @@ class Desk:
         """A page of dead letters at a time, newest first; `cursor` goes on where time or limit ended it."""
         began = self.clock()
         request = read(Redrive, body, began)
-        errors: list[FieldError] = []
+        errors = in_order(request)
         after, slot = self._resume(request.cursor, tenant, request, errors)
+        start = max(began, slot)
+        if start + request.limit * 1000 / request.rate_per_second > began + MAX_HORIZON_MS:
+            errors.append(FieldError("ratePerSecond", "is so slow that the last would be due in more than 5 years"))
         if errors:
             raise InvalidRequest(errors)
-        start = max(began, slot)
-        matched = redriven = 0
+        matched = redriven = slots = 0
+        last = None
+
+        def due(slot: int) -> int:
+            return start + round(slot * 1000 / request.rate_per_second)
+
         while True:
             page = self.letters.page(
                 tenant,
@@ -118,39 +129,52 @@ class Desk:
                 wanted=self._fits(request),
                 since=request.since or 0,
             )
-            due = [start + round((matched + at) * 1000 / request.rate_per_second) for at in range(len(page.tasks))]
-            if not request.dry_run:
-                redriven += self._run_again(page.tasks, due, request, by)
+            # A node's run counts its nodes: it is the run that is retried. They take no due time.
+            ready = [task for task in page.tasks if task.member is None]
+            pairs = [(task, due(slots + at)) for at, task in enumerate(ready)]
+            slots += len(pairs)
+            if pairs:
+                last = pairs[-1][1]
+            done = Group() if request.dry_run else self._run_again(pairs, request, by)
+            redriven += done.written
+            if done.trouble is not None:
+                if after is None or not redriven:
+                    # The same request again finds what is left: what was written is no dead letter any more.
+                    raise done.trouble
+                # This page once more, by the cursor.
+                matched += done.written
+                break
             matched += len(page.tasks)
             after = page.after
             if after is None or matched >= request.limit or self.clock() - began > ENOUGH_MS:
                 break
-        last = start + round(max(0, matched - 1) * 1000 / request.rate_per_second) if matched else None
-        upcoming = 0 if request.dry_run else start + round(matched * 1000 / request.rate_per_second)
+        upcoming = 0 if request.dry_run else due(slots)
+        if not request.dry_run:
+            logger.info("redriven", extra={"by": by, "matched": matched, "redriven": redriven})
         return {
             "matched": matched,
             "redriven": redriven,
-            "skipped": 0 if request.dry_run else matched - redriven,
+            "skipped": matched - (slots if request.dry_run else redriven),
             "dryRun": request.dry_run,
             "cursor": None if after is None else listing.cursor(after, f"{upcoming}.{filter_of(tenant, request)}"),
             "lastDue": views.written(last),
         }
 
-    def _run_again(self, tasks: list[Task], due: list[int], request: Redrive, by: str) -> int:
-        """Message before record, as ever. Returns how many were written."""
+    def _run_again(self, pairs: Sequence[tuple[Task, int]], request: Redrive, by: str) -> Group:
+        """Tasks with their due times. Message before record, as ever: what cannot be announced is not written."""
         now = self.clock()
-        pairs = [(task, at) for task, at in zip(tasks, due, strict=True) if task.member is None]
-        if not pairs:
-            return 0
-        self.dispatcher.dispatch_next([replace(task, available_at=at) for task, at in pairs], now=now)
+        announced = many.announce(self.dispatcher, [replace(task, available_at=at) for task, at in pairs], now=now)
+        trouble = [error for error in announced if error is not None]
 
         def write(pair: tuple[Task, int]) -> bool:
             task, at = pair
             attempts = request.attempts or self._attempts(task)
             return isinstance(self.tasks.redrive(task, at=at, attempts=attempts, by=by, now=now), Wrote)
 
-        with ThreadPoolExecutor(10) as threads:
-            return sum(threads.map(write, pairs))
+        ready = [pair for pair, error in zip(pairs, announced, strict=True) if error is None]
+        outcomes = many.each(write, ready)
+        trouble += [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        return Group(sum(outcome is True for outcome in outcomes), trouble[0] if trouble else None)
 
     def _attempts(self, task: Task) -> int:
         try:
@@ -180,12 +204,26 @@ class Desk:
             return (None if wanted.until is None else keys.time_sort(wanted.until, "")), 0
         after, rest = listing.position(token)
         slot, _, digest = rest.partition(".")
-        if after is None or not slot.isdecimal():
+        if after is None or not re.fullmatch(r"[0-9]{1,15}", slot):
             errors.append(FieldError("cursor", "is not one that this API has given"))
             return None, 0
         if digest != filter_of(tenant, wanted):
             errors.append(FieldError("cursor", "belongs to a list with another filter"))
         return after, int(slot)
+
+
+@dataclass(frozen=True)
+class Group:
+    """`written`: of a page, how many were. `trouble`: what kept another from being written, for now."""
+
+    written: int = 0
+    trouble: Exception | None = None
+
+
+def in_order(wanted: DeadLetterFilter) -> list[FieldError]:
+    if wanted.since is None or wanted.until is None or wanted.since < wanted.until:
+        return []
+    return [FieldError("until", "must be later than since")]
 
 
 def last_error(task: Task) -> str | None:

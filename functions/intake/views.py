@@ -49,6 +49,21 @@ def brief(task: Task, *, now: int) -> Json:
     return view
 
 
+def slip(task: Task, *, now: int) -> Json:
+    """One of a thousand in an answer: what tells it from the others, and nothing that may grow."""
+    return {
+        "id": task.id,
+        "type": task.type,
+        "state": task.seen_at(now),
+        "priority": task.priority,
+        "lane": task.lane,
+        "runAt": written(task.available_at),
+        "createdAt": written(task.created_at),
+        "attempt": task.attempt,
+        "idempotencyKey": task.idempotency_key,
+    }
+
+
 def omit(view: Json, name: str) -> None:
     view.pop(name, None)
     view.setdefault("omitted", []).append(name)

@@ -94,6 +94,9 @@ class Listings:
 
     def _shard(self, tenant: str, number: int, *, after: str | None, page_size: int, since: int) -> Iterator[str]:
         index = self.index
+        if after is not None and after < f"{since:013d}":
+            # Nothing lies between; and DynamoDB refuses a BETWEEN whose ends are the wrong way round.
+            return
         # DynamoDB takes one condition on the sort key: BETWEEN, both ends included.
         items = self.tasks.table.query(
             IndexName=index.name,

@@ -1,4 +1,4 @@
-"""The failure desk: dead letters are listed, filtered, run again one by one or slowly; batches and bulk cancels."""
+"""The failure desk: dead letters are listed, filtered, run again one by one or slowly."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
+from functions.api import listing
+from functions.core.errors import StoreUnavailable
+from functions.core.retry import RetryPolicy
+from functions.core.states import State
+from functions.core.task import Membership, Task, Text
+from functions.store import keys
+from functions.store.records import to_item
 from tests.integration.api import Api
-from tests.integration.cloud import Cloud
-from tests.integration.workflows import work_off
+from tests.integration.cloud import SHARDS, TABLE, TENANT, Cloud, event
+from tests.integration.conftest import START
 
 MESSAGE = {"type": "DELAYED_MESSAGE", "payload": {"message": "hi"}}
 
@@ -23,7 +30,7 @@ def dead(api: Api, aws: Cloud, clock) -> list[str]:
     ids = []
     for _ in range(3):
         ids.append(api("POST", "/tasks", failing()).body["id"])
-        work_off(aws)
+        aws.work_off()
         clock.advance(1)
     return ids
 
@@ -71,7 +78,7 @@ def test_one_is_run_again_with_new_attempts_and_says_by_whom(api: Api, aws: Clou
     assert again["maxAttempts"] == 3
     assert again["redriven"][0]["attempts"] == 2
     assert "arn:aws" in again["redriven"][0]["by"]
-    work_off(aws)
+    aws.work_off()
     task = api("GET", f"/tasks/{dead[0]}").body
     assert task["state"] == "RETRY"
     assert [attempt["number"] for attempt in task["attempts"]] == [1, 2]
@@ -108,61 +115,183 @@ def test_a_redrive_goes_on_where_its_limit_ended_it(api: Api, aws: Cloud, dead: 
     assert second["lastDue"] > first["lastDue"]
 
 
-def test_a_batch_tells_each_its_own_outcome(api: Api, aws: Cloud) -> None:
-    keyed = MESSAGE | {"idempotencyKey": "k"}
-    aws.forget_calls()
-    tasks = [MESSAGE, {"type": "NOPE"}, keyed, keyed, {"type": "SEND_EMAIL", "payload": {}}, 7]
-    done = api("POST", "/tasks/batch", {"tasks": tasks})
-    assert done.status == 200
-    assert [result["status"] for result in done.body["results"]] in (
-        [201, 422, 201, 200, 422, 422],
-        [201, 422, 200, 201, 422, 422],
+def dead_node(aws: Cloud) -> Task:
+    """A node of a run that is DEAD, in the index of dead letters."""
+    member = Membership(run="r" * 26, round=1, nodes=1, fail_fast=False, until=0, index=0, name="n")
+    task = Task(
+        tenant=TENANT,
+        id="r" * 26 + "-0",
+        type="DELAYED_MESSAGE",
+        state=State.DEAD,
+        created_at=START,
+        available_at=START,
+        timeout_seconds=30,
+        retry=RetryPolicy(),
+        payload=Text("{}"),
+        digest="",
+        member=member,
     )
-    assert (done.body["created"], done.body["existing"], done.body["refused"]) == (2, 1, 3)
-    assert aws.called().count("sqs.SendMessageBatch") == 1
-    assert aws.called().count("sqs.SendMessage") == 0
+    index = {
+        "deadPk": {"S": keys.dead_partition(TENANT, keys.shard(task.id, SHARDS))},
+        "deadSk": {"S": keys.time_sort(START, task.id)},
+    }
+    aws.client("dynamodb").put_item(TableName=TABLE, Item=to_item(task, shards=SHARDS) | index)
+    return task
 
 
-def test_a_batch_of_a_hundred_costs_ten_sends_and_all_of_it_runs(api: Api, aws: Cloud) -> None:
+def test_a_node_is_left_to_its_run_and_takes_no_due_time(api: Api, aws: Cloud, dead: list[str]) -> None:
+    node = dead_node(aws)
+    assert api("POST", f"/tasks/{node.id}/retry").status == 409
+    dry = api("POST", "/dead-letters/redrive", {"dryRun": True}).body
+    assert (dry["matched"], dry["skipped"]) == (4, 1)
+    done = api("POST", "/dead-letters/redrive", {}).body
+    assert (done["matched"], done["redriven"], done["skipped"]) == (4, 3, 1)
+    assert [task["id"] for task in api("GET", "/dead-letters").body["tasks"]] == [node.id]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"ratePerSecond": 0}, "ratePerSecond"),
+        ({"ratePerSecond": 0.0009}, "ratePerSecond"),
+        ({"ratePerSecond": 1001}, "ratePerSecond"),
+        ({"attempts": 0}, "attempts"),
+        ({"limit": 1001}, "limit"),
+        ({"since": "2026-02-02T00:00:00Z", "until": "2026-02-02T00:00:00Z"}, "until"),
+        ({"cursor": "x"}, "cursor"),
+        ({"state": "DEAD"}, "state"),
+    ],
+)
+def test_a_bad_redrive_is_named(api: Api, aws: Cloud, body: dict[str, Any], field: str) -> None:
     aws.forget_calls()
-    done = api("POST", "/tasks/batch", {"tasks": [MESSAGE] * 100}).body
-    assert done["created"] == 100
-    assert aws.called().count("sqs.SendMessageBatch") == 10
-    assert aws.called().count("dynamodb.PutItem") == 100
-    work_off(aws)
-    assert {api("GET", f"/tasks/{result['task']['id']}").body["state"] for result in done["results"][:5]} == {"SUCCESS"}
-
-
-@pytest.mark.parametrize("body", [{}, {"tasks": []}, {"tasks": [MESSAGE] * 1001}, {"tasks": [MESSAGE], "x": 1}])
-def test_what_is_no_batch_is_refused_whole(api: Api, aws: Cloud, body: dict[str, Any]) -> None:
-    aws.forget_calls()
-    assert api("POST", "/tasks/batch", body).status == 422
+    assert list(api("POST", "/dead-letters/redrive", body).fields) == [field]
     assert aws.called() == []
 
 
-def test_tasks_are_cancelled_by_filter_after_a_dry_run(api: Api, aws: Cloud) -> None:
-    later = [api("POST", "/tasks", MESSAGE | {"delaySeconds": 600, "tags": {"of": "x"}}).body["id"] for _ in range(3)]
-    other = api("POST", "/tasks", MESSAGE | {"delaySeconds": 600}).body["id"]
-    dry = api("POST", "/tasks/cancel", {"tags": {"of": "x"}, "dryRun": True}).body
-    assert sorted(dry["cancelled"]) == sorted(later)
-    assert api("GET", f"/tasks/{later[0]}").body["state"] == "PENDING"
-    done = api("POST", "/tasks/cancel", {"tags": {"of": "x"}, "reason": "wrong list"}).body
-    assert sorted(done["cancelled"]) == sorted(later)
-    task = api("GET", f"/tasks/{later[0]}").body
-    assert (task["state"], task["reason"]) == ("CANCELLED", "cancelled by request: wrong list")
-    assert api("GET", f"/tasks/{other}").body["state"] == "PENDING"
+def test_a_cursor_that_was_made_up_is_no_way_to_a_fault(api: Api, dead: list[str]) -> None:
+    page = api("GET", "/dead-letters", query={"limit": "1"}).body["cursor"]
+    after, digest = listing.position(page)
+    assert after is not None
+    mark = digest.partition(".")[2]
+    for slot in ("9" * 15, "9" * 5000, "-1", "٣", ""):
+        made_up = listing.cursor(after, f"{slot}.{mark}")
+        assert api("POST", "/dead-letters/redrive", {"cursor": made_up}).status == 422, slot
+    # Before the time that the filter begins with: nothing is there, and DynamoDB is not asked for less than nothing.
+    since = {"since": "2026-02-02T00:00:00Z"}
+    cursor = api("GET", "/dead-letters", query={"limit": "1", **since}).body["cursor"]
+    early = listing.cursor("0000000000000#" + "0" * 26, listing.position(cursor)[1])
+    assert api("GET", "/dead-letters", query={"cursor": early, **since}).body == {"tasks": [], "cursor": None}
 
 
-def test_tasks_are_cancelled_by_id_and_the_others_named(api: Api, aws: Cloud) -> None:
-    ran = api("POST", "/tasks", MESSAGE).body["id"]
-    work_off(aws)
-    waits = api("POST", "/tasks", MESSAGE | {"delaySeconds": 600}).body["id"]
-    unknown = "01kge3h900nxwjw3yyr4p0tse3"
-    done = api("POST", "/tasks/cancel", {"ids": [ran, waits, unknown]}).body
-    assert done["cancelled"] == [waits]
-    assert {each["id"] for each in done["refused"]} == {ran, unknown}
+def test_times_before_any_are_taken(api: Api, dead: list[str]) -> None:
+    assert api("GET", "/dead-letters", query={"until": "0001-01-01T00:00:00Z"}).body["tasks"] == []
+    assert len(api("GET", "/dead-letters", query={"since": "0001-01-01T00:00:00Z"}).body["tasks"]) == 3
 
 
-def test_to_cancel_everything_must_be_said(api: Api) -> None:
-    assert api("POST", "/tasks/cancel", {}).status == 422
-    assert api("POST", "/tasks/cancel", {"dryRun": True}).status == 422
+def test_what_another_changed_meanwhile_is_counted_and_not_touched(
+    api: Api, dead: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functions.store.tasks import TaskStore
+
+    write = TaskStore.redrive
+
+    def beaten(store: TaskStore, task: Task, **how: Any) -> Any:
+        if task.id == dead[0]:
+            write(store, task, **how | {"by": "another"})
+        return write(store, task, **how)
+
+    monkeypatch.setattr(TaskStore, "redrive", beaten)
+    done = api("POST", "/dead-letters/redrive", {}).body
+    assert (done["matched"], done["redriven"], done["skipped"]) == (3, 2, 1)
+    assert [entry["by"] for entry in api.get(dead[0])["redriven"]] == ["another"]
+
+
+def test_when_the_store_refuses_one_the_others_are_written_and_it_is_found_again(
+    api: Api, aws: Cloud, dead: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functions.store.tasks import TaskStore
+
+    write = TaskStore.redrive
+    refusing = {dead[0]}
+
+    def throttled(store: TaskStore, task: Task, **how: Any) -> Any:
+        if task.id in refusing:
+            raise StoreUnavailable("DynamoDB", "ThrottlingException")
+        return write(store, task, **how)
+
+    monkeypatch.setattr(TaskStore, "redrive", throttled)
+    assert api("POST", "/dead-letters/redrive", {}).status == 503
+    assert [task["id"] for task in api("GET", "/dead-letters").body["tasks"]] == [dead[0]]
+    refusing.clear()
+    assert api("POST", "/dead-letters/redrive", {}).body["redriven"] == 1
+    aws.work_off()
+    assert {len(api.get(each)["attempts"]) for each in dead} >= {2}
+
+
+def test_in_a_later_page_it_is_the_cursor_that_finds_it_again(
+    api: Api, dead: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functions.api import desk
+    from functions.store.tasks import TaskStore
+
+    monkeypatch.setattr(desk, "GROUP", 1)
+    write, refused = TaskStore.redrive, []
+
+    def throttled(store: TaskStore, task: Task, **how: Any) -> Any:
+        if task.id == dead[1] and not refused:
+            refused.append(task.id)
+            raise StoreUnavailable("DynamoDB", "ThrottlingException")
+        return write(store, task, **how)
+
+    monkeypatch.setattr(TaskStore, "redrive", throttled)
+    first = api("POST", "/dead-letters/redrive", {})
+    assert first.status == 200
+    assert (first.body["matched"], first.body["redriven"]) == (1, 1)
+    rest = api("POST", "/dead-letters/redrive", {"cursor": first.body["cursor"]}).body
+    assert (rest["matched"], rest["redriven"], rest["cursor"]) == (2, 2, None)
+
+
+def test_far_due_times_go_by_timers(api: Api, aws: Cloud, dead: list[str]) -> None:
+    done = api("POST", "/dead-letters/redrive", {"ratePerSecond": 0.001}).body
+    assert done["redriven"] == 3
+    assert len(aws.timers()) == 2
+
+
+def test_a_resubmit_of_a_redriven_task_answers_it(api: Api, aws: Cloud) -> None:
+    keyed = failing(idempotencyKey="k")
+    task = api("POST", "/tasks", keyed).body["id"]
+    aws.work_off()
+    api("POST", f"/tasks/{task}/retry", {"attempts": 1})
+    again = api("POST", "/tasks", keyed)
+    assert (again.status, again.body["id"], again.body["generation"]) == (200, task, 2)
+    assert api("POST", "/tasks", keyed | {"priority": 1}).status == 422
+    batched = api("POST", "/tasks/batch", {"tasks": [keyed]}).body["results"][0]
+    assert (batched["status"], batched["task"]["id"]) == (200, task)
+    aws.work_off()
+    assert api.get(task)["attempt"] == 2
+    assert (api("POST", "/tasks", keyed).status, api.get(task)["state"]) == (200, "DEAD")
+
+
+def test_what_is_left_of_a_payload_that_is_gone_is_said_on_the_task(api: Api, aws: Cloud) -> None:
+    """Nothing but a hand in the table or the bucket takes it before its task."""
+    large = {"type": "DELAYED_MESSAGE", "payload": {"message": "m" * 1000}, "maxRetries": 0, "delaySeconds": 0}
+    task = api("POST", "/tasks", large).body["id"]
+    [kept] = [item for item in aws.items() if item["sk"]["S"].startswith("PAYLOAD")]
+    aws.client("dynamodb").delete_item(TableName=TABLE, Key={"pk": kept["pk"], "sk": kept["sk"]})
+    for _ in range(2):
+        aws.work_off()
+        found = api.get(task)
+        assert found["state"] in ("FAILED", "DEAD")
+        assert api("POST", f"/tasks/{task}/retry", {"attempts": 1}).status == 200
+    assert "payload" in found["attempts"][-1]["error"]
+
+
+@pytest.mark.parametrize("name", ["list_dead_letters", "redrive", "retry_task"])
+def test_events_are_taken(api: Api, dead: list[str], name: str) -> None:
+    sent = event("api", name)
+    if "pathParameters" in sent:
+        sent["rawPath"] = sent["requestContext"]["http"]["path"] = f"/tasks/{dead[0]}/retry"
+    answer = api.send(sent)
+    assert answer.status == 200, answer.body
+    if name == "redrive":
+        assert (answer.body["matched"], answer.body["dryRun"]) == (3, True)

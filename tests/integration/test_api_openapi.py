@@ -128,3 +128,64 @@ def test_every_answer_is_as_described(api: Api, aws: Cloud) -> None:
     fits(api("GET", "/tasks", query={"limit": "0"}), "get", "/tasks")
     fits(api("GET", "/monitor/stats"), "get", "/monitor/stats")
     fits(api("GET", "/monitor/health"), "get", "/monitor/health")
+
+
+@pytest.mark.parametrize(
+    ("schema", "path", "body"),
+    [
+        ("CancelTasks", "/tasks/cancel", {}),
+        ("CancelTasks", "/tasks/cancel", {"dryRun": True, "reason": "x"}),
+        ("CancelTasks", "/tasks/cancel", {"ids": None, "type": None}),
+        ("CancelTasks", "/tasks/cancel", {"ids": []}),
+        ("CancelTasks", "/tasks/cancel", {"tags": {}}),
+        ("CancelTasks", "/tasks/cancel", {"ids": [keyed_id(TENANT, "none")], "type": "DELAYED_MESSAGE"}),
+        ("CancelTasks", "/tasks/cancel", {"state": "RUNNING"}),
+        ("Redrive", "/dead-letters/redrive", {"ratePerSecond": 0}),
+        ("Redrive", "/dead-letters/redrive", {"limit": 0}),
+        ("Redrive", "/dead-letters/redrive", {"attempts": 101}),
+        ("Redrive", "/dead-letters/redrive", {"by": "me"}),
+    ],
+)
+def test_what_the_desks_schemas_refuse_the_api_refuses(api: Api, schema: str, path: str, body: dict[str, Any]) -> None:
+    assert body_errors(schema, body)
+    answer = api("POST", path, body)
+    assert answer.status == 422
+    fits(answer, "post", path)
+
+
+@pytest.mark.parametrize(
+    ("schema", "path", "body"),
+    [
+        ("CancelTasks", "/tasks/cancel", {"ids": [keyed_id(TENANT, "none")], "type": None, "tags": None}),
+        ("CancelTasks", "/tasks/cancel", {"ids": None, "state": "BLOCKED", "tags": {"a": "b"}, "dryRun": True}),
+        ("Redrive", "/dead-letters/redrive", {}),
+        ("Redrive", "/dead-letters/redrive", {"ratePerSecond": 0.001, "attempts": None, "type": None, "limit": 10}),
+    ],
+)
+def test_what_the_desks_schemas_take_the_api_takes(api: Api, schema: str, path: str, body: dict[str, Any]) -> None:
+    assert body_errors(schema, body) == []
+    answer = api("POST", path, body)
+    assert answer.status == 200
+    fits(answer, "post", path)
+
+
+def test_every_answer_of_the_desk_is_as_described(api: Api, aws: Cloud) -> None:
+    failing = {"type": "FAIL_SOMETIMES", "payload": {"probability": 1}, "maxRetries": 0}
+    reused = MESSAGE | {"idempotencyKey": "k"}
+    done = api("POST", "/tasks/batch", {"tasks": [failing, {"type": "NONE"}, reused, reused | {"priority": 1}, 7]})
+    fits(done, "post", "/tasks/batch")
+    for result in done.body["results"]:
+        described = spec()["components"]["schemas"]
+        for field, schema in (("task", "BatchTask"), ("problem", "Problem")):
+            if field in result:
+                assert result[field].keys() <= described[schema]["properties"].keys()
+    fits(api("POST", "/tasks/batch", {"tasks": []}), "post", "/tasks/batch")
+    aws.work_off()
+    dead = api("GET", "/dead-letters")
+    assert len(dead.body["tasks"]) == 1
+    fits(dead, "get", "/dead-letters")
+    fits(api("GET", "/dead-letters", query={"since": "soon"}), "get", "/dead-letters")
+    fits(api("POST", "/dead-letters/redrive", {"dryRun": True}), "post", "/dead-letters/redrive")
+    fits(api("POST", f"/tasks/{dead.body['tasks'][0]['id']}/retry", {}), "post", "/tasks/{id}/retry")
+    fits(api("POST", f"/tasks/{dead.body['tasks'][0]['id']}/retry"), "post", "/tasks/{id}/retry")
+    fits(api("POST", "/tasks/cancel", {"ids": [dead.body["tasks"][0]["id"]]}), "post", "/tasks/cancel")
