@@ -77,7 +77,8 @@ class Client:
         return answer.status
 
     def change(self, task: str, *, run_in: float | None = None, **fields: Any) -> int:
-        """`run_in`: seconds from now. What an answer says is promised from then on (one client changes a task)."""
+        """`run_in`: seconds from now. What an answer says is promised from then on: one client changes a task, and a
+        change that was never answered may land at any time, so that nothing is promised after it."""
         body: dict[str, Any] = dict(fields)
         at = None
         if run_in is not None:
@@ -87,6 +88,9 @@ class Client:
         if "payload" in fields:
             self.watch.changed.add(task)
         answer = self.request("PATCH", f"/tasks/{task}", body)
+        promise.doubtful |= answer.status == 0
+        if promise.doubtful:
+            return answer.status
         if answer.status == 200:
             promise.run_at = kept[0] if at is None else at
             promise.version = fields["payload"]["version"] if "payload" in fields else kept[1]

@@ -47,6 +47,7 @@ class Promise:
 
     run_at: int | None = None
     version: int | None = None
+    doubtful: bool = False
 
 
 class Watch:
