@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from functools import cache
 from typing import Any
 
@@ -64,5 +65,6 @@ def assembled() -> Batch:
         lane=settings.lane,
         invocation_ms=settings.worker_timeout_seconds * 1000,
         writer_ms=wiring.writer_ms(settings),
+        pause=time.sleep,
     )
     return Batch(pipeline=pipeline, queues=wiring.queues(settings))

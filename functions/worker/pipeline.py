@@ -15,7 +15,7 @@ from functions.core.run import node_id
 from functions.core.settlement import Settlement, settle
 from functions.core.states import State
 from functions.core.task import Task, Text
-from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide
+from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide, landed
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.metrics import Metrics
@@ -35,6 +35,11 @@ LEASE_MARGIN_MS = 2_000
 """Clocks of two Lambdas differ by less than this; the lease ends so much after the Lambda must."""
 STUCK_EXIT_MS = 5_000
 """A stuck handler's process is ended right after its retry is written: within this."""
+OVERTAKEN_SECONDS = (0.03, 0.12)
+"""A wake-up is sent just before the write that it announces, and a warm worker can have it first. The write mostly
+lands within these pauses; handing the message back instead costs seconds and three calls."""
+FRESH_MS = 1_000
+"""A wake-up older than this, whose write has not landed, is not one that has just overtaken it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +100,8 @@ class Pipeline:
     lane: str
     invocation_ms: int
     writer_ms: int
+    pause: Callable[[float], None]
+    """Waits so many seconds."""
 
     def work(self, message: Message, *, holder: str, ends_at: int, alone: bool) -> Answer:
         """`ends_at`: epoch ms, when this invocation is cut off. `holder`: unique to this delivery."""
@@ -104,10 +111,13 @@ class Pipeline:
         needed = min(wakeup.timeout_seconds * 1000, self.invocation_ms - START_MARGIN_MS - SETTLE_MARGIN_MS)
         if now + needed + SETTLE_MARGIN_MS > ends_at:
             return Keep(0)
-        lease_until = ends_at + LEASE_MARGIN_MS
-        answer = self.tasks.claim(
-            wakeup.tenant, wakeup.task, wakeup.generation, now=now, lease_until=lease_until, holder=holder
-        )
+        answer = self._claim(wakeup, ends_at, holder)
+        for pause in OVERTAKEN_SECONDS:
+            if landed(answer.task, wakeup) or now - message.sent_at > FRESH_MS:
+                break
+            self.pause(pause)
+            now = self.clock()
+            answer = self._claim(wakeup, ends_at, holder)
         if isinstance(answer, Wrote):
             return self._run(answer.task, ends_at)
         found = answer.task
@@ -124,6 +134,16 @@ class Pipeline:
         )
         logger.info(verdict.do, extra={"taskId": wakeup.task, "reason": verdict.reason})
         return self._obey(verdict, found, wakeup, holder=holder, ends_at=ends_at, alone=alone)
+
+    def _claim(self, wakeup: WakeUp, ends_at: int, holder: str) -> Wrote | Found:
+        return self.tasks.claim(
+            wakeup.tenant,
+            wakeup.task,
+            wakeup.generation,
+            now=self.clock(),
+            lease_until=ends_at + LEASE_MARGIN_MS,
+            holder=holder,
+        )
 
     def _obey(
         self, verdict: Verdict, task: Task | None, wakeup: WakeUp, *, holder: str, ends_at: int, alone: bool
