@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -20,12 +20,14 @@ from functions.api import workflow_views
 from functions.api.parts import Parts
 from functions.core.errors import ScheduleNotFound, TaskNotFound, WorkflowNotFound
 from functions.core.run import Run
-from functions.core.schedule import Schedule
 from functions.core.task import ALPHABET, Task
 from functions.intake import body, problems, views
 from functions.intake.caller import Caller, caller
 from functions.runtime import wiring
 from functions.runtime.settings import ApiSettings
+
+if TYPE_CHECKING:
+    from functions.core.schedule import Schedule
 
 TASK_ID = re.compile(rf"[{ALPHABET}]{{26}}(-[0-9]{{1,5}})?")
 """A node of a workflow is `<run>-<index>`."""
@@ -100,7 +102,8 @@ def submit_batch() -> Response[str]:
 
 
 def cancel_tasks() -> Response[str]:
-    return answer(200, assembled().bulk_cancel.cancel(tenant(), request_body()))
+    who = identity()
+    return answer(200, assembled().bulk_cancel.cancel(who.tenant, request_body(), by=who.name))
 
 
 def retry_task(id: str) -> Response[str]:

@@ -124,8 +124,8 @@ class Parts:
         from functions.intake import assembly
 
         return Schedules(
-            schedules=wiring.schedule_store(self.settings),
-            scheduler=wiring.schedules(self.settings),
+            schedules=assembly.schedule_store(self.settings),
+            scheduler=assembly.schedules(self.settings),
             submission=self.submission,
             firing=assembly.firing(self.settings, self.submission, self.metrics),
             listings=Listings(self.tasks, SCHEDULES),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from functions.aws.clients import client
+from functions.aws.schedules import Schedules
 from functions.intake.firings import Firing
 from functions.intake.submission import Submission
 from functions.runtime import wiring
 from functions.runtime.metrics import Metrics
 from functions.runtime.settings import IntakeSettings
+from functions.store.schedules import ScheduleStore
 
 
 def submission(settings: IntakeSettings) -> Submission:
@@ -20,9 +25,19 @@ def submission(settings: IntakeSettings) -> Submission:
     )
 
 
+def schedule_store(settings: IntakeSettings) -> ScheduleStore:
+    return ScheduleStore(table=wiring.table(settings), shards=settings.listing_shards)
+
+
+def schedules(settings: IntakeSettings) -> Schedules:
+    return Schedules(
+        partial(client, "scheduler"), settings.schedule_group, settings.schedule_role_arn, settings.producer_arn
+    )
+
+
 def firing(settings: IntakeSettings, submission: Submission, metrics: Metrics) -> Firing:
     return Firing(
-        schedules=wiring.schedule_store(settings),
+        schedules=schedule_store(settings),
         tasks=wiring.task_store(settings),
         submission=submission,
         metrics=metrics,

@@ -111,8 +111,8 @@ class Parts:
         from functions.producer.fire import Fire
 
         return Fire(
-            schedules=wiring.schedule_store(self.settings),
-            scheduler=wiring.schedules(self.settings),
+            schedules=assembly.schedule_store(self.settings),
+            scheduler=assembly.schedules(self.settings),
             firing=assembly.firing(self.settings, self.submission, self.metrics),
             writer_ms=wiring.API_TIMEOUT_SECONDS * 1000,
         )

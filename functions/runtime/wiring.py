@@ -10,17 +10,15 @@ from functions.aws.clients import client
 from functions.aws.executions import Executions
 from functions.aws.mail import Mail
 from functions.aws.queues import Queues
-from functions.aws.schedules import Schedules
 from functions.aws.timers import Timers
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.notifications import Notifications
 from functions.runtime.runs import Runs
-from functions.runtime.settings import IntakeSettings, Settings, TaskSettings
+from functions.runtime.settings import Settings, TaskSettings
 from functions.store.documents import Documents
 from functions.store.effects import Effects
 from functions.store.runs import RunStore
-from functions.store.schedules import ScheduleStore
 from functions.store.table import Table
 from functions.store.tasks import TaskStore
 
@@ -79,16 +77,6 @@ def executions() -> Executions:
 def run_store(settings: TaskSettings) -> RunStore:
     return RunStore(
         table=table(settings), shards=settings.listing_shards, retention_seconds=settings.retention_days * 86_400
-    )
-
-
-def schedule_store(settings: TaskSettings) -> ScheduleStore:
-    return ScheduleStore(table=table(settings), shards=settings.listing_shards)
-
-
-def schedules(settings: IntakeSettings) -> Schedules:
-    return Schedules(
-        partial(client, "scheduler"), settings.schedule_group, settings.schedule_role_arn, settings.producer_arn
     )
 
 

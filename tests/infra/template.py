@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PARTS = ("api", "worker-high", "worker-normal", "worker-low", "dead-letter", "observer", "workflow", "notifier")
+PARTS = (
+    "api",
+    "worker-high",
+    "worker-normal",
+    "worker-low",
+    "dead-letter",
+    "observer",
+    "workflow",
+    "producer",
+    "notifier",
+)
 
 
 @dataclass(frozen=True)

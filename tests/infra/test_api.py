@@ -8,6 +8,12 @@ from infra.config import config_of
 from tests.infra.template import Template, target
 
 ROUTES = {
+    "POST /schedules",
+    "GET /schedules",
+    "GET /schedules/{id}",
+    "PATCH /schedules/{id}",
+    "DELETE /schedules/{id}",
+    "POST /schedules/{id}/run",
     "POST /tasks",
     "GET /tasks",
     "GET /tasks/{id}",
@@ -57,4 +63,4 @@ def test_the_stage_throttles_and_logs(template: Template) -> None:
 
 
 def test_outputs_tell_where_it_is(template: Template) -> None:
-    assert set(template.body["Outputs"]) == {"ApiUrl", "TableName", "DashboardName"}
+    assert set(template.body["Outputs"]) == {"ApiUrl", "ProducerFunction", "TableName", "DashboardName"}

@@ -33,6 +33,10 @@ SHOWN = (
     "NotificationDelivered",
     "NotificationRetried",
     "NotificationUndeliverable",
+    "ScheduleFired",
+    "ScheduleSkipped",
+    "ScheduleMissed",
+    "ScheduleRefused",
 )
 
 

@@ -48,6 +48,19 @@ ACTIONS = {
         "scheduler:UpdateSchedule",
         "scheduler:DeleteSchedule",
     },
+    "producer": {
+        *LOGS,
+        *DISPATCH,
+        *CONSUME,
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:BatchGetItem",
+        "s3:GetObject",
+        "s3:PutObject",
+        "scheduler:UpdateSchedule",
+        "scheduler:DeleteSchedule",
+    },
     "worker-high": WORKER,
     "worker-normal": WORKER,
     "worker-low": WORKER,
@@ -153,7 +166,10 @@ def test_a_worker_takes_from_its_own_lane_only(template: Template, lane: str) ->
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if "iam:PassRole" in ACTIONS[part]])
-def test_the_timer_role_is_passed_to_scheduler_only(template: Template, part: str) -> None:
-    (statement,) = [it for it in template.statements(part) if it["Action"] == "iam:PassRole"]
-    assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
-    assert template.resolve(statement["Resource"]) == template.variables(part)["TIMER_ROLE_ARN"]
+def test_schedulers_roles_are_passed_to_scheduler_only(template: Template, part: str) -> None:
+    statements = [it for it in template.statements(part) if it["Action"] == "iam:PassRole"]
+    for statement in statements:
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    variables = template.variables(part)
+    roles = {variables[name] for name in ("TIMER_ROLE_ARN", "SCHEDULE_ROLE_ARN") if name in variables}
+    assert {template.resolve(statement["Resource"]) for statement in statements} == roles

@@ -10,12 +10,9 @@ LANES = ("high", "normal", "low")
 
 
 def _role(template: Template) -> dict[str, Any]:
-    (group,) = template.of_type("AWS::Scheduler::ScheduleGroup")
-    (role,) = [
-        role
-        for role in template.of_type("AWS::IAM::Role").values()
-        if "scheduler.amazonaws.com" in str(role["AssumeRolePolicyDocument"])
-    ]
+    group = target(template.function("api")["Environment"]["Variables"]["TIMER_GROUP"])
+    role = template.properties(template.function("api")["Environment"]["Variables"]["TIMER_ROLE_ARN"])
+    assert "scheduler.amazonaws.com" in str(role["AssumeRolePolicyDocument"])
     assert group in str(role["AssumeRolePolicyDocument"]), "only schedules of this group may use the role"
     return role
 

@@ -52,7 +52,7 @@ made.clear()
 importlib.import_module(sys.argv[1]).assembled()
 print(json.dumps({"modules": sorted(set(sys.modules) - before), "clients": made}))
 """
-PARTS = ("api", "worker", "dead_letter", "observer", "workflow", "notifier")
+PARTS = ("api", "worker", "dead_letter", "observer", "workflow", "notifier", "producer")
 OF_OTHERS = ("boto3", "s3transfer", "pydantic", "pydantic_core", "aws_xray_sdk", "fastapi", "mangum")
 
 
@@ -97,7 +97,7 @@ def test_the_api_reads_no_request_models_and_no_openapi_before_a_request_needs_t
     assert of_package("api", "aws_lambda_powertools.event_handler.openapi.models") == []
 
 
-@pytest.mark.parametrize("part", ["dead_letter", "observer", "workflow", "notifier"])
+@pytest.mark.parametrize("part", ["dead_letter", "observer", "workflow", "notifier", "producer"])
 def test_who_runs_no_handler_has_no_registry(part: str) -> None:
     assert of_package(part, "functions.core.registry", "functions.core.fields") == []
 
@@ -111,6 +111,7 @@ def test_who_runs_no_handler_has_no_registry(part: str) -> None:
         ("observer", ["dynamodb"]),
         ("workflow", ["dynamodb", "sqs"]),
         ("notifier", ["dynamodb"]),
+        ("producer", []),
     ],
 )
 def test_clients_that_are_seldom_needed_are_not_made_at_the_start(part: str, clients: list[str]) -> None:
@@ -118,7 +119,8 @@ def test_clients_that_are_seldom_needed_are_not_made_at_the_start(part: str, cli
 
 
 @pytest.mark.parametrize(
-    ("part", "others"), [("worker", 4), ("dead_letter", 3), ("observer", 2), ("workflow", 3), ("api", 170)]
+    ("part", "others"),
+    [("worker", 4), ("dead_letter", 3), ("observer", 2), ("workflow", 3), ("producer", 3), ("api", 170)],
 )
 def test_beside_its_own_a_function_imports_little_that_a_client_does_not(part: str, others: int) -> None:
     """The api's are Powertools' resolver, and the event sources, logger and metrics that come with it."""
