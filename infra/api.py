@@ -42,6 +42,7 @@ ROUTES = (
     "PATCH /schedules/{id}",
     "DELETE /schedules/{id}",
     "POST /schedules/{id}/run",
+    "GET /notifications",
     "GET /monitor/stats",
     "GET /openapi.json",
     "GET /docs",

@@ -64,6 +64,38 @@ class WorkflowTie(Answer):
     round: int
 
 
+class Told(Answer):
+    to: str
+    on: Literal["success", "failure", "both"]
+    secret: str = Field(default="", description="The name of the secret that signs, when one was given.")
+
+
+class Notification(Answer):
+    """One end of a task or of a workflow, told to one target."""
+
+    event: str | None = Field(description="Tells ends apart: a task that is redriven ends again. null: not ended.")
+    target: int = Field(description="Its place in `notify`, from 0.")
+    to: str
+    state: Literal["WAITING", "PENDING", "DELIVERED", "UNDELIVERABLE"] = Field(
+        description="WAITING: for the end. PENDING: it is tried for 24 hours. The others are final."
+    )
+    attempts: int
+    status: int | None = Field(description="Of the last HTTP answer.")
+    error: str | None = Field(description="Why the last attempt failed.")
+    first_attempt_at: Time | None
+    last_attempt_at: Time | None
+
+
+class Undelivered(Notification):
+    of: Literal["task", "workflow"]
+    id: str
+
+
+class NotificationList(Answer):
+    notifications: list[Undelivered]
+    cursor: str | None = Field(description="For the next page; null on the last one.")
+
+
 class Task(Answer):
     id: str
     type: str = Field(description="The type's own name, whichever of its names it was submitted under.")
@@ -91,6 +123,10 @@ class Task(Answer):
     generation: int = Field(description="Raised by each retry, reschedule and release.")
     dependencies: list[str] = Field(description="Tasks that must succeed first. Of a node: not in lists.")
     workflow: WorkflowTie | None = Field(description="null: it was submitted by itself.")
+    notify: list[Told] = Field(description="Whom it tells of its end. Of a webhook its origin only.")
+    notifications: list[Notification] = Field(
+        default=[], description="How far each has come: of a task with `notify`. Not in lists."
+    )
     progress: Progress | None
     redriven: list[Redriven] = Field(default=[], description="Oldest first; the last 10.")
     attempts: list[Attempt] = Field(description="Oldest first; the last 20 that failed.")

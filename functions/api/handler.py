@@ -122,6 +122,10 @@ def redrive_dead_letters() -> Response[str]:
     return answer(200, assembled().desk.redrive(who.tenant, optional_body(), by=who.name))
 
 
+def list_notifications() -> Response[str]:
+    return answer(200, assembled().notifications.page(tenant(), query()))
+
+
 def submit_workflow() -> Response[str]:
     parts, now = assembled(), wiring.clock()
     header = app.current_event.headers.get("idempotency-key")
@@ -139,7 +143,10 @@ def list_workflows() -> Response[str]:
 def get_workflow(id: str) -> Response[str]:
     parts = assembled()
     run = parts.workflows.find(tenant(), run_id(id))
-    return answer(200, parts.workflow_look.full(run, query(), now=wiring.clock()))
+    view = parts.workflow_look.full(run, query(), now=wiring.clock())
+    if run.notify:
+        view["notifications"] = parts.notifications.of_run(run)
+    return answer(200, view)
 
 
 def get_workflow_graph(id: str) -> Response[str]:
@@ -240,6 +247,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Response[Any]]], ...] = (
     ("PATCH", "/schedules/<id>", change_schedule),
     ("DELETE", "/schedules/<id>", delete_schedule),
     ("POST", "/schedules/<id>/run", run_schedule),
+    ("GET", "/notifications", list_notifications),
     ("GET", "/monitor/health", get_health),
     ("GET", "/monitor/stats", get_stats),
     ("GET", "/openapi.json", get_openapi),
@@ -318,6 +326,8 @@ def shown(task: Task) -> dict[str, Any]:
     """All of a task. One more read tells of the workflow whose node it is."""
     parts = assembled()
     view = views.full(task, parts.documents, now=wiring.clock())
+    if task.notify:
+        view["notifications"] = parts.notifications.of_task(task)
     return view | parts.workflow_look.tie(task, task.member) if task.member else view
 
 

@@ -35,6 +35,7 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     answers.BatchAnswer,
     answers.CancelAnswer,
     answers.RedriveAnswer,
+    answers.NotificationList,
     answers.Stats,
     answers.Health,
     workflow_answers.WorkflowSummary,
@@ -211,6 +212,16 @@ def paths() -> Json:
         **desk_paths(),
         **workflow_paths(key),
         **schedule_paths(key),
+        "/notifications": {
+            "get": operation(
+                "tasks",
+                "listNotifications",
+                "Ends that somebody could not be told of, newest first",
+                {200: ok("A page.", answers.NotificationList)},
+                (422,),
+                parameters=notification_parameters(),
+            )
+        },
         "/monitor/health": {
             "get": operation("monitor", "getHealth", "Is it alive?", {200: ok("It is.", answers.Health)}, (), open=True)
         },
@@ -236,6 +247,15 @@ def paths() -> Json:
             )
         },
     }
+
+
+def notification_parameters() -> list[Json]:
+    limit: Json = {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT}
+    return [
+        {"name": "state", "in": "query", "required": True, "schema": {"type": "string", "enum": ["UNDELIVERABLE"]}},
+        {"name": "limit", "in": "query", "schema": limit},
+        {"name": "cursor", "in": "query", "description": "Of the page before.", "schema": {"type": "string"}},
+    ]
 
 
 def desk_paths() -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from functions.api.listing import Listing
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from functions.api.bulk_cancel import BulkCancel
     from functions.api.changes import Changes
     from functions.api.desk import Desk
+    from functions.api.notifications import NotificationLook
     from functions.api.schedules import Schedules
     from functions.api.workflow_look import WorkflowLook
     from functions.api.workflows import Workflows
@@ -97,6 +98,7 @@ class Parts:
     @cached_property
     def workflows(self) -> Workflows:
         from functions.api.workflows import Workflows
+        from functions.core import notification
 
         return Workflows(
             runs=wiring.run_store(self.settings),
@@ -105,6 +107,16 @@ class Parts:
             machine_arn=self.settings.run_machine_arn,
             registry=wiring.registry,
             timeout_limit=self.timeout_limit,
+            notify=partial(notification.check, reach=self.settings.webhook_reach),
+        )
+
+    @cached_property
+    def notifications(self) -> NotificationLook:
+        from functions.api.notifications import NotificationLook
+        from functions.store.notifications import NotificationStore
+
+        return NotificationLook(
+            NotificationStore(table=wiring.table(self.settings), shards=self.settings.listing_shards)
         )
 
     @cached_property

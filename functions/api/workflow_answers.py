@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from functions.api.answers import Answer, Progress, StateName, Time
+from functions.api.answers import Answer, Notification, Progress, StateName, Time, Told
 from functions.core.run import RunState
 from functions.core.states import State
 
@@ -58,11 +58,12 @@ class WorkflowSummary(Answer):
     ended_at: Time | None
     deadline_seconds: int
     on_failure: Literal["continue", "cancel"]
-    notify: list[Any]
+    notify: list[Told]
     idempotency_key: str | None
 
 
 class Workflow(WorkflowSummary):
+    notifications: list[Notification] = Field(default=[], description="Of a workflow with `notify`.")
     nodes: list[WorkflowNodeView] = Field(description="A page, in the order in which they were submitted.")
     cursor: str | None = Field(description="For the next page of nodes; null on the last one.")
 

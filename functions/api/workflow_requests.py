@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from functions.core import dag
 from functions.core.dag import Node
@@ -31,6 +31,8 @@ NODE_ALIASES = SUBMIT_ALIASES | {"depends_on": "dependsOn"}
 WORKFLOW_ALIASES = {"deadline_seconds": "deadlineSeconds", "on_failure": "onFailure"}
 YEAR_SECONDS = 365 * 86_400
 DAY_SECONDS = 86_400
+NOTIFY_SCHEMA = {"type": "array", "maxItems": 10, "items": {"$ref": "#/components/schemas/NotifyTarget"}}
+"""Looked at by functions/core/notification.py."""
 
 NodeName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Deadline = Annotated[int, Field(ge=1, le=YEAR_SECONDS), BeforeValidator(integral)]
@@ -58,7 +60,9 @@ class SubmitWorkflow(Request):
     on_failure: Literal["continue", "cancel"] | None = Field(
         None, description="`continue` (default): what does not depend on a failed node goes on. `cancel`: it does not."
     )
-    notify: list[Any] | None = Field(None, description="Whom to tell when it has ended.")
+    notify: Annotated[list[Any], WithJsonSchema(NOTIFY_SCHEMA)] | None = Field(
+        None, description="Whom to tell when it has ended: up to 10 webhooks and mails."
+    )
     idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
         None,
         description="The same key and body again answer the same run. The header Idempotency-Key does the same.",

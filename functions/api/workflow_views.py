@@ -8,6 +8,7 @@ from typing import Any
 from functions.core.run import OPEN, NodeSpec, Run, node_id
 from functions.core.states import State
 from functions.core.task import Task
+from functions.core.telling import asked
 from functions.intake.views import progress, written
 
 Json = dict[str, Any]
@@ -30,7 +31,7 @@ def summary(run: Run, counts: Mapping[str, int] | None = None) -> Json:
         "endedAt": written(run.ended_at),
         "deadlineSeconds": run.deadline_seconds,
         "onFailure": run.on_failure,
-        "notify": list(run.notify),
+        "notify": asked(run.notify),
         "idempotencyKey": run.idempotency_key,
     }
 

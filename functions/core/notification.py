@@ -8,10 +8,20 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from functions.core.errors import FieldError
+from functions.core.fields import field_errors
 from functions.core.reach import Reach, is_address, is_public
 
 MAX_TARGETS = 10
@@ -43,7 +53,7 @@ def checked_url(url: str) -> str:
     return url
 
 
-class Target(BaseModel):
+class NotifyTarget(BaseModel):
     """One receiver: a webhook or a mail address."""
 
     model_config = ConfigDict(
@@ -64,7 +74,7 @@ class Target(BaseModel):
     )
 
     @model_validator(mode="after")
-    def one_way(self) -> Target:
+    def one_way(self) -> NotifyTarget:
         if (self.webhook is None) == (self.email is None):
             raise refuse("give either webhook or email")
         if self.secret is not None and self.webhook is None:
@@ -76,31 +86,46 @@ class Target(BaseModel):
         return self.model_dump(exclude_defaults=True)
 
 
-def bounded(targets: list[Target]) -> list[Target]:
+def bounded(targets: list[NotifyTarget]) -> list[NotifyTarget]:
     size = len(json.dumps(kept(targets), separators=(",", ":")).encode())
     if size > MAX_BYTES:
         raise refuse(f"is {size} bytes long: all targets together may be {MAX_BYTES}")
     return targets
 
 
-Notify = Annotated[list[Target], Field(max_length=MAX_TARGETS), AfterValidator(bounded)]
+Notify = Annotated[list[NotifyTarget], Field(max_length=MAX_TARGETS), AfterValidator(bounded)]
 """The type of the field `notify` of a request."""
 
 
-def kept(targets: Sequence[Target] | None) -> tuple[dict[str, Any], ...]:
+def kept(targets: Sequence[NotifyTarget] | None) -> tuple[dict[str, Any], ...]:
     """What goes into the record of a task or a run."""
     return tuple(target.kept() for target in targets or ())
 
 
-def out_of_reach(targets: Sequence[Target] | None, reach: Reach, *, under: str = "notify") -> Iterator[FieldError]:
+def out_of_reach(targets: Sequence[NotifyTarget] | None, reach: Reach) -> Iterator[FieldError]:
     """Webhooks that this deployment will certainly not call. What a name resolves to is looked at when it is called."""
     for at, target in enumerate(targets or ()):
         if target.webhook is None or reach == "any":
             continue
         parts = urlsplit(target.webhook)
         if parts.scheme != "https":
-            yield FieldError(f"{under}[{at}].webhook", "must be an https URL")
+            yield FieldError(f"notify[{at}].webhook", "must be an https URL")
         elif parts.hostname == "localhost" or (
             is_address(parts.hostname or "") and not is_public(parts.hostname or "")
         ):
-            yield FieldError(f"{under}[{at}].webhook", "must be on the public internet")
+            yield FieldError(f"notify[{at}].webhook", "must be on the public internet")
+
+
+def check(value: Any, reach: Reach) -> tuple[tuple[dict[str, Any], ...], list[FieldError]]:
+    """The field `notify` of a request that is not one model: what goes into the record, and what is wrong with it."""
+    if value is None:
+        return (), []
+    try:
+        targets = NOTIFY.validate_python(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        return (), field_errors(found, value, under="notify")
+    return kept(targets), list(out_of_reach(targets, reach))
+
+
+NOTIFY: TypeAdapter[list[NotifyTarget]] = TypeAdapter(Notify)

@@ -187,3 +187,11 @@ def run_body(run: Run) -> dict[str, Any]:
         "endedAt": written(run.ended_at),
     }
     return {"type": kind("workflow", run.state), "timestamp": written(run.ended_at), "data": data}
+
+
+def asked(notify: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+    """`notify` as it may be shown."""
+    return [
+        {"to": shown(to), "on": to.get("on", "both")} | ({"secret": to["secret"]} if "secret" in to else {})
+        for to in notify
+    ]

@@ -31,6 +31,7 @@ from pydantic_core import PydanticCustomError
 
 from functions.core.errors import FieldError
 from functions.core.fields import field_errors
+from functions.core.notification import Notify
 from functions.core.retry import MAX_DELAY_SECONDS
 from functions.core.task import ALPHABET, MAX_HORIZON_MS
 
@@ -202,6 +203,7 @@ class SubmitTask(Work):
     dependencies: Annotated[list[TaskId], Field(max_length=100)] | None = Field(
         None, description="Tasks that must succeed first. If one does not, this task is SKIPPED."
     )
+    notify: Notify | None = Field(None, description="Whom to tell when it has ended: up to 10 webhooks and mails.")
 
 
 class ChangeTask(Timed):

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from functions.core import notification
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
+from functions.core.reach import Reach
 from functions.core.registry import Registry, TaskType
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
@@ -41,7 +43,7 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """`timeout_limit`: seconds, the most that one attempt may run here."""
+    """`timeout_limit`: seconds, the most that one attempt may run here. `webhook_reach`: where `notify` may lead."""
 
     tasks: TaskStore
     documents: Documents
@@ -49,6 +51,7 @@ class Submission:
     consequences: Consequences
     registry: Callable[[], Registry]
     timeout_limit: int
+    webhook_reach: Reach = "public"
 
     def submit(self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int) -> Submitted:
         """`header`: Idempotency-Key as it came. `now`: epoch ms; `random`: 80 bits."""
@@ -63,7 +66,8 @@ class Submission:
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
         key, key_errors = idempotency_key(header, parsed)
         kind, type_errors = self._kind(parsed)
-        errors = [*parsed.errors, *key_errors, *type_errors]
+        notify = parsed.request.notify if parsed.request else None
+        errors = [*parsed.errors, *key_errors, *type_errors, *notification.out_of_reach(notify, self.webhook_reach)]
         if isinstance(kind, UnknownTaskType):
             raise InvalidRequest(errors) if len(errors) > 1 else kind
         if errors or parsed.request is None or kind is None:
@@ -166,6 +170,7 @@ def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str,
         tags=request.tags or {},
         dependencies=dependencies,
         waiting_for=frozenset(dependencies),
+        notify=notification.kept(request.notify),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from functions.core.states import State
 from functions.core.task import Attempt, Membership, Task, Text
+from functions.core.telling import asked
 from functions.core.times import written as written
 from functions.store.documents import Documents
 
@@ -103,6 +104,7 @@ def base(task: Task, *, now: int) -> Json:
         "tags": task.tags,
         "generation": task.generation,
         "dependencies": list(task.dependencies),
+        "notify": asked(task.notify),
         "workflow": tie(task.member) if task.member else None,
         "progress": progress(task.progress),
         "redriven": [entry | {"at": written(entry["at"])} for entry in task.redriven],

@@ -105,6 +105,10 @@ class Steps:
                 counts[OPEN] = left
             ended = self.runs.end(run, state, counts=counts, reason=reason, now=self.clock())
             run = ended or self._run(tenant, run_id, round_)
+        if run.round == round_:
+            # Here too when an earlier try of this step wrote the end and died. One that was put into its next round in
+            # between tells of that round's end only.
+            self.consequences.notifications.tell_run(run)
         return {"state": run.state, "counts": run.counts}
 
     # -- reading

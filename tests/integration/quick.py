@@ -80,6 +80,7 @@ class Quick(Cloud):
             "WORKER_TIMEOUT_SECONDS": "60",
             "LISTING_SHARDS": "4",
             "TENANT_FROM": "account",
+            "NOTIFY_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-notifications",
             "RUN_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-runs",
             "MAIL_FROM": "taskyard@example.com",
             "LOG_LEVEL": "WARNING",
