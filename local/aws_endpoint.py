@@ -62,6 +62,7 @@ class AwsEndpoint:
         self.mail: deque[Mail] = deque(maxlen=1000)
         self.queue_changed: Callable[[str], None] = lambda _: None
         self.schedule_changed: Callable[[str, str], None] = lambda *_: None
+        self.invoke_async: Callable[[Function, bytes], None] = lambda *_: None
         self.refuse_schedule: Callable[[Call], Response | None] = lambda _: None
         self.tap: Callable[[str, Call, Callable[[], Response]], Response] = lambda caller, call, answer: answer()
         """Around each call that moto answers: what a bench counts, and the faults that a test injects."""
@@ -126,9 +127,7 @@ class AwsEndpoint:
         if function is None:
             return aws_calls.error("lambda", "ResourceNotFoundException", f"Function not found: {name}", 404)
         if request.headers.get("x-amz-invocation-type") == "Event":
-            task = asyncio.ensure_future(function.invoke(request.body or b"{}"))
-            _running.add(task)
-            task.add_done_callback(_running.discard)
+            self.invoke_async(function, request.body or b"{}")
             return Response(202)
         result = await function.invoke(request.body or b"{}")
         headers = [("content-type", "application/json"), ("x-amzn-requestid", result.request_id)]
@@ -195,9 +194,6 @@ class AwsEndpoint:
         mail = Mail(message.source, list(to), str(subject), str(body), self._clock.now())
         self.mail.append(mail)
         self._tell(f"mail to {', '.join(mail.to)}: {mail.subject}")
-
-
-_running: set[asyncio.Future[Any]] = set()
 
 
 def _key(keys: dict[str, Any], name: str | None) -> Any:

@@ -8,6 +8,7 @@ from local import moto_cloud, provisioning
 from local.aws_endpoint import AwsEndpoint
 from local.clock import Clock, Timers
 from local.functions import CONCURRENCY, Function
+from local.invocations import AsyncInvocations
 from local.ledger import Ledger
 from local.queues import QueuePoller
 from local.schedules import Schedules
@@ -60,15 +61,26 @@ class EventSources:
                     dead_lettered=lambda dead: aws.note_queue(dead.name),
                 )
             )
-        schedules = Schedules(clock=clock, timers=timers, roles=stack.roles, send=self.send, randomness=randomness)
+        self._invocations = AsyncInvocations(stack, clock=clock, timers=timers, send=self.send)
+        schedules = Schedules(
+            clock=clock,
+            timers=timers,
+            roles=stack.roles,
+            send=self.send,
+            invoke=lambda arn, text: self._invocations.invoke(functions[arn], text.encode()),
+            randomness=randomness,
+        )
+        aws.invoke_async = self._invocations.invoke
         aws.queue_changed = self._kick
         aws.schedule_changed = schedules.refresh
         aws.refuse_schedule = schedules.refuse
 
     def busy(self, *, windows: bool) -> bool:
         """Whether anything is under way; with `windows` also what waits for a stream's batching window or retry."""
-        return any(poller.busy for poller in self._queues) or any(
-            reader.busy if windows else reader.running for reader in self._readers
+        return (
+            self._invocations.busy
+            or any(poller.busy for poller in self._queues)
+            or any(reader.busy if windows else reader.running for reader in self._readers)
         )
 
     def send(self, queue_arn: str, text: str) -> None:

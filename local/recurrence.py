@@ -1,0 +1,118 @@
+"""The times of a schedule expression, as EventBridge Scheduler has them: at(…), rate(…), cron(…).
+
+Cron is read by croniter, on what the clocks show: a time that they skip is none, of one that they show twice the first
+counts (AWS: «runs only once»). Not emulated: W, the nearest working day.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from croniter import CroniterBadDateError, CroniterError, croniter
+
+_AT = re.compile(r"at\((\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\)")
+_RATE = re.compile(r"rate\(([1-9]\d{0,6}) (minute|hour|day)s?\)")
+_CRON = re.compile(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)")
+_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
+
+
+class UnknownExpression(ValueError):
+    """A schedule expression that Scheduler would refuse, or that is not emulated."""
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """All times in epoch seconds. `start`: of a rate its first time. `once`: at(…)."""
+
+    expression: str
+    zone: str
+    start: float | None = None
+    end: float | None = None
+
+    @property
+    def once(self) -> bool:
+        return self.expression.startswith("at(")
+
+    def check(self) -> None:
+        """Raises UnknownExpression."""
+        next(self.after(0.0), None)
+
+    def after(self, at: float) -> Iterator[float]:
+        """All times later than `at`; of at(…) its own, whenever that is."""
+        if match := _AT.fullmatch(self.expression):
+            try:
+                yield datetime.fromisoformat(match[1]).replace(tzinfo=self._zone()).timestamp()
+            except ValueError:
+                raise self._unknown() from None
+            return
+        for time in self._rate(at) if self.expression.startswith("rate(") else self._cron(at):
+            if self.end is not None and time >= self.end:
+                return
+            if self.start is None or time >= self.start:
+                yield time
+
+    def _rate(self, at: float) -> Iterator[float]:
+        match = _RATE.fullmatch(self.expression)
+        if not match or (match[1] == "1") == match[0].endswith("s)"):
+            raise self._unknown()
+        period = int(match[1]) * _SECONDS[match[2]]
+        first = self.start or 0.0
+        number = max(0, math.floor((at - first) / period) + 1)
+        while True:
+            yield first + number * period
+            number += 1
+
+    def _cron(self, at: float) -> Iterator[float]:
+        match = _CRON.fullmatch(self.expression)
+        if not match:
+            raise self._unknown()
+        minute, hour, day, month, weekday, year = match.groups()
+        if (day == "?") == (weekday == "?") or "W" in day.upper():
+            raise self._unknown()
+        fields = f"{minute} {hour} {_starred(day)} {month} {_weekdays(weekday)} 0 {year}"
+        zone = self._zone()
+        begin = datetime.fromtimestamp(max(at, self.start - 60 if self.start else 0.0), zone).replace(tzinfo=None)
+        try:
+            walls = croniter(fields, begin.replace(second=0, microsecond=0), ret_type=datetime)
+        except (CroniterError, ValueError):
+            raise self._unknown() from None
+        while True:
+            try:
+                wall: datetime = walls.get_next()
+            except CroniterBadDateError:
+                return
+            time = wall.replace(tzinfo=zone, fold=0).timestamp()
+            if time > at and datetime.fromtimestamp(time, zone).replace(tzinfo=None) == wall:
+                yield time
+
+    def _zone(self) -> ZoneInfo:
+        try:
+            return ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError):
+            raise UnknownExpression(f"Invalid Schedule Expression Timezone {self.zone}.") from None
+
+    def _unknown(self) -> UnknownExpression:
+        return UnknownExpression(f"Invalid Schedule Expression {self.expression} in {self.zone}.")
+
+
+def _starred(field: str) -> str:
+    return "*" if field == "?" else field
+
+
+def _weekdays(field: str) -> str:
+    """AWS counts from SUN = 1, croniter from 0; FRIL, the last Friday, is L5 to it."""
+    if field in ("?", "*"):
+        return "*"
+    names = {name: str(number) for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"))}
+    parts = []
+    for part in field.upper().split(","):
+        head, nth, number = part.partition("#")
+        head = re.sub(r"(?<!/)\b\d", lambda found: str(int(found[0]) - 1), head)
+        head = re.sub("|".join(names), lambda found: names[found[0]], head)
+        parts.append("6" if head == "L" else f"L{head[:-1]}" if head.endswith("L") else head + nth + number)
+    return ",".join(parts)
