@@ -113,6 +113,11 @@ class Call:
                     yield Needed(f"ssm:{self.operation}", _ARN.format("ssm") + "parameter/" + name.lstrip("/"))
             case "states":
                 yield Needed(f"states:{self.operation}", p.get("stateMachineArn") or p.get("executionArn") or "*")
+            case "secretsmanager":
+                name = str(p.get("SecretId") or p.get("Name") or "*")
+                # AWS ends a secret's ARN with six characters of its own.
+                arn = name if name.startswith("arn:") else _ARN.format("secretsmanager") + f"secret:{name}-000000"
+                yield Needed(f"secretsmanager:{self.operation}", arn)
             case "sns":
                 yield Needed(f"sns:{self.operation}", p.get("TopicArn") or "*")
             case _:
@@ -171,4 +176,5 @@ def error(service: str, code: str, message: str, status: int = 400) -> Response:
 def access_denied(service: str, message: str) -> Response:
     if service in ("sqs", "s3", "ses", "sns", "sts"):
         return error(service, "AccessDenied", message, 403)
-    return error(service, "AccessDeniedException", message, 400 if service in ("dynamodb", "states", "ssm") else 403)
+    status = 400 if service in ("dynamodb", "states", "ssm", "secretsmanager") else 403
+    return error(service, "AccessDeniedException", message, status)

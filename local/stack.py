@@ -34,6 +34,7 @@ _NAMED = {
     "AWS::CloudWatch::Alarm": ("AlarmName", "cloudwatch", "alarm:{}"),
     "AWS::CloudWatch::Dashboard": ("DashboardName", "cloudwatch", "dashboard/{}"),
     "AWS::SSM::Parameter": ("Name", "ssm", "parameter/{}"),
+    "AWS::SecretsManager::Secret": ("Name", "secretsmanager", "secret:{}"),
 }
 _GLOBAL = {
     "AWS::S3::Bucket": ("BucketName", "arn:aws:s3:::{}"),
