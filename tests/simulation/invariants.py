@@ -109,6 +109,8 @@ class Watch:
             violate(f"{task} went from {was} to {is_}")
         if int(after["generation"]["N"]) < int(before["generation"]["N"]):
             violate(f"{task}: generation went back")
+        if int(after["availableAt"]["N"]) < int(before["availableAt"]["N"]) and process.function != "api":
+            violate(f"{task}: {process.name} moves it to an earlier time, which only its caller may")
         tried, tries = int(before["attempt"]["N"]), int(after["attempt"]["N"])
         if tries != tried:
             self._claimed(process, task, before, after)

@@ -318,12 +318,12 @@ def late_dependent(client: Client) -> None:
 def moved_at_release(client: Client) -> None:
     """Dependents are moved again and again in the very second in which their upstream releases them."""
     top = client.submit_surely({"outcomes": ["ok"]}, delaySeconds=1)
-    tasks = [client.submit_surely({}, dependencies=[top]) for _ in range(3)] if top else []
+    tasks = [client.submit_surely({}, dependencies=[top]) for _ in range(4)] if top else []
 
     def mover(task: str) -> None:
         mine = Client(client.world)
-        for _ in range(10):
-            mine.sleep(mine.draw.random() * 0.2)
+        for _ in range(16):
+            mine.sleep(mine.draw.random() * 0.12)
             if mine.change(task, run_in=some(client, 20, 400)) == 409:
                 return
 
