@@ -28,7 +28,20 @@ from taskyard.errors import (
     Unreachable,
     WaitTimeout,
 )
-from taskyard.model import Attempt, Health, Lane, Page, Progress, Retry, Stats, Task
+from taskyard.model import (
+    Attempt,
+    Cancelled,
+    Health,
+    Lane,
+    Outcome,
+    Page,
+    Progress,
+    Redrive,
+    Retry,
+    Stats,
+    Task,
+    TaskSpec,
+)
 from taskyard.retrying import Backoff
 
 if TYPE_CHECKING:
@@ -39,6 +52,7 @@ __all__ = [
     "AsyncTaskyard",
     "Attempt",
     "Backoff",
+    "Cancelled",
     "Conflict",
     "Forbidden",
     "Health",
@@ -46,12 +60,15 @@ __all__ = [
     "Lane",
     "NoEndpoint",
     "NotFound",
+    "Outcome",
     "Page",
     "ProblemError",
     "Progress",
+    "Redrive",
     "Retry",
     "Stats",
     "Task",
+    "TaskSpec",
     "Taskyard",
     "TaskyardError",
     "Throttled",

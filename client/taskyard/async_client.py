@@ -3,21 +3,23 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
 
-from taskyard import calls
+from taskyard import calls, desk_calls
 from taskyard.calls import PAGE_LIMIT, UNSET, Call, Request, Response
 from taskyard.connection import TIMEOUT, Connection
-from taskyard.errors import Unreachable, WaitTimeout
-from taskyard.model import Health, Page, Retry, Stats, Task
+from taskyard.errors import ProblemError, UnexpectedAnswer, Unreachable, WaitTimeout
+from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Retry, Stats, Task, TaskSpec
 from taskyard.retrying import Backoff, polling_pauses
 
 T = TypeVar("T")
+# Inside the class `list` is the method.
+BuiltinList = list
 
 
 def _now() -> datetime:
@@ -135,6 +137,117 @@ class AsyncTaskyard:
     ) -> Task:
         """Change a task that has not started. Raises Conflict when it has."""
         return await self._perform(calls.update(task_id, priority=priority, payload=payload, run_at=run_at))
+
+    async def submit_batch(self, tasks: Iterable[Mapping[str, Any] | TaskSpec]) -> BuiltinList[Outcome]:
+        """Submit many: a TaskSpec each, or a body as POST /tasks takes it. Returns what became of each, in order: one
+        that is refused stops no other. A request that fails whole is the outcome of each of its tasks, which may have
+        been accepted: `outcome.sent` submitted again is the same task.
+        """
+        outcomes: BuiltinList[Outcome] = []
+        for batch in desk_calls.batches(tasks):
+            try:
+                done = await self._perform(batch.call)
+            except (ProblemError, Unreachable, UnexpectedAnswer) as error:
+                done = batch.failed(error)
+            outcomes += done
+        return outcomes
+
+    async def dead_letters(
+        self,
+        *,
+        type: str | None = None,
+        error_type: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Task]:
+        """Tasks that ended as FAILED or DEAD, the latest first. since, until: of their end (until: before it).
+        error_type: the class of the last error."""
+        cursor: str | None = None
+        left = limit
+        while left is None or left > 0:
+            size = PAGE_LIMIT if left is None else min(left, PAGE_LIMIT)
+            page = await self._perform(desk_calls.dead_letters(type, error_type, since, until, size, cursor))
+            for task in page.tasks[:left]:
+                yield task
+            left = None if left is None else left - len(page.tasks)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def retry(self, task_id: str, attempts: int | None = None) -> Task:
+        """Run a dead letter again, now, with new attempts (None: as many as its type has). Raises Conflict for a task
+        that is none; also when the answer to a first try was lost, and this is the second."""
+        return await self._perform(desk_calls.retry(task_id, attempts))
+
+    async def redrive(
+        self,
+        *,
+        type: str | None = None,
+        error_type: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        rate: float | None = None,
+        attempts: int | None = None,
+        dry_run: bool = False,
+    ) -> Redrive:
+        """Run dead letters again, all that fit, `rate` a second (None: 10). Returns the sums."""
+        total = Redrive(0, 0, 0, dry_run)
+        async for page in self.redrive_pages(
+            type=type,
+            error_type=error_type,
+            since=since,
+            until=until,
+            rate=rate,
+            attempts=attempts,
+            dry_run=dry_run,
+        ):
+            total += page
+        return total
+
+    async def redrive_pages(
+        self,
+        *,
+        type: str | None = None,
+        error_type: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        rate: float | None = None,
+        attempts: int | None = None,
+        dry_run: bool = False,
+    ) -> AsyncIterator[Redrive]:
+        """As `redrive`, a request at a time, to show progress or to stop."""
+        cursor: str | None = None
+        while True:
+            page = await self._perform(
+                desk_calls.redrive(type, error_type, since, until, rate, attempts, dry_run, cursor)
+            )
+            yield page
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def cancel_many(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        type: str | None = None,
+        state: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        dry_run: bool = False,
+        reason: str | None = None,
+    ) -> Cancelled:
+        """Cancel what has not started: by ids, or all that fit type, state and tags. `reason` is kept on each."""
+        total = Cancelled(0, (), {}, dry_run)
+        for first in desk_calls.cancel_many(ids, type, state, tags, dry_run, reason):
+            call = first
+            while True:
+                page = await self._perform(call)
+                total += page
+                if page.cursor is None:
+                    break
+                call = desk_calls.next_page(first, page.cursor)
+        return total
 
     async def stats(self) -> Stats:
         return await self._perform(calls.stats())

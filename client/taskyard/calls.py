@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 from taskyard.errors import UnexpectedAnswer, problem
-from taskyard.model import Health, Page, Retry, Stats, Task
+from taskyard.model import Health, Page, Retry, Stats, Task, TaskSpec
 from taskyard.times import in_seconds, to_wire
 
 T = TypeVar("T")
@@ -82,23 +82,39 @@ def submit(
     tags: Mapping[str, str] | None = None,
     dependencies: Sequence[str] | None = None,
 ) -> Call[Task]:
+    spec = TaskSpec(
+        type=type,
+        payload=payload,
+        run_at=run_at,
+        delay=delay,
+        priority=priority,
+        max_retries=max_retries,
+        retry=retry,
+        timeout=timeout,
+        tags=tags,
+        dependencies=dependencies,
+    )
+    return submit_body(encode(task_document(spec)), idempotency_key or new_key())
+
+
+def task_document(spec: TaskSpec) -> dict[str, Any]:
     """What is None is left out, so that the server's own default holds."""
-    if run_at is not None and delay is not None:
+    if spec.run_at is not None and spec.delay is not None:
         raise ValueError("a run time is given by run_at or by delay, not by both")
     named: dict[str, Any] = {
-        "type": type,
-        "payload": payload,
-        "runAt": None if run_at is None else to_wire(run_at),
-        "delaySeconds": None if delay is None else in_seconds(delay),
-        "priority": priority,
-        "maxRetries": max_retries,
-        "retry": retry.write() if isinstance(retry, Retry) else retry,
-        "timeoutSeconds": None if timeout is None else in_seconds(timeout),
-        "tags": None if tags is None else dict(tags),
-        "dependencies": None if dependencies is None else list(dependencies),
+        "type": spec.type,
+        "payload": spec.payload,
+        "runAt": None if spec.run_at is None else to_wire(spec.run_at),
+        "delaySeconds": None if spec.delay is None else in_seconds(spec.delay),
+        "priority": spec.priority,
+        "maxRetries": spec.max_retries,
+        "retry": spec.retry.write() if isinstance(spec.retry, Retry) else spec.retry,
+        "timeoutSeconds": None if spec.timeout is None else in_seconds(spec.timeout),
+        "idempotencyKey": spec.idempotency_key,
+        "tags": None if spec.tags is None else dict(spec.tags),
+        "dependencies": None if spec.dependencies is None else list(spec.dependencies),
     }
-    document = {name: value for name, value in named.items() if value is not None}
-    return submit_body(_encode(document), idempotency_key or new_key())
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def submit_body(body: bytes, idempotency_key: str | None = None) -> Call[Task]:
@@ -113,19 +129,18 @@ def submit_body(body: bytes, idempotency_key: str | None = None) -> Call[Task]:
 
 
 def get(task_id: str) -> Call[Task]:
-    return Call(Request("GET", _task_path(task_id)), Task.read)
+    return Call(Request("GET", task_path(task_id)), Task.read)
 
 
 def page(
     state: str | None = None, type: str | None = None, limit: int | None = None, cursor: str | None = None
 ) -> Call[Page]:
     named = {"state": state, "type": type, "limit": limit, "cursor": cursor}
-    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in named.items() if value is not None)
-    return Call(Request("GET", "/tasks" + (f"?{query}" if query else "")), Page.read)
+    return Call(Request("GET", "/tasks" + query_of(named)), Page.read)
 
 
 def cancel(task_id: str) -> Call[None]:
-    return Call(Request("DELETE", _task_path(task_id)), lambda document: None)
+    return Call(Request("DELETE", task_path(task_id)), lambda document: None)
 
 
 def update(
@@ -145,7 +160,7 @@ def update(
     if not document:
         raise ValueError("nothing to change: give priority, payload or run_at")
     headers = {"content-type": "application/json"}
-    return Call(Request("PATCH", _task_path(task_id), headers, _encode(document)), Task.read)
+    return Call(Request("PATCH", task_path(task_id), headers, encode(document)), Task.read)
 
 
 def reschedule(task_id: str, run_at: datetime | None, delay: float | timedelta | None, now: datetime) -> Call[Task]:
@@ -169,13 +184,19 @@ def new_key() -> str:
     return str(uuid.uuid4())
 
 
-def _task_path(task_id: str) -> str:
+def query_of(named: Mapping[str, object]) -> str:
+    """`?a=b&c=d`, without what is None."""
+    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in named.items() if value is not None)
+    return f"?{query}" if query else ""
+
+
+def task_path(task_id: str) -> str:
     if not task_id:
         raise ValueError("an empty task id")
     return f"/tasks/{quote(task_id, safe='')}"
 
 
-def _encode(document: Mapping[str, Any]) -> bytes:
+def encode(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 

@@ -119,7 +119,11 @@ def problem(status: int, body: bytes) -> ProblemError:
         document = json.loads(body)
     except ValueError:
         document = None
-    fields: Mapping[str, Any] = document if isinstance(document, Mapping) else {}
+    return problem_of(status, document if isinstance(document, Mapping) else {})
+
+
+def problem_of(status: int, fields: Mapping[str, Any]) -> ProblemError:
+    """The error for a problem document."""
     kind = Unavailable if status >= 500 else _BY_STATUS.get(status, ProblemError)
     listed = fields.get("errors")
     return kind(

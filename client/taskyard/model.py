@@ -1,11 +1,12 @@
 """What the API answers, typed. Fields that this version does not know are kept in `raw` and otherwise ignored,
 so that a newer server does not break an older client."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from taskyard.errors import TaskyardError, problem_of
 from taskyard.times import from_wire
 
 # The states that no task leaves by itself (docs/state-machine.md).
@@ -236,3 +237,106 @@ class Health:
     @classmethod
     def read(cls, document: Json) -> "Health":
         return cls(str(document.get("status", "")), document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSpec:
+    """A task to submit, one of many: the arguments of `submit`."""
+
+    type: str
+    payload: Any = None
+    run_at: datetime | None = None
+    delay: float | timedelta | None = None
+    priority: int | str | None = None
+    max_retries: int | None = None
+    retry: Retry | Mapping[str, Any] | None = None
+    timeout: float | timedelta | None = None
+    idempotency_key: str | None = None
+    tags: Mapping[str, str] | None = None
+    dependencies: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one task of a batch: `task` or `error`. A task read from it has its main fields only.
+
+    sent: its body with its idempotency key. Submitted again (`yard.submit_batch(o.sent for o in outcomes if not o.ok)`)
+    it can't become two tasks. created: False when it was submitted before.
+    """
+
+    index: int
+    sent: Json = field(repr=False)
+    task: Task | None = None
+    created: bool = False
+    error: TaskyardError | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.task is not None
+
+    @classmethod
+    def read(cls, index: int, sent: Json, document: Json) -> "Outcome":
+        status = int(document["status"])
+        if status < 400:
+            return cls(index, sent, Task.read(document["task"]), status == 201)
+        return cls(index, sent, error=problem_of(status, document["problem"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """Dead letters that were run again (dry_run: that would be). skipped: nodes of workflows, which are retried with
+    their run, and what somebody else changed meanwhile. last_due: when the last of them is due."""
+
+    matched: int
+    redriven: int
+    skipped: int
+    dry_run: bool
+    last_due: datetime | None = None
+    cursor: str | None = None
+
+    @classmethod
+    def read(cls, document: Json) -> "Redrive":
+        return cls(
+            matched=int(document["matched"]),
+            redriven=int(document["redriven"]),
+            skipped=int(document["skipped"]),
+            dry_run=bool(document["dryRun"]),
+            last_due=_instant(document, "lastDue"),
+            cursor=document.get("cursor") or None,
+        )
+
+    def __add__(self, later: "Redrive") -> "Redrive":
+        return Redrive(
+            self.matched + later.matched,
+            self.redriven + later.redriven,
+            self.skipped + later.skipped,
+            later.dry_run,
+            later.last_due or self.last_due,
+            later.cursor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Tasks that were cancelled (dry_run: that would be), by id, and why others were not: id → reason."""
+
+    matched: int
+    cancelled: tuple[str, ...]
+    refused: Mapping[str, str]
+    dry_run: bool
+    cursor: str | None = None
+
+    @classmethod
+    def read(cls, document: Json) -> "Cancelled":
+        refused = {str(each["id"]): str(each["reason"]) for each in document["refused"]}
+        matched, ids = int(document["matched"]), _strings(document, "cancelled")
+        return cls(matched, ids, refused, bool(document["dryRun"]), document.get("cursor") or None)
+
+    def __add__(self, later: "Cancelled") -> "Cancelled":
+        return Cancelled(
+            self.matched + later.matched,
+            self.cancelled + later.cancelled,
+            {**self.refused, **later.refused},
+            later.dry_run,
+            later.cursor,
+        )

@@ -1,7 +1,7 @@
 """When a request is sent again, and after what pause. Pure: the random draw and the present are arguments.
 
 Sending again is safe for every request that this client makes: a submit carries an idempotency key, and reading,
-cancelling and changing a task to stated values are the same done twice.
+cancelling and changing a task to stated values are the same done twice. What was redriven is no dead letter any more.
 """
 
 from collections.abc import Iterator

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from taskyard.cli.arguments import build_parser, check_submit
+from taskyard.cli.arguments import build_parser, check
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
 from taskyard.errors import Forbidden, NoEndpoint, ProblemError, TaskyardError, Unauthorized, Unreachable
 
@@ -22,8 +22,7 @@ def main(argv: Sequence[str] | None = None, connect: Connect | None = None) -> i
     parser = build_parser()
     try:
         args = parser.parse_args(argv)
-        if args.command == "submit":
-            check_submit(parser, args)
+        check(parser, args)
     except SystemExit as stop:  # argparse: 0 after --help, 2 for a usage error
         return int(stop.code or 0)
     try:

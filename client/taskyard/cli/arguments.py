@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ where:
   --auth is "iam" (AWS credentials, SigV4), "none", or a bearer token; else TASKYARD_TOKEN.
 
 --json:
-  prints the API's own documents to stdout: one document per command; for list an array, for cancel an array
-  with one entry per id, for watch one line per change. An error goes to stderr as one problem document.
+  prints the API's own documents to stdout: one document per command; for list and dead-letters an array, for
+  cancel, retry and submit-batch an array with one entry per task, for cancel by filter and redrive the sums, for
+  watch one line per change. An error goes to stderr as one problem document.
 
 exit codes:
 """ + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANING.items())
@@ -46,14 +48,20 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--type", help="only tasks of this type")
     listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N tasks (default 20)")
 
-    cancelling = command("cancel", "Cancel tasks that have not started.")
-    cancelling.add_argument("ids", metavar="ID", nargs="+")
+    cancelling = command("cancel", "Cancel tasks that have not started: by id, or all that fit a filter.")
+    cancelling.add_argument("ids", metavar="ID", nargs="*")
+    cancelling.add_argument("--type", help="all tasks of this type")
+    cancelling.add_argument("--state", type=str.upper, help="all in this state: PENDING, READY, RETRY or BLOCKED")
+    cancelling.add_argument("--tag", type=_tag, action="append", metavar="K=V", help="all with this tag; repeatable")
+    cancelling.add_argument("--reason", help="kept on each task")
+    cancelling.add_argument("--dry-run", action="store_true", help="only say which would be")
 
     moving = command("reschedule", "Move a task that has not started to another time.")
     moving.add_argument("id", metavar="ID")
     when = moving.add_mutually_exclusive_group(required=True)
     _add_when(when)
 
+    _desk(command)
     command("stats", "Counts per state and type, depth of each lane.")
 
     watching = command("watch", "Follow the given tasks until all are settled, or the newest ones until Ctrl-C.")
@@ -94,8 +102,47 @@ def _submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="until the task has settled; exit 1 unless in SUCCESS")
 
 
+def _desk(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    batch = command("submit-batch", "Submit many tasks, each with its own outcome.")
+    batch.add_argument("file", metavar="FILE", help="a JSON array, or a task a line (- is stdin)")
+
+    letters = command("dead-letters", "List tasks that ended as FAILED or DEAD, the latest first.")
+    _add_letters(letters)
+    letters.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N (default 20)")
+
+    again = command("retry", "Run dead letters again, now.")
+    again.add_argument("ids", metavar="ID", nargs="+")
+    _add_attempts(again)
+
+    redriving = command("redrive", "Run all dead letters again that fit, slowly. Asks first on a terminal.")
+    _add_letters(redriving)
+    redriving.add_argument("--rate", type=float, metavar="N", help="so many a second (default 10)")
+    _add_attempts(redriving)
+    redriving.add_argument("--dry-run", action="store_true", help="only count them")
+    redriving.add_argument("--yes", action="store_true", help="don't ask")
+
+
+def _add_letters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--type", help="only of this type")
+    parser.add_argument("--error-type", metavar="CLASS", help="only with this class of last error, such as TimedOut")
+    parser.add_argument("--since", type=_instant, metavar="WHEN", help="only if ended then or later (ISO-8601)")
+    parser.add_argument("--until", type=_instant, metavar="WHEN", help="only if ended before")
+
+
+def _add_attempts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--attempts", type=_positive, metavar="N", help="new attempts (default: as the type has it)")
+
+
+def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """What argparse can't say."""
+    if args.command == "submit":
+        check_submit(parser, args)
+    if args.command == "cancel" and bool(args.ids) == bool(args.type or args.state or args.tag):
+        parser.error("cancel: give IDs, or at least one of --type, --state and --tag")
+
+
 def check_submit(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """What argparse can't say: TYPE or --body, and with --body nothing that is in the body already."""
+    """TYPE or --body, and with --body nothing that is in the body already."""
     if (args.type is None) == (args.body is None):
         parser.error("submit: give a TYPE, or a whole body with --body FILE")
     in_body = ("payload", "run_at", "delay", "priority", "max_retries", "retry", "timeout", "tag")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from taskyard.cli.arguments import read_bytes, read_payload
+from taskyard.cli.desk import cancel_many, dead_letters, redrive, retry, submit_batch
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
 from taskyard.cli.text import console_for, stats_lines, summary, task_lines, tasks_table
 from taskyard.cli.watching import watch
@@ -65,6 +66,8 @@ def list_tasks(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
 
 def cancel(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     """Goes through all ids whatever becomes of one; the exit code is that of the first refusal."""
+    if not args.ids or args.dry_run or args.reason:
+        return cancel_many(yard, args)
     code = ExitCode.OK
     entries: list[dict[str, Any]] = []
     for task_id in args.ids:
@@ -104,6 +107,10 @@ COMMANDS: dict[str, Command] = {
     "get": get,
     "list": list_tasks,
     "cancel": cancel,
+    "submit-batch": submit_batch,
+    "dead-letters": dead_letters,
+    "retry": retry,
+    "redrive": redrive,
     "reschedule": reschedule,
     "stats": stats,
     "watch": watch,

@@ -1,0 +1,144 @@
+"""The calls of many tasks at once and of the failure desk, as values (see calls.py)."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from taskyard.calls import Call, Request, encode, new_key, query_of, task_document, task_path
+from taskyard.errors import TaskyardError
+from taskyard.model import Cancelled, Outcome, Page, Redrive, Task, TaskSpec
+from taskyard.times import to_wire
+
+T = TypeVar("T")
+
+# The most tasks, and ids, that one request of the API takes.
+MOST = 1000
+
+# Bytes of a batch's body. The API takes 6 MB, in which Lambda quotes the body once more.
+BODY_LIMIT = 4_000_000
+
+JSON = {"content-type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One request of many submits. first: index of its first task among all."""
+
+    first: int
+    sent: Sequence[Mapping[str, Any]]
+    call: Call[list[Outcome]]
+
+    def failed(self, error: TaskyardError) -> list[Outcome]:
+        """No answer came, or the request was refused whole: that is what became of each."""
+        return [Outcome(self.first + at, sent, error=error) for at, sent in enumerate(self.sent)]
+
+
+def batches(tasks: Iterable[Mapping[str, Any] | TaskSpec], limit: int = BODY_LIMIT) -> Iterator[Batch]:
+    """As few requests as hold them all. Each task has an idempotency key, its own or a new one."""
+    first, sent, bodies, size = 0, list[Mapping[str, Any]](), list[bytes](), 0
+    for task in tasks:
+        document = keyed(task)
+        body = encode(document)
+        if bodies and (len(bodies) == MOST or size + len(body) > limit):
+            yield batch(first, sent, bodies)
+            first, sent, bodies, size = first + len(sent), [], [], 0
+        sent.append(document)
+        bodies.append(body)
+        # With the comma after it.
+        size += len(body) + 1
+    if bodies:
+        yield batch(first, sent, bodies)
+
+
+def batch(first: int, sent: Sequence[Mapping[str, Any]], bodies: Sequence[bytes]) -> Batch:
+    def read(document: Mapping[str, Any]) -> list[Outcome]:
+        results = document["results"]
+        if len(results) != len(sent):
+            raise ValueError(f"{len(results)} results for {len(sent)} tasks")
+        return [Outcome.read(first + at, sent[at], result) for at, result in enumerate(results)]
+
+    body = b'{"tasks":[' + b",".join(bodies) + b"]}"
+    return Batch(first, sent, Call(Request("POST", "/tasks/batch", JSON, body), read))
+
+
+def keyed(task: Mapping[str, Any] | TaskSpec) -> Mapping[str, Any]:
+    document = task_document(task) if isinstance(task, TaskSpec) else task
+    return document if document.get("idempotencyKey") else {**document, "idempotencyKey": new_key()}
+
+
+def dead_letters(
+    type: str | None = None,
+    error_type: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Call[Page]:
+    named = _filter(type, error_type, since, until) | {"limit": limit, "cursor": cursor}
+    return Call(Request("GET", "/dead-letters" + query_of(named)), Page.read)
+
+
+def retry(task_id: str, attempts: int | None = None) -> Call[Task]:
+    return _post(f"{task_path(task_id)}/retry", {"attempts": attempts}, Task.read)
+
+
+def redrive(
+    type: str | None = None,
+    error_type: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    rate: float | None = None,
+    attempts: int | None = None,
+    dry_run: bool = False,
+    cursor: str | None = None,
+) -> Call[Redrive]:
+    named = _filter(type, error_type, since, until) | {
+        "ratePerSecond": rate,
+        "attempts": attempts,
+        "dryRun": dry_run,
+        "cursor": cursor,
+    }
+    return _post("/dead-letters/redrive", named, Redrive.read)
+
+
+def cancel_many(
+    ids: Iterable[str] | None = None,
+    type: str | None = None,
+    state: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    reason: str | None = None,
+) -> Iterator[Call[Cancelled]]:
+    """By ids a request per thousand; by filter one, whose cursor `next_page` follows."""
+    filtered: dict[str, object] = {"type": type, "state": state, "tags": None if tags is None else dict(tags)}
+    if (ids is None) == all(value is None for value in filtered.values()):
+        raise ValueError("tasks to cancel are given by ids, or by type, state or tags: not both, not neither")
+    common: dict[str, object] = {"dryRun": dry_run, "reason": reason}
+    if ids is None:
+        return iter([_post("/tasks/cancel", filtered | common, Cancelled.read)])
+    listed = list(dict.fromkeys([ids] if isinstance(ids, str) else ids))
+    return (
+        _post("/tasks/cancel", {"ids": listed[start : start + MOST]} | common, Cancelled.read)
+        for start in range(0, len(listed), MOST)
+    )
+
+
+def next_page(call: Call[Cancelled], cursor: str) -> Call[Cancelled]:
+    """The same request, from where its answer ended."""
+    return _post("/tasks/cancel", {**json.loads(call.request.body), "cursor": cursor}, Cancelled.read)
+
+
+def _filter(
+    type: str | None, error_type: str | None, since: datetime | None, until: datetime | None
+) -> dict[str, object]:
+    times = {"since": since, "until": until}
+    written = {name: None if moment is None else to_wire(moment) for name, moment in times.items()}
+    return {"type": type, "errorType": error_type, **written}
+
+
+def _post(path: str, named: Mapping[str, object], read: Callable[[Mapping[str, Any]], T]) -> Call[T]:
+    """The body without what is None."""
+    body = encode({name: value for name, value in named.items() if value is not None})
+    return Call(Request("POST", path, JSON, body), read)
