@@ -170,7 +170,8 @@ def definition(function_arn: str) -> dict[str, Any]:
                 "Type": "Task",
                 "Resource": "arn:aws:states:::lambda:invoke",
                 "Parameters": step("start"),
-                "ResultPath": None,
+                # Not null: CDK leaves out what is null, and the result would take the place of the input.
+                "ResultPath": "$.started",
                 "Retry": [_NOT_LANDED, _STILL_RUNNING, _PASSING],
                 "Catch": [
                     {"ErrorEquals": ["NotLandedError"], "ResultPath": "$.error", "Next": "NeverAccepted"},

@@ -16,6 +16,7 @@ from typing import Any
 from local import aws_calls, moto_cloud
 from local.aws_calls import Call
 from local.clock import Clock
+from local.executions import Executions
 from local.functions import Function
 from local.http_server import Request, Response
 from local.intrinsics import ACCOUNT
@@ -64,6 +65,7 @@ class AwsEndpoint:
         self.schedule_changed: Callable[[str, str], None] = lambda *_: None
         self.invoke_async: Callable[[Function, bytes], None] = lambda *_: None
         self.refuse_schedule: Callable[[Call], Response | None] = lambda _: None
+        self.executions: Executions | None = None
         self.tap: Callable[[str, Call, Callable[[], Response]], Response] = lambda caller, call, answer: answer()
         """Around each call that moto answers: what a bench counts, and the faults that a test injects."""
         self._ledger = ledger
@@ -88,7 +90,8 @@ class AwsEndpoint:
         self._ledger.count(principal.label, service, call.operation)
         if principal.role:
             try:
-                principal.role.check(call.needs())
+                states = self.executions if service == "states" else None
+                principal.role.check(states.needs(call) if states else call.needs())
             except Denied as denied:
                 needed = denied.needed
                 message = (
@@ -104,6 +107,8 @@ class AwsEndpoint:
                 return self._long_poll(principal, call, request)
             case "scheduler" if refused := self.refuse_schedule(call):
                 return refused
+            case "states" if states := self.executions:
+                return self.tap(principal.label, call, lambda: states.serve(call))
         return self.tap(principal.label, call, lambda: self._answer(principal, call, request))
 
     def _answer(self, principal: Principal, call: Call, request: Request) -> Response:

@@ -33,6 +33,7 @@ from local.aws_calls import Call
 from local.aws_endpoint import ADMIN_KEY, AwsEndpoint, Mail, Principal, access_key
 from local.clock import Clock, Timers
 from local.event_sources import EventSources
+from local.executions import Execution, Executions
 from local.functions import Function
 from local.gateway import BODY_LIMIT, Gateway
 from local.http_server import Request, Response, Server
@@ -79,6 +80,7 @@ class LocalSystem:
         self._zygote: Zygote | None = None
         self.functions: dict[str, Function] = {}
         self._sources: EventSources | None = None
+        self._executions: Executions | None = None
         self._gateway: Gateway | None = None
         self._sweeping: asyncio.Task[None] | None = None
         self._remove: Path | None = None
@@ -155,6 +157,10 @@ class LocalSystem:
     def mail(self) -> list[Mail]:
         """What SES took, oldest first."""
         return list(self._aws.mail)
+
+    def executions(self) -> list[Execution]:
+        """Of all state machines: those that have ended, of late, and those that run."""
+        return self._executions.all() if self._executions else []
 
     def aws(self, service: str) -> Any:
         """A boto3 client of the local AWS, as administrator."""
@@ -254,6 +260,15 @@ class LocalSystem:
             ledger=self.ledger,
             randomness=randomness,
         )
+        self._executions = Executions(
+            self.stack,
+            self.functions,
+            clock=self.clock,
+            timers=self.timers,
+            tell=self._tell,
+            randomness=randomness,
+        )
+        self._aws.executions = self._executions
         self._gateway = Gateway(self.stack.routes, self.functions, self.clock, self._inspect)
         self._sweeping = self._loop.create_task(self._sweep())
 
@@ -314,6 +329,7 @@ class LocalSystem:
             (self._gateway is not None and self._gateway.in_flight > 0)
             or any(function.busy for function in self.functions.values())
             or (self._sources is not None and self._sources.busy(windows=windows))
+            or (self._executions is not None and self._executions.busy)
         )
 
     async def _settle(self, timeout: float, *, windows: bool) -> bool:
@@ -351,6 +367,8 @@ class LocalSystem:
             server.close()
         if self._sources:
             self._sources.close()
+        if self._executions:
+            self._executions.close()
         if self._zygote:
             self._zygote.close()
         for function in self.functions.values():
