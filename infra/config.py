@@ -39,6 +39,9 @@ class Config:
     log_retention_days: int
     # Partitions of the listing index per tenant: a partition takes 1,000 writes a second, and a listing reads them all.
     listing_shards: int
+    # What the observer takes at once, and how long it gathers at most: counts are as old as that, and cheaper for it.
+    observer_batch: int
+    observer_window_seconds: int
     # `account`: every caller of one AWS account is one tenant; `principal`: every IAM principal is its own.
     tenant_from: Literal["account", "principal"]
     # An address or domain verified in SES in the account that is deployed to.
@@ -82,6 +85,8 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             throttle_burst=400,
             log_retention_days=7,
             listing_shards=2,
+            observer_batch=100,
+            observer_window_seconds=1,
             tenant_from="account",
             mail_from="taskyard@example.com",
             webhook_reach="any",
@@ -103,6 +108,8 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             throttle_burst=4000,
             log_retention_days=90,
             listing_shards=8,
+            observer_batch=300,
+            observer_window_seconds=10,
             tenant_from="account",
             mail_from="taskyard@example.com",
             webhook_reach="public",

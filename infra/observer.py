@@ -13,7 +13,6 @@ from infra.function import Bundle, Function
 from infra.lanes import failure_queue
 from infra.storage import Storage
 
-BATCH = 100
 RETRIES = 10
 # A record that cannot be observed within an hour goes to the failure queue, so that the shard behind it moves on.
 OLDEST_RECORD_SECONDS = 3600
@@ -55,8 +54,8 @@ class Observer(Construct):
             event_source_arn=storage.table.table_stream_arn,
             # LATEST would miss what is written while the mapping is being made.
             starting_position="TRIM_HORIZON",
-            batch_size=BATCH,
-            maximum_batching_window_in_seconds=1,
+            batch_size=config.observer_batch,
+            maximum_batching_window_in_seconds=config.observer_window_seconds,
             maximum_retry_attempts=RETRIES,
             maximum_record_age_in_seconds=OLDEST_RECORD_SECONDS,
             bisect_batch_on_function_error=True,

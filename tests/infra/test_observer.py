@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from infra.config import config_of
 from tests.infra.template import Template, target
 
 
@@ -12,7 +13,9 @@ def test_the_stream_is_read_with_limits(template: Template) -> None:
     (table,) = template.of_type("AWS::DynamoDB::Table")
     assert source["EventSourceArn"] == {"Fn::GetAtt": [table, "StreamArn"]}
     assert source["StartingPosition"] == "TRIM_HORIZON"
-    assert (source["BatchSize"], source["MaximumBatchingWindowInSeconds"]) == (100, 1)
+    config = config_of(template.environment)
+    gathered = (source["BatchSize"], source["MaximumBatchingWindowInSeconds"])
+    assert gathered == (config.observer_batch, config.observer_window_seconds)
     assert (source["MaximumRetryAttempts"], source["MaximumRecordAgeInSeconds"]) == (10, 3600)
     assert source["BisectBatchOnFunctionError"] is True
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]

@@ -61,8 +61,6 @@ class Load:
 
     workload: Workload
     config: Config
-    window_seconds: float = 1
-    """How long a shard's records are gathered (infra/observer.py has 1)."""
 
     @property
     def table_units(self) -> float:
@@ -116,8 +114,8 @@ class Load:
     @property
     def observer_batch(self) -> float:
         """Records a batch: what a shard gathers in the window, at most the batch's size."""
-        most = constant("infra/observer.py", "BATCH")
-        return max(1.0, min(most, self.stream_records / self.partitions * self.window_seconds))
+        gathered = self.stream_records / self.partitions * self.config.observer_window_seconds
+        return max(1.0, min(self.config.observer_batch, gathered))
 
     @property
     def observer_batches(self) -> float:

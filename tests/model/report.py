@@ -143,7 +143,7 @@ def counting(work: Workload, config: Config) -> list[str]:
         for tenants, busiest in ((1, 1.0), (work.tenants, work.busiest_tenant_share)):
             for window in (1, 10, 60):
                 asked = replace(work.at(rate), tenants=tenants, busiest_tenant_share=busiest)
-                load = Load(workload=asked, config=config, window_seconds=window)
+                load = Load(workload=asked, config=replace(config, observer_window_seconds=window))
                 lines.append(
                     f"| {rate:,} | {tenants} | {window} s | {figure(load.observer_batch)} "
                     f"| {figure(load.counters_per_batch)} | {load.counter_units / rate:.2f} |"

@@ -67,7 +67,6 @@ def test_batches_spare_the_api() -> None:
 
 def test_the_batches_of_the_stack_are_known() -> None:
     assert constant("infra/worker.py", "BATCH") == 10
-    assert constant("infra/observer.py", "BATCH") == 100
     with pytest.raises(LookupError):
         constant("infra/worker.py", "NOTHING")
 
