@@ -89,17 +89,16 @@ def retry(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
 
 def redrive(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     wanted = _filter(args)
-    on_terminal = sys.stdin.isatty() and not args.json
-    if not args.dry_run and not args.yes and on_terminal:
+    if not args.dry_run and not args.yes and sys.stdin.isatty():
         found = yard.redrive(**wanted, dry_run=True)
         count = found.matched - found.skipped
         if not count:
-            print("no dead letters")
+            print("no dead letters", file=sys.stderr)
             return ExitCode.OK
         rate = "10" if args.rate is None else f"{args.rate:g}"
-        answer = input(f"Run {count} dead letters again, {rate} a second? [y/N] ")
-        if answer.strip().lower() not in ("y", "yes"):
-            print("nothing was run again")
+        print(f"Run {count} dead letters again, {rate} a second? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            print("nothing was run again", file=sys.stderr)
             return ExitCode.OK
     total = Redrive(0, 0, 0, args.dry_run)
     pages = yard.redrive_pages(**wanted, rate=args.rate, attempts=args.attempts, dry_run=args.dry_run)
