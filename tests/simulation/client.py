@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.deployment import ACCOUNT
 from tests.simulation.fibers import MS, SECOND
-from tests.simulation.functions import ACCOUNT
 from tests.simulation.handlers import TYPE
 from tests.simulation.invariants import Promise
 

@@ -16,8 +16,9 @@ from functions.store.counters import Counters
 from functions.store.documents import Documents
 from functions.store.records import from_item
 from functions.store.table import Table
+from tests.simulation.deployment import ACCOUNT, BUCKET, TABLE
 from tests.simulation.fibers import MS
-from tests.simulation.functions import ACCOUNT, BUCKET, TABLE, client
+from tests.simulation.seams import client
 
 if TYPE_CHECKING:
     from functions.core.context import Context

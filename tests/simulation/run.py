@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation import workload
 from tests.simulation.fibers import Restless
-from tests.simulation.functions import install
+from tests.simulation.seams import install
 from tests.simulation.world import World
 
 EXPIRING_ONE_IN = 3

@@ -10,9 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from tests.simulation.deployment import TABLE
 from tests.simulation.dynamodb import DynamoDB
-from tests.simulation.functions import TABLE, uninstall
 from tests.simulation.run import run
+from tests.simulation.seams import uninstall
 from tests.simulation.world import CREATE_TABLE
 
 COMPARED = ("Item", "Items", "Attributes", "Responses", "LastEvaluatedKey", "UnprocessedKeys")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.bugs import BUGS, planted
-from tests.simulation.functions import uninstall
 from tests.simulation.run import run
+from tests.simulation.seams import uninstall
 
 SEEDS = 500
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.functions import uninstall
 from tests.simulation.run import run
+from tests.simulation.seams import uninstall
 
 SEEDS = (0, 3, 17, 18)
 ROOT = Path(__file__).parent.parent.parent

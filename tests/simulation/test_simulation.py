@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.functions import uninstall
 from tests.simulation.run import run
+from tests.simulation.seams import uninstall
 
 CHUNKS = 6
 SEEDS = 300

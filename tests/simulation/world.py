@@ -9,12 +9,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from tests.simulation.deployment import CONFIG, GROUP, LANES, TABLE
 from tests.simulation.dynamodb import DynamoDB
 from tests.simulation.faults import Faults
 from tests.simulation.fibers import MS, SECOND, Hub, Process, running
-from tests.simulation.functions import CONFIG, GROUP, LANES, NOW, TABLE, Functions, installed
+from tests.simulation.functions import Functions
 from tests.simulation.invariants import Watch
 from tests.simulation.queues import SQS, Queue
+from tests.simulation.seams import NOW, installed
 from tests.simulation.stream import Stream
 from tests.simulation.timers import Scheduler
 

@@ -1,0 +1,76 @@
+"""What is deployed: functions, time-outs, environments, as infra/ has them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from functools import cache
+
+from infra.config import CONFIGS
+
+CONFIG = CONFIGS["dev"]
+LANES = tuple(lane.name for lane in CONFIG.lanes)
+TABLE, BUCKET, GROUP, ACCOUNT = "taskyard", "documents", "timers", "123456789012"
+MODULES = {
+    "api": "functions.api.handler",
+    **{f"worker-{lane}": "functions.worker.handler" for lane in LANES},
+    "dead-letter": "functions.dead_letter.handler",
+    "observer": "functions.observer.handler",
+}
+PACKAGES = {"core", "aws", "store", "tasks", "intake", "runtime", *(name.split(".")[1] for name in MODULES.values())}
+TIMEOUTS = {
+    "api": 29,
+    **dict.fromkeys((f"worker-{lane}" for lane in LANES), CONFIG.worker_timeout_seconds),
+    "dead-letter": 30,
+    "observer": 30,
+}
+"""Seconds, as infra/ sets them."""
+
+
+def exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def queue_arn(name: str) -> str:
+    return f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}"
+
+
+@cache
+def environment(function: str) -> dict[str, str]:
+    """As the template sets it."""
+    lanes = {
+        lane: {
+            "url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/{lane}",
+            "arn": queue_arn(lane),
+            "deadLetterArn": queue_arn(f"{lane}-dead"),
+        }
+        for lane in LANES
+    }
+    return {
+        "ENVIRONMENT": "dev",
+        "TABLE_NAME": TABLE,
+        "DOCUMENT_BUCKET": BUCKET,
+        "LANES": json.dumps(lanes),
+        "TIMER_GROUP": GROUP,
+        "TIMER_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/timers",
+        "RETENTION_DAYS": str(CONFIG.retention_days),
+        "WORKER_TIMEOUT_SECONDS": str(CONFIG.worker_timeout_seconds),
+        "LISTING_SHARDS": str(CONFIG.listing_shards),
+        "TENANT_FROM": CONFIG.tenant_from,
+        "MAIL_FROM": CONFIG.mail_from,
+        "RUN_MACHINE_ARN": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:run",
+        "NOTIFY_MACHINE_ARN": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:notifications",
+        "WEBHOOK_REACH": CONFIG.webhook_reach,
+        "SCHEDULE_GROUP": "schedules",
+        "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/schedules",
+        "PRODUCER_ARN": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:producer",
+        "LANE": function.removeprefix("worker-"),
+        "LOG_LEVEL": "INFO",
+        "POWERTOOLS_SERVICE_NAME": function,
+        "POWERTOOLS_METRICS_NAMESPACE": "Taskyard",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
