@@ -41,7 +41,7 @@ class BulkCancel:
     canonical: Callable[[str], str]
     clock: Callable[[], int]
 
-    def cancel(self, tenant: str, body: Mapping[str, Any], *, by: str = "") -> dict[str, Any]:
+    def cancel(self, tenant: str, body: Mapping[str, Any], *, by: str) -> dict[str, Any]:
         """Newest first where it goes by filter; `cursor` goes on where time or the records looked at ended it."""
         began = self.clock()
         request = read(CancelTasks, body, began)
