@@ -183,10 +183,14 @@ class Watch:
         self.finished[ctx.task_id] += 1
 
     def timers(self, task: str, most: int) -> None:
-        """With no fault to blame, no timer is left of a task that was cancelled or moved."""
+        """With no fault to blame, and nobody but its caller at work on it, no timer is left of a task that was
+        cancelled or moved."""
         left = [name for name in self.world.timers.names() if name.startswith(task)]
-        if self.world.faults.calm and len(left) > most:
-            self.world.violate(f"{task} has the timers {left}")
+        found = self.world.table.item(keys.partition(ACCOUNT, task), keys.TASK)
+        if self.world.faults.calm and len(left) > most and found is not None:
+            record = from_item(found)
+            if not record.attempt and not record.dependencies:
+                self.world.violate(f"{task} has the timers {left}")
 
     # -- at rest
 
