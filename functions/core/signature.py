@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ def key_of(secret: str) -> bytes:
     encoded = secret.strip().removeprefix(PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise ValueError("the secret is not base64") from None
     if not key:
         raise ValueError("the secret is empty")

@@ -98,6 +98,25 @@ def scene(aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.fixture
+def machine(aws: Cloud, clock: Clock) -> Any:
+    """The notification machine: see tests/integration/notifications.py."""
+    from tests.integration.notifications import Machine
+
+    made = Machine(aws, clock)
+    made.make()
+    return made
+
+
+@pytest.fixture
+def default_secret(aws: Cloud) -> str:
+    """Of the tenant that all tests are."""
+    value = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    path = f"{aws.env['WEBHOOK_SECRETS']}/{cloud.TENANT}/default"
+    aws.client("secretsmanager").create_secret(Name=path, SecretString=value)
+    return value
+
+
+@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time that functions read. Ask for it before anything is invoked."""
     from functions.runtime import wiring

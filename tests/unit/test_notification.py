@@ -1,0 +1,84 @@
+"""`notify`: what is taken, what is refused and how it is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from functions.core.notification import check
+from functions.core.reach import Reach
+
+HOOK = "https://hooks.example.com/a?b=c"
+
+
+def errors(*targets: Any, reach: Reach = "public") -> dict[str, str]:
+    return {error.field: error.message for error in check(list(targets), reach)[1]}
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"webhook": HOOK},
+        {"webhook": HOOK, "on": "failure", "secret": "orders.v2"},
+        {"email": "night@example.com", "on": "success"},
+        {"webhook": "https://user.example.com:8443/"},
+    ],
+)
+def test_it_is_kept_as_it_came(target: dict[str, str]) -> None:
+    assert check([target], "public") == ((target,), [])
+
+
+def test_what_is_the_default_is_not_kept() -> None:
+    assert check([{"email": "a@example.com", "on": "both"}], "public")[0] == ({"email": "a@example.com"},)
+
+
+def test_none_is_none() -> None:
+    assert check(None, "public") == check([], "public") == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("target", "field", "says"),
+    [
+        ({}, "notify[0]", "either webhook or email"),
+        ({"webhook": HOOK, "email": "a@example.com"}, "notify[0]", "either webhook or email"),
+        ({"webhook": "hooks.example.com"}, "notify[0].webhook", "https"),
+        ({"webhook": "ftp://example.com"}, "notify[0].webhook", "https"),
+        ({"webhook": "https://"}, "notify[0].webhook", "host"),
+        ({"webhook": "https://a:b@example.com/"}, "notify[0].webhook", "credentials"),
+        ({"webhook": "https://example.com/#a"}, "notify[0].webhook", "fragment"),
+        ({"webhook": "https://example.com:99999/"}, "notify[0].webhook", "URL"),
+        ({"webhook": "https://example.com/ä"}, "notify[0].webhook", "ASCII"),
+        ({"webhook": "https://example.com/a\r\nX: y"}, "notify[0].webhook", "ASCII"),
+        ({"webhook": "https://example.com/" + "a" * 2048}, "notify[0].webhook", "2048"),
+        ({"email": "nobody"}, "notify[0].email", "pattern"),
+        ({"email": "a@example.com\nBcc: b@example.com"}, "notify[0].email", "pattern"),
+        ({"email": "a@example.com", "secret": "x"}, "notify[0]", "webhook only"),
+        ({"webhook": HOOK, "secret": "whsec_c2VjcmV0/+="}, "notify[0].secret", "pattern"),
+        ({"webhook": HOOK, "secret": "../other"}, "notify[0].secret", "pattern"),
+        ({"webhook": HOOK, "on": "never"}, "notify[0].on", "failure"),
+        ({"webhook": HOOK, "url": "x"}, "notify[0].url", "not a known field"),
+    ],
+)
+def test_what_does_not_fit_is_said_with_its_path(target: dict[str, Any], field: str, says: str) -> None:
+    found = errors(target)
+    assert says in found[field]
+    assert len(found) == 1
+
+
+def test_the_second_of_two_is_named() -> None:
+    assert list(errors({"webhook": HOOK}, {"email": 5})) == ["notify[1].email"]
+
+
+def test_ten_at_most_and_four_kilobytes_together() -> None:
+    assert "10" in errors(*[{"email": "a@example.com"}] * 11)["notify"]
+    assert "4096" in errors(*[{"webhook": f"https://example.com/{'a' * 1500}"}] * 3)["notify"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://example.com/", "https://localhost/", "https://10.0.0.1/", "https://[::1]/", "https://169.254.169.254/"],
+)
+def test_what_this_deployment_never_calls_is_refused_at_once(url: str) -> None:
+    assert list(errors({"webhook": url})) == ["notify[0].webhook"]
+    assert errors({"webhook": url}, reach="any") == {}
