@@ -110,6 +110,12 @@ def check(
     for where, node in entries(nodes):
         paths.append(where)
         read.add(where, node)
+    if isinstance(nodes, dict):
+        errors += (
+            FieldError(path("nodes", name, "name"), "is not the name that it stands under")
+            for name, node in nodes.items()
+            if isinstance(node, dict) and node.get("name", name) != name
+        )
     errors += read.errors
     # Of what has no name nothing can be said: the shape is looked at when every node has one.
     if len(read.shape) == len(paths):

@@ -175,7 +175,12 @@ def provision(cloud: Cloud) -> None:
         cloud.client("scheduler").create_schedule_group(Name=group)
     cloud.client("s3").create_bucket(Bucket=BUCKET)
     cloud.client("ses").verify_email_identity(EmailAddress="taskyard@example.com")
-    cloud.env = {
+    cloud.env = environment(lanes)
+
+
+def environment(lanes: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of every function, on these lanes."""
+    return {
         "ENVIRONMENT": "test",
         "TABLE_NAME": TABLE,
         "DOCUMENT_BUCKET": BUCKET,

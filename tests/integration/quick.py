@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from functions.core.wakeup import WakeUp
-from tests.integration.cloud import ACCOUNT, BUCKET, LANES, REGION, TABLE, TIMER_GROUP, TIMER_ROLE, Cloud
+from tests.integration.cloud import LANES, TABLE, Cloud, environment
 from tests.simulation.dynamodb import ConditionalCheckFailedException, DynamoDB
 
 WRITES = ("put_item", "update_item", "delete_item")
@@ -51,40 +51,35 @@ class Quick(Cloud):
     """What was said to the executions that wait: token, output."""
     started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Executions: name, input."""
+    ended: set[str] = field(default_factory=set)
+    """Names of executions that run no more."""
     watch: Callable[[Any, Any], None] = lambda before, after: None
     """Called with a task's record before and after each write of it."""
     dying: bool = False
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
-        key = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+        indexes = {"listing": ("listPk", "listSk"), "deadLetters": ("deadPk", "deadSk")}
+        names = ("pk", "sk", *(name for pair in indexes.values() for name in pair))
         self.table = DynamoDB(
             {
                 "TableName": TABLE,
-                "KeySchema": key,
-                "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+                "KeySchema": key_schema("pk", "sk"),
+                "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in names],
+                "GlobalSecondaryIndexes": [
+                    {
+                        "IndexName": name,
+                        "KeySchema": key_schema(*pair),
+                        "Projection": {"ProjectionType": "KEYS_ONLY"},
+                    }
+                    for name, pair in indexes.items()
+                ],
                 "BillingMode": "PAY_PER_REQUEST",
             },
             self._wrote,
         )
         lanes = {name: {"url": f"https://sqs/{name}", "arn": name, "deadLetterArn": name} for name in LANES}
-        self.env = {
-            "ENVIRONMENT": "test",
-            "TABLE_NAME": TABLE,
-            "DOCUMENT_BUCKET": BUCKET,
-            "LANES": json.dumps(lanes),
-            "LANE": "normal",
-            "TIMER_GROUP": TIMER_GROUP,
-            "TIMER_ROLE_ARN": TIMER_ROLE,
-            "RETENTION_DAYS": "7",
-            "WORKER_TIMEOUT_SECONDS": "60",
-            "LISTING_SHARDS": "4",
-            "TENANT_FROM": "account",
-            "NOTIFY_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-notifications",
-            "RUN_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-runs",
-            "MAIL_FROM": "taskyard@example.com",
-            "LOG_LEVEL": "WARNING",
-        }
+        self.env = environment(lanes) | {"LOG_LEVEL": "WARNING"}
 
     # -- what the functions call
 
@@ -148,8 +143,11 @@ class Quick(Cloud):
     def _stepfunctions(self, operation: str, arguments: dict[str, Any]) -> Any:
         if operation == "send_task_success":
             self.told.append((arguments["taskToken"], json.loads(arguments["output"])))
-        else:
-            self.started.append((arguments["name"], json.loads(arguments["input"])))
+            return {}
+        started = (arguments["name"], json.loads(arguments["input"]))
+        if arguments["name"] in self.ended:
+            raise Service.exceptions.ExecutionAlreadyExists
+        self.started += [started] if started not in self.started else []
         return {}
 
     def _wrote(self, operation: str, before: Any, after: Any) -> None:
@@ -206,6 +204,10 @@ class Quick(Cloud):
     def waiting(self) -> list[str]:
         """Task ids that have a wake-up under way."""
         return [WakeUp.parse(message.body).task for message in self.messages.values()]
+
+
+def key_schema(partition: str, sort: str) -> list[dict[str, str]]:
+    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
 
 
 class Service:
