@@ -22,6 +22,7 @@ def submission(settings: IntakeSettings) -> Submission:
         consequences=wiring.consequences(settings),
         registry=wiring.registry,
         timeout_limit=settings.timeout_limit,
+        webhook_reach=settings.webhook_reach,
     )
 
 
