@@ -27,6 +27,7 @@ from taskyard.errors import (
     UnexpectedAnswer,
     Unreachable,
     WaitTimeout,
+    WorkflowWaitTimeout,
 )
 from taskyard.model import (
     Attempt,
@@ -43,6 +44,7 @@ from taskyard.model import (
     TaskSpec,
 )
 from taskyard.retrying import Backoff
+from taskyard.workflow_model import Node, Workflow, WorkflowPage
 
 if TYPE_CHECKING:
     from taskyard.async_client import AsyncTaskyard
@@ -59,6 +61,7 @@ __all__ = [
     "InvalidRequest",
     "Lane",
     "NoEndpoint",
+    "Node",
     "NotFound",
     "Outcome",
     "Page",
@@ -78,6 +81,9 @@ __all__ = [
     "UnexpectedAnswer",
     "Unreachable",
     "WaitTimeout",
+    "Workflow",
+    "WorkflowPage",
+    "WorkflowWaitTimeout",
 ]
 
 

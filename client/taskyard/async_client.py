@@ -16,6 +16,7 @@ from taskyard.connection import TIMEOUT, Connection
 from taskyard.errors import ProblemError, UnexpectedAnswer, Unreachable, WaitTimeout
 from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Retry, Stats, Task, TaskSpec
 from taskyard.retrying import Backoff, polling_pauses
+from taskyard.workflows import AsyncWorkflows
 
 T = TypeVar("T")
 # Inside the class `list` is the method.
@@ -44,6 +45,11 @@ class AsyncTaskyard:
         self._connection = Connection.open(url, auth, backoff or Backoff(), draw, now)
         self._http = httpx.AsyncClient(timeout=TIMEOUT, transport=transport, trust_env=self._connection.trust_env)
         self._sleep, self._now, self._clock = sleep, now, clock
+
+    @property
+    def workflows(self) -> AsyncWorkflows:
+        """DAGs of tasks: submit, look, wait, cancel, retry, draw."""
+        return AsyncWorkflows(self._perform, self._sleep, self._clock)
 
     @property
     def url(self) -> str:

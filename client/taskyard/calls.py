@@ -121,7 +121,7 @@ def submit_body(body: bytes, idempotency_key: str | None = None) -> Call[Task]:
     """A body as it is, byte for byte. Without a key of its own (argument or field) it gets a fresh one, so that a
     submit whose answer is lost can be sent again and stays one task."""
     headers = {"content-type": "application/json"}
-    if idempotency_key is None and not _names_a_key(body):
+    if idempotency_key is None and not names_a_key(body):
         idempotency_key = new_key()
     if idempotency_key is not None:
         headers["idempotency-key"] = idempotency_key
@@ -200,7 +200,7 @@ def encode(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _names_a_key(body: bytes) -> bool:
+def names_a_key(body: bytes) -> bool:
     try:
         document = json.loads(body)
     except ValueError:

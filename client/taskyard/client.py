@@ -15,6 +15,7 @@ from taskyard.connection import TIMEOUT, Connection
 from taskyard.errors import ProblemError, UnexpectedAnswer, Unreachable, WaitTimeout
 from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Retry, Stats, Task, TaskSpec
 from taskyard.retrying import Backoff, polling_pauses
+from taskyard.workflows import Workflows
 
 T = TypeVar("T")
 # Inside the class `list` is the method.
@@ -46,6 +47,11 @@ class Taskyard:
         self._connection = Connection.open(url, auth, backoff or Backoff(), draw, now)
         self._http = httpx.Client(timeout=TIMEOUT, transport=transport, trust_env=self._connection.trust_env)
         self._sleep, self._now, self._clock = sleep, now, clock
+
+    @property
+    def workflows(self) -> Workflows:
+        """DAGs of tasks: submit, look, wait, cancel, retry, draw."""
+        return Workflows(self._perform, self._sleep, self._clock)
 
     @property
     def url(self) -> str:

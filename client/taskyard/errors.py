@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from taskyard.model import Task
+    from taskyard.workflow_model import Workflow
 
 
 class TaskyardError(Exception):
@@ -40,6 +41,14 @@ class WaitTimeout(TaskyardError, TimeoutError):
     def __init__(self, task: "Task", seconds: float) -> None:
         super().__init__(f"task {task.id} is still {task.state} after {seconds:g} s")
         self.task = task
+
+
+class WorkflowWaitTimeout(TaskyardError, TimeoutError):
+    """The workflow had not ended in the time that `wait` was given. `workflow` is how it was last seen."""
+
+    def __init__(self, workflow: "Workflow", seconds: float) -> None:
+        super().__init__(f"workflow {workflow.id} is still {workflow.state} after {seconds:g} s")
+        self.workflow = workflow
 
 
 class ProblemError(TaskyardError):

@@ -44,8 +44,11 @@ def _connect(url: str | None, auth: str | None) -> "Taskyard":
 
 def _run(args: argparse.Namespace, connect: Connect) -> int:
     from taskyard.cli.commands import COMMANDS
+    from taskyard.cli.workflow import draw_file, is_file
 
     try:
+        if is_file(args):
+            return draw_file(args)
         with connect(args.url, args.auth) as yard:
             return COMMANDS[args.command](yard, args)
     except TaskyardError as error:

@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_when(when)
 
     _desk(command)
+    _workflow(command("workflow", "DAGs of tasks: run a file, look, cancel, run again, draw."), anywhere)
     command("stats", "Counts per state and type, depth of each lane.")
 
     watching = command("watch", "Follow the given tasks until all are settled, or the newest ones until Ctrl-C.")
@@ -100,6 +101,45 @@ def _submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="KEY", help="idempotency key: the same key and body are the same task")
     parser.add_argument("--tag", type=_tag, action="append", metavar="K=V", help="may be repeated")
     parser.add_argument("--wait", action="store_true", help="until the task has settled; exit 1 unless in SUCCESS")
+
+
+def _workflow(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, help: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=help, description=help, parents=[anywhere])
+
+    running = action("run", "Submit a YAML or JSON file and follow its nodes. The format: docs/workflows.md.")
+    running.add_argument("file", metavar="FILE", help="dag.yaml or dag.json (- is YAML on stdin)")
+    running.add_argument("--key", metavar="KEY", help="idempotency key: the same key and file are the same run")
+    _add_wait(running, default=True)
+
+    showing = action("get", "Show a workflow and its nodes.")
+    showing.add_argument("id", metavar="ID")
+    showing.add_argument("--limit", type=_positive, default=100, metavar="N", help="at most N nodes (default 100)")
+
+    listing = action("list", "List workflows, newest first.")
+    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N (default 20)")
+
+    action("cancel", "Cancel what has not started.").add_argument("ids", metavar="ID", nargs="+")
+
+    again = action("retry", "Run again what did not succeed.")
+    again.add_argument("id", metavar="ID")
+    _add_wait(again, default=False)
+
+    drawing = action("graph", "Draw a workflow, coloured by state; or a file, without asking the API.")
+    drawing.add_argument("id", metavar="ID|FILE")
+    drawing.add_argument("--format", choices=("mermaid", "dot", "svg"), default="mermaid", help="(default mermaid)")
+
+
+def _add_wait(parser: argparse.ArgumentParser, default: bool) -> None:
+    parser.add_argument(
+        "--wait",
+        action=argparse.BooleanOptionalAction,
+        default=default,
+        help=f"until it has ended; exit 1 unless in SUCCESS (default {'yes' if default else 'no'})",
+    )
+    parser.add_argument("--interval", type=_duration, default=1.0, metavar="TIME", help="between looks (default 1s)")
 
 
 def _desk(command: Callable[[str, str], argparse.ArgumentParser]) -> None:

@@ -11,6 +11,7 @@ from taskyard.cli.desk import cancel_many, dead_letters, redrive, retry, submit_
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
 from taskyard.cli.text import console_for, stats_lines, summary, task_lines, tasks_table
 from taskyard.cli.watching import watch
+from taskyard.cli.workflow import workflow
 from taskyard.errors import ProblemError
 from taskyard.model import Task
 
@@ -114,6 +115,7 @@ COMMANDS: dict[str, Command] = {
     "reschedule": reschedule,
     "stats": stats,
     "watch": watch,
+    "workflow": workflow,
 }
 
 

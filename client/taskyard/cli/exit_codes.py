@@ -30,9 +30,9 @@ class ExitCode(IntEnum):
 
 MEANING = {
     ExitCode.OK: "done",
-    ExitCode.TASK_FAILED: "a task that was waited for or watched ended, but not in SUCCESS",
+    ExitCode.TASK_FAILED: "a task or workflow that was waited for or watched ended, but not in SUCCESS",
     ExitCode.USAGE: "the command line is wrong",
-    ExitCode.NOT_FOUND: "no such task",
+    ExitCode.NOT_FOUND: "no such task or workflow",
     ExitCode.REFUSED: "refused: the request is invalid, or the task's state does not allow it",
     ExitCode.UNAVAILABLE: "no Taskyard there, or it can't answer now",
     ExitCode.NOT_ALLOWED: "no credentials, or not allowed",

@@ -1,0 +1,45 @@
+"""events/workflow/: what the state machine sends to the workflow function, step after step."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from functions.workflow.steps import NotLandedError
+from infra.workflow import definition as machine
+from tests.integration import workflows
+from tests.integration.cloud import event
+from tests.integration.quick import Quick
+from tests.integration.workflows import spec, states
+
+STEPS = ("start", "release", "finish")
+
+
+def test_each_step_answers_its_event(quick: Quick, monkeypatch) -> None:
+    monkeypatch.setattr(workflows, "RUN", event("workflow", "start")["run"])
+    run = workflows.submit(quick, [spec("a"), spec("b", "a")])
+    assert quick.invoke("workflow", event("workflow", "start")) == {}
+    assert quick.invoke("workflow", event("workflow", "release")) == {}
+    assert states(run) == {"a": "READY", "b": "BLOCKED"}
+    quick.work_off()
+    assert quick.told == [(event("workflow", "release")["token"], {"outcome": "done"})]
+    ended = quick.invoke("workflow", event("workflow", "finish"))
+    assert ended == {"state": "SUCCESS", "counts": {"SUCCESS": 2}}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_without_its_record_asks_to_be_tried_again(quick: Quick, step: str) -> None:
+    with pytest.raises(NotLandedError):
+        quick.invoke("workflow", event("workflow", step))
+
+
+def test_events_have_the_fields_that_the_machine_sends() -> None:
+    for state, step in zip(("Start", "Run", "Finish"), STEPS, strict=True):
+        payload = machine("arn")["States"][state]["Parameters"]["Payload"]
+        assert {name.removesuffix(".$") for name in payload} == set(event("workflow", step))
+
+
+def test_the_machine_holds_nothing_that_is_null() -> None:
+    """CDK leaves it out of the template without a word."""
+    assert "null" not in json.dumps(machine("arn"))
