@@ -53,9 +53,7 @@ class Producer(Construct):
         )
         acknowledge(
             self.failures,
-            {
-                "AwsSolutions-SQS3": "Failures end here; after its day a firing is too late to be caught up."
-            },
+            {"AwsSolutions-SQS3": "Failures end here; after its day a firing is too late to be caught up."},
         )
         self.function = Function(
             self,

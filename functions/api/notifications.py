@@ -72,9 +72,7 @@ def told(found: Iterable[Known], owed: Iterable[Notification]) -> list[Json]:
 
 
 def waiting(notify: tuple[dict[str, Any], ...]) -> list[Json]:
-    return [
-        entry(event=None, target=at, to=shown(target), state=Delivery.WAITING) for at, target in enumerate(notify)
-    ]
+    return [entry(event=None, target=at, to=shown(target), state=Delivery.WAITING) for at, target in enumerate(notify)]
 
 
 def view(found: Known) -> Json:
