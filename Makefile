@@ -36,8 +36,8 @@ lint: setup ## Format, lint, types, imports, template checks
 test: lint ## Lint, then every test
 	@.venv/bin/pytest -n 2 --dist loadgroup
 
-bench: setup ## Count calls, write units, cost; write the report
-	@$(PY) -m tests.bench
+bench: setup ## Costs, throughput, crashes, beside what people use today (QUICK=1: does it run?); a report
+	@$(PY) -m tests.bench $(if $(QUICK),--quick)
 
 bench-init: setup ## Cold start of each function beside bare boto3; write docs/benchmarks-init.md
 	@$(PY) -m tests.bench_init

@@ -1,0 +1,28 @@
+"""BENCH_WORK: the same work that the peers' tasks do. Copied into the functions' code for the bench, never shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from functions.core.context import Context
+from functions.core.registry import task
+from functions.core.retry import RetryPolicy
+
+PATH = Path(__file__).with_suffix(".notes").read_text()
+
+
+class Work(BaseModel):
+    task: str
+    what: str = "noop"
+    seconds: float = 0.0
+    filler: str = ""
+    url: str = ""
+
+
+@task("BENCH_WORK", retry=RetryPolicy(max_attempts=20, base_seconds=1, max_seconds=600, jitter=0))
+def bench_work(ctx: Context, payload: Work) -> None:
+    from functions.notes import work
+
+    work(PATH, payload.task, payload.what, payload.seconds, payload.url)

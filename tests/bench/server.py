@@ -1,0 +1,139 @@
+"""The one server of a bench: a LocalSystem whose code has one task type more, and whose AWS everybody calls.
+
+Everything but the contenders' own processes runs here: moto, one request at a time, the HTTP API, the function
+processes of the template, the table's stream and its observer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local import assembly, moto_cloud
+from local.intrinsics import ACCOUNT
+from local.stack import FunctionSpec
+from local.system import LocalSystem
+from tests.bench.counting import Counting
+
+HERE = Path(__file__).parent
+PROGRAMS = HERE / "programs"
+BUILD = assembly.PROJECT / ".build" / "bench"
+VISIBILITY_SECONDS = 70
+"""Of the bench's own Taskyard queue: as the dev stack's lanes, whose workers have 60 s."""
+
+
+@dataclass
+class Server:
+    """`code`: the functions' code as shipped, with BENCH_WORK in it."""
+
+    system: LocalSystem
+    directory: Path
+    code: Path
+    counting: Counting = field(default_factory=Counting)
+
+    @property
+    def notes(self) -> Path:
+        return self.directory / "notes"
+
+    def function(self, label: str) -> FunctionSpec:
+        return next(f.spec for f in self.system.functions.values() if f.spec.label == label)
+
+    def environment(self, label: str) -> dict[str, str]:
+        """For a contender's process: it calls AWS under a key of its own, so that its calls are told from others'."""
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.directory),
+            "PYTHONPATH": str(PROGRAMS),
+            "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
+            "AWS_ACCESS_KEY_ID": self.system.admit(label),
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self.system.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "BENCH_LABEL": label,
+            "BENCH_NOTES": str(self.notes),
+            "TASKYARD_URL": self.system.url,
+        }
+
+    def as_function(self, label: str, function: str) -> dict[str, str]:
+        """The environment of a template's function for a process that is not Lambda's: its lanes are one queue of the
+        bench's own, which no event source mapping of the local system reads."""
+        import json
+
+        url = self.queue(label, VISIBILITY_SECONDS)
+        arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{label}"
+        lanes = {name: {"url": url, "arn": arn, "deadLetterArn": arn} for name in ("high", "normal", "low")}
+        env = self.environment(label)
+        return {
+            **self.function(function).environment,
+            **env,
+            "PYTHONPATH": os.pathsep.join([env["PYTHONPATH"], str(self.code)]),
+            "LANES": json.dumps(lanes),
+            "BENCH_QUEUE": url,
+        }
+
+    def queue(self, name: str, visibility: int = 30) -> str:
+        answer = self.system.aws("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": str(visibility)})
+        return str(answer["QueueUrl"])
+
+    def queued(self, *names: str) -> int:
+        """Messages in the queues whose names begin so: visible, in flight and delayed."""
+        queues = moto_cloud.backend("sqs").queues
+        return sum(len(queue._messages) for name, queue in list(queues.items()) if name.startswith(names))
+
+    def forget(self) -> None:
+        """Empties every queue and table, and the notes: the next round begins as the first did."""
+
+        async def forget() -> None:
+            for queue in moto_cloud.backend("sqs").queues.values():
+                queue._messages.clear()
+            for table in moto_cloud.backend("dynamodb").tables.values():
+                table.items.clear()
+
+        self.system.settle(10)
+        self.system.run(forget())
+        self.notes.write_text("")
+        self.counting.reset()
+        self.system.ledger.reset()
+
+    def wait(self, what: str, seconds: float, done: object) -> bool:
+        """Until `done()` is true: whether it was, within so many real seconds."""
+        until = time.monotonic() + seconds
+        while not done():  # type: ignore[operator]
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+@contextlib.contextmanager
+def serving(name: str = "run") -> Iterator[Server]:
+    assembly.synthesize("dev")
+    cloud = assembly.load(assembly.PROJECT / "cdk.out", "Taskyard-dev")
+    directory = BUILD / name
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    code = directory / "code"
+    assets = dict(cloud.assets)
+    for key, path in cloud.assets.items():
+        if (path / "functions" / "tasks").is_dir():
+            shutil.copytree(path, code)
+            assets[key] = code
+    add_task_type(code, directory / "notes")
+    amended = assembly.Assembly(cloud.stack_name, cloud.template, assets)
+    with LocalSystem.start(cloud=amended, directory=directory, seed=1) as system:
+        server = Server(system, directory, code)
+        server.notes.write_text("")
+        system.tap(server.counting)
+        yield server
+
+
+def add_task_type(code: Path, notes: Path) -> None:
+    shutil.copy(HERE / "handlers" / "bench_work.py", code / "functions" / "tasks")
+    shutil.copy(PROGRAMS / "notes.py", code / "functions")
+    (code / "functions" / "tasks" / "bench_work.notes").write_text(str(notes))
