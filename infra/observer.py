@@ -16,8 +16,8 @@ from infra.storage import Storage
 RETRIES = 10
 # A record that cannot be observed within an hour goes to the failure queue, so that the shard behind it moves on.
 OLDEST_RECORD_SECONDS = 3600
-# Changes of tasks only: edges, effects and counters are not events, and are not paid for.
-FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK"]}}}}
+# Changes of tasks and runs only: edges, effects and counters are not events, and are not paid for.
+FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW"]}}}}
 
 
 class Observer(Construct):

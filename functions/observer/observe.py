@@ -43,6 +43,13 @@ class Observer:
         """
         seen = [found for record in records if (found := understood(record))]
         failed: set[str] = set()
+        for record in records:
+            if removed := removed_run(record):
+                try:
+                    self.leftovers.clear_run(removed)
+                except Exception:
+                    logger.exception("leftovers not deleted", extra={"run": removed["pk"]["S"]})
+                    failed.add(str(record["dynamodb"]["SequenceNumber"]))
         shards: dict[tuple[str, int], list[Seen]] = {}
         for found in seen:
             place = (found.change.tenant, keys.shard(found.change.task_id, self.shards))
@@ -60,7 +67,8 @@ class Observer:
                 except Exception:
                     logger.exception("leftovers not deleted", extra={"taskId": found.change.task_id})
                     failed.add(found.sequence)
-        return next((found.sequence for found in seen if found.sequence in failed), None)
+        order = (str(record.get("dynamodb", {}).get("SequenceNumber")) for record in records)
+        return next((sequence for sequence in order if sequence in failed), None)
 
 
 def understood(record: dict[str, Any]) -> Seen | None:
@@ -74,7 +82,6 @@ def understood(record: dict[str, Any]) -> Seen | None:
         old, new = data.get("OldImage"), data.get("NewImage")
         present = new or old
         sequence = str(data["SequenceNumber"])
-        by_ttl = record["eventName"] == "REMOVE" and (record.get("userIdentity") or {}).get("principalId") == TTL
         return Seen(
             sequence=sequence,
             change=Change(
@@ -85,8 +92,23 @@ def understood(record: dict[str, Any]) -> Seen | None:
                 after=new["state"]["S"] if new else None,
                 event=digest(pk, sequence),
             ),
-            removed=old if by_ttl else None,
+            removed=old if by_ttl(record) else None,
         )
     except (KeyError, TypeError, AttributeError):
         logger.exception("unreadable stream record", extra={"record": repr(record)[:2000]})
         return None
+
+
+def by_ttl(record: dict[str, Any]) -> bool:
+    return record["eventName"] == "REMOVE" and (record.get("userIdentity") or {}).get("principalId") == TTL
+
+
+def removed_run(record: dict[str, Any]) -> Item | None:
+    """A workflow's run, as TTL removed it."""
+    try:
+        if record["dynamodb"]["Keys"]["sk"]["S"] != keys.WORKFLOW or not by_ttl(record):
+            return None
+        old: Item = record["dynamodb"]["OldImage"]
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return old

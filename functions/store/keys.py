@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 TASK = "TASK"
+WORKFLOW = "WORKFLOW"
 PAYLOAD = "PAYLOAD#"
 RESULT = "RESULT#"
 DEFINITION = "DEFINITION#"
@@ -56,7 +57,13 @@ def counter_key(tenant: str, number: int) -> Key:
 
 
 def run_key(tenant: str, run: str) -> Key:
-    return {"pk": {"S": f"WORKFLOW#{tenant}#{run}"}, "sk": {"S": "WORKFLOW"}}
+    return {"pk": {"S": f"WORKFLOW#{tenant}#{run}"}, "sk": {"S": WORKFLOW}}
+
+
+def tenant_and_run(pk: str) -> tuple[str, str]:
+    """Of `WORKFLOW#<tenant>#<run>`."""
+    tenant, _, run = pk.removeprefix("WORKFLOW#").rpartition("#")
+    return tenant, run
 
 
 def tally_key(tenant: str, run: str, round_: int, level: int, number: int) -> Key:

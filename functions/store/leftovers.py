@@ -44,6 +44,27 @@ class Leftovers:
             with passing_faults("S3"):
                 self.s3().delete_object(Bucket=self.bucket, Key=name)
 
+    def clear_run(self, removed: Item) -> None:
+        """`removed`: a run's record as it was. Its definition goes; its nodes, joins and tallies have gone by TTL
+        themselves. Idempotent. The same key may have made a new run meanwhile: then all is left as it is."""
+        tenant, run = keys.tenant_and_run(removed["pk"]["S"])
+        if self.table.get(keys.run_key(tenant, run)) is not None:
+            return
+        pk = {"pk": keys.key(tenant, run)["pk"]}
+        for item in list(
+            self.table.query(
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": pk["pk"]},
+                ProjectionExpression="sk",
+                ConsistentRead=True,
+            )
+        ):
+            self.table.delete({**pk, "sk": item["sk"]})
+        ref = removed["definitionRef"]["S"] if "definitionRef" in removed else ""
+        if ref.startswith("s3:"):
+            with passing_faults("S3"):
+                self.s3().delete_object(Bucket=self.bucket, Key=ref.removeprefix("s3:"))
+
 
 def older_effect(item: Item, than: Item) -> bool:
     if not item["sk"]["S"].startswith(keys.EFFECT) or "at" not in item:

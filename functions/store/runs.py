@@ -15,6 +15,10 @@ from functions.store import keys
 from functions.store.records import Item, document, dump, indexes_of, indexes_text, number, text
 from functions.store.table import Refused, Table, Written
 
+OUTLASTS_SECONDS = 7 * 86_400
+"""A run's record stays so much longer than anything that its nodes left: under an idempotency key the same run id may
+come again, and must not find nodes of the run before. AWS: TTL takes items within a few days of their time."""
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -103,7 +107,7 @@ class RunStore:
                 ":state": text(state),
                 ":counts": text(dump(counts)),
                 ":now": number(now),
-                ":expires": number(now // 1000 + self.retention_seconds),
+                ":expires": number(now // 1000 + run.deadline_seconds + self.retention_seconds + OUTLASTS_SECONDS),
                 ":pending": text(RunState.PENDING),
                 ":running": text(RunState.RUNNING),
                 ":round": number(run.round),
@@ -264,8 +268,7 @@ def run_of(item: Item) -> Run:
     def integer(name: str) -> int | None:
         return int(item[name]["N"]) if name in item else None
 
-    _, tenant_and_run = item["pk"]["S"].split("#", 1)
-    tenant, _, identifier = tenant_and_run.rpartition("#")
+    tenant, identifier = keys.tenant_and_run(item["pk"]["S"])
     return Run(
         tenant=tenant,
         id=identifier,

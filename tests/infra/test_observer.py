@@ -21,10 +21,10 @@ def test_the_stream_is_read_with_limits(template: Template) -> None:
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_only_changes_of_tasks_are_read(template: Template) -> None:
+def test_only_changes_of_tasks_and_runs_are_read(template: Template) -> None:
     (source,) = template.sources("observer")
     (only,) = source["FilterCriteria"]["Filters"]
-    assert json.loads(only["Pattern"]) == {"dynamodb": {"Keys": {"sk": {"S": ["TASK"]}}}}
+    assert json.loads(only["Pattern"]) == {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW"]}}}}
 
 
 def test_what_is_given_up_goes_to_a_queue_that_nobody_empties(template: Template) -> None:

@@ -138,6 +138,9 @@ class Quick(Cloud):
         if operation == "put_object":
             self.documents[arguments["Key"]] = arguments["Body"]
             return {}
+        if operation == "delete_object":
+            self.documents.pop(arguments["Key"], None)
+            return {}
         return {"Body": SimpleNamespace(read=lambda: self.documents[arguments["Key"]])}
 
     def _stepfunctions(self, operation: str, arguments: dict[str, Any]) -> Any:
