@@ -68,7 +68,8 @@ class Call:
             operation = parameters["Action"]
         else:
             operation = _rest_operation(service, request)
-        return cls(service, operation, parameters, unquote(request.path))
+        # Scheduler names the group in the query, where there is no body.
+        return cls(service, operation, parameters, unquote(request.target if service == "scheduler" else request.path))
 
     @property
     def queue(self) -> str:
