@@ -1,0 +1,162 @@
+"""Schedules on the virtual clock, through the whole system: Scheduler's part fires, the producer submits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from local.aws_calls import Call, error
+from local.http_server import Response
+from local.system import LocalSystem
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
+
+TASK = {"type": "DELAYED_MESSAGE", "payload": {"message": "again"}}
+
+
+@contextmanager
+def schedule(system: LocalSystem, **fields: Any) -> Iterator[httpx.URL]:
+    """The URL of a schedule that is deleted in the end."""
+    answer = httpx.post(f"{system.url}/schedules", json={"task": TASK, **fields}, timeout=30)
+    assert answer.status_code == 201, answer.text
+    url = httpx.URL(system.url).join(answer.headers["location"])
+    try:
+        yield url
+    finally:
+        assert httpx.delete(url, timeout=30).status_code == 204
+
+
+def look(url: httpx.URL) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(url, timeout=30).json()
+    return found
+
+
+def tasks_of(system: LocalSystem, url: httpx.URL) -> dict[str, dict[str, Any]]:
+    """By the time that they stand for."""
+    prefix = f"schedule:{url.path.rpartition('/')[2]}:"
+    found: dict[str, dict[str, Any]] = {}
+    query: dict[str, str] = {"limit": "100"}
+    while True:
+        page = httpx.get(f"{system.url}/tasks", params=query, timeout=30).json()
+        ours = [task for task in page["tasks"] if (task["idempotencyKey"] or "").startswith(prefix)]
+        found |= {task["idempotencyKey"].removeprefix(prefix): task for task in ours}
+        if page["cursor"] is None:
+            return found
+        query["cursor"] = page["cursor"]
+
+
+def until(system: LocalSystem, time: datetime) -> float:
+    return time.timestamp() - system.clock.now()
+
+
+def test_every_minute_for_an_hour_is_sixty_tasks(system: LocalSystem) -> None:
+    with schedule(system, rate="1 minute") as url:
+        first = datetime.fromisoformat(look(url)["nextTimes"][0])
+        system.clock.advance(until(system, first) + 3599)
+        assert system.settle()
+        tasks = tasks_of(system, url)
+        wanted = [first + timedelta(minutes=at) for at in range(60)]
+        assert sorted(tasks) == [f"{at:%Y-%m-%dT%H:%M:00.000Z}" for at in wanted]
+        assert {task["state"] for task in tasks.values()} == {"SUCCESS"}
+        late = [datetime.fromisoformat(task["createdAt"]) - datetime.fromisoformat(at) for at, task in tasks.items()]
+        assert all(timedelta(0) <= each < timedelta(seconds=65) for each in late)
+        assert look(url)["fired"] == 60
+
+
+def test_paused_nothing_fires_and_resumed_it_does(system: LocalSystem) -> None:
+    with schedule(system, cron="* * * * *") as url:
+        assert httpx.patch(url, json={"paused": True}, timeout=30).json()["nextTimes"] == []
+        system.clock.advance(3600)
+        assert look(url)["fired"] == 0
+        httpx.patch(url, json={"paused": False}, timeout=30)
+        system.clock.advance(180)
+        assert look(url)["fired"] in (2, 3)
+    system.clock.advance(180)
+    assert len(tasks_of(system, url)) in (2, 3)
+
+
+def test_it_ends_when_it_should(system: LocalSystem) -> None:
+    now = datetime.fromtimestamp(system.clock.now(), UTC).replace(second=0, microsecond=0)
+    begin, end = now + timedelta(minutes=5), now + timedelta(minutes=9)
+    with schedule(system, rate="1 minute", startAt=begin.isoformat(), endAt=end.isoformat()) as url:
+        system.clock.advance(3600)
+        assert len(tasks_of(system, url)) == 4
+        assert look(url)["nextTimes"] == []
+
+
+def test_after_an_outage_the_last_one_is_caught_up(system: LocalSystem) -> None:
+    with schedule(system, rate="10 minutes", catchUp="last") as url, schedule(system, rate="10 minutes") as none:
+        times = [datetime.fromisoformat(at) for at in look(url)["nextTimes"]]
+        # All at once: nothing could run on the way.
+        system.clock.advance(until(system, times[4]) - 60, step=False)
+        assert system.settle()
+        assert list(tasks_of(system, url)) == [f"{times[3]:%Y-%m-%dT%H:%M:00.000Z}"]
+        assert tasks_of(system, none) == {}
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+def test_on_the_day_when_clocks_change_it_fires_at_the_right_times(system: LocalSystem, zone: str) -> None:
+    at = ZoneInfo(zone)
+    day = datetime.fromtimestamp(system.clock.now(), at).replace(hour=12, minute=0, second=0, microsecond=0)
+    while day.utcoffset() == (day + timedelta(days=1)).utcoffset():
+        day += timedelta(days=1)
+    changes = day + timedelta(days=1)
+    springs = (changes.utcoffset() or timedelta()) > (day.utcoffset() or timedelta())
+    with (
+        schedule(system, cron="0 9 * * *", timezone=zone, startAt=day.isoformat()) as mornings,
+        schedule(system, cron="30 2 * * *", timezone=zone, startAt=day.isoformat()) as nights,
+    ):
+        system.clock.advance(until(system, changes + timedelta(days=1)))
+        assert system.settle()
+        clocks = [
+            {f"{datetime.fromisoformat(time).astimezone(at):%d %H:%M}" for time in tasks_of(system, url)}
+            for url in (mornings, nights)
+        ]
+    following = changes + timedelta(days=1)
+    assert clocks[0] == {f"{changes:%d} 09:00", f"{following:%d} 09:00"}
+    # In New York both changes are between 1 and 3 o'clock as well: 02:30 is skipped in spring, there once in autumn.
+    assert clocks[1] == ({f"{following:%d} 02:30"} if springs else {f"{changes:%d} 02:30", f"{following:%d} 02:30"})
+
+
+def test_a_firing_that_the_table_refuses_for_minutes_is_not_lost(system: LocalSystem) -> None:
+    refused = []
+
+    def tap(caller: str, call: Call, answer: Callable[[], Response]) -> Response:
+        if caller == "producer" and call.operation == "BatchGetItem":
+            refused.append(call)
+            return error("dynamodb", "TransactionConflictException", "for now")
+        return answer()
+
+    with schedule(system, rate="1 day", catchUp="last") as url:
+        first = datetime.fromisoformat(look(url)["nextTimes"][0])
+        system.tap(tap)
+        # Lambda tries it after one and two minutes again, then puts it into the producer's queue.
+        system.clock.advance(until(system, first) + 400)
+        system.tap(lambda caller, call, answer: answer())
+        assert len(refused) >= 4
+        assert look(url)["fired"] == 0
+        system.clock.advance(600)
+        assert system.settle()
+        assert list(tasks_of(system, url)) == [f"{first:%Y-%m-%dT%H:%M:00.000Z}"]
+    system.ledger.invocations.clear()
+
+
+def test_a_script_submits_by_invoking_the_producer(system: LocalSystem) -> None:
+    name = system.stack.outputs()["ProducerFunction"]
+    payload = b'{"submit": {"type": "DELAYED_MESSAGE", "payload": {"message": "no HTTP"}}, "idempotencyKey": "direct"}'
+    answers = [
+        system.aws("lambda").invoke(FunctionName=name, Payload=payload)["Payload"].read().decode() for _ in range(2)
+    ]
+    assert '"status": 201' in answers[0].replace('":', '": ').replace("  ", " ")
+    assert '"status": 200' in answers[1].replace('":', '": ').replace("  ", " ")
+
+
+def test_no_invocation_failed_and_no_call_was_denied(system: LocalSystem) -> None:
+    assert [invocation.error for invocation in system.invocations if invocation.error] == []
+    assert not any("not authorized" in line for label in ("api", "producer") for line in system.logs(label))
