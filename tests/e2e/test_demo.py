@@ -21,7 +21,16 @@ def test_the_demo_ends_well_and_shows_every_kind_of_end() -> None:
     command = [sys.executable, "-m", "local", "demo"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
-    for expected in ("SUCCESS", "RETRY", "DEAD", "FAILED", "one task", "Everything ended as expected."):
+    for expected in (
+        "SUCCESS",
+        "RETRY",
+        "DEAD",
+        "FAILED",
+        "one task",
+        "charge  try 3/4",
+        "flowchart LR",
+        "Everything ended as expected.",
+    ):
         assert expected in done.stdout
 
 
