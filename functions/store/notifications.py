@@ -19,7 +19,7 @@ ERROR_LIMIT = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """As stored. Times are epoch ms; `status`: of the last HTTP answer; `position`: in the undeliverable ones' list."""
+    """As stored. Times are epoch ms; `status`: of the last HTTP answer."""
 
     of: Owner
     id: str
@@ -32,7 +32,6 @@ class Known:
     error: str | None
     first_at: int
     last_at: int
-    position: str | None = None
 
     @property
     def final(self) -> bool:
@@ -173,5 +172,4 @@ def known(item: Item) -> Known:
         error=item["error"]["S"] if "error" in item else None,
         first_at=integer("firstAt"),
         last_at=integer("lastAt"),
-        position=item["deadSk"]["S"] if "deadSk" in item else None,
     )

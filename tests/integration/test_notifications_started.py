@@ -10,7 +10,7 @@ from functions.core.outcomes import Permanent
 from functions.core.states import State
 from functions.runtime import wiring
 from tests.integration.api import Api
-from tests.integration.cloud import TENANT, Cloud
+from tests.integration.cloud import TENANT, Cloud, forget_processes
 from tests.integration.notifications import Machine
 from tests.integration.scene import ID, Scene
 
@@ -164,6 +164,15 @@ def test_a_submit_over_http_carries_it(aws: Cloud, api: Api, machine: Machine) -
     ]
     refused = api("POST", "/tasks", {"type": "DELAYED_MESSAGE", "payload": {"message": "x"}, "notify": [{}]})
     assert (refused.status, list(refused.fields)) == (422, ["notify[0]"])
+
+
+def test_a_submit_is_refused_what_this_deployment_never_calls(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = {"type": "DELAYED_MESSAGE", "payload": {"message": "x"}, "notify": [{"webhook": "http://127.0.0.1:1/"}]}
+    assert api("POST", "/tasks", plain).status == 201
+    monkeypatch.setenv("WEBHOOK_REACH", "public")
+    forget_processes()
+    refused = api("POST", "/tasks", plain)
+    assert (refused.status, list(refused.fields)) == (422, ["notify[0].webhook"])
 
 
 def wiring_settings(aws: Cloud) -> Any:
