@@ -127,17 +127,26 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Quick]:
-    """A cloud without HTTP in it, for runs of thousands of nodes. Threads are real, calls one at a time."""
+def make_quick(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Callable[[], Quick]]:
+    """Clouds without HTTP in them, for runs of thousands of nodes. Threads are real, calls one at a time. The functions
+    are in the one that was made last."""
     from functions.runtime import wiring
 
-    made = Quick(clock=clock)
-    for name, value in made.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(wiring, "client", made.service)
+    def make() -> Quick:
+        made = Quick(clock=clock)
+        for name, value in made.env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(wiring, "client", made.service)
+        cloud.forget_processes()
+        return made
+
+    yield make
     cloud.forget_processes()
-    yield made
-    cloud.forget_processes()
+
+
+@pytest.fixture
+def quick(make_quick: Callable[[], Quick]) -> Quick:
+    return make_quick()
 
 
 @pytest.fixture

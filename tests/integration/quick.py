@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from functions.core.wakeup import WakeUp
+from local.ledger import item_bytes
 from tests.integration.cloud import LANES, TABLE, Cloud, environment
 from tests.simulation.dynamodb import ConditionalCheckFailedException, DynamoDB
 
@@ -154,7 +155,7 @@ class Quick(Cloud):
         return {}
 
     def _wrote(self, operation: str, before: Any, after: Any) -> None:
-        size = max(len(json.dumps(item or {}, separators=(",", ":"))) for item in (before, after))
+        size = max(item_bytes(before), item_bytes(after))
         self.counted["units"] += max(1, -(-size // 1024))
         if (after or before)["sk"]["S"] == "TASK":
             self.watch(before, after)
