@@ -44,11 +44,13 @@ from taskyard.model import (
     TaskSpec,
 )
 from taskyard.retrying import Backoff
+from taskyard.schedule_model import Schedule, SchedulePage
 from taskyard.workflow_model import Node, Workflow, WorkflowPage
 
 if TYPE_CHECKING:
     from taskyard.async_client import AsyncTaskyard
     from taskyard.client import Taskyard
+    from taskyard.producer import Producer, submit
 
 __all__ = [
     "AsyncTaskyard",
@@ -66,9 +68,12 @@ __all__ = [
     "Outcome",
     "Page",
     "ProblemError",
+    "Producer",
     "Progress",
     "Redrive",
     "Retry",
+    "Schedule",
+    "SchedulePage",
     "Stats",
     "Task",
     "TaskSpec",
@@ -84,6 +89,7 @@ __all__ = [
     "Workflow",
     "WorkflowPage",
     "WorkflowWaitTimeout",
+    "submit",
 ]
 
 
@@ -96,4 +102,8 @@ def __getattr__(name: str) -> Any:
         from taskyard.async_client import AsyncTaskyard
 
         return AsyncTaskyard
+    if name in ("Producer", "submit"):
+        from taskyard import producer
+
+        return getattr(producer, name)
     raise AttributeError(f"module 'taskyard' has no attribute {name!r}")

@@ -16,6 +16,7 @@ from taskyard.connection import TIMEOUT, Connection
 from taskyard.errors import ProblemError, UnexpectedAnswer, Unreachable, WaitTimeout
 from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Retry, Stats, Task, TaskSpec
 from taskyard.retrying import Backoff, polling_pauses
+from taskyard.schedules import AsyncSchedules
 from taskyard.workflows import AsyncWorkflows
 
 T = TypeVar("T")
@@ -50,6 +51,10 @@ class AsyncTaskyard:
     def workflows(self) -> AsyncWorkflows:
         """DAGs of tasks: submit, look, wait, cancel, retry, draw."""
         return AsyncWorkflows(self._perform, self._sleep, self._clock)
+
+    @property
+    def schedules(self) -> AsyncSchedules:
+        return AsyncSchedules(self._perform)
 
     @property
     def url(self) -> str:

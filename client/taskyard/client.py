@@ -15,6 +15,7 @@ from taskyard.connection import TIMEOUT, Connection
 from taskyard.errors import ProblemError, UnexpectedAnswer, Unreachable, WaitTimeout
 from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Retry, Stats, Task, TaskSpec
 from taskyard.retrying import Backoff, polling_pauses
+from taskyard.schedules import Schedules
 from taskyard.workflows import Workflows
 
 T = TypeVar("T")
@@ -52,6 +53,11 @@ class Taskyard:
     def workflows(self) -> Workflows:
         """DAGs of tasks: submit, look, wait, cancel, retry, draw."""
         return Workflows(self._perform, self._sleep, self._clock)
+
+    @property
+    def schedules(self) -> Schedules:
+        """Tasks that are submitted again and again: create, look, change, pause, resume, run, delete."""
+        return Schedules(self._perform)
 
     @property
     def url(self) -> str:

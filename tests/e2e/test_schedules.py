@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
+from taskyard import InvalidRequest, NotFound, Producer, Taskyard
 
 from local.aws_calls import Call, error
 from local.http_server import Response
@@ -148,13 +149,31 @@ def test_a_firing_that_the_table_refuses_for_minutes_is_not_lost(system: LocalSy
 
 
 def test_a_script_submits_by_invoking_the_producer(system: LocalSystem) -> None:
-    name = system.stack.outputs()["ProducerFunction"]
-    payload = b'{"submit": {"type": "DELAYED_MESSAGE", "payload": {"message": "no HTTP"}}, "idempotencyKey": "direct"}'
-    answers = [
-        system.aws("lambda").invoke(FunctionName=name, Payload=payload)["Payload"].read().decode() for _ in range(2)
-    ]
-    assert '"status": 201' in answers[0].replace('":', '": ').replace("  ", " ")
-    assert '"status": 200' in answers[1].replace('":', '": ').replace("  ", " ")
+    producer = Producer(system.stack.outputs()["ProducerFunction"], client=system.aws("lambda"))
+    tasks = [producer.submit("DELAYED_MESSAGE", {"message": "no HTTP"}, key="direct") for _ in range(2)]
+    assert tasks[0].id == tasks[1].id
+    assert system.settle()
+    with Taskyard(system.url, "none") as yard:
+        assert yard.get(tasks[0].id).succeeded
+        # The key is one key, over HTTP as well.
+        over_http = yard.submit("DELAYED_MESSAGE", {"message": "no HTTP"}, idempotency_key="direct")
+        assert over_http.id == tasks[0].id
+    with pytest.raises(InvalidRequest, match=r"payload\.message"):
+        producer.submit("DELAYED_MESSAGE", {})
+
+
+def test_the_sdk_speaks_of_schedules(system: LocalSystem) -> None:
+    with Taskyard(system.url, "none") as yard:
+        made = yard.schedules.create(TASK, cron="0 9 * * MON-FRI", timezone="Europe/Berlin", name="sdk")
+        assert len(made.next_times) == 5
+        assert yard.schedules.pause(made.id).paused
+        assert yard.schedules.resume(made.id).next_times == made.next_times
+        assert yard.schedules.update(made.id, rate="2 days", name=None).expression == "rate(2 days)"
+        assert yard.wait(yard.schedules.run(made.id).id).succeeded
+        assert made.id in [each.id for each in yard.schedules.list()]
+        yard.schedules.delete(made.id)
+        with pytest.raises(NotFound):
+            yard.schedules.get(made.id)
 
 
 def test_no_invocation_failed_and_no_call_was_denied(system: LocalSystem) -> None:

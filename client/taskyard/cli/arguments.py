@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_when(when)
 
     _desk(command)
+    _schedule(command("schedule", "Tasks that are submitted again and again."), anywhere)
     _workflow(command("workflow", "DAGs of tasks: run a file, look, cancel, run again, draw."), anywhere)
     command("stats", "Counts per state and type, depth of each lane.")
 
@@ -101,6 +102,43 @@ def _submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", metavar="KEY", help="idempotency key: the same key and body are the same task")
     parser.add_argument("--tag", type=_tag, action="append", metavar="K=V", help="may be repeated")
     parser.add_argument("--wait", action="store_true", help="until the task has settled; exit 1 unless in SUCCESS")
+
+
+def _schedule(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def action(name: str, help: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=help, description=help, parents=[anywhere])
+
+    making = action("create", "Submit a task at the times of a cron expression, or at a rate.")
+    making.add_argument("type", metavar="TYPE", help="the task type, for example SEND_EMAIL")
+    making.add_argument("--payload", metavar="JSON", help="JSON, @FILE, or - for stdin")
+    times = making.add_mutually_exclusive_group(required=True)
+    times.add_argument("--cron", metavar="CRON", help="five fields as in Unix: '0 9 * * MON-FRI'")
+    times.add_argument("--rate", metavar="RATE", help="such as '5 minutes', '1 hour', '2 days'")
+    making.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin (default UTC)")
+    making.add_argument("--name", help="for people")
+    making.add_argument("--start-at", type=_instant, metavar="WHEN", help="nothing before: ISO-8601 with an offset")
+    making.add_argument("--end-at", type=_instant, metavar="WHEN", help="nothing then or later")
+    making.add_argument("--paused", action="store_true", help="nothing until it is resumed")
+    making.add_argument("--overlap", choices=("allow", "skip"), help="skip: not while the task before still runs")
+    making.add_argument("--catch-up", choices=("none", "last"), help="last: the last one that was missed runs late")
+    making.add_argument("--priority", type=_priority, metavar="P", help="0 to 9, higher first; or high, normal, low")
+    making.add_argument("--tag", type=_tag, action="append", metavar="K=V", help="may be repeated")
+    making.add_argument("--key", metavar="KEY", help="idempotency key: the same key and request are the same schedule")
+
+    for name, help in (
+        ("get", "Show a schedule and its next times."),
+        ("pause", "Submit nothing until it is resumed."),
+        ("resume", "Go on."),
+    ):
+        action(name, help).add_argument("id", metavar="ID")
+    running = action("run", "Submit its task now.")
+    running.add_argument("id", metavar="ID")
+    running.add_argument("--key", metavar="KEY", help="idempotency key: the same key is the same run")
+    listing = action("list", "List schedules, newest first.")
+    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N (default 20)")
+    action("delete", "Delete schedules; their tasks stay.").add_argument("ids", metavar="ID", nargs="+")
 
 
 def _workflow(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taskyard.cli.arguments import read_bytes, read_payload
 from taskyard.cli.desk import cancel_many, dead_letters, redrive, retry, submit_batch
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
+from taskyard.cli.schedule import schedule
 from taskyard.cli.text import console_for, stats_lines, summary, task_lines, tasks_table
 from taskyard.cli.watching import watch
 from taskyard.cli.workflow import workflow
@@ -116,6 +117,7 @@ COMMANDS: dict[str, Command] = {
     "stats": stats,
     "watch": watch,
     "workflow": workflow,
+    "schedule": schedule,
 }
 
 

@@ -32,7 +32,7 @@ MEANING = {
     ExitCode.OK: "done",
     ExitCode.TASK_FAILED: "a task or workflow that was waited for or watched ended, but not in SUCCESS",
     ExitCode.USAGE: "the command line is wrong",
-    ExitCode.NOT_FOUND: "no such task or workflow",
+    ExitCode.NOT_FOUND: "no such task, workflow or schedule",
     ExitCode.REFUSED: "refused: the request is invalid, or the task's state does not allow it",
     ExitCode.UNAVAILABLE: "no Taskyard there, or it can't answer now",
     ExitCode.NOT_ALLOWED: "no credentials, or not allowed",

@@ -1,0 +1,122 @@
+"""Schedules in the SDK and the command: what goes over the wire, what is shown, what the exit codes say."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from taskyard import Backoff, InvalidRequest, Taskyard, schedule_calls
+from taskyard.cli import main
+
+from tests.unit.client_fake import URL, problem, task_document
+
+TASK = {"type": "EMAIL", "payload": {"to": "a"}}
+TIMES = [f"2026-02-0{day}T08:00:00.000Z" for day in range(1, 6)]
+
+
+def document(**fields: Any) -> dict[str, Any]:
+    return {"id": "s1", "name": None, "cron": "0 9 * * *", "rate": None, "timezone": "Europe/Berlin", "paused": False,
+            "nextTimes": TIMES, "task": TASK, "overlap": "skip", "catchUp": "none", "fired": 2, "skipped": 1,
+            "missed": 0, "lastTaskId": "t1", "lastScheduledAt": TIMES[0]} | fields  # fmt: skip
+
+
+class Api:
+    def __init__(self, *answers: httpx.Response) -> None:
+        self.answers = list(answers)
+        self.requests: list[tuple[str, str, Any]] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else None
+        self.requests.append((request.method, request.url.raw_path.decode(), body))
+        return self.answers.pop(0)
+
+    def yard(self) -> Taskyard:
+        return Taskyard(URL, "none", transport=httpx.MockTransport(self), backoff=Backoff(tries=1))
+
+    def command(self, *argv: str) -> int:
+        return main(argv, lambda url, auth: self.yard())
+
+
+def test_a_create_says_what_was_given_and_nothing_else() -> None:
+    api = Api(httpx.Response(201, json=document()))
+    start = datetime(2026, 2, 1, tzinfo=UTC)
+    made = api.yard().schedules.create(TASK, cron="0 9 * * *", start_at=start, overlap="skip", idempotency_key="k")
+    assert (made.id, made.next_times[0].hour, made.fired, made.last_task_id) == ("s1", 8, 2, "t1")
+    wanted = {"cron": "0 9 * * *", "startAt": "2026-02-01T00:00:00.000Z", "overlap": "skip", "task": TASK}
+    assert api.requests == [("POST", "/schedules", wanted)]
+    with pytest.raises(ValueError, match="exactly one"):
+        schedule_calls.create(TASK)
+    with pytest.raises(ValueError, match="nothing to change"):
+        schedule_calls.update("s1")
+
+
+def test_none_takes_away_and_what_is_left_out_stays() -> None:
+    call = schedule_calls.update("s/1", name=None, end_at=None, paused=False)
+    assert call.request.path == "/schedules/s%2F1"
+    assert json.loads(call.request.body) == {"name": None, "endAt": None, "paused": False}
+
+
+def test_lists_go_on_to_the_next_page() -> None:
+    api = Api(
+        httpx.Response(200, json={"schedules": [document(id="s2")], "cursor": "c"}),
+        httpx.Response(200, json={"schedules": [document()], "cursor": None}),
+    )
+    assert [each.id for each in api.yard().schedules.list()] == ["s2", "s1"]
+    assert api.requests[1][1] == "/schedules?cursor=c"
+
+
+def test_create_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    api = Api(httpx.Response(201, json=document()))
+    code = api.command(
+        "schedule", "create", "EMAIL", "--payload", '{"to": "a"}', "--cron", "0 9 * * *", "--timezone", "Europe/Berlin",
+        "--catch-up", "last", "--tag", "a=b", "--key", "k", "--paused",
+    )  # fmt: skip
+    assert code == 0
+    assert api.requests[0][2] == {
+        "cron": "0 9 * * *", "timezone": "Europe/Berlin", "paused": True, "catchUp": "last",
+        "task": TASK | {"tags": {"a": "b"}},
+    }  # fmt: skip
+    shown = capsys.readouterr().out
+    assert "s1  0 9 * * * Europe/Berlin  EMAIL  next" in shown
+    assert shown.count("next: ") == 5
+    assert "2 fired, 1 skipped, 0 missed" in shown
+
+
+@pytest.mark.parametrize(
+    ("argv", "sent"),
+    [
+        (("get", "s1"), ("GET", "/schedules/s1", None)),
+        (("pause", "s1"), ("PATCH", "/schedules/s1", {"paused": True})),
+        (("resume", "s1"), ("PATCH", "/schedules/s1", {"paused": False})),
+        (("run", "s1", "--key", "k"), ("POST", "/schedules/s1/run", None)),
+        (("delete", "s1"), ("DELETE", "/schedules/s1", None)),
+        (("list", "--limit", "5"), ("GET", "/schedules?limit=5", None)),
+    ],
+)
+def test_each_action_is_one_request(argv: tuple[str, ...], sent: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    for as_json in ((), ("--json",)):
+        answers = {
+            "run": httpx.Response(201, json=task_document("t9")),
+            "delete": httpx.Response(204),
+            "list": httpx.Response(200, json={"schedules": [document()], "cursor": None}),
+        }
+        api = Api(answers.get(argv[0], httpx.Response(200, json=document(paused=True, nextTimes=[]))))
+        assert api.command("schedule", *argv, *as_json) == 0
+        assert api.requests == [sent]
+        out = capsys.readouterr().out
+        assert json.loads(out) if as_json else out
+
+
+def test_refusals_have_their_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    gone = problem(404, "no such schedule")
+    assert Api(gone).command("schedule", "get", "s1") == 3
+    assert Api(gone, httpx.Response(204)).command("schedule", "delete", "s1", "s2") == 3
+    bad = problem(422, "no", errors=[{"field": "cron", "message": "minute: 61 is not from 0 to 59"}])
+    assert Api(bad).command("schedule", "create", "EMAIL", "--cron", "61 * * * *") == 4
+    assert "cron: minute: 61" in capsys.readouterr().err
+    assert Api().command("schedule", "create", "EMAIL") == 2
+    with pytest.raises(InvalidRequest):
+        Api(bad).yard().schedules.create(TASK, cron="61 * * * *")
