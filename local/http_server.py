@@ -25,6 +25,8 @@ class Request:
     target: str
     headers: dict[str, str]
     body: bytes = b""
+    gone: Callable[[], bool] = lambda: False
+    """Whether whoever asked has closed the connection: what waits can stop waiting."""
 
     @property
     def path(self) -> str:
@@ -153,7 +155,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if parts[2] == "HTTP/1.0":
             headers.setdefault("connection", "close")
-        return Request(parts[0], parts[1], headers)
+        return Request(parts[0], parts[1], headers, gone=self.transport.is_closing)
 
     def _read_chunks(self) -> bytes | None:
         """The whole body when its last chunk is in the buffer, else None."""

@@ -159,8 +159,11 @@ def crashes(quick: bool, peers: bool, problems: dict[str, str]) -> list[dict[str
     return crash.measure(quick=quick, peers=peers, problems=problems, tell=tell)
 
 
+BEGAN = time.monotonic()
+
+
 def tell(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(f"{time.monotonic() - BEGAN:6.0f} s  {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def main(blocks: int) -> dict:
             events.append(
                 {"Records": [record(message, "arn:aws:sqs:us-east-1:123456789012:bench") for message in received]}
             )
-            for message in received:
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            entries = [{"Id": str(at), "ReceiptHandle": m["ReceiptHandle"]} for at, m in enumerate(received)]
+            sqs.delete_message_batch(QueueUrl=url, Entries=entries)
         return events
 
     def recorded(work) -> list[tuple[str, dict]]:
