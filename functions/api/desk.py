@@ -28,10 +28,11 @@ from functions.core.retry import RetryPolicy
 from functions.core.states import REDRIVE
 from functions.core.task import MAX_HORIZON_MS, Task
 from functions.intake import views
+from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store import keys
 from functions.store.listings import Listings
-from functions.store.tasks import TaskStore, Wrote
+from functions.store.tasks import Answer, TaskStore, Wrote
 
 logger = logging.getLogger("taskyard.api")
 
@@ -50,6 +51,7 @@ class Desk:
     tasks: TaskStore
     letters: Listings
     dispatcher: Dispatcher
+    consequences: Consequences
     registry: Callable[[], Registry]
     clock: Callable[[], int]
 
@@ -98,7 +100,7 @@ class Desk:
                 raise NotAllowedInState(task.id, "retry", task.state)
             now = self.clock()
             self.dispatcher.dispatch_next([replace(task, available_at=now)], now=now)
-            answer = self.tasks.redrive(task, at=now, attempts=request.attempts or self._attempts(task), by=by, now=now)
+            answer = self._bring_back(task, at=now, attempts=request.attempts, by=by, now=now)
             if isinstance(answer, Wrote):
                 return answer.task
         raise ChangedMeanwhile(task_id)
@@ -168,13 +170,18 @@ class Desk:
 
         def write(pair: tuple[Task, int]) -> bool:
             task, at = pair
-            attempts = request.attempts or self._attempts(task)
-            return isinstance(self.tasks.redrive(task, at=at, attempts=attempts, by=by, now=now), Wrote)
+            return isinstance(self._bring_back(task, at=at, attempts=request.attempts, by=by, now=now), Wrote)
 
         ready = [pair for pair, error in zip(pairs, announced, strict=True) if error is None]
         outcomes = many.each(write, ready)
         trouble += [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         return Group(sum(outcome is True for outcome in outcomes), trouble[0] if trouble else None)
+
+    def _bring_back(self, task: Task, *, at: int, attempts: int | None, by: str, now: int) -> Answer:
+        """What its end owes to others is done first: who was to do it may have died, and the wake-up that would have
+        done it again finds the task alive."""
+        self.consequences.run(task)
+        return self.tasks.redrive(task, at=at, attempts=attempts or self._attempts(task), by=by, now=now)
 
     def _attempts(self, task: Task) -> int:
         try:

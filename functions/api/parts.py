@@ -87,6 +87,7 @@ class Parts:
             tasks=self.tasks,
             letters=Listings(self.tasks, DEAD),
             dispatcher=wiring.dispatcher(self.settings),
+            consequences=wiring.consequences(self.settings),
             registry=wiring.registry,
             clock=wiring.clock,
         )
