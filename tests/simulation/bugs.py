@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
+from functions.api.desk import Desk
 from functions.core.wakeup import Do, Verdict, decide
 from functions.intake import submission
 from functions.runtime.consequences import Consequences
@@ -232,6 +233,16 @@ def a_release_undoes_a_move() -> Patches:
             f"(availableAt = :due OR {ANYWAY}) AND (priority = :priority OR {ANYWAY})",
         )
     )
+
+
+@bug
+def a_redrive_leaves_its_end_unfinished() -> Patches:
+    bring_back = Desk._bring_back
+
+    def wrong(self: Any, *arguments: Any, **named: Any) -> Any:
+        return bring_back(replace(self, consequences=mock.Mock()), *arguments, **named)
+
+    yield mock.patch.object(Desk, "_bring_back", wrong)
 
 
 # -- effects, counters, requests

@@ -30,8 +30,8 @@ class Lambda(Process):
         self.invoked_function_arn = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{function}"
         self.world = world
         self.sandbox: Any = None
-        self.writes: list[tuple[str, Any, Any]] = []
-        """Task records that this invocation wrote: operation, before, after."""
+        self.writes: list[str] = []
+        """Ids of the tasks whose records this invocation wrote."""
         self.unsure = False
         """One of its calls was applied and its answer lost."""
         self.frozen = False
@@ -50,6 +50,10 @@ class Lambda(Process):
             router = installed().router
             self._router = router.current()
             router.put(self._before)
+
+    def wrote(self, task: str) -> bool:
+        """This task, or any when it is empty."""
+        return task in self.writes if task else bool(self.writes)
 
     @property
     def alive(self) -> bool:

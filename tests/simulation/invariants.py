@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.core.states import REDRIVE, TERMINAL, TRANSITIONS, WAITING, State
 from functions.core.task import Task
+from functions.core.telling import of_task
 from functions.store import keys
 from functions.store.counters import Counters
 from functions.store.documents import Documents
@@ -64,6 +65,8 @@ class Watch:
         self.changed: set[str] = set()
         """Somebody asked for another payload."""
         self.known: set[str] = set()
+        self.owed: dict[str, str] = {}
+        """Names of the notifications that terminal events owe → their tasks."""
 
     def accept(self, task: str, body: str) -> None:
         if self.accepted.setdefault(task, body) != body:
@@ -77,9 +80,9 @@ class Watch:
             return
         if not image["pk"]["S"].startswith("TASK#"):
             return
-        if process is not None and hasattr(process, "writes"):
-            process.writes.append((operation, before, after))
         task = image["pk"]["S"].rpartition("#")[2]
+        if process is not None:
+            process.writes.append(task)
         if self.world.log is not None:
             self._show(process, task, before, after)
         if after is None:
@@ -108,6 +111,8 @@ class Watch:
             violate(f"{task} was {was}, then {', '.join(sorted(changed))} changed, by {process.name}")
         if is_ is not was and is_ not in TRANSITIONS[was] and not redriven:
             violate(f"{task} went from {was} to {is_}")
+        if is_ in TERMINAL and was not in TERMINAL and "notify" in after:
+            self.owed |= {note.name: task for note in of_task(from_item(after))}
         if int(after["generation"]["N"]) < int(before["generation"]["N"]):
             violate(f"{task}: generation went back")
         if int(after["availableAt"]["N"]) < int(before["availableAt"]["N"]) and process.function != "api":
@@ -210,6 +215,11 @@ class Watch:
         for queue in self.world.queues:
             if queue.messages:
                 violate(f"{queue.name} still holds {len(queue.messages)} messages")
+        started = self.world.executions.started
+        for name in sorted(self.owed.keys() - started.keys()):
+            violate(f"{self.owed[name]}: nobody is told of {name}")
+        for name in sorted(started.keys() - self.owed.keys()):
+            violate(f"{name} is told, and never happened")
         self._counters(tasks)
 
     def after_expiry(self) -> None:

@@ -26,6 +26,7 @@ import functions
 from tests.simulation import handlers
 from tests.simulation.deployment import MODULES, PACKAGES, environment, exists
 from tests.simulation.dynamodb import ConditionalCheckFailedException
+from tests.simulation.executions import ExecutionAlreadyExists, TaskDoesNotExist
 from tests.simulation.fibers import MS, SECOND, Thread, ThreadPoolExecutor, running
 from tests.simulation.timers import ConflictException, ResourceNotFoundException
 
@@ -49,6 +50,10 @@ class Client:
         ConditionalCheckFailedException=ConditionalCheckFailedException,
         ConflictException=ConflictException,
         ResourceNotFoundException=ResourceNotFoundException,
+        ExecutionAlreadyExists=ExecutionAlreadyExists,
+        TaskDoesNotExist=TaskDoesNotExist,
+        TaskTimedOut=TaskDoesNotExist,
+        InvalidToken=TaskDoesNotExist,
     )
 
     def __init__(self, service: str, again: bool) -> None:

@@ -215,6 +215,34 @@ def redriven(client: Client) -> None:
         client.world.client(again)
 
 
+NOTIFY = [{"webhook": "https://hooks.example.com/a", "on": "failure"}, {"email": "a@example.com"}]
+
+
+@workload
+def told(client: Client) -> None:
+    """Somebody waits for the end, whichever it is."""
+    task = client.submit_surely(script(client), notify=NOTIFY, maxRetries=1, delaySeconds=some(client, 0, 0, 2))
+    if task is None:
+        return
+    dependent = client.submit_surely({}, notify=NOTIFY[1:], dependencies=[task])
+    client.sleep(some(client, 0, 1, 3))
+    client.cancel(some(client, task, dependent or task))
+
+
+@workload
+def told_again(client: Client) -> None:
+    """What is redriven ends again, and is told again."""
+    tasks = [client.submit_surely({"outcomes": ["permanent", "fail", "ok"]}, notify=NOTIFY) for _ in range(3)]
+
+    def again(task: str) -> None:
+        mine = Client(client.world)
+        mine.settled(task, every=some(client, 0.05, 0.5))
+        mine.request("POST", f"/tasks/{task}/retry")
+
+    for task in filter(None, tasks):
+        client.world.client(lambda task=task: again(task))
+
+
 # -- dependencies
 
 

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.simulation.deployment import CONFIG, GROUP, LANES, TABLE
 from tests.simulation.dynamodb import DynamoDB
+from tests.simulation.executions import Executions
 from tests.simulation.faults import Faults
 from tests.simulation.fibers import MS, SECOND, Hub, Process, running
 from tests.simulation.functions import Functions
@@ -73,12 +74,14 @@ class World:
         self.stream = Stream(self, self.faults.choose((1, 2, 4)))
         self.queues = [queue for lane in LANES for queue in self._lane(lane)]
         self.timers = Scheduler(self, GROUP)
+        self.executions = Executions(self)
         self.objects: dict[str, bytes] = {}
         self.mails: list[dict[str, Any]] = []
         self.services: dict[str, Callable[[str, dict[str, Any]], Any]] = {
             "dynamodb": self.table.call,
             "sqs": SQS(self.queues).call,
             "scheduler": self.timers.call,
+            "stepfunctions": self.executions.call,
             "s3": self._s3,
             "ses": self._ses,
         }
@@ -261,4 +264,4 @@ def shown(service: str, arguments: dict[str, Any]) -> str:
         return f" {arguments.get('KeyConditionExpression', '')}"
     if service == "sqs":
         return " " + " ".join(str(arguments[k]) for k in arguments if k != "QueueUrl")
-    return f" {arguments.get('Name') or arguments.get('Key') or ''}"
+    return f" {arguments.get('Name') or arguments.get('name') or arguments.get('Key') or ''}"
