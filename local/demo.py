@@ -19,7 +19,7 @@ from taskyard.cli import text
 from taskyard.cli.text import clock, console_for, last_word, plain, seconds, tries
 from taskyard.cli.watching import changed, look_at
 
-from local import demo_workflow
+from local import demo_schedule, demo_workflow
 from local.assembly import AssemblyError
 from local.aws_endpoint import Mail
 from local.system import LocalSystem
@@ -202,7 +202,7 @@ def main() -> int:
     told: list[str] = []
     try:
         with (
-            LocalSystem.start(port=0, tell=told.append) as system,
+            LocalSystem.start(port=0, tell=told.append, seed=demo_schedule.SEED) as system,
             webhook_receiver() as receiver,
             Taskyard(system.url, "none") as yard,
         ):
@@ -223,6 +223,7 @@ def main() -> int:
 
 def run(yard: Taskyard, system: LocalSystem, receiver: Receiver) -> list[str]:
     """What was not as expected; empty when all was well."""
+    every_minute = demo_schedule.begin(yard)
     cases = [*request_cases(), *example_cases(receiver.url)]
     keys = [str(uuid.uuid4()) for _ in cases]
     submitted = [yard.submit_body(case.body, key) for case, key in zip(cases, keys, strict=True)]
@@ -245,6 +246,7 @@ def run(yard: Taskyard, system: LocalSystem, receiver: Receiver) -> list[str]:
     if [status for path, status, _ in receiver.deliveries if path == "/orders"] != [503, 200]:
         wrong.append(f"the webhook receiver saw {receiver.deliveries}")
     _print_summary(cases, tasks, mails, receiver)
+    wrong += demo_schedule.show(yard, every_minute)
     if one:
         print("background.json was sent twice under one idempotency key: one task")
     return wrong

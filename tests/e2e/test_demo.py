@@ -29,6 +29,7 @@ def test_the_demo_ends_well_and_shows_every_kind_of_end() -> None:
         "one task",
         "charge  try 3/4",
         "flowchart LR",
+        "the schedule fired at",
         "Everything ended as expected.",
     ):
         assert expected in done.stdout

@@ -1,0 +1,38 @@
+"""The demo's schedule: every minute. Its first time comes while the task that waits a minute does so."""
+
+import time
+from datetime import UTC, datetime
+
+from taskyard import Schedule, Taskyard
+from taskyard.cli.text import clock
+
+# A seed with which Scheduler is one or two seconds late within its minute, not up to sixty.
+SEED = 8916
+# Seconds, after everything else has ended, for the firing and its task.
+PATIENCE = 25.0
+LOOK_EVERY = 0.25
+
+
+def begin(yard: Taskyard) -> Schedule:
+    task = {"type": "DELAYED_MESSAGE", "payload": {"message": "another minute has gone by"}}
+    # From the minute that runs now on: so the first time is the next full minute.
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    made = yard.schedules.create(task, rate="1 minute", start_at=now, name="every minute", overlap="skip")
+    print(f"A schedule, every minute; it is due at {', '.join(clock(at)[:8] for at in made.next_times[:3])}, …\n")
+    return made
+
+
+def show(yard: Taskyard, made: Schedule) -> list[str]:
+    """Waits until it has fired, then deletes it; what was not as expected, empty when all was well."""
+    until = time.monotonic() + PATIENCE
+    while (found := yard.schedules.get(made.id)).last_task_id is None and time.monotonic() < until:
+        time.sleep(LOOK_EVERY)
+    yard.schedules.delete(made.id)
+    if found.last_task_id is None:
+        return [f"the schedule was due at {clock(made.next_times[0])} and has not fired"]
+    task = yard.wait(found.last_task_id, timeout=PATIENCE)
+    print(
+        f"the schedule fired at {clock(found.last_fired_at)} for {clock(found.last_scheduled_at)}: "
+        f"task {task.id} {task.state}"
+    )
+    return [] if task.succeeded else [f"the schedule's task: {task.state} instead of SUCCESS"]
