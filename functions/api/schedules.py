@@ -1,4 +1,4 @@
-"""/schedules: made, looked at, changed, deleted, run now. docs/adr/0014.
+"""/schedules: made, looked at, changed, deleted, run now. docs/adr/0015.
 
 What makes EventBridge Scheduler fire is done before the record says so, what stops it after: a crash between leaves
 firings that find no record or one of another revision, and the producer puts Scheduler right when it receives them.

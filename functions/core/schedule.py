@@ -1,4 +1,4 @@
-"""A schedule: a task template and when it is due. Times are epoch ms. docs/adr/0014."""
+"""A schedule: a task template and when it is due. Times are epoch ms. docs/adr/0015."""
 
 from __future__ import annotations
 

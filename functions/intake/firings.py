@@ -1,7 +1,7 @@
 """A schedule's times become tasks: one task for each time, however often and by whomever it is fired.
 
 The id of a time's task follows from schedule and time, so the task's own conditional put is the deduplication. What
-is counted and remembered beside it (FIRINGS) is for people, and for the overlap rule. docs/adr/0014.
+is counted and remembered beside it (FIRINGS) is for people, and for the overlap rule. docs/adr/0015.
 """
 
 from __future__ import annotations
