@@ -56,6 +56,10 @@ class Zygote:
         theirs.close()
         asyncio.get_running_loop().add_reader(ours, self._read)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def spawn(self, handler: str, root: Path, log: Path, env: dict[str, str], exited: Callable[[int], None]) -> int:
         """Fork a function process; its id. `exited` is called once, with its wait status."""
         self._next += 1

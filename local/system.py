@@ -154,6 +154,12 @@ class LocalSystem:
         """The latest finished invocations, oldest first."""
         return list(self.ledger.invocations)
 
+    @property
+    def fork_server_pid(self) -> int:
+        """The function processes are its children: for who wants to see them die."""
+        assert self._zygote is not None
+        return self._zygote.pid
+
     def mail(self) -> list[Mail]:
         """What SES took, oldest first."""
         return list(self._aws.mail)
