@@ -19,6 +19,7 @@ from moto.dynamodb.comparisons import AttributeValue, ConditionExpressionParser
 from moto.dynamodb.exceptions import ConditionalCheckFailed
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.dynamodb.models.dynamo_type import Item as MotoItem
 from moto.dynamodb.responses import DynamoHandler
 
 Item = dict[str, Any]
@@ -63,6 +64,8 @@ class DynamoDB:
 
     def clear(self) -> None:
         self.table.items.clear()
+        # moto keeps every item that there ever was, for its dashboard.
+        MotoItem.instances_tracked.clear()
 
     # -- what a test looks at
 
