@@ -77,6 +77,18 @@ class Monitoring(Construct):
         self.topic = _topic(self, email=config.alarm_email)
         self._alarms(observer)
         self._notification_alarms(notifier)
+        self._alarm(
+            "RunExecutions",
+            _aws(
+                "AWS/States",
+                "ExecutionsFailed",
+                {"StateMachineArn": workflow.machine.ref},
+                statistic="Sum",
+                label="failed",
+            ),
+            threshold=1,
+            says="A workflow's execution failed: its run stays as it is until the execution is redriven.",
+        )
         self._schedule_alarms(producer, schedules)
         self.dashboard_name = config.stack_name
         cw.Dashboard(

@@ -24,6 +24,10 @@ from functions.store.tasks import TaskStore, Wrote
 T = TypeVar("T")
 R = TypeVar("R")
 
+STALE_MS = 10_000
+"""A wake-up without its write is dropped after the longest time-out of a worker (functions/core/wakeup.py). The
+workflow function may run longer than that: it must not write what it announced so long ago."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Runs:
@@ -78,7 +82,10 @@ class Runs:
         self._in_tens(release_ten, nodes)
 
     def _release(self, node: Task, now: int, last: str | None) -> Task | None:
-        """The node as it is when its caller has moved it since it was read: a wake-up must go out for its new time."""
+        """The node, when it has to be done again: its caller has moved it since it was read, and a wake-up must go out
+        for its new time; or this function stood still, and the wake-up may be given up before its write lands."""
+        if self.clock() - now > STALE_MS:
+            return node
         answer = self.tasks.release(node, now=now, last=last)
         if isinstance(answer, Wrote) or answer.task is None:
             return None

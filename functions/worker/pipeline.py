@@ -230,7 +230,8 @@ class Pipeline:
             return {}
         upstreams = self.tasks.get_many(task.tenant, ids, consistent=True)
         return {
-            upstream.member.name if upstream.member else upstream.id: self.documents.read(
+            # A task that is no node may wait for nodes of several runs: their names are not theirs alone.
+            upstream.member.name if task.member and upstream.member else upstream.id: self.documents.read(
                 upstream.tenant, upstream.id, upstream.result
             )
             for upstream in upstreams.values()

@@ -69,3 +69,18 @@ def test_its_role_may_invoke_its_function_and_nothing_else(template: Template) -
     ((statement,),) = (policy["PolicyDocument"]["Statement"] for policy in role["Policies"])
     assert statement["Action"] == "lambda:InvokeFunction"
     assert target(statement["Resource"]) == template.functions()["workflow"][0]
+
+
+def test_a_failed_execution_alarms(template: Template) -> None:
+    (name,) = (
+        name
+        for name, properties in template.of_type("AWS::StepFunctions::StateMachine").items()
+        if properties == machine(template)
+    )
+    watched = [
+        (alarm.get("MetricName"), target(dimension["Value"]))
+        for alarm in template.of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm.get("Dimensions", ())
+        if not isinstance(dimension["Value"], str)
+    ]
+    assert ("ExecutionsFailed", name) in watched

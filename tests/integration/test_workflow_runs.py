@@ -214,3 +214,38 @@ def test_a_node_that_waits_for_its_next_attempt_when_its_round_has_ended_is_run_
     runs.end(current(run), "TIMED_OUT", counts={}, reason=None, now=quick.clock())  # type: ignore[arg-type]
     begin(quick, again(quick, run), token="round two")
     assert states(run) == {"bad": "READY", "b": "BLOCKED"}
+
+
+def test_what_was_announced_too_long_ago_is_announced_anew_before_it_is_written(quick: Quick, monkeypatch):
+    """Or its wake-up could have been given up as one whose writer is dead."""
+    from functions.runtime.dispatch import Dispatcher
+
+    run = submit(quick, [spec("a"), spec("b"), spec("c", "a", "b")])
+    step(quick, "start", run)
+    dispatch, stood_still = Dispatcher.dispatch_next, []
+
+    def slow(self, tasks, **when):
+        dispatch(self, tasks, **when)
+        if not stood_still:
+            stood_still.append(quick.clock.advance(60))
+
+    monkeypatch.setattr(Dispatcher, "dispatch_next", slow)
+    step(quick, "release", run, token="token")
+    assert sorted(quick.waiting()) == [f"{run.id}-0", f"{run.id}-0", f"{run.id}-1", f"{run.id}-1"]
+    quick.work_off()
+    assert set(states(run).values()) == {"SUCCESS"}
+    assert {task.attempt for task in nodes(run).values()} == {1}
+
+
+def test_a_task_outside_finds_the_results_of_nodes_by_their_ids(quick: Quick, monkeypatch):
+    """Nodes of several runs may have one name."""
+    from functions.worker.pipeline import Pipeline
+    from tests.integration.api import Api
+
+    run, _ = whole(quick, [spec("a")])
+    seen = []
+    inputs = Pipeline._inputs
+    monkeypatch.setattr(Pipeline, "_inputs", lambda self, task: seen.append(inputs(self, task)) or {})
+    Api(quick).submit(dependencies=[f"{run.id}-0"])
+    quick.work_off()
+    assert [set(found) for found in seen] == [{f"{run.id}-0"}]
