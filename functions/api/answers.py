@@ -153,6 +153,7 @@ class Problem(Answer):
     known: list[str] = Field(default=[], description="Of unknown-task-type: the types that there are.")
     task_type: str = Field(default="", description="Of unknown-task-type.")
     task_id: str = Field(default="", description="Of conflicts: the task concerned.")
+    schedule_id: str = Field(default="", description="Of conflicts: the schedule concerned.")
     workflow_id: str = Field(default="", description="Of conflicts: the workflow concerned.")
     state: str = Field(default="", description="Of not-allowed-in-state.")
     size: int = Field(default=0, description="Of payload-too-large, in bytes.")
