@@ -107,7 +107,7 @@ def watching(template: Template, metric: str) -> list[dict[str, Any]]:
 
 def test_undeliverable_and_broken_alarm(template: Template) -> None:
     (undeliverable,) = watching(template, "NotificationUndeliverable")
-    (broken,) = watching(template, "ExecutionsFailed")
+    (broken,) = (alarm for alarm in watching(template, "ExecutionsFailed") if "'Notifier" in str(alarm["Metrics"]))
     assert undeliverable["Threshold"] == broken["Threshold"] == 1
 
 
