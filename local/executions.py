@@ -8,15 +8,14 @@ side by side, and time-outs, waits and retries go by the virtual clock.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import random
 import re
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from local import aws_calls
@@ -24,45 +23,16 @@ from local.aws_calls import Call
 from local.clock import Clock, Timer, Timers
 from local.functions import Function
 from local.http_server import Response
-from local.intrinsics import ACCOUNT, REGION, TemplateError
-from local.permissions import Denied, Needed, Role
+from local.intrinsics import ACCOUNT, REGION
+from local.permissions import Denied, Needed
 from local.stack import Stack
-from local.states_language import TOKEN, Retriers, StateError, check, chosen, evaluated, filled, look_up, matches, put
+from local.state_machines import Execution, machine_of, machines, new_token, summary, written
+from local.states_language import TOKEN, Retriers, StateError, chosen, evaluated, filled, look_up, matches, put
 
 _NAME = re.compile(r"[^\s\x00-\x1f\x7f<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}")
 PAYLOAD_LIMIT = 256 * 1024
 KEPT = 2_000
 """Ended executions that are remembered: their names are used up. AWS remembers them for 90 days."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    arn: str
-    name: str
-    definition: dict[str, Any]
-    role: Role
-
-
-@dataclass
-class Execution:
-    """`entered`: the states that it went through, in order. `moves`: how many a bill would count, retries included.
-    Times: epoch seconds, of the virtual clock."""
-
-    arn: str
-    name: str
-    machine: Machine
-    input: str
-    started: float
-    status: str = "RUNNING"
-    stopped: float | None = None
-    output: str | None = None
-    error: str | None = None
-    cause: str | None = None
-    entered: list[str] = field(default_factory=list)
-    moves: int = 0
-    parked: asyncio.Future[Any] | None = None
-    """What it waits for: a token, or a time."""
-    work: asyncio.Task[None] | None = None
 
 
 @dataclass
@@ -93,7 +63,7 @@ class Executions:
         self._tell = tell
         self._random = randomness
         self._loop = asyncio.get_running_loop()
-        self.machines = {machine.arn: machine for machine in map(_machine(stack), stack.of_type(_KIND))}
+        self.machines = machines(stack)
         self._running: dict[str, Execution] = {}
         self._ended: OrderedDict[str, Execution] = OrderedDict()
         self._tokens: dict[str, Waiting] = {}
@@ -117,7 +87,7 @@ class Executions:
     def needs(self, call: Call) -> list[Needed]:
         """For a token: the machine whose execution waits for it."""
         if call.operation.startswith("SendTask"):
-            return [Needed(f"states:{call.operation}", _machine_of(call.parameters.get("taskToken", "")) or "*")]
+            return [Needed(f"states:{call.operation}", machine_of(call.parameters.get("taskToken", "")) or "*")]
         return list(call.needs())
 
     def serve(self, call: Call) -> Response:
@@ -169,7 +139,7 @@ class Executions:
         return found
 
     def _describe(self, p: dict[str, Any]) -> dict[str, Any]:
-        return {**_summary(self._find(p["executionArn"]), full=True)}
+        return {**summary(self._find(p["executionArn"]), full=True)}
 
     def _stop(self, p: dict[str, Any]) -> dict[str, Any]:
         execution = self._find(p["executionArn"])
@@ -183,12 +153,12 @@ class Executions:
     def _list(self, p: dict[str, Any]) -> dict[str, Any]:
         wanted = p.get("statusFilter")
         shown = [e for e in self.all() if e.machine.arn == p["stateMachineArn"] and wanted in (None, e.status)]
-        return {"executions": [_summary(e) for e in reversed(shown)][: p.get("maxResults") or 100]}
+        return {"executions": [summary(e) for e in reversed(shown)][: p.get("maxResults") or 100]}
 
     def _answer(self, p: dict[str, Any], outcome: Any) -> dict[str, Any]:
         waiting = self._tokens.get(p["taskToken"])
         if waiting is None or waiting.done.done():
-            known = _machine_of(p["taskToken"]) in self.machines
+            known = machine_of(p["taskToken"]) in self.machines
             raise Refusal("TaskTimedOut", "Task Timed Out") if known else Refusal("InvalidToken", "Invalid Token")
         if isinstance(outcome, StateError):
             waiting.done.set_exception(outcome)
@@ -225,7 +195,7 @@ class Executions:
 
     def _end(self, execution: Execution, status: str) -> None:
         """What it held is let go: an ended execution is a few hundred bytes, and the oldest are forgotten."""
-        execution.status, execution.stopped = status, self._clock.now()
+        execution.status, execution.stopped, execution.parked = status, self._clock.now(), None
         self._running.pop(execution.arn, None)
         self._ended[execution.arn] = execution
         while len(self._ended) > KEPT:
@@ -293,7 +263,7 @@ class Executions:
         return float(seconds)
 
     async def _task(self, execution: Execution, state: dict[str, Any], data: Any, context: dict[str, Any]) -> Any:
-        token = _token(execution.machine.arn) if state["Resource"].endswith(TOKEN) else ""
+        token = new_token(execution.machine.arn) if state["Resource"].endswith(TOKEN) else ""
         if token:
             context["Task"] = {"Token": token}
         parameters = filled(state.get("Parameters", {}), data, context)
@@ -369,14 +339,11 @@ class Executions:
                 "Input": json.loads(execution.input),
                 "Name": execution.name,
                 "RoleArn": execution.machine.role.arn,
-                "StartTime": _written(execution.started),
+                "StartTime": written(execution.started),
             },
             "StateMachine": {"Id": execution.machine.arn, "Name": execution.machine.name},
-            "State": {"Name": state, "EnteredTime": _written(self._clock.now()), "RetryCount": 0},
+            "State": {"Name": state, "EnteredTime": written(self._clock.now()), "RetryCount": 0},
         }
-
-
-_KIND = "AWS::StepFunctions::StateMachine"
 
 
 class Refusal(Exception):
@@ -387,31 +354,6 @@ class Refusal(Exception):
         self.code = code
 
 
-def _machine(stack: Stack) -> Callable[[str], Machine]:
-    def read(name: str) -> Machine:
-        properties = stack.properties(name)
-        definition = properties.get("Definition") or json.loads(properties["DefinitionString"])
-        check(definition, name)
-        role = stack.roles[properties["RoleArn"]]
-        if "states.amazonaws.com" not in role.trusted:
-            raise TemplateError(f"{name}: Step Functions may not assume {role.name}")
-        return Machine(stack.reference(name, "Arn"), stack.physical_name(name), definition, role)
-
-    return read
-
-
-def _token(machine_arn: str) -> str:
-    """As AWS's: opaque, and it knows whose it is."""
-    return base64.urlsafe_b64encode(f"{uuid.uuid4()} {machine_arn}".encode()).decode()
-
-
-def _machine_of(token: str) -> str | None:
-    try:
-        return base64.urlsafe_b64decode(token.encode()).decode().split(" ")[1]
-    except (ValueError, IndexError):
-        return None
-
-
 def _wake(woken: asyncio.Future[None]) -> None:
     if not woken.done():
         woken.set_result(None)
@@ -420,22 +362,3 @@ def _wake(woken: asyncio.Future[None]) -> None:
 def _fail(done: asyncio.Future[Any], error: StateError) -> None:
     if not done.done():
         done.set_exception(error)
-
-
-def _summary(execution: Execution, *, full: bool = False) -> dict[str, Any]:
-    summary = {
-        "executionArn": execution.arn,
-        "stateMachineArn": execution.machine.arn,
-        "name": execution.name,
-        "status": execution.status,
-        "startDate": execution.started,
-        "stopDate": execution.stopped,
-    }
-    if full:
-        summary |= {"input": execution.input, "output": execution.output}
-        summary |= {"error": execution.error, "cause": execution.cause}
-    return {name: value for name, value in summary.items() if value is not None}
-
-
-def _written(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

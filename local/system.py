@@ -33,7 +33,7 @@ from local.aws_calls import Call
 from local.aws_endpoint import ADMIN_KEY, AwsEndpoint, Mail, Principal, access_key
 from local.clock import Clock, Timers
 from local.event_sources import EventSources
-from local.executions import Execution, Executions
+from local.executions import Executions
 from local.functions import Function
 from local.gateway import BODY_LIMIT, Gateway
 from local.http_server import Request, Response, Server
@@ -41,6 +41,7 @@ from local.intrinsics import ACCOUNT, REGION
 from local.ledger import Invocation, Ledger
 from local.processes import Zygote
 from local.stack import Stack
+from local.state_machines import Execution
 
 T = TypeVar("T")
 

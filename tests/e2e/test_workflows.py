@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 import pytest
 from taskyard import Conflict, Taskyard, Workflow, workflow_file
 
-from local.executions import Execution
+from local.aws_calls import Call
+from local.http_server import Response
+from local.state_machines import Execution
 from local.system import LocalSystem
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("taskyard")]
@@ -136,36 +137,51 @@ def test_the_deadline_passes_on_the_virtual_clock(yard: Taskyard, system: LocalS
     assert execution(system, run).entered == ["Start", "Run", "DeadlinePassed", "Finish"]
 
 
-def kill(system: LocalSystem, label: str) -> int:
-    """kill -9 of every process of a function that runs an invocation; how many there were."""
-    killed = 0
-    for process in [process for process in system._by_label(label)._processes if process.running]:
-        # One that is dead already may not have been buried yet.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.id, signal.SIGKILL)
-            killed += 1
-    return killed
+def kill(system: LocalSystem, label: str) -> None:
+    """kill -9 of every process of a function that runs an invocation, by whoever forked it: what the system calls a
+    process's id is a number of its own, not the one that the kernel knows."""
+    assert system._zygote is not None
+    for process in system._by_label(label)._processes:
+        if process.running:
+            system._zygote.kill(process.id)
+
+
+@pytest.fixture
+def deaths(system: LocalSystem) -> Iterator[Callable[[dict[str, tuple[int, ...]]], Counter[str]]]:
+    """`deaths({"worker-normal": (150,)})`: all of its processes die while one makes its 150th call of AWS from now.
+    Returns how many calls there were, which goes on counting."""
+
+    def plan(at: dict[str, tuple[int, ...]]) -> Counter[str]:
+        calls: Counter[str] = Counter()
+
+        def tap(caller: str, call: Call, answer: Callable[[], Response]) -> Response:
+            calls[caller] += 1
+            if calls[caller] in at.get(caller, ()):
+                kill(system, caller)
+            return answer()
+
+        system.tap(tap)
+        return calls
+
+    yield plan
+    system.tap(lambda caller, call, answer: answer())
 
 
 def test_workers_and_steps_that_are_killed_in_the_middle_cost_time_and_nothing_else(
-    yard: Taskyard, system: LocalSystem
+    yard: Taskyard, system: LocalSystem, deaths: Callable[[dict[str, tuple[int, ...]]], Counter[str]]
 ) -> None:
+    """The first step dies twice while it writes the nodes, the workers three times while these run."""
+    at = {"workflow": (10, 60), "worker-normal": (150, 500, 900)}
+    calls = deaths(at)
     nodes = {f"n{at}": message(*(f"n{at - back}" for back in (20, 21, 22) if at >= back)) for at in range(200)}
     run = yard.workflows.submit(nodes)
-    killed = {"workflow": 0, "worker-normal": 0}
     end = time.monotonic() + 150
     while not (found := yard.workflows.get(run.id, limit=1)).ended:
         assert time.monotonic() < end, found.counts
-        if killed["workflow"] < 2:
-            killed["workflow"] += kill(system, "workflow")
-        elif killed["worker-normal"] < 3 and found.counts.get("SUCCESS", 0) > 40 * killed["worker-normal"] + 10:
-            killed["worker-normal"] += kill(system, "worker-normal")
-        elif found.counts.get("RUNNING") or not system.settle(0.2):
-            # What the dead held is free again when their leases end.
-            system.clock.advance(5)
-    assert killed["workflow"] >= 2
-    # How often depends on how fast this machine is beside the polling: twice is in the middle of the run at least.
-    assert killed["worker-normal"] >= 2
+        # What the dead held is free again when their leases end; the machine waits before it tries a step again.
+        system.clock.advance(5)
+    assert all(calls[function] > max(when) for function, when in at.items())
+    assert execution(system, run).moves >= 5
     assert (found.state, found.counts) == ("SUCCESS", {"SUCCESS": 200})
     for node in yard.workflows.nodes(run.id):
         outcomes = [attempt.outcome for attempt in yard.get(node.id).attempts] if node.attempt > 1 else ["SUCCESS"]
