@@ -6,8 +6,6 @@ events: the machine owns the run (deadline, retries, its end), the nodes release
 
 from __future__ import annotations
 
-from typing import Any
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
@@ -17,30 +15,9 @@ from infra.acknowledged import acknowledge
 from infra.config import Config
 from infra.function import Bundle, Function
 from infra.lanes import Lanes
+from infra.run_machine import definition
 from infra.storage import Storage
 from infra.timers import Timers
-
-# AWS: these say that Lambda itself was in trouble; and what our own code raises may pass as well (throttling).
-_PASSING: dict[str, Any] = {
-    "ErrorEquals": ["States.TaskFailed", "Lambda.Unknown", "Lambda.TooManyRequestsException"],
-    "IntervalSeconds": 2,
-    "MaxAttempts": 6,
-    "BackoffRate": 2,
-    "JitterStrategy": "FULL",
-}
-# 1 + 2 + … + 64 s: longer than the api may take from starting the execution to writing the run's record.
-_NOT_LANDED: dict[str, Any] = {
-    "ErrorEquals": ["NotLandedError"],
-    "IntervalSeconds": 1,
-    "MaxAttempts": 7,
-    "BackoffRate": 2,
-}
-_STILL_RUNNING: dict[str, Any] = {
-    "ErrorEquals": ["StillRunningError"],
-    "IntervalSeconds": 10,
-    "MaxAttempts": 60,
-    "BackoffRate": 1,
-}
 
 
 class Machines:
@@ -153,64 +130,3 @@ class Workflow(Construct):
                 "AwsSolutions-SF2": "No tracing anywhere in this stack: docs/adr/0006.",
             },
         )
-
-
-def definition(function_arn: str) -> dict[str, Any]:
-    """Input: {tenant, run, round, deadlineSeconds}. Four or five transitions, whatever the DAG."""
-
-    def step(name: str, **payload: str) -> dict[str, Any]:
-        given = {"tenant.$": "$.tenant", "run.$": "$.run", "round.$": "$.round", "step": name, **payload}
-        return {"FunctionName": function_arn, "Payload": given}
-
-    return {
-        "Comment": "A workflow's run. The nodes release each other; this owns the deadline, the retries and the end.",
-        "StartAt": "Start",
-        "States": {
-            "Start": {
-                "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke",
-                "Parameters": step("start"),
-                # Not null: CDK leaves out what is null, and the result would take the place of the input.
-                "ResultPath": "$.started",
-                "Retry": [_NOT_LANDED, _STILL_RUNNING, _PASSING],
-                "Catch": [
-                    {"ErrorEquals": ["NotLandedError"], "ResultPath": "$.error", "Next": "NeverAccepted"},
-                    {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Broken"},
-                ],
-                "Next": "Run",
-            },
-            "Run": {
-                "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
-                "Parameters": step("release", **{"token.$": "$$.Task.Token"}),
-                "TimeoutSecondsPath": "$.deadlineSeconds",
-                "ResultPath": "$.end",
-                "Retry": [_PASSING],
-                "Catch": [
-                    {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.error", "Next": "DeadlinePassed"},
-                    {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Broken"},
-                ],
-                "Next": "Finish",
-            },
-            "DeadlinePassed": {
-                "Type": "Pass",
-                "Result": {"outcome": "timeout"},
-                "ResultPath": "$.end",
-                "Next": "Finish",
-            },
-            "Broken": {"Type": "Pass", "Result": {"outcome": "broken"}, "ResultPath": "$.end", "Next": "Finish"},
-            "Finish": {
-                "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke",
-                "Parameters": step("finish", **{"outcome.$": "$.end.outcome"}),
-                "OutputPath": "$.Payload",
-                "Retry": [{**_PASSING, "MaxAttempts": 12}],
-                "End": True,
-            },
-            "NeverAccepted": {
-                "Type": "Fail",
-                "Error": "NeverAccepted",
-                "Cause": "The submit died before the run's record was written; nobody was told that it was accepted.",
-            },
-        },
-    }
