@@ -67,11 +67,11 @@ class Process:
             raise ContenderFailed(self.command, self.tail())
         return json.loads(line)
 
-    def order(self, seconds: float, **fields: Any) -> Any:
+    def order(self, within: float, /, **fields: Any) -> Any:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(fields).encode() + b"\n")
         self._process.stdin.flush()
-        return self.answer(seconds)
+        return self.answer(within)
 
     def tail(self) -> str:
         return self.command.log.read_text(errors="replace")[-2000:]

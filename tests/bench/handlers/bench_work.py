@@ -21,7 +21,7 @@ class Work(BaseModel):
     url: str = ""
 
 
-@task("BENCH_WORK", retry=RetryPolicy(max_attempts=20, base_seconds=1, max_seconds=600, jitter=0))
+@task("BENCH_WORK", retry=RetryPolicy(max_attempts=4, base_seconds=1, max_seconds=600, jitter=0))
 def bench_work(ctx: Context, payload: Work) -> None:
     from functions.notes import work
 

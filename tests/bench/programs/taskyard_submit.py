@@ -18,7 +18,8 @@ EVENT = json.loads((Path(__file__).parents[3] / "events" / "api" / "submit_task.
 
 
 def task(fields: dict, delay: float) -> dict:
-    return {"type": "BENCH_WORK", "payload": fields, **({"delaySeconds": delay} if delay else {})}
+    retries = {"maxRetries": fields.pop("retries")} if "retries" in fields else {}
+    return {"type": "BENCH_WORK", "payload": fields, **retries, **({"delaySeconds": delay} if delay else {})}
 
 
 def by_function(path: str, body: dict) -> tuple[int, str]:
@@ -53,8 +54,8 @@ def main(way: str, group: int) -> None:
             status, answer = send("/tasks", task(tasks[0], delay))
         else:
             status, answer = send("/tasks/batch", {"tasks": [task(fields, delay) for fields in tasks]})
-        if status >= 300:
-            raise RuntimeError(f"{status}: {answer[:500]}")
+        if status >= 300 or (group > 1 and json.loads(answer)["refused"]):
+            raise producer.Refused(f"{status}: {answer[:500]}")
 
     if way == "function":
         # EMF goes to a Lambda's standard output; here that is the way to the bench.
