@@ -43,6 +43,8 @@ from taskyard.model import (
     Task,
     TaskSpec,
 )
+from taskyard.notify import EmailTarget, Notification, WebhookTarget
+from taskyard.options import ScheduleOptions, TaskOptions, WorkflowOptions
 from taskyard.retrying import Backoff
 from taskyard.schedule_model import Schedule, SchedulePage
 from taskyard.workflow_model import Node, Workflow, WorkflowPage
@@ -58,6 +60,7 @@ __all__ = [
     "Backoff",
     "Cancelled",
     "Conflict",
+    "EmailTarget",
     "Forbidden",
     "Health",
     "InvalidRequest",
@@ -65,6 +68,7 @@ __all__ = [
     "NoEndpoint",
     "Node",
     "NotFound",
+    "Notification",
     "Outcome",
     "Page",
     "ProblemError",
@@ -73,9 +77,11 @@ __all__ = [
     "Redrive",
     "Retry",
     "Schedule",
+    "ScheduleOptions",
     "SchedulePage",
     "Stats",
     "Task",
+    "TaskOptions",
     "TaskSpec",
     "Taskyard",
     "TaskyardError",
@@ -86,7 +92,9 @@ __all__ = [
     "UnexpectedAnswer",
     "Unreachable",
     "WaitTimeout",
+    "WebhookTarget",
     "Workflow",
+    "WorkflowOptions",
     "WorkflowPage",
     "WorkflowWaitTimeout",
     "submit",

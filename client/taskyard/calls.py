@@ -5,21 +5,22 @@ A new route is one function here and one method in each client.
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, Unpack
 from urllib.parse import quote
 
 from taskyard.errors import UnexpectedAnswer, problem
-from taskyard.model import Health, Page, Retry, Stats, Task, TaskSpec
+from taskyard.model import Health, Page, Stats, Task, TaskSpec
+from taskyard.notify import NotificationPage
+from taskyard.options import TASK, TaskOptions, given, named
 from taskyard.times import in_seconds, to_wire
 
 T = TypeVar("T")
 
-# The largest page that the API gives.
-PAGE_LIMIT = 100
+JSON: Final = {"content-type": "application/json"}
 
 
 class Unset(Enum):
@@ -69,78 +70,35 @@ class Call(Generic[T]):
 
 
 def submit(
-    type: str,
-    payload: Any = None,
-    *,
-    run_at: datetime | None = None,
-    delay: float | timedelta | None = None,
-    priority: int | str | None = None,
-    max_retries: int | None = None,
-    retry: Retry | Mapping[str, Any] | None = None,
-    timeout: float | timedelta | None = None,
-    idempotency_key: str | None = None,
-    tags: Mapping[str, str] | None = None,
-    dependencies: Sequence[str] | None = None,
+    type: str, payload: Any = None, *, idempotency_key: str | None = None, **options: Unpack[TaskOptions]
 ) -> Call[Task]:
-    spec = TaskSpec(
-        type=type,
-        payload=payload,
-        run_at=run_at,
-        delay=delay,
-        priority=priority,
-        max_retries=max_retries,
-        retry=retry,
-        timeout=timeout,
-        tags=tags,
-        dependencies=dependencies,
-    )
-    return submit_body(encode(task_document(spec)), idempotency_key or new_key())
+    document = task_document(TaskSpec(type=type, payload=payload, **options))
+    return submit_body(encode(document), idempotency_key or new_key())
 
 
 def task_document(spec: TaskSpec) -> dict[str, Any]:
-    """What is None is left out, so that the server's own default holds."""
     if spec.run_at is not None and spec.delay is not None:
         raise ValueError("a run time is given by run_at or by delay, not by both")
-    named: dict[str, Any] = {
-        "type": spec.type,
-        "payload": spec.payload,
-        "runAt": None if spec.run_at is None else to_wire(spec.run_at),
-        "delaySeconds": None if spec.delay is None else in_seconds(spec.delay),
-        "priority": spec.priority,
-        "maxRetries": spec.max_retries,
-        "retry": spec.retry.write() if isinstance(spec.retry, Retry) else spec.retry,
-        "timeoutSeconds": None if spec.timeout is None else in_seconds(spec.timeout),
-        "idempotencyKey": spec.idempotency_key,
-        "tags": None if spec.tags is None else dict(spec.tags),
-        "dependencies": None if spec.dependencies is None else list(spec.dependencies),
-    }
-    return {name: value for name, value in named.items() if value is not None}
+    return given(named({option: getattr(spec, option) for option in TASK}, TASK))
 
 
 def submit_body(body: bytes, idempotency_key: str | None = None) -> Call[Task]:
-    """A body as it is, byte for byte. Without a key of its own (argument or field) it gets a fresh one, so that a
-    submit whose answer is lost can be sent again and stays one task."""
-    headers = {"content-type": "application/json"}
-    if idempotency_key is None and not names_a_key(body):
-        idempotency_key = new_key()
-    if idempotency_key is not None:
-        headers["idempotency-key"] = idempotency_key
-    return Call(Request("POST", "/tasks", headers, body), Task.read)
+    return post_keyed("/tasks", body, idempotency_key, Task.read)
 
 
 def get(task_id: str) -> Call[Task]:
-    return Call(Request("GET", task_path(task_id)), Task.read)
+    return Call(Request("GET", path_of("tasks", task_id)), Task.read)
 
 
 def page(
     state: str | None = None, type: str | None = None, limit: int | None = None, cursor: str | None = None
 ) -> Call[Page]:
-    named = {"state": state, "type": type, "limit": limit, "cursor": cursor}
-    return Call(Request("GET", "/tasks" + query_of(named)), Page.read)
+    query = query_of(state=state, type=type, limit=limit, cursor=cursor)
+    return Call(Request("GET", f"/tasks{query}"), Page.read)
 
 
 def cancel(task_id: str) -> Call[None]:
-    return Call(Request("DELETE", task_path(task_id)), lambda document: None)
+    return Call(Request("DELETE", path_of("tasks", task_id)), lambda document: None)
 
 
 def update(
@@ -159,8 +117,7 @@ def update(
         document["runAt"] = to_wire(run_at)
     if not document:
         raise ValueError("nothing to change: give priority, payload or run_at")
-    headers = {"content-type": "application/json"}
-    return Call(Request("PATCH", task_path(task_id), headers, encode(document)), Task.read)
+    return Call(Request("PATCH", path_of("tasks", task_id), JSON, encode(document)), Task.read)
 
 
 def reschedule(task_id: str, run_at: datetime | None, delay: float | timedelta | None, now: datetime) -> Call[Task]:
@@ -170,6 +127,11 @@ def reschedule(task_id: str, run_at: datetime | None, delay: float | timedelta |
     if delay is not None:
         run_at = now.astimezone(UTC) + timedelta(seconds=in_seconds(delay))
     return update(task_id, run_at=run_at)
+
+
+def undeliverable(limit: int | None = None, cursor: str | None = None) -> Call[NotificationPage]:
+    query = query_of(state="UNDELIVERABLE", limit=limit, cursor=cursor)
+    return Call(Request("GET", f"/notifications{query}"), NotificationPage.read)
 
 
 def stats() -> Call[Stats]:
@@ -184,20 +146,37 @@ def new_key() -> str:
     return str(uuid.uuid4())
 
 
-def query_of(named: Mapping[str, object]) -> str:
+def query_of(**parameters: object) -> str:
     """`?a=b&c=d`, without what is None."""
-    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in named.items() if value is not None)
+    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in given(parameters).items())
     return f"?{query}" if query else ""
 
 
-def task_path(task_id: str) -> str:
-    if not task_id:
-        raise ValueError("an empty task id")
-    return f"/tasks/{quote(task_id, safe='')}"
+def path_of(kind: str, id: str) -> str:
+    """kind: tasks, workflows or schedules."""
+    if not id:
+        raise ValueError(f"an empty id: {kind}")
+    return f"/{kind}/{quote(id, safe='')}"
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def post(path: str, document: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> Call[T]:
+    """The body without what is None."""
+    return Call(Request("POST", path, JSON, encode(given(document))), read)
+
+
+def post_keyed(path: str, body: bytes, idempotency_key: str | None, read: Callable[[Mapping[str, Any]], T]) -> Call[T]:
+    """A body as it is, byte for byte. Without a key of its own (argument or field) it gets a fresh one, so that a
+    submit whose answer is lost can be sent again and stays one."""
+    headers = dict(JSON)
+    if idempotency_key is None and not names_a_key(body):
+        idempotency_key = new_key()
+    if idempotency_key is not None:
+        headers["idempotency-key"] = idempotency_key
+    return Call(Request("POST", path, headers, body), read)
 
 
 def names_a_key(body: bytes) -> bool:

@@ -2,19 +2,22 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
 from taskyard import calls, desk_calls
-from taskyard.calls import PAGE_LIMIT, UNSET, Call, Request, Response
+from taskyard.calls import UNSET, Call, Request, Response
 from taskyard.connection import TIMEOUT, Connection
 from taskyard.errors import ProblemError, UnexpectedAnswer, Unreachable, WaitTimeout
-from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Retry, Stats, Task, TaskSpec
-from taskyard.retrying import Backoff, polling_pauses
+from taskyard.following import Patience, each
+from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Stats, Task, TaskSpec
+from taskyard.notify import Notification
+from taskyard.options import CancelFilter, LetterFilter, RedriveOptions, TaskOptions
+from taskyard.retrying import Backoff
 from taskyard.schedules import Schedules
 from taskyard.workflows import Workflows
 
@@ -64,40 +67,14 @@ class Taskyard:
         return self._connection.endpoint.url
 
     def submit(
-        self,
-        type: str,
-        payload: Any = None,
-        *,
-        run_at: datetime | None = None,
-        delay: float | timedelta | None = None,
-        priority: int | str | None = None,
-        max_retries: int | None = None,
-        retry: Retry | Mapping[str, Any] | None = None,
-        timeout: float | timedelta | None = None,
-        idempotency_key: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        dependencies: Sequence[str] | None = None,
+        self, type: str, payload: Any = None, *, idempotency_key: str | None = None, **options: Unpack[TaskOptions]
     ) -> Task:
         """Submit a task. Tried again after a lost answer it stays one task: each submit has a key, yours or a new one.
 
-        run_at: aware datetime, or delay: seconds or timedelta. priority: 0–9, higher first, or high, normal, low.
-        timeout: of one attempt. Raises InvalidRequest with the fields at fault.
+        Options: run_at or delay, priority, max_retries, retry, timeout, tags, dependencies, notify.
+        Raises InvalidRequest with the fields at fault.
         """
-        return self._perform(
-            calls.submit(
-                type,
-                payload,
-                run_at=run_at,
-                delay=delay,
-                priority=priority,
-                max_retries=max_retries,
-                retry=retry,
-                timeout=timeout,
-                idempotency_key=idempotency_key,
-                tags=tags,
-                dependencies=dependencies,
-            )
-        )
+        return self._perform(calls.submit(type, payload, idempotency_key=idempotency_key, **options))
 
     def submit_body(self, body: bytes, idempotency_key: str | None = None) -> Task:
         """Submit a JSON body as it is, under whatever names its fields have."""
@@ -118,15 +95,7 @@ class Taskyard:
 
     def list(self, state: str | None = None, type: str | None = None, limit: int | None = None) -> Iterator[Task]:
         """Newest first, at most `limit` in all; pages are fetched as the iterator reaches them."""
-        cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            page = self.page(state, type, None if left is None else min(left, PAGE_LIMIT), cursor)
-            yield from page.tasks[:left]
-            left = None if left is None else left - len(page.tasks)
-            cursor = page.cursor
-            if cursor is None:
-                return
+        return each(lambda size, cursor: self.page(state, type, size, cursor), lambda page: page.tasks, limit)
 
     def cancel(self, task_id: str) -> None:
         """Cancel a task that has not started; again is fine. Raises Conflict when it has started or settled."""
@@ -163,73 +132,32 @@ class Taskyard:
             outcomes += done
         return outcomes
 
-    def dead_letters(
-        self,
-        *,
-        type: str | None = None,
-        error_type: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int | None = None,
-    ) -> Iterator[Task]:
-        """Tasks that ended as FAILED or DEAD, the latest first. since, until: of their end (until: before it).
-        error_type: the class of the last error."""
-        cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            size = PAGE_LIMIT if left is None else min(left, PAGE_LIMIT)
-            page = self._perform(desk_calls.dead_letters(type, error_type, since, until, size, cursor))
-            yield from page.tasks[:left]
-            left = None if left is None else left - len(page.tasks)
-            cursor = page.cursor
-            if cursor is None:
-                return
+    def dead_letters(self, *, limit: int | None = None, **wanted: Unpack[LetterFilter]) -> Iterator[Task]:
+        """Tasks that ended as FAILED or DEAD, the latest first. Filters: type, error_type, since, until."""
+        return each(
+            lambda size, cursor: self._perform(desk_calls.dead_letters(size, cursor, wanted)),
+            lambda page: page.tasks,
+            limit,
+        )
 
     def retry(self, task_id: str, attempts: int | None = None) -> Task:
         """Run a dead letter again, now, with new attempts (None: as many as its type has). Raises Conflict for a task
         that is none; also when the answer to a first try was lost, and this is the second."""
         return self._perform(desk_calls.retry(task_id, attempts))
 
-    def redrive(
-        self,
-        *,
-        type: str | None = None,
-        error_type: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        rate: float | None = None,
-        attempts: int | None = None,
-        dry_run: bool = False,
-    ) -> Redrive:
-        """Run dead letters again, all that fit, `rate` a second (None: 10). Returns the sums."""
+    def redrive(self, *, dry_run: bool = False, **options: Unpack[RedriveOptions]) -> Redrive:
+        """Run dead letters again, all that fit, or only count them; returns the sums. Options: the filters of
+        `dead_letters`, rate, attempts."""
         total = Redrive(0, 0, 0, dry_run)
-        for page in self.redrive_pages(
-            type=type,
-            error_type=error_type,
-            since=since,
-            until=until,
-            rate=rate,
-            attempts=attempts,
-            dry_run=dry_run,
-        ):
+        for page in self.redrive_pages(dry_run=dry_run, **options):
             total += page
         return total
 
-    def redrive_pages(
-        self,
-        *,
-        type: str | None = None,
-        error_type: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        rate: float | None = None,
-        attempts: int | None = None,
-        dry_run: bool = False,
-    ) -> Iterator[Redrive]:
+    def redrive_pages(self, *, dry_run: bool = False, **options: Unpack[RedriveOptions]) -> Iterator[Redrive]:
         """As `redrive`, a request at a time, to show progress or to stop."""
         cursor: str | None = None
         while True:
-            page = self._perform(desk_calls.redrive(type, error_type, since, until, rate, attempts, dry_run, cursor))
+            page = self._perform(desk_calls.redrive(dry_run, cursor, options))
             yield page
             cursor = page.cursor
             if cursor is None:
@@ -239,15 +167,13 @@ class Taskyard:
         self,
         ids: Iterable[str] | None = None,
         *,
-        type: str | None = None,
-        state: str | None = None,
-        tags: Mapping[str, str] | None = None,
         dry_run: bool = False,
         reason: str | None = None,
+        **wanted: Unpack[CancelFilter],
     ) -> Cancelled:
         """Cancel what has not started: by ids, or all that fit type, state and tags. `reason` is kept on each."""
         total = Cancelled(0, (), {}, dry_run)
-        for first in desk_calls.cancel_many(ids, type, state, tags, dry_run, reason):
+        for first in desk_calls.cancel_many(ids, dry_run=dry_run, reason=reason, **wanted):
             call = first
             while True:
                 page = self._perform(call)
@@ -257,6 +183,14 @@ class Taskyard:
                 call = desk_calls.next_page(first, page.cursor)
         return total
 
+    def undeliverable(self, limit: int | None = None) -> Iterator[Notification]:
+        """Notifications that nobody could be told, newest first."""
+        return each(
+            lambda size, cursor: self._perform(calls.undeliverable(size, cursor)),
+            lambda page: page.notifications,
+            limit,
+        )
+
     def stats(self) -> Stats:
         return self._perform(calls.stats())
 
@@ -265,16 +199,13 @@ class Taskyard:
 
     def wait(self, task_id: str, timeout: float | None = None) -> Task:
         """Look until the task has settled, at growing pauses of at most 5 s. Raises WaitTimeout after `timeout` s."""
-        end = None if timeout is None else self._clock() + timeout
-        for pause in polling_pauses():
-            task = self.get(task_id)
-            if task.settled:
-                return task
-            left = None if end is None else end - self._clock()
-            if left is not None and left <= 0:
+        patience = Patience(timeout, self._clock)
+        while not (task := self.get(task_id)).settled:
+            pause = patience.pause()
+            if pause is None:
                 raise WaitTimeout(task, timeout or 0)
-            self._sleep(pause if left is None else min(pause, left))
-        raise AssertionError("the pauses have no end")
+            self._sleep(pause)
+        return task
 
     def close(self) -> None:
         self._http.close()

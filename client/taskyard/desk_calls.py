@@ -1,25 +1,29 @@
 """The calls of many tasks at once and of the failure desk, as values (see calls.py)."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Unpack
 
-from taskyard.calls import Call, Request, encode, new_key, query_of, task_document, task_path
+from taskyard.calls import JSON, Call, Request, encode, new_key, path_of, post, query_of, task_document
 from taskyard.errors import TaskyardError
 from taskyard.model import Cancelled, Outcome, Page, Redrive, Task, TaskSpec
-from taskyard.times import to_wire
-
-T = TypeVar("T")
+from taskyard.options import (
+    CANCEL,
+    LETTERS,
+    REDRIVE,
+    CancelFilter,
+    LetterFilter,
+    RedriveOptions,
+    given,
+    named,
+)
 
 # The most tasks, and ids, that one request of the API takes.
 MOST = 1000
 
 # Bytes of a batch's body. The API takes 6 MB, in which Lambda quotes the body once more.
 BODY_LIMIT = 4_000_000
-
-JSON = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,77 +72,41 @@ def keyed(task: Mapping[str, Any] | TaskSpec) -> Mapping[str, Any]:
     return document if document.get("idempotencyKey") else {**document, "idempotencyKey": new_key()}
 
 
-def dead_letters(
-    type: str | None = None,
-    error_type: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    limit: int | None = None,
-    cursor: str | None = None,
-) -> Call[Page]:
-    named = _filter(type, error_type, since, until) | {"limit": limit, "cursor": cursor}
-    return Call(Request("GET", "/dead-letters" + query_of(named)), Page.read)
+def dead_letters(limit: int, cursor: str | None, wanted: LetterFilter) -> Call[Page]:
+    query = query_of(**named(wanted, LETTERS), limit=limit, cursor=cursor)
+    return Call(Request("GET", f"/dead-letters{query}"), Page.read)
 
 
 def retry(task_id: str, attempts: int | None = None) -> Call[Task]:
-    return _post(f"{task_path(task_id)}/retry", {"attempts": attempts}, Task.read)
+    return post(f"{path_of('tasks', task_id)}/retry", {"attempts": attempts}, Task.read)
 
 
-def redrive(
-    type: str | None = None,
-    error_type: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    rate: float | None = None,
-    attempts: int | None = None,
-    dry_run: bool = False,
-    cursor: str | None = None,
-) -> Call[Redrive]:
-    named = _filter(type, error_type, since, until) | {
-        "ratePerSecond": rate,
-        "attempts": attempts,
-        "dryRun": dry_run,
-        "cursor": cursor,
-    }
-    return _post("/dead-letters/redrive", named, Redrive.read)
+def redrive(dry_run: bool, cursor: str | None, options: RedriveOptions) -> Call[Redrive]:
+    document = named(options, REDRIVE) | {"dryRun": dry_run, "cursor": cursor}
+    return post("/dead-letters/redrive", document, Redrive.read)
 
 
 def cancel_many(
     ids: Iterable[str] | None = None,
-    type: str | None = None,
-    state: str | None = None,
-    tags: Mapping[str, str] | None = None,
+    *,
     dry_run: bool = False,
     reason: str | None = None,
+    **wanted: Unpack[CancelFilter],
 ) -> Iterator[Call[Cancelled]]:
     """By ids a request per thousand; by filter one, whose cursor `next_page` follows."""
-    filtered: dict[str, object] = {"type": type, "state": state, "tags": None if tags is None else dict(tags)}
-    if (ids is None) == all(value is None for value in filtered.values()):
+    filtered = given(named(wanted, CANCEL))
+    if (ids is None) == (not filtered):
         raise ValueError("tasks to cancel are given by ids, or by type, state or tags: not both, not neither")
     common: dict[str, object] = {"dryRun": dry_run, "reason": reason}
     if ids is None:
-        return iter([_post("/tasks/cancel", filtered | common, Cancelled.read)])
+        return iter([post("/tasks/cancel", filtered | common, Cancelled.read)])
     listed = list(dict.fromkeys([ids] if isinstance(ids, str) else ids))
     return (
-        _post("/tasks/cancel", {"ids": listed[start : start + MOST]} | common, Cancelled.read)
+        post("/tasks/cancel", {"ids": listed[start : start + MOST]} | common, Cancelled.read)
         for start in range(0, len(listed), MOST)
     )
 
 
 def next_page(call: Call[Cancelled], cursor: str) -> Call[Cancelled]:
     """The same request, from where its answer ended."""
-    return _post("/tasks/cancel", {**json.loads(call.request.body), "cursor": cursor}, Cancelled.read)
-
-
-def _filter(
-    type: str | None, error_type: str | None, since: datetime | None, until: datetime | None
-) -> dict[str, object]:
-    times = {"since": since, "until": until}
-    written = {name: None if moment is None else to_wire(moment) for name, moment in times.items()}
-    return {"type": type, "errorType": error_type, **written}
-
-
-def _post(path: str, named: Mapping[str, object], read: Callable[[Mapping[str, Any]], T]) -> Call[T]:
-    """The body without what is None."""
-    body = encode({name: value for name, value in named.items() if value is not None})
-    return Call(Request("POST", path, JSON, body), read)
+    return post("/tasks/cancel", {**json.loads(call.request.body), "cursor": cursor}, Cancelled.read)

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from taskyard.errors import TaskyardError, problem_of
-from taskyard.times import from_wire
+from taskyard.notify import Notification, Targets, notifications
+from taskyard.times import instant
 
 # The states that no task leaves by itself (docs/state-machine.md).
 SETTLED = frozenset({"SUCCESS", "FAILED", "DEAD", "CANCELLED", "SKIPPED"})
@@ -16,11 +17,6 @@ SETTLED = frozenset({"SUCCESS", "FAILED", "DEAD", "CANCELLED", "SKIPPED"})
 _STARTED = frozenset({"RUNNING", "SUCCESS", "FAILED", "DEAD"})
 
 Json = Mapping[str, Any]
-
-
-def _instant(document: Json, name: str) -> datetime | None:
-    value = document.get(name)
-    return from_wire(value) if isinstance(value, str) else None
 
 
 def _mapping(document: Json, name: str) -> Json:
@@ -78,8 +74,8 @@ class Attempt:
     def read(cls, document: Json) -> "Attempt":
         return cls(
             number=int(document.get("number", 0)),
-            started_at=_instant(document, "startedAt"),
-            ended_at=_instant(document, "endedAt"),
+            started_at=instant(document, "startedAt"),
+            ended_at=instant(document, "endedAt"),
             outcome=document.get("outcome"),
             error_type=document.get("errorType"),
             error=document.get("error"),
@@ -98,12 +94,13 @@ class Progress:
 
     @classmethod
     def read(cls, document: Json) -> "Progress":
-        return cls(document.get("fraction"), document.get("note"), _instant(document, "at"))
+        return cls(document.get("fraction"), document.get("note"), instant(document, "at"))
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as it was when it was read. `state` is a plain string: a state that a newer server adds passes through."""
+    """A task as it was when it was read. `state` is a plain string: a state that a newer server adds passes through.
+    notifications: how far each target of its `notify` has been told; not in lists."""
 
     id: str
     type: str
@@ -125,6 +122,7 @@ class Task:
     tags: Mapping[str, str] = field(default_factory=dict)
     generation: int | None = None
     dependencies: tuple[str, ...] = ()
+    notifications: tuple[Notification, ...] = ()
     progress: Progress | None = None
     attempts: tuple[Attempt, ...] = ()
     reason: str | None = None
@@ -163,10 +161,10 @@ class Task:
             lane=document.get("lane"),
             payload=document.get("payload"),
             result=document.get("result"),
-            run_at=_instant(document, "runAt"),
-            created_at=_instant(document, "createdAt"),
-            started_at=_instant(document, "startedAt"),
-            ended_at=_instant(document, "endedAt"),
+            run_at=instant(document, "runAt"),
+            created_at=instant(document, "createdAt"),
+            started_at=instant(document, "startedAt"),
+            ended_at=instant(document, "endedAt"),
             attempt=int(document.get("attempt") or 0),
             max_attempts=document.get("maxAttempts"),
             max_retries=document.get("maxRetries"),
@@ -176,6 +174,7 @@ class Task:
             tags=dict(_mapping(document, "tags")),
             generation=document.get("generation"),
             dependencies=_strings(document, "dependencies"),
+            notifications=notifications(document),
             progress=Progress.read(progress) if isinstance(progress, Mapping) else None,
             attempts=tuple(Attempt.read(item) for item in document.get("attempts") or () if isinstance(item, Mapping)),
             reason=document.get("reason"),
@@ -254,6 +253,7 @@ class TaskSpec:
     idempotency_key: str | None = None
     tags: Mapping[str, str] | None = None
     dependencies: Sequence[str] | None = None
+    notify: Targets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +301,7 @@ class Redrive:
             redriven=int(document["redriven"]),
             skipped=int(document["skipped"]),
             dry_run=bool(document["dryRun"]),
-            last_due=_instant(document, "lastDue"),
+            last_due=instant(document, "lastDue"),
             cursor=document.get("cursor") or None,
         )
 

@@ -12,14 +12,14 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Unpack
 
 from taskyard import calls
 from taskyard.calls import Response
 from taskyard.errors import NoEndpoint, Unreachable
-from taskyard.model import Retry, Task
+from taskyard.model import Task
+from taskyard.options import TaskOptions
 from taskyard.retrying import Backoff, pause_before_retry
 from taskyard.signing import NoCredentials
 
@@ -50,35 +50,9 @@ class Producer:
         self._client = client
         self._backoff, self._sleep, self._draw = backoff or Backoff(), sleep, draw
 
-    def submit(
-        self,
-        type: str,
-        payload: Any = None,
-        *,
-        key: str | None = None,
-        run_at: datetime | None = None,
-        delay: float | timedelta | None = None,
-        priority: int | str | None = None,
-        max_retries: int | None = None,
-        retry: Retry | Mapping[str, Any] | None = None,
-        timeout: float | timedelta | None = None,
-        tags: Mapping[str, str] | None = None,
-        dependencies: Sequence[str] | None = None,
-    ) -> Task:
+    def submit(self, type: str, payload: Any = None, *, key: str | None = None, **options: Unpack[TaskOptions]) -> Task:
         """As `Taskyard.submit`; `key` is its idempotency_key. Raises the same errors."""
-        call = calls.submit(
-            type,
-            payload,
-            run_at=run_at,
-            delay=delay,
-            priority=priority,
-            max_retries=max_retries,
-            retry=retry,
-            timeout=timeout,
-            idempotency_key=key,
-            tags=tags,
-            dependencies=dependencies,
-        )
+        call = calls.submit(type, payload, idempotency_key=key, **options)
         # Each try has the same key: a try whose answer was lost is not done twice.
         event = {"submit": json.loads(call.request.body), "idempotencyKey": call.request.headers["idempotency-key"]}
         tried = 0
@@ -142,7 +116,7 @@ def submit(
     *,
     key: str | None = None,
     function: str | None = None,
-    **options: Any,
+    **options: Unpack[TaskOptions],
 ) -> Task:
     """`Producer(function).submit(…)`: from any Lambda or script of the account."""
     return Producer(function).submit(type, payload, key=key, **options)

@@ -5,14 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from taskyard.times import from_wire
+from taskyard.times import from_wire, instant
 
 Json = Mapping[str, Any]
-
-
-def _instant(document: Json, name: str) -> datetime | None:
-    value = document.get(name)
-    return from_wire(value) if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +49,8 @@ class Schedule:
             next_times=tuple(from_wire(at) for at in document["nextTimes"]),
             name=document.get("name"),
             expression=document.get("expression"),
-            start_at=_instant(document, "startAt"),
-            end_at=_instant(document, "endAt"),
+            start_at=instant(document, "startAt"),
+            end_at=instant(document, "endAt"),
             overlap=str(document.get("overlap", "allow")),
             catch_up=str(document.get("catchUp", "none")),
             task=dict(document.get("task") or {}),
@@ -63,10 +58,10 @@ class Schedule:
             skipped=int(document.get("skipped") or 0),
             missed=int(document.get("missed") or 0),
             last_task_id=document.get("lastTaskId"),
-            last_scheduled_at=_instant(document, "lastScheduledAt"),
-            last_fired_at=_instant(document, "lastFiredAt"),
-            last_skipped_at=_instant(document, "lastSkippedAt"),
-            last_missed_at=_instant(document, "lastMissedAt"),
+            last_scheduled_at=instant(document, "lastScheduledAt"),
+            last_fired_at=instant(document, "lastFiredAt"),
+            last_skipped_at=instant(document, "lastSkippedAt"),
+            last_missed_at=instant(document, "lastMissedAt"),
             last_error=document.get("lastError"),
             raw=document,
         )

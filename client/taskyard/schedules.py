@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from taskyard import schedule_calls as calls
-from taskyard.calls import PAGE_LIMIT, UNSET, Unset
+from taskyard.following import each, each_awaited
 from taskyard.model import Task
+from taskyard.options import ScheduleOptions
 from taskyard.schedule_model import Schedule, SchedulePage
 from taskyard.workflows import AsyncPerform, Perform
 
@@ -17,37 +17,11 @@ class Schedules:
     perform: Perform
 
     def create(
-        self,
-        task: Mapping[str, Any],
-        *,
-        cron: str | None = None,
-        rate: str | None = None,
-        timezone: str | None = None,
-        name: str | None = None,
-        start_at: datetime | None = None,
-        end_at: datetime | None = None,
-        paused: bool | None = None,
-        overlap: str | None = None,
-        catch_up: str | None = None,
-        idempotency_key: str | None = None,
+        self, task: Mapping[str, Any], *, idempotency_key: str | None = None, **options: Unpack[ScheduleOptions]
     ) -> Schedule:
-        """task: as POST /tasks takes it, `{"type": …, "payload": …}`. cron: five fields as in Unix; or rate:
-        `5 minutes`. overlap: allow or skip. catch_up: none or last. Raises InvalidRequest with the fields at fault."""
-        return self.perform(
-            calls.create(
-                task,
-                cron=cron,
-                rate=rate,
-                timezone=timezone,
-                name=name,
-                start_at=start_at,
-                end_at=end_at,
-                paused=paused,
-                overlap=overlap,
-                catch_up=catch_up,
-                idempotency_key=idempotency_key,
-            )
-        )
+        """task: as POST /tasks takes it, `{"type": …, "payload": …}`. Options: cron or rate, timezone,
+        name, start_at, end_at, paused, overlap, catch_up. Raises InvalidRequest with the fields at fault."""
+        return self.perform(calls.create(task, idempotency_key=idempotency_key, **options))
 
     def get(self, schedule_id: str) -> Schedule:
         return self.perform(calls.get(schedule_id))
@@ -57,55 +31,21 @@ class Schedules:
 
     def list(self, limit: int | None = None) -> Iterator[Schedule]:
         """Newest first, at most `limit` in all."""
-        cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            found = self.page(None if left is None else min(left, PAGE_LIMIT), cursor)
-            yield from found.schedules[:left]
-            left = None if left is None else left - len(found.schedules)
-            cursor = found.cursor
-            if cursor is None:
-                return
+        return each(self.page, lambda page: page.schedules, limit)
 
     def update(
-        self,
-        schedule_id: str,
-        *,
-        task: Mapping[str, Any] | None = None,
-        cron: str | None = None,
-        rate: str | None = None,
-        timezone: str | None = None,
-        name: str | Unset | None = UNSET,
-        start_at: datetime | Unset | None = UNSET,
-        end_at: datetime | Unset | None = UNSET,
-        paused: bool | None = None,
-        overlap: str | None = None,
-        catch_up: str | None = None,
+        self, schedule_id: str, *, task: Mapping[str, Any] | None = None, **options: Unpack[ScheduleOptions]
     ) -> Schedule:
         """What is left out stays; None takes name, start_at and end_at away."""
-        return self.perform(
-            calls.update(
-                schedule_id,
-                task=task,
-                cron=cron,
-                rate=rate,
-                timezone=timezone,
-                name=name,
-                start_at=start_at,
-                end_at=end_at,
-                paused=paused,
-                overlap=overlap,
-                catch_up=catch_up,
-            )
-        )
+        return self.perform(calls.update(schedule_id, task=task, **options))
 
     def pause(self, schedule_id: str) -> Schedule:
         """Nothing is submitted until it is resumed."""
-        return self.perform(calls.update(schedule_id, paused=True))
+        return self.update(schedule_id, paused=True)
 
     def resume(self, schedule_id: str) -> Schedule:
         """With catch_up "last", what was missed meanwhile is submitted once."""
-        return self.perform(calls.update(schedule_id, paused=False))
+        return self.update(schedule_id, paused=False)
 
     def delete(self, schedule_id: str) -> None:
         """Its tasks stay. Raises NotFound; also when the answer to a first try was lost, and this is the second."""
@@ -123,35 +63,9 @@ class AsyncSchedules:
     perform: AsyncPerform
 
     async def create(
-        self,
-        task: Mapping[str, Any],
-        *,
-        cron: str | None = None,
-        rate: str | None = None,
-        timezone: str | None = None,
-        name: str | None = None,
-        start_at: datetime | None = None,
-        end_at: datetime | None = None,
-        paused: bool | None = None,
-        overlap: str | None = None,
-        catch_up: str | None = None,
-        idempotency_key: str | None = None,
+        self, task: Mapping[str, Any], *, idempotency_key: str | None = None, **options: Unpack[ScheduleOptions]
     ) -> Schedule:
-        return await self.perform(
-            calls.create(
-                task,
-                cron=cron,
-                rate=rate,
-                timezone=timezone,
-                name=name,
-                start_at=start_at,
-                end_at=end_at,
-                paused=paused,
-                overlap=overlap,
-                catch_up=catch_up,
-                idempotency_key=idempotency_key,
-            )
-        )
+        return await self.perform(calls.create(task, idempotency_key=idempotency_key, **options))
 
     async def get(self, schedule_id: str) -> Schedule:
         return await self.perform(calls.get(schedule_id))
@@ -159,55 +73,19 @@ class AsyncSchedules:
     async def page(self, limit: int | None = None, cursor: str | None = None) -> SchedulePage:
         return await self.perform(calls.page(limit, cursor))
 
-    async def list(self, limit: int | None = None) -> AsyncIterator[Schedule]:
-        """Newest first, at most `limit` in all."""
-        cursor: str | None = None
-        left = limit
-        while left is None or left > 0:
-            found = await self.page(None if left is None else min(left, PAGE_LIMIT), cursor)
-            for schedule in found.schedules[:left]:
-                yield schedule
-            left = None if left is None else left - len(found.schedules)
-            cursor = found.cursor
-            if cursor is None:
-                return
+    def list(self, limit: int | None = None) -> AsyncIterator[Schedule]:
+        return each_awaited(self.page, lambda page: page.schedules, limit)
 
     async def update(
-        self,
-        schedule_id: str,
-        *,
-        task: Mapping[str, Any] | None = None,
-        cron: str | None = None,
-        rate: str | None = None,
-        timezone: str | None = None,
-        name: str | Unset | None = UNSET,
-        start_at: datetime | Unset | None = UNSET,
-        end_at: datetime | Unset | None = UNSET,
-        paused: bool | None = None,
-        overlap: str | None = None,
-        catch_up: str | None = None,
+        self, schedule_id: str, *, task: Mapping[str, Any] | None = None, **options: Unpack[ScheduleOptions]
     ) -> Schedule:
-        return await self.perform(
-            calls.update(
-                schedule_id,
-                task=task,
-                cron=cron,
-                rate=rate,
-                timezone=timezone,
-                name=name,
-                start_at=start_at,
-                end_at=end_at,
-                paused=paused,
-                overlap=overlap,
-                catch_up=catch_up,
-            )
-        )
+        return await self.perform(calls.update(schedule_id, task=task, **options))
 
     async def pause(self, schedule_id: str) -> Schedule:
-        return await self.perform(calls.update(schedule_id, paused=True))
+        return await self.update(schedule_id, paused=True)
 
     async def resume(self, schedule_id: str) -> Schedule:
-        return await self.perform(calls.update(schedule_id, paused=False))
+        return await self.update(schedule_id, paused=False)
 
     async def delete(self, schedule_id: str) -> None:
         await self.perform(calls.delete(schedule_id))

@@ -5,7 +5,9 @@ A naive one is refused: it would silently mean the caller's time zone on one mac
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -26,6 +28,12 @@ def from_wire(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{text} has no time zone: end it with Z or an offset such as +01:00")
     return moment
+
+
+def instant(document: Mapping[str, Any], name: str) -> datetime | None:
+    """The field of an answer; None when it is not there, or null."""
+    value = document.get(name)
+    return from_wire(value) if isinstance(value, str) else None
 
 
 def in_seconds(duration: float | timedelta) -> float:

@@ -5,16 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from taskyard.times import from_wire
+from taskyard.notify import Notification, notifications
+from taskyard.times import instant
 
 ENDED = frozenset({"SUCCESS", "FAILED", "CANCELLED", "TIMED_OUT"})
 
 Json = Mapping[str, Any]
-
-
-def _instant(document: Json, name: str) -> datetime | None:
-    value = document.get(name)
-    return from_wire(value) if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +39,8 @@ class Node:
             state=str(document["state"]),
             attempt=int(document.get("attempt") or 0),
             max_attempts=document.get("maxAttempts"),
-            started_at=_instant(document, "startedAt"),
-            ended_at=_instant(document, "endedAt"),
+            started_at=instant(document, "startedAt"),
+            ended_at=instant(document, "endedAt"),
             error=document.get("error"),
             error_type=document.get("errorType"),
             reason=document.get("reason"),
@@ -55,7 +51,8 @@ class Node:
 @dataclass(frozen=True, slots=True)
 class Workflow:
     """counts: nodes per state, `OPEN` for those that have not ended and were not looked at one by one. nodes: a page of
-    them, where one was asked for; cursor: of the next page."""
+    them, where one was asked for; cursor: of the next page. notifications: how far each target of its `notify` has been
+    told; not in lists."""
 
     id: str
     name: str
@@ -71,6 +68,7 @@ class Workflow:
     deadline_seconds: int | None = None
     on_failure: str | None = None
     idempotency_key: str | None = None
+    notifications: tuple[Notification, ...] = ()
     nodes: tuple[Node, ...] = ()
     cursor: str | None = None
     raw: Json = field(default_factory=dict, repr=False, compare=False)
@@ -94,12 +92,13 @@ class Workflow:
             edge_count=int(document.get("edgeCount") or 0),
             counts=dict(document.get("counts") or {}),
             reason=document.get("reason"),
-            created_at=_instant(document, "createdAt"),
-            started_at=_instant(document, "startedAt"),
-            ended_at=_instant(document, "endedAt"),
+            created_at=instant(document, "createdAt"),
+            started_at=instant(document, "startedAt"),
+            ended_at=instant(document, "endedAt"),
             deadline_seconds=document.get("deadlineSeconds"),
             on_failure=document.get("onFailure"),
             idempotency_key=document.get("idempotencyKey"),
+            notifications=notifications(document),
             nodes=tuple(Node.read(node) for node in document.get("nodes") or ()),
             cursor=document.get("cursor") or None,
             raw=document,

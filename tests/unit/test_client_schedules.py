@@ -65,7 +65,7 @@ def test_lists_go_on_to_the_next_page() -> None:
         httpx.Response(200, json={"schedules": [document()], "cursor": None}),
     )
     assert [each.id for each in api.yard().schedules.list()] == ["s2", "s1"]
-    assert api.requests[1][1] == "/schedules?cursor=c"
+    assert api.requests[1][1] == "/schedules?limit=100&cursor=c"
 
 
 def test_create_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,15 +1,11 @@
-"""The command line: what can be written, and how values are read. Imports nothing heavy, so that --help is quick."""
+"""The command line: what can be written. Imports nothing heavy, so that --help is quick."""
 
 import argparse
-import json
-import sys
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+from taskyard.cli import values
 from taskyard.cli.exit_codes import MEANING
-from taskyard.times import from_wire, parse_duration
 
 _EPILOG = """\
 where:
@@ -17,7 +13,7 @@ where:
   --auth is "iam" (AWS credentials, SigV4), "none", or a bearer token; else TASKYARD_TOKEN.
 
 --json:
-  prints the API's own documents to stdout: one document per command; for list and dead-letters an array, for
+  prints the API's own documents to stdout: one document per command; for lists an array, for
   cancel, retry and submit-batch an array with one entry per task, for cancel by filter and redrive the sums, for
   watch one line per change. An error goes to stderr as one problem document.
 
@@ -46,13 +42,15 @@ def build_parser() -> argparse.ArgumentParser:
     listing = command("list", "List tasks, newest first.")
     listing.add_argument("--state", type=str.upper, help="only tasks in this state")
     listing.add_argument("--type", help="only tasks of this type")
-    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N tasks (default 20)")
+    listing.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N tasks (default 20)")
 
     cancelling = command("cancel", "Cancel tasks that have not started: by id, or all that fit a filter.")
     cancelling.add_argument("ids", metavar="ID", nargs="*")
     cancelling.add_argument("--type", help="all tasks of this type")
     cancelling.add_argument("--state", type=str.upper, help="all in this state: PENDING, READY, RETRY or BLOCKED")
-    cancelling.add_argument("--tag", type=_tag, action="append", metavar="K=V", help="all with this tag; repeatable")
+    cancelling.add_argument(
+        "--tag", type=values.tag, action="append", metavar="K=V", help="all with this tag; repeatable"
+    )
     cancelling.add_argument("--reason", help="kept on each task")
     cancelling.add_argument("--dry-run", action="store_true", help="only say which would be")
 
@@ -68,8 +66,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     watching = command("watch", "Follow the given tasks until all are settled, or the newest ones until Ctrl-C.")
     watching.add_argument("ids", metavar="ID", nargs="*")
-    watching.add_argument("--limit", type=_positive, default=20, metavar="N", help="without ids: the N newest")
-    watching.add_argument("--interval", type=_duration, default=1.0, metavar="TIME", help="between looks (default 1s)")
+    watching.add_argument("--limit", type=values.positive, default=20, metavar="N", help="without ids: the N newest")
+    watching.add_argument(
+        "--interval", type=values.duration, default=1.0, metavar="TIME", help="between looks (default 1s)"
+    )
     return parser
 
 
@@ -80,8 +80,22 @@ def _add_globals(parser: argparse.ArgumentParser, default: Any) -> None:
 
 
 def _add_when(group: Any) -> None:
-    group.add_argument("--run-at", type=_instant, metavar="WHEN", help="ISO-8601 with Z or an offset")
-    group.add_argument("--delay", type=_duration, metavar="TIME", help="from now: 90, 90s, 15m, 1h30m, 2d")
+    group.add_argument("--run-at", type=values.instant, metavar="WHEN", help="ISO-8601 with Z or an offset")
+    group.add_argument("--delay", type=values.duration, metavar="TIME", help="from now: 90, 90s, 15m, 1h30m, 2d")
+
+
+def _add_tag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tag", type=values.tag, action="append", metavar="K=V", help="may be repeated")
+
+
+def _add_notify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--notify",
+        type=values.notify,
+        action="append",
+        metavar="WHOM",
+        help="of its end: a URL or a mail address, such as https://…,on=failure,secret=NAME; repeatable",
+    )
 
 
 def _submit(parser: argparse.ArgumentParser) -> None:
@@ -93,14 +107,21 @@ def _submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--body", metavar="FILE", help="a whole JSON body, sent as it is (- is stdin)")
     parser.add_argument("--payload", metavar="JSON", help="JSON, @FILE, or - for stdin")
     _add_when(parser.add_mutually_exclusive_group())
-    parser.add_argument("--priority", type=_priority, metavar="P", help="0 to 9, higher first; or high, normal, low")
+    parser.add_argument(
+        "--priority", type=values.priority, metavar="P", help="0 to 9, higher first; or high, normal, low"
+    )
     parser.add_argument("--max-retries", type=int, metavar="N", help="tries after the first")
     parser.add_argument(
-        "--retry", type=_retry, metavar="POLICY", help="such as fixed,base=2 or exponential,base=1,max=60,jitter=0.5"
+        "--retry",
+        type=values.retry,
+        metavar="POLICY",
+        help="such as fixed,base=2 or exponential,base=1,max=60,jitter=0.5",
     )
-    parser.add_argument("--timeout", type=_duration, metavar="TIME", help="of one attempt")
+    parser.add_argument("--timeout", type=values.duration, metavar="TIME", help="of one attempt")
     parser.add_argument("--key", metavar="KEY", help="idempotency key: the same key and body are the same task")
-    parser.add_argument("--tag", type=_tag, action="append", metavar="K=V", help="may be repeated")
+    _add_tag(parser)
+    parser.add_argument("--after", action="append", metavar="ID", help="a task that must succeed first; repeatable")
+    _add_notify(parser)
     parser.add_argument("--wait", action="store_true", help="until the task has settled; exit 1 unless in SUCCESS")
 
 
@@ -118,13 +139,18 @@ def _schedule(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser
     times.add_argument("--rate", metavar="RATE", help="such as '5 minutes', '1 hour', '2 days'")
     making.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin (default UTC)")
     making.add_argument("--name", help="for people")
-    making.add_argument("--start-at", type=_instant, metavar="WHEN", help="nothing before: ISO-8601 with an offset")
-    making.add_argument("--end-at", type=_instant, metavar="WHEN", help="nothing then or later")
+    making.add_argument(
+        "--start-at", type=values.instant, metavar="WHEN", help="nothing before: ISO-8601 with an offset"
+    )
+    making.add_argument("--end-at", type=values.instant, metavar="WHEN", help="nothing then or later")
     making.add_argument("--paused", action="store_true", help="nothing until it is resumed")
     making.add_argument("--overlap", choices=("allow", "skip"), help="skip: not while the task before still runs")
     making.add_argument("--catch-up", choices=("none", "last"), help="last: the last one that was missed runs late")
-    making.add_argument("--priority", type=_priority, metavar="P", help="0 to 9, higher first; or high, normal, low")
-    making.add_argument("--tag", type=_tag, action="append", metavar="K=V", help="may be repeated")
+    making.add_argument(
+        "--priority", type=values.priority, metavar="P", help="0 to 9, higher first; or high, normal, low"
+    )
+    _add_tag(making)
+    _add_notify(making)
     making.add_argument("--key", metavar="KEY", help="idempotency key: the same key and request are the same schedule")
 
     for name, help in (
@@ -137,7 +163,7 @@ def _schedule(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser
     running.add_argument("id", metavar="ID")
     running.add_argument("--key", metavar="KEY", help="idempotency key: the same key is the same run")
     listing = action("list", "List schedules, newest first.")
-    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N (default 20)")
+    listing.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
     action("delete", "Delete schedules; their tasks stay.").add_argument("ids", metavar="ID", nargs="+")
 
 
@@ -150,14 +176,17 @@ def _workflow(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser
     running = action("run", "Submit a YAML or JSON file and follow its nodes. The format: docs/workflows.md.")
     running.add_argument("file", metavar="FILE", help="dag.yaml or dag.json (- is YAML on stdin)")
     running.add_argument("--key", metavar="KEY", help="idempotency key: the same key and file are the same run")
+    _add_notify(running)
     _add_wait(running, default=True)
 
     showing = action("get", "Show a workflow and its nodes.")
     showing.add_argument("id", metavar="ID")
-    showing.add_argument("--limit", type=_positive, default=100, metavar="N", help="at most N nodes (default 100)")
+    showing.add_argument(
+        "--limit", type=values.positive, default=100, metavar="N", help="at most N nodes (default 100)"
+    )
 
     listing = action("list", "List workflows, newest first.")
-    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N (default 20)")
+    listing.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
 
     action("cancel", "Cancel what has not started.").add_argument("ids", metavar="ID", nargs="+")
 
@@ -177,7 +206,9 @@ def _add_wait(parser: argparse.ArgumentParser, default: bool) -> None:
         default=default,
         help=f"until it has ended; exit 1 unless in SUCCESS (default {'yes' if default else 'no'})",
     )
-    parser.add_argument("--interval", type=_duration, default=1.0, metavar="TIME", help="between looks (default 1s)")
+    parser.add_argument(
+        "--interval", type=values.duration, default=1.0, metavar="TIME", help="between looks (default 1s)"
+    )
 
 
 def _desk(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
@@ -186,7 +217,7 @@ def _desk(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
 
     letters = command("dead-letters", "List tasks that ended as FAILED or DEAD, the latest first.")
     _add_letters(letters)
-    letters.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most N (default 20)")
+    letters.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
 
     again = command("retry", "Run dead letters again, now.")
     again.add_argument("ids", metavar="ID", nargs="+")
@@ -199,16 +230,21 @@ def _desk(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     redriving.add_argument("--dry-run", action="store_true", help="only count them")
     redriving.add_argument("--yes", action="store_true", help="don't ask")
 
+    told = command("undeliverable", "List notifications that nobody could be told, newest first.")
+    told.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
+
 
 def _add_letters(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", help="only of this type")
     parser.add_argument("--error-type", metavar="CLASS", help="only with this class of last error, such as TimedOut")
-    parser.add_argument("--since", type=_instant, metavar="WHEN", help="only if ended then or later (ISO-8601)")
-    parser.add_argument("--until", type=_instant, metavar="WHEN", help="only if ended before")
+    parser.add_argument("--since", type=values.instant, metavar="WHEN", help="only if ended then or later (ISO-8601)")
+    parser.add_argument("--until", type=values.instant, metavar="WHEN", help="only if ended before")
 
 
 def _add_attempts(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--attempts", type=_positive, metavar="N", help="new attempts (default: as the type has it)")
+    parser.add_argument(
+        "--attempts", type=values.positive, metavar="N", help="new attempts (default: as the type has it)"
+    )
 
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -223,78 +259,7 @@ def check_submit(parser: argparse.ArgumentParser, args: argparse.Namespace) -> N
     """TYPE or --body, and with --body nothing that is in the body already."""
     if (args.type is None) == (args.body is None):
         parser.error("submit: give a TYPE, or a whole body with --body FILE")
-    in_body = ("payload", "run_at", "delay", "priority", "max_retries", "retry", "timeout", "tag")
+    in_body = ("payload", "run_at", "delay", "priority", "max_retries", "retry", "timeout", "tag", "after", "notify")
     beside = [name for name in in_body if args.body is not None and getattr(args, name) is not None]
     if beside:
         parser.error(f"submit: --{beside[0].replace('_', '-')} can't stand beside --body: put it into the body")
-
-
-def read_bytes(source: str) -> bytes:
-    """A file, or stdin for `-`. ValueError when it can't be read."""
-    try:
-        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-    except OSError as error:
-        raise ValueError(f"can't read {source}: {error.strerror}") from error
-
-
-def read_payload(text: str | None) -> Any:
-    """`{"a": 1}`, `@file.json` or `-` → the payload; None when there is none."""
-    if text is None:
-        return None
-    source = text if text == "-" else text.removeprefix("@")
-    content: str | bytes = read_bytes(source) if text == "-" or text.startswith("@") else text
-    try:
-        return json.loads(content)
-    except ValueError as error:
-        raise ValueError(f"--payload is no JSON: {error}") from error
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return int(text)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return from_wire(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _priority(text: str) -> int | str:
-    if text.isdigit():
-        return int(text)
-    if text.lower() in ("high", "normal", "low"):
-        return text.lower()
-    raise argparse.ArgumentTypeError(f"{text!r} is not 0 to 9, high, normal or low")
-
-
-def _retry(text: str) -> dict[str, Any]:
-    """`fixed,base=2,max=60,jitter=0` → the API's own names."""
-    strategy, *parts = text.split(",")
-    policy: dict[str, Any] = {"strategy": strategy}
-    names = {"base": "baseSeconds", "max": "maxSeconds", "jitter": "jitter"}
-    for part in parts:
-        name, _, value = part.partition("=")
-        try:
-            policy[names[name]] = float(value) if name == "jitter" else parse_duration(value)
-        except (KeyError, ValueError):
-            raise argparse.ArgumentTypeError(f"{part!r}: write base=2, max=60 or jitter=0.5") from None
-    if strategy not in ("exponential", "fixed"):
-        raise argparse.ArgumentTypeError(f"{strategy!r} is not exponential or fixed")
-    return policy
-
-
-def _tag(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value

@@ -2,18 +2,17 @@
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from taskyard.cli.arguments import read_bytes, read_payload
-from taskyard.cli.desk import cancel_many, dead_letters, redrive, retry, submit_batch
-from taskyard.cli.exit_codes import ExitCode, exit_code_of
+from taskyard.cli.desk import cancel_many, dead_letters, redrive, retry, submit_batch, undeliverable
+from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.schedule import schedule
+from taskyard.cli.several import several
 from taskyard.cli.text import console_for, stats_lines, summary, task_lines, tasks_table
+from taskyard.cli.values import read_bytes, read_payload
 from taskyard.cli.watching import watch
 from taskyard.cli.workflow import workflow
-from taskyard.errors import ProblemError
 from taskyard.model import Task
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ def submit(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
             timeout=args.timeout,
             idempotency_key=args.key,
             tags=dict(args.tag) if args.tag else None,
+            dependencies=args.after,
+            notify=args.notify,
         )
     if not args.wait:
         _show(args, task, [summary(task)])
@@ -67,26 +68,14 @@ def list_tasks(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
 
 
 def cancel(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    """Goes through all ids whatever becomes of one; the exit code is that of the first refusal."""
     if not args.ids or args.dry_run or args.reason:
         return cancel_many(yard, args)
-    code = ExitCode.OK
-    entries: list[dict[str, Any]] = []
-    for task_id in args.ids:
-        try:
-            yard.cancel(task_id)
-        except ProblemError as error:
-            code = code or exit_code_of(error)
-            entries.append({"id": task_id, "cancelled": False, "problem": error.fields})
-            if not args.json:
-                print(f"{task_id}  {error}", file=sys.stderr)
-        else:
-            entries.append({"id": task_id, "cancelled": True})
-            if not args.json:
-                print(f"{task_id}  CANCELLED")
-    if args.json:
-        _print_json(entries)
-    return code
+
+    def one(task_id: str) -> tuple[dict[str, Any], str]:
+        yard.cancel(task_id)
+        return {"cancelled": True}, f"{task_id}  CANCELLED"
+
+    return several(args, one, refused={"cancelled": False})
 
 
 def reschedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
@@ -113,6 +102,7 @@ COMMANDS: dict[str, Command] = {
     "dead-letters": dead_letters,
     "retry": retry,
     "redrive": redrive,
+    "undeliverable": undeliverable,
     "reschedule": reschedule,
     "stats": stats,
     "watch": watch,

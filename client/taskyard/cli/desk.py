@@ -6,9 +6,10 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from taskyard.cli.arguments import read_bytes
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
-from taskyard.cli.text import NARROW, clock, console_for, last_word, plain, summary, tasks_table
+from taskyard.cli.several import several
+from taskyard.cli.text import NARROW, clock, console_for, last_word, plain, summary, tasks_table, told
+from taskyard.cli.values import read_bytes
 from taskyard.errors import ProblemError, TaskyardError
 from taskyard.model import Outcome, Redrive
 from taskyard.times import to_wire
@@ -67,24 +68,11 @@ def dead_letters(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
 
 
 def retry(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    """Goes through all ids whatever becomes of one; the exit code is that of the first refusal."""
-    code = ExitCode.OK
-    entries: list[Any] = []
-    for task_id in args.ids:
-        try:
-            task = yard.retry(task_id, args.attempts)
-        except ProblemError as error:
-            code = code or exit_code_of(error)
-            entries.append({"id": task_id, "problem": error.fields})
-            if not args.json:
-                print(f"{task_id}  {error}", file=sys.stderr)
-        else:
-            entries.append({"id": task_id, "task": task.raw})
-            if not args.json:
-                print(summary(task))
-    if args.json:
-        _print_json(entries)
-    return code
+    def one(task_id: str) -> tuple[dict[str, Any], str]:
+        task = yard.retry(task_id, args.attempts)
+        return {"task": task.raw}, summary(task)
+
+    return several(args, one)
 
 
 def redrive(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
@@ -136,6 +124,15 @@ def cancel_many(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
             print(plain(f"{task_id}  {reason}"), file=sys.stderr)
         print(f"{len(done.cancelled)} {'to cancel' if done.dry_run else 'cancelled'}, {len(done.refused)} refused")
     return ExitCode.REFUSED if args.ids and done.refused else ExitCode.OK
+
+
+def undeliverable(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
+    found = list(yard.undeliverable(limit=args.limit))
+    if args.json:
+        _print_json([each.raw for each in found])
+    else:
+        print("\n".join(f"{each.of} {each.id}  {told(each)}" for each in found) or "nothing undeliverable")
+    return ExitCode.OK
 
 
 def _filter(args: argparse.Namespace) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import argparse
 import json
-import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from taskyard.cli.arguments import read_payload
-from taskyard.cli.exit_codes import ExitCode, exit_code_of
+from taskyard.cli.exit_codes import ExitCode
+from taskyard.cli.several import several
 from taskyard.cli.text import clock, plain, summary
-from taskyard.errors import ProblemError
+from taskyard.cli.values import read_payload
+from taskyard.notify import written
 from taskyard.schedule_model import Schedule
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def schedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
             print(json.dumps(task.raw, ensure_ascii=False) if args.json else summary(task))
             return ExitCode.OK
         case _:
-            return _delete(yard, args)
+            return several(args, partial(_deleted, yard), refused={"deleted": False})
 
 
 def _created(yard: "Taskyard", args: argparse.Namespace) -> Schedule:
@@ -43,6 +44,8 @@ def _created(yard: "Taskyard", args: argparse.Namespace) -> Schedule:
         task["priority"] = args.priority
     if args.tag:
         task["tags"] = dict(args.tag)
+    if args.notify:
+        task["notify"] = written(args.notify)
     return yard.schedules.create(
         task,
         cron=args.cron,
@@ -58,6 +61,11 @@ def _created(yard: "Taskyard", args: argparse.Namespace) -> Schedule:
     )
 
 
+def _deleted(yard: "Taskyard", schedule_id: str) -> tuple[dict[str, Any], str]:
+    yard.schedules.delete(schedule_id)
+    return {"deleted": True}, f"{schedule_id}  deleted: its tasks stay"
+
+
 def _list(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     found = list(yard.schedules.list(args.limit))
     if args.json:
@@ -65,26 +73,6 @@ def _list(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     else:
         print("\n".join(map(line, found)) or "no schedules")
     return ExitCode.OK
-
-
-def _delete(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    """Goes through all ids whatever becomes of one; the exit code is that of the first that could not be."""
-    code, entries = ExitCode.OK, []
-    for schedule_id in args.ids:
-        try:
-            yard.schedules.delete(schedule_id)
-        except ProblemError as error:
-            code = code or exit_code_of(error)
-            entries.append({"id": schedule_id, "deleted": False, "problem": error.fields})
-            if not args.json:
-                print(f"{schedule_id}  {error}", file=sys.stderr)
-        else:
-            entries.append({"id": schedule_id, "deleted": True})
-            if not args.json:
-                print(f"{schedule_id}  deleted: its tasks stay")
-    if args.json:
-        print(json.dumps(entries, ensure_ascii=False))
-    return code
 
 
 def _show(args: argparse.Namespace, found: Schedule) -> ExitCode:

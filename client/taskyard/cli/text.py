@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 from taskyard.model import Stats, Task
+from taskyard.notify import Notification
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,6 +142,7 @@ def task_lines(task: Task) -> list[str]:
         "result": task.result,
     }
     lines = [f"{name:<13} {plain(value)}" for name, value in named.items() if value not in (None, "")]
+    lines += notification_lines(task.notifications)
     for attempt in task.attempts:
         error = ": ".join(part for part in (attempt.error_type, attempt.error) if part)
         ended = clock(attempt.ended_at) or "…"
@@ -151,6 +153,20 @@ def task_lines(task: Task) -> list[str]:
             lines.append(plain(f"{'':<13} at {attempt.where}"))
         lines += [plain(f"{'':<13} {entry}") for entry in attempt.log]
     return lines
+
+
+def notification_lines(found: Iterable[Notification]) -> list[str]:
+    return [f"{'notify':<13} {told(each)}" for each in found]
+
+
+def told(found: Notification) -> str:
+    """How far it has come, on one line."""
+    parts = [plain(found.to), found.state]
+    if found.attempts:
+        parts.append(f"tried {found.attempts} times, last {clock(found.last_attempt_at)}")
+    if found.error and found.state != "DELIVERED":
+        parts.append(plain(found.error))
+    return "  ".join(parts)
 
 
 def stats_lines(stats: Stats) -> list[str]:

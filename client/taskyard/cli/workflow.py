@@ -6,13 +6,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskyard import workflow_file
-from taskyard.cli.exit_codes import ExitCode, exit_code_of
-from taskyard.cli.text import STYLES, clock, console_for, plain, table
-from taskyard.errors import ProblemError
+from taskyard.cli.exit_codes import ExitCode
+from taskyard.cli.several import several
+from taskyard.cli.text import STYLES, clock, console_for, notification_lines, plain, table
+from taskyard.notify import written
 from taskyard.workflow_model import Node, Workflow
 
 if TYPE_CHECKING:
@@ -30,7 +32,12 @@ RANK = ("RUNNING", "RETRY", "DEAD", "FAILED", "READY", "PENDING", "CANCELLED", "
 def workflow(yard: "Taskyard", args: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> ExitCode:
     match args.action:
         case "run":
-            body = json.dumps(workflow_file.read(args.file), ensure_ascii=False).encode()
+            document = workflow_file.read(args.file)
+            if args.notify:
+                if "notify" in document:
+                    raise ValueError(f"{args.file} says whom to notify: leave --notify out")
+                document["notify"] = written(args.notify)
+            body = json.dumps(document, ensure_ascii=False).encode()
             return _begun(yard, args, yard.workflows.submit_body(body, args.key), sleep)
         case "retry":
             return _begun(yard, args, yard.workflows.retry(args.id), sleep)
@@ -39,7 +46,7 @@ def workflow(yard: "Taskyard", args: argparse.Namespace, sleep: Callable[[float]
         case "list":
             return _list(yard, args)
         case "cancel":
-            return _cancel(yard, args)
+            return several(args, partial(_cancelled, yard), refused={"cancelled": False})
         case _:
             print(yard.workflows.graph(args.id, args.format), end="")
             return ExitCode.OK
@@ -97,24 +104,9 @@ def _list(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _cancel(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    """The exit code is that of the first that could not be."""
-    code, entries = ExitCode.OK, []
-    for workflow_id in args.ids:
-        try:
-            yard.workflows.cancel(workflow_id)
-        except ProblemError as error:
-            code = code or exit_code_of(error)
-            entries.append({"id": workflow_id, "error": error.fields})
-            if not args.json:
-                print(f"{workflow_id}  {error}", file=sys.stderr)
-        else:
-            entries.append({"id": workflow_id, "cancelled": True})
-            if not args.json:
-                print(f"{workflow_id}  cancelled: what had not started will not")
-    if args.json:
-        print(json.dumps(entries, ensure_ascii=False))
-    return code
+def _cancelled(yard: "Taskyard", workflow_id: str) -> tuple[dict[str, Any], str]:
+    yard.workflows.cancel(workflow_id)
+    return {"cancelled": True}, f"{workflow_id}  cancelled: what had not started will not"
 
 
 # -- following
@@ -232,7 +224,8 @@ def lines(found: Workflow) -> list[str]:
         "on failure": found.on_failure,
         "key": found.idempotency_key,
     }
-    return [f"{name:<13} {value}" for name, value in named.items() if value not in (None, "")]
+    shown = [f"{name:<13} {value}" for name, value in named.items() if value not in (None, "")]
+    return shown + notification_lines(found.notifications)
 
 
 def _show(args: argparse.Namespace, found: Workflow) -> None:
