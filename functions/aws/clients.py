@@ -33,6 +33,10 @@ def session() -> Any:
 def client(service: str, *, attempts: int = 6) -> Any:
     """Throttles and network errors are tried again, 20 ms to seconds apart; what remains is StoreUnavailable.
     `attempts`: 1 for calls whose repetition would do their effect twice."""
-    retries = {"mode": "standard", "total_max_attempts": attempts}
     with MAKING:
-        return session().create_client(service, config=CONFIG.merge(Config(retries=retries)))
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            # Said once: botocore puts its own together anew at every call, a tenth of the call's CPU.
+            user_agent=session().user_agent(),
+        )
+        return session().create_client(service, config=CONFIG.merge(config))

@@ -1,8 +1,10 @@
 """CPU per task of the worker's and the api's own code, beside bare boto3 making the very same calls, in one process.
 
-Blocks alternate: the product on so many tasks, then a plain loop that sends recorded parameters (keys and times
-replaced). `process_time` counts all threads of this process and nothing else, so neither the server nor the network
-is in it. Prints JSON: {"worker": {...}, "api": {...}}, milliseconds per task of every block.
+Bare is what a user writes: clients of `boto3.client` as it makes them, and a loop that sends the parameters that the
+product was seen to send (keys and times replaced) and does the task's own work in between. The worker has two of them:
+`bare` one task after the other, `threads` ten side by side, as the worker runs a batch. They take turns, ten tasks at a
+time. `process_time` counts all threads of this process and nothing else, so neither the server nor the network is in
+it. Prints JSON: {"worker": {...}, "api": {...}}, milliseconds per task of every block of a hundred tasks.
 """
 
 import copy
@@ -11,30 +13,38 @@ import os
 import sys
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 BLOCK = 100
+BATCH = 10
+
+Call = tuple[str, dict]
 
 
-class Recorder:
-    """Keeps the parameters of the product's calls while it is on."""
+@contextmanager
+def recording(*clients: Any) -> Iterator[list[Call]]:
+    """The calls made by these clients: nothing is hooked into them before or after."""
+    calls: list[Call] = []
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, dict]] | None = None
-        from functions.aws.clients import session
+    def note(params: dict, model: Any, **_: Any) -> None:
+        calls.append((model.name, copy.deepcopy(params)))
 
-        session().register("provide-client-params", self._note)  # before any client is made
+    for client in clients:
+        client.meta.events.register("provide-client-params", note)
+    yield calls
+    for client in clients:
+        client.meta.events.unregister("provide-client-params", note)
 
-    def _note(self, params: dict, model, **_) -> None:
-        if self.calls is not None:
-            self.calls.append((model.name, copy.deepcopy(params)))
 
-
-def timed(work) -> float:
+def timed(work: Callable[[], None]) -> float:
     began = time.process_time()
     work()
-    return 1000 * (time.process_time() - began) / BLOCK
+    return 1000 * (time.process_time() - began)
 
 
 def context() -> SimpleNamespace:
@@ -43,111 +53,114 @@ def context() -> SimpleNamespace:
     )
 
 
-def main(blocks: int) -> dict:
-    recorder = Recorder()
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    import taskyard_submit
-    from taskyard_worker import record
+def now_ms() -> dict:
+    return {"N": str(time.time_ns() // 1_000_000)}
 
-    from functions.aws.clients import client
-    from functions.worker.handler import handler
 
-    sqs, dynamodb, url = client("sqs"), client("dynamodb"), os.environ["BENCH_QUEUE"]
+class Bench:
+    def __init__(self) -> None:
+        import boto3
+        import notes
+        import taskyard_submit
+        from taskyard_worker import record
 
-    def submit(count: int) -> None:
+        from functions.aws.clients import client
+        from functions.worker.handler import handler
+
+        self.handler, self.record, self.note = handler, record, notes.note
+        self.submitted = taskyard_submit
+        self.sqs, self.dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
+        self.url = os.environ["BENCH_QUEUE"]
+        # What the bare loop sends is nobody's wake-up.
+        self.thrown_away = self.sqs.create_queue(QueueName="cpu-bare")["QueueUrl"]
+        self.threads = ThreadPoolExecutor(BATCH)
+        with recording(client("sqs"), client("dynamodb")) as calls:
+            self.submit(1)
+        assert [name for name, _ in calls] == ["SendMessage", "PutItem"], calls
+        (_, self.send), (_, self.put) = calls
+        with recording(client("sqs"), client("dynamodb")) as calls:
+            self.product_worker(self.received(1))
+        assert [name for name, _ in calls] == ["UpdateItem", "UpdateItem"], calls
+        (_, self.claim), (_, self.settle) = calls
+
+    def submit(self, count: int) -> None:
         for at in range(count):
-            body = taskyard_submit.task({"task": f"c{at}", "what": "noop"}, 0)
-            status, answer = taskyard_submit.by_function("/tasks", body)
+            body = self.submitted.task({"task": f"c{at}", "what": "noop"}, 0)
+            status, answer = self.submitted.by_function("/tasks", body)
             assert status == 201, answer
 
-    def batches(count: int) -> list[dict]:
-        events = []
-        while sum(len(event["Records"]) for event in events) < count:
-            received = sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
-            ).get("Messages", [])
-            events.append(
-                {"Records": [record(message, "arn:aws:sqs:us-east-1:123456789012:bench") for message in received]}
+    def received(self, count: int) -> dict:
+        """So many tasks that were submitted, as the worker's event."""
+        received: list[dict] = []
+        while len(received) < count:
+            answer = self.sqs.receive_message(
+                QueueUrl=self.url, MaxNumberOfMessages=BATCH, MessageSystemAttributeNames=["All"]
             )
-            entries = [{"Id": str(at), "ReceiptHandle": m["ReceiptHandle"]} for at, m in enumerate(received)]
-            sqs.delete_message_batch(QueueUrl=url, Entries=entries)
-        return events
+            received += answer.get("Messages", [])
+        entries = [{"Id": str(at), "ReceiptHandle": m["ReceiptHandle"]} for at, m in enumerate(received)]
+        self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
+        arn = "arn:aws:sqs:us-east-1:123456789012:bench"
+        return {"Records": [self.record(message, arn) for message in received]}
 
-    def recorded(work) -> list[tuple[str, dict]]:
-        recorder.calls = []
-        work()
-        calls, recorder.calls = recorder.calls, None
-        return calls
+    def product_worker(self, event: dict) -> None:
+        answer = self.handler(event, context())
+        assert answer == {"batchItemFailures": []}, answer
 
-    # Templates, one task each.
-    put_calls = recorded(lambda: submit(1))
-    work_calls = recorded(lambda: [handler(event, context()) for event in batches(1)])
-    updates = [params for name, params in work_calls if name == "UpdateItem"]
-    assert [name for name, _ in put_calls] == ["SendMessage", "PutItem"], put_calls
-    assert len(updates) == 2, work_calls
-    (_, send), (_, put) = put_calls
+    def bare_task(self, record: dict) -> None:
+        """One record, without any of the decisions: claim, work, settle."""
+        wakeup = json.loads(record["body"])
+        key = {"pk": {"S": f"TASK#{wakeup['tenant']}#{wakeup['task']}"}, "sk": {"S": "TASK"}}
+        claim = self.claim["ExpressionAttributeValues"] | {":now": now_ms()}
+        answer = self.dynamodb.update_item(**self.claim | {"Key": key, "ExpressionAttributeValues": claim})
+        payload = json.loads(answer["Attributes"]["payload"]["S"])
+        self.note(os.environ["BENCH_NOTES"], "start", payload["task"])
+        self.dynamodb.update_item(**self.settle | {"Key": key})
 
-    def bare_work(keys: list[dict], threads: int) -> None:
-        def one(key: dict) -> None:
-            now = {"N": str(time.time_ns() // 1_000_000)}
-            for params in updates:
-                values = dict(params["ExpressionAttributeValues"])
-                if ":now" in values:
-                    values[":now"] = now
-                dynamodb.update_item(**{**params, "Key": key, "ExpressionAttributeValues": values})
+    def bare_worker(self, event: dict) -> None:
+        for record in event["Records"]:
+            self.bare_task(record)
 
-        if threads == 1:
-            for key in keys:
-                one(key)
-        else:
-            for at in range(0, len(keys), 10):
-                list(POOL.map(one, keys[at : at + 10]))
+    def bare_worker_threads(self, event: dict) -> None:
+        list(self.threads.map(self.bare_task, event["Records"]))
 
-    def bare_api(keys: list[str]) -> None:
-        for key in keys:
-            sqs.send_message(**send)
-            dynamodb.put_item(**{**put, "Item": {**put["Item"], "pk": {"S": key}}})
+    def bare_api(self, count: int) -> None:
+        for _ in range(count):
+            self.sqs.send_message(**self.send | {"QueueUrl": self.thrown_away})
+            key = {"pk": {"S": f"TASK#bare#{uuid.uuid4()}"}}
+            self.dynamodb.put_item(**self.put | {"Item": self.put["Item"] | key})
 
-    def product_work(events: list[dict]) -> None:
-        for event in events:
-            handler(event, context())
+    def block(self, first: int) -> dict[str, dict[str, float]]:
+        """Milliseconds per task, part → kind. `first`: who begins."""
+        spent = {"worker": {"product": 0.0, "bare": 0.0, "threads": 0.0}, "api": {"product": 0.0, "bare": 0.0}}
+        workers = {"product": self.product_worker, "bare": self.bare_worker, "threads": self.bare_worker_threads}
+        apis = {"product": self.submit, "bare": self.bare_api}
+        for turn in range(BLOCK // BATCH):
+            for kind in turned([*workers], first + turn):
+                self.submit(BATCH)
+                event = self.received(BATCH)
+                spent["worker"][kind] += timed(partial(workers[kind], event)) / BLOCK
+            for kind in turned([*apis], first + turn):
+                spent["api"][kind] += timed(partial(apis[kind], BATCH)) / BLOCK
+            self.received(BATCH)
+        return spent
 
-    def keys_of(events: list[dict]) -> list[dict]:
-        found = []
-        for event in events:
-            for one in event["Records"]:
-                wakeup = json.loads(one["body"])
-                found.append({"pk": {"S": f"TASK#{wakeup['tenant']}#{wakeup['task']}"}, "sk": {"S": "TASK"}})
-        return found
 
-    results: dict[str, dict[str, list[float]]] = {
-        "worker": {"product": [], "bare": [], "bareThreads": []},
-        "api": {"product": [], "bare": []},
+def main(blocks: int) -> dict[str, dict[str, list[float]]]:
+    bench = Bench()
+    bench.block(0)  # warms up
+    measured = [bench.block(first) for first in range(blocks)]
+    return {
+        part: {kind: [block[part][kind] for block in measured] for kind in kinds} for part, kinds in measured[0].items()
     }
-    POOL = ThreadPoolExecutor(10)
-    for block in range(blocks + 1):  # the first one warms up
-        keep = block > 0
-        for kind in ("product", "bare", "bareThreads"):
-            api = timed(lambda: submit(BLOCK))
-            if keep and kind == "product":
-                results["api"]["product"].append(api)
-            events = batches(BLOCK)
-            keys = keys_of(events)
-            spent = timed(
-                lambda kind=kind, events=events, keys=keys: (
-                    product_work(events) if kind == "product" else bare_work(keys, 1 if kind == "bare" else 10)
-                )
-            )
-            if keep:
-                results["worker"][kind].append(spent)
-        spent = timed(lambda block=block: bare_api([f"TASK#bare#{block}-{at}" for at in range(BLOCK)]))
-        batches(BLOCK)
-        if keep:
-            results["api"]["bare"].append(spent)
-    print(json.dumps(results), file=out, flush=True)
-    return results
+
+
+def turned(kinds: list[str], by: int) -> list[str]:
+    first = by % len(kinds)
+    return kinds[first:] + kinds[:first]
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    # EMF goes to a Lambda's standard output; here that is the way to the bench.
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    print(json.dumps(main(int(sys.argv[1]))), file=out, flush=True)
