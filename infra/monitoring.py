@@ -9,6 +9,8 @@ from aws_cdk import aws_cloudwatch as cw
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.api import Api
@@ -79,18 +81,13 @@ class Monitoring(Construct):
         self._notification_alarms(notifier)
         self._alarm(
             "RunExecutions",
-            _aws(
-                "AWS/States",
-                "ExecutionsFailed",
-                {"StateMachineArn": workflow.machine.ref},
-                statistic="Sum",
-                label="failed",
-            ),
+            _failed_executions(workflow.machine),
             threshold=1,
             says="A workflow's execution failed: its run stays as it is until the execution is redriven.",
         )
         self._schedule_alarms(producer, schedules)
-        self.dashboard_name = config.stack_name
+        # CloudWatch knows dashboards by name in all regions of an account, unlike everything else here.
+        self.dashboard_name = f"{config.stack_name}-{cdk.Stack.of(self).region}"
         cw.Dashboard(
             self,
             "Dashboard",
@@ -112,7 +109,7 @@ class Monitoring(Construct):
             title = lane.name.title()
             self._alarm(
                 f"{title}DeadLetters",
-                _held(lane.dead_letters),
+                _received(lane.dead_letters),
                 threshold=1,
                 says=f"Wake-ups of lane {lane.name} crash or are throttled: docs/operations.md.",
             )
@@ -131,28 +128,22 @@ class Monitoring(Construct):
             )
         self._alarm(
             "ObserverFailures",
-            _held(observer.failures),
+            observer.failures.metric_approximate_number_of_messages_visible(period=MINUTE),
             threshold=1,
             says="The observer gave up on changes: counts per state are off until they are put right.",
         )
 
     def _errors(self, name: str, function: Function) -> cw.IMetric:
-        errors = function.function.metric_errors(period=FIVE_MINUTES)
-        if name != "notifier":
-            return errors
-        # It tells its machine by an error that a delivery failed and is to be tried again: that one is in order.
-        again = self._metric("NotificationRetried", statistic="Sum", label="again")
-        return cw.MathExpression(
-            expression="errors - FILL(again, 0)",
-            using_metrics={"errors": errors, "again": again},
-            label="errors of the function itself",
-            period=FIVE_MINUTES,
-        )
+        if name == "notifier":
+            # It tells its machine by an error that a delivery failed and is to be tried again: that is in order. What
+            # is not, it counts.
+            return self._metric("NotifierErrors", statistic="Sum", period=FIVE_MINUTES)
+        return function.function.metric_errors(period=FIVE_MINUTES)
 
     def _schedule_alarms(self, producer: Producer, schedules: Schedules) -> None:
         self._alarm(
             "FiringsFailed",
-            _held(producer.failures),
+            _received(producer.failures),
             threshold=1,
             says="Firings of schedules, or submits without HTTP, failed three times: tried every 5 minutes for a day.",
         )
@@ -163,14 +154,13 @@ class Monitoring(Construct):
                 "InvocationDroppedCount",
                 {"ScheduleGroup": schedules.group.ref},
                 statistic="Sum",
-                label="dropped",
             ),
             threshold=1,
             says="EventBridge Scheduler could not call the producer and gave firings up: docs/schedules.md.",
         )
         self._alarm(
             "SchedulesRefused",
-            self._metric("ScheduleRefused", statistic="Sum", label="refused"),
+            self._metric("ScheduleRefused", statistic="Sum"),
             threshold=1,
             says="The template of a schedule is no valid task any more: lastError in GET /schedules.",
         )
@@ -178,24 +168,20 @@ class Monitoring(Construct):
     def _notification_alarms(self, notifier: Notifier) -> None:
         self._alarm(
             "NotificationsUndeliverable",
-            self._metric("NotificationUndeliverable", statistic="Sum", label="undeliverable"),
+            self._metric("NotificationUndeliverable", statistic="Sum"),
             threshold=1,
             says="Somebody was not told of a task's end for 24 hours: GET /notifications?state=UNDELIVERABLE.",
         )
         self._alarm(
             "NotificationExecutions",
-            _aws(
-                "AWS/States",
-                "ExecutionsFailed",
-                {"StateMachineArn": notifier.machine.ref},
-                statistic="Sum",
-                label="failed",
-            ),
+            _failed_executions(notifier.machine),
             threshold=1,
             says="A notification's execution failed: it is neither delivered nor listed as undeliverable.",
         )
 
     def _alarm(self, id: str, metric: cw.IMetric, *, threshold: int, says: str) -> None:
+        """`metric`: one alone, without a label, so that the template holds plain properties and no metric math, which
+        not every tool that reads templates knows."""
         alarm = cw.Alarm(
             self,
             id,
@@ -222,7 +208,15 @@ class Monitoring(Construct):
             for statistic in ("p50", "p99")
         ]
 
-    def _metric(self, name: str, *, statistic: str, label: str, lane: str | None = None) -> cw.Metric:
+    def _metric(
+        self,
+        name: str,
+        *,
+        statistic: str,
+        label: str | None = None,
+        lane: str | None = None,
+        period: cdk.Duration = MINUTE,
+    ) -> cw.Metric:
         dimensions = {"Environment": self._config.environment} | ({"Lane": lane} if lane else {})
         return cw.Metric(
             namespace=NAMESPACE,
@@ -230,7 +224,7 @@ class Monitoring(Construct):
             dimensions_map=dimensions,
             statistic=statistic,
             label=label,
-            period=MINUTE,
+            period=period,
         )
 
     def _lane_widgets(self) -> list[cw.IWidget]:
@@ -253,9 +247,9 @@ class Monitoring(Construct):
                 unit="s",
             ),
             _graph(
-                "Dead-letter queues",
+                "Dead letters that came",
                 [
-                    lane.dead_letters.metric_approximate_number_of_messages_visible(label=lane.name, period=MINUTE)
+                    lane.dead_letters.metric_number_of_messages_received(label=lane.name, period=MINUTE)
                     for lane in self._lanes.lanes
                 ],
             ),
@@ -306,20 +300,18 @@ def _title(name: str) -> str:
     return "".join(word.title() for word in name.split("-"))
 
 
-def _held(queue: cdk.aws_sqs.Queue) -> cw.IMetric:
-    """All that a queue holds: waiting, and just now in somebody's hands."""
-    return cw.MathExpression(
-        expression="waiting + held",
-        using_metrics={
-            "waiting": queue.metric_approximate_number_of_messages_visible(period=MINUTE),
-            "held": queue.metric_approximate_number_of_messages_not_visible(period=MINUTE),
-        },
-        label="messages",
-        period=MINUTE,
-    )
+def _received(queue: sqs.Queue) -> cw.IMetric:
+    """Of a queue that a function empties: how full it is is asked once a minute, when its messages are long gone."""
+    return queue.metric_number_of_messages_received(period=FIVE_MINUTES)
 
 
-def _aws(namespace: str, name: str, dimensions: dict[str, str], *, statistic: str, label: str) -> cw.Metric:
+def _failed_executions(machine: sfn.CfnStateMachine) -> cw.IMetric:
+    return _aws("AWS/States", "ExecutionsFailed", {"StateMachineArn": machine.ref}, statistic="Sum")
+
+
+def _aws(
+    namespace: str, name: str, dimensions: dict[str, str], *, statistic: str, label: str | None = None
+) -> cw.Metric:
     return cw.Metric(
         namespace=namespace,
         metric_name=name,

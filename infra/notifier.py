@@ -5,6 +5,7 @@ docs/adr/0009 has why, and what one costs.
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import aws_cdk as cdk
@@ -126,7 +127,7 @@ class Notifier(Construct):
             name=name,
             description="Signs Taskyard's webhooks (Standard Webhooks). Receivers verify with whsec_ and this.",
             generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
-                password_length=_LONGEST_KEY, exclude_punctuation=True, include_space=False
+                password_length=_LONGEST_KEY, exclude_characters=string.punctuation, include_space=False
             ),
         )
         acknowledge(

@@ -11,7 +11,7 @@ from functions.aws.clients import client
 from functions.aws.secrets import WebhookSecrets
 from functions.core.telling import Notification
 from functions.core.times import epoch_ms
-from functions.notifier.delivery import Deliverer
+from functions.notifier.delivery import AskedToWaitError, Deliverer, NotDeliveredError
 from functions.notifier.webhook import Webhooks
 from functions.runtime import wiring
 from functions.runtime.metrics import Metrics
@@ -23,10 +23,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: {step: deliver, notification, startedAt} or {step: give-up, notification, error} (events/notifier/).
     Raises what the state machine is to try again."""
     deliverer = assembled()
-    # At the start, where Lambda counts the error that a failed delivery is: the alarm sets one off against the other.
-    now = wiring.clock()
-    note = Notification.read(event["notification"])
     try:
+        note = Notification.read(event["notification"])
         match event["step"]:
             case "deliver":
                 state = deliverer.attempt(note, started_at=epoch_ms(event["startedAt"]))
@@ -34,8 +32,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 state = deliverer.give_up(note, error=event["error"])
             case other:
                 raise ValueError(f"unknown step {other!r}")
+    except (NotDeliveredError, AskedToWaitError):
+        raise
+    except Exception:
+        # Lambda's own count of errors holds the deliveries that failed too: the alarm is on this one.
+        deliverer.metrics.count("NotifierErrors")
+        raise
     finally:
-        deliverer.metrics.flush(now)
+        deliverer.metrics.flush(wiring.clock())
     return {"state": state}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ def test_the_default_secret_is_where_the_function_looks(template: Template) -> N
     path = template.variables("notifier")["WEBHOOK_SECRETS"]
     assert template.resolve(secret["Name"]) == f"{path}/ref-AWS::AccountId/default"
     generated = secret["GenerateSecretString"]
-    assert generated["ExcludePunctuation"] is True, "what is left is base64"
+    assert generated["ExcludeCharacters"] == string.punctuation, "what is left is base64"
     assert generated["PasswordLength"] % 4 == 0
 
 
@@ -102,20 +103,18 @@ def test_outside_development_only_the_public_internet_is_called(template: Templa
 
 def watching(template: Template, metric: str) -> list[dict[str, Any]]:
     alarms = template.of_type("AWS::CloudWatch::Alarm").values()
-    return [alarm for alarm in alarms if f"'MetricName': '{metric}'" in str(alarm)]
+    return [alarm for alarm in alarms if alarm["MetricName"] == metric]
 
 
 def test_undeliverable_and_broken_alarm(template: Template) -> None:
     (undeliverable,) = watching(template, "NotificationUndeliverable")
-    (broken,) = (alarm for alarm in watching(template, "ExecutionsFailed") if "'Notifier" in str(alarm["Metrics"]))
+    (broken,) = (alarm for alarm in watching(template, "ExecutionsFailed") if "'Notifier" in str(alarm["Dimensions"]))
     assert undeliverable["Threshold"] == broken["Threshold"] == 1
 
 
 def test_a_failed_delivery_is_no_error_of_the_function(template: Template) -> None:
-    expressions = [
-        metric["Expression"]
-        for alarm in template.of_type("AWS::CloudWatch::Alarm").values()
-        for metric in alarm.get("Metrics", [])
-        if "Expression" in metric
-    ]
-    assert "errors - FILL(again, 0)" in expressions
+    name = template.functions()["notifier"][0]
+    assert not [alarm for alarm in watching(template, "Errors") if name in str(alarm["Dimensions"])]
+    (own,) = watching(template, "NotifierErrors")
+    assert (own["Namespace"], own["Threshold"]) == ("Taskyard", 1)
+    assert own["Dimensions"] == [{"Name": "Environment", "Value": template.environment}]

@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from functions.core.states import State
 from functions.core.task import Text
 from functions.notifier.delivery import WINDOW_MS, AskedToWaitError, NotDeliveredError
+from functions.notifier.handler import handler
 from tests.integration.api import Api
 from tests.integration.cloud import TENANT, Cloud, event
 from tests.integration.conftest import Clock
@@ -82,7 +83,8 @@ def test_failures_then_success(
     began = scene.clock.now
     with pytest.raises(NotDeliveredError, match="answered 500: out of order"):
         machine.attempt(name)
-    assert metrics(capsys.readouterr().out)["NotificationRetried"] == 1
+    counted = metrics(capsys.readouterr().out)
+    assert (counted["NotificationRetried"], "NotifierErrors" in counted) == (1, False)
     entry = shown(scene)
     assert (entry["state"], entry["attempts"], entry["status"]) == ("PENDING", 1, 500)
     assert machine.run(name) == "DELIVERED"
@@ -94,6 +96,12 @@ def test_failures_then_success(
         Webhook(default_secret).verify(request.body, request.headers)
     assert got.got[0].headers["webhook-timestamp"] != got.got[-1].headers["webhook-timestamp"]
     assert (shown(scene)["state"], shown(scene)["attempts"]) == ("DELIVERED", 4)
+
+
+def test_what_it_fails_at_itself_is_counted_apart(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="unknown step"):
+        handler(event("notifier", "give_up") | {"step": "dance"}, None)
+    assert metrics(capsys.readouterr().out) == {"NotifierErrors": 1}
 
 
 def test_after_a_day_it_is_undeliverable_and_listed(
