@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+# Of the workflow function: a run of 10,000 nodes is some 20,000 writes, 16 side by side.
+TIMEOUT_SECONDS = 900
 # AWS: these say that Lambda itself was in trouble; and what our own code raises may pass as well (throttling).
 _PASSING: dict[str, Any] = {
     "ErrorEquals": ["States.TaskFailed", "Lambda.Unknown", "Lambda.TooManyRequestsException"],
@@ -54,7 +56,7 @@ def definition(function_arn: str) -> dict[str, Any]:
             "Run": {
                 "Type": "Task",
                 "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
-                "Parameters": step("release", **{"token.$": "$$.Task.Token"}),
+                "Parameters": step("release", **{"token.$": "$$.Task.Token", "nth.$": "$$.State.RetryCount"}),
                 "TimeoutSecondsPath": "$.deadlineSeconds",
                 "ResultPath": "$.end",
                 "Retry": [_PASSING],
@@ -70,7 +72,9 @@ def definition(function_arn: str) -> dict[str, Any]:
                 "ResultPath": "$.end",
                 "Next": "Finish",
             },
-            "Broken": {"Type": "Pass", "Result": {"outcome": "broken"}, "ResultPath": "$.end", "Next": "Finish"},
+            "Broken": {"Type": "Pass", "Result": {"outcome": "broken"}, "ResultPath": "$.end", "Next": "Quiet"},
+            # A step that was given up may still run, and write nodes that nobody would end.
+            "Quiet": {"Type": "Wait", "Seconds": TIMEOUT_SECONDS + 30, "Next": "Finish"},
             "Finish": {
                 "Type": "Task",
                 "Resource": "arn:aws:states:::lambda:invoke",

@@ -15,7 +15,7 @@ from infra.acknowledged import acknowledge
 from infra.config import Config
 from infra.function import Bundle, Function
 from infra.lanes import Lanes
-from infra.run_machine import definition
+from infra.run_machine import TIMEOUT_SECONDS, definition
 from infra.storage import Storage
 from infra.timers import Timers
 
@@ -74,8 +74,7 @@ class Workflow(Construct):
             "Handler",
             bundle=bundle,
             part="workflow",
-            # A run of 10,000 nodes is some 20,000 writes, 16 side by side.
-            timeout_seconds=900,
+            timeout_seconds=TIMEOUT_SECONDS,
             memory=1024,
             environment={
                 "TABLE_NAME": storage.table.table_name,

@@ -163,7 +163,7 @@ def cancel_workflow(id: str) -> Response[str]:
 
 
 def retry_workflow(id: str) -> Response[str]:
-    run = assembled().workflows.retry(tenant(), run_id(id))
+    run = assembled().workflows.retry(tenant(), run_id(id), now=wiring.clock())
     return answer(202, workflow_views.summary(run), located(run))
 
 

@@ -108,6 +108,7 @@ class Parts:
             machine_arn=self.settings.run_machine_arn,
             registry=wiring.registry,
             timeout_limit=self.timeout_limit,
+            notifications=wiring.notifications(self.settings),
             notify=partial(notification.check, reach=self.settings.webhook_reach),
         )
 

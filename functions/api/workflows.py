@@ -26,11 +26,14 @@ from functions.core.run import Run, RunState
 from functions.core.task import keyed_id, ordered_id
 from functions.intake.requests import Limits, parse
 from functions.intake.submission import idempotency_key
+from functions.runtime.notifications import Notifications
 from functions.store.documents import Documents, check_size
 from functions.store.runs import RunStore
 
 NAMES = 10
 """Executions that one round may need: each but the last ended because the submit that started it died."""
+YOUNG_MS = 60_000
+"""An execution waits two minutes for its record, which is written within half a minute of this look at its age."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Workflows:
     machine_arn: str
     registry: Callable[[], Registry]
     timeout_limit: int
+    notifications: Notifications
     notify: NotifyCheck = no_notifications
 
     def submit(
@@ -83,7 +87,7 @@ class Workflows:
             idempotency_key=key,
             notify=checked.notify,
         )
-        self._start(run, round_=1)
+        self._start(run, round_=1, now=now)
         if earlier := self.runs.create(run):
             # Under a key: another request of it was faster. Without: our own write, whose answer was lost.
             return same(earlier, checked, key) if key is not None else SubmittedRun(earlier, True, {})
@@ -111,25 +115,28 @@ class Workflows:
             self.executions.answer(asked.token, {"outcome": "cancel"})
         # No token yet: the step that stores it finds that the run was cancelled.
 
-    def retry(self, tenant: str, run_id: str) -> Run:
+    def retry(self, tenant: str, run_id: str, *, now: int) -> Run:
         """The run, in its next round. Raises WorkflowNotAllowed while it runs, and when all of it succeeded."""
         run = self.find(tenant, run_id)
         if not run.ended or run.state is RunState.SUCCESS:
             raise WorkflowNotAllowed(run.id, "retry", run.state)
-        self._start(run, round_=run.round + 1)
+        # The step that wrote this end may have died before it told of it; tried again, it finds another round.
+        self.notifications.tell_run(run)
+        self._start(run, round_=run.round + 1, now=now)
         again = self.runs.again(run)
         if again is None:
             # Another request was faster: the execution is the one that it started, too.
             raise WorkflowNotAllowed(run.id, "retry", self.find(tenant, run_id).state)
         return again
 
-    def _start(self, run: Run, *, round_: int) -> None:
+    def _start(self, run: Run, *, round_: int, now: int) -> None:
         """One execution for the round, whoever asks for it and how often: its name is its identity. A name that is used
-        up belongs to an execution that has ended without finding the record: the next name is taken."""
+        up belongs to an execution that has ended without finding the record, or is about to: the next name is taken."""
         given = {"tenant": run.tenant, "run": run.id, "round": round_, "deadlineSeconds": run.deadline_seconds}
         for nth in range(1, NAMES + 1):
             name = f"{run.id}-{round_}" if nth == 1 else f"{run.id}-{round_}-{nth}"
-            if self.executions.start(self.machine_arn, name, given):
+            started = self.executions.start(self.machine_arn, name, given)
+            if started is not None and now - started < YOUNG_MS:
                 return
         raise StoreUnavailable("StepFunctions", "every name of this round is used up")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from functions.aws.failures import passing_faults
@@ -16,15 +17,17 @@ class Executions:
 
     client: Callable[[], Any]
 
-    def start(self, machine_arn: str, name: str, given: dict[str, Any]) -> bool:
-        """False when an execution of this name was started before: a name is used once in 90 days (AWS)."""
+    def start(self, machine_arn: str, name: str, given: dict[str, Any]) -> int | None:
+        """When it was started, in epoch ms: just now, or by an earlier call while it still runs. None when an execution
+        of this name has ended: a name is used once in 90 days (AWS)."""
         states = self.client()
         with passing_faults("StepFunctions"):
             try:
-                states.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(given))
+                started = states.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(given))
             except states.exceptions.ExecutionAlreadyExists:
-                return False
-        return True
+                return None
+        at: datetime = started["startDate"]
+        return round(at.timestamp() * 1000)
 
     def answer(self, token: str, output: dict[str, Any]) -> bool:
         """False when nobody waits for this token any more: answered before, or past its deadline."""

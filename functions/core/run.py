@@ -145,13 +145,13 @@ def outcome_of(counts: dict[str, int], *, nodes: int, ended_by: str, cancelled: 
     """How a run ends. `ended_by`: what its execution says: done, cancel, timeout, or broken."""
     if counts.get(State.SUCCESS, 0) == nodes:
         return RunState.SUCCESS, None
+    if cancelled:
+        return RunState.CANCELLED, "cancelled by request"
     if ended_by == "timeout":
         return RunState.TIMED_OUT, "its deadline passed; what had not started was cancelled"
     if ended_by == "broken":
         return RunState.FAILED, "a step of the run itself failed; see the execution in Step Functions"
     if ended_by == "cancel":
-        if cancelled:
-            return RunState.CANCELLED, "cancelled by request"
         return RunState.FAILED, "a node failed, and onFailure is cancel"
     bad = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()) if state != State.SUCCESS)
     return RunState.FAILED, f"not every node succeeded: {bad}"

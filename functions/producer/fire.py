@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.schedules import Schedules
-from functions.core.schedule import recurring, scheduler_name
+from functions.core.schedule import bucket, recurring, scheduler_name
 from functions.core.times import epoch_ms
 from functions.core.wakeup import writer_gone
 from functions.intake.firings import Fired, Firing, Outcome
@@ -57,7 +57,11 @@ class Fire:
                 # Of a create that died before its record, or a delete that died after it.
                 self.scheduler.delete(scheduler_name(alarm.tenant, alarm.schedule))
             return Fired(Outcome.DROPPED, "there is no such schedule")
-        if alarm.revision != schedule.revision and settled:
-            # Of a change that died between Scheduler and record: the record says what its owner was answered.
-            self.scheduler.put(recurring(schedule, now=now))
+        if alarm.revision != schedule.revision:
+            if settled:
+                # Of a change that died between Scheduler and record: the record says what its owner was answered.
+                self.scheduler.put(recurring(schedule, now=now))
+            at = bucket(alarm.scheduled)
+            if schedule.timetable.upcoming(at - 1, 1) != [at]:
+                return Fired(Outcome.DROPPED, "a time of a change that has not landed, or of before one that has")
         return self.firing.due(schedule, alarm.scheduled, now=now)

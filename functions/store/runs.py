@@ -56,16 +56,19 @@ class RunStore:
         items = self.table.get_many(keys.run_key(tenant, run) for run in dict.fromkeys(runs))
         return {run.id: run for run in map(run_of, items)}
 
-    def begin(self, run: Run, *, token: str, now: int) -> Run | None:
-        """RUNNING, with the token that its end is told to. None when it has ended or is in another round."""
+    def begin(self, run: Run, *, token: str, nth: int, now: int) -> Run | None:
+        """RUNNING, with the token that its end is told to. None when it has ended, is in another round, or has the
+        token of a later try (`nth`, from 0): Step Functions knows the last one only."""
         return self._update(
             run,
-            "SET #state = :running, #token = :token, startedAt = if_not_exists(startedAt, :now)",
-            condition="#state IN (:pending, :running) AND #round = :round",
+            "SET #state = :running, #token = :token, nth = :nth, startedAt = if_not_exists(startedAt, :now)",
+            condition="#state IN (:pending, :running) AND #round = :round"
+            " AND (attribute_not_exists(nth) OR nth <= :nth)",
             values={
                 ":pending": text(RunState.PENDING),
                 ":running": text(RunState.RUNNING),
                 ":token": text(token),
+                ":nth": number(nth),
                 ":now": number(now),
                 ":round": number(run.round),
             },
@@ -121,7 +124,7 @@ class RunStore:
         return self._update(
             run,
             "SET #state = :pending, #round = :next"
-            " REMOVE endedAt, expiresAt, counts, reason, cancelled, failing, #token",
+            " REMOVE endedAt, expiresAt, counts, reason, cancelled, failing, nth, #token",
             condition="NOT #state IN (:pending, :running) AND #round = :round",
             values={
                 ":pending": text(RunState.PENDING),

@@ -15,7 +15,7 @@ logger = logging.getLogger("taskyard.workflow")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`event`: {step, tenant, run, round} and, for release, token; for finish, outcome (events/workflow/).
+    """`event`: {step, tenant, run, round} and, for release, token and nth; for finish, outcome (events/workflow/).
     Raises what the state machine is to try again."""
     steps = assembled()
     run = (event["tenant"], event["run"], int(event["round"]))
@@ -24,7 +24,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         case "start":
             steps.start(*run)
         case "release":
-            steps.release(*run, token=event["token"])
+            # Executions that a deployment before this one started do not count their tries.
+            steps.release(*run, token=event["token"], nth=int(event.get("nth", 0)))
         case "finish":
             return steps.finish(*run, outcome=event["outcome"])
         case other:

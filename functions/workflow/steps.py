@@ -74,14 +74,17 @@ class Steps:
 
         self._each(write, todo)
 
-    def release(self, tenant: str, run_id: str, round_: int, token: str) -> None:
+    def release(self, tenant: str, run_id: str, round_: int, token: str, nth: int) -> None:
         """Stores the token, then releases what waits for nothing. The root of the tallies is looked at last: nodes may
-        all have ended before the token was there to be answered."""
+        all have ended before the token was there to be answered. `nth`: of the tries of this step, from 0."""
         run = self._run(tenant, run_id, round_)
-        begun = self.runs.begin(run, token=token, now=self.clock()) if run.round == round_ else None
+        begun = self.runs.begin(run, token=token, nth=nth, now=self.clock()) if run.round == round_ else None
         if begun is None:
-            # Over: this step runs again after its end, or a later round has begun.
-            self.executions.answer(token, {"outcome": "done"})
+            run = self._run(tenant, run_id, round_)
+            if run.ended or run.round != round_:
+                # This step runs again after its end, or a later round has begun.
+                self.executions.answer(token, {"outcome": "done"})
+            # Else a later try has stored its token and does the rest: nobody listens to this one.
             return
         if begun.cancelled or begun.failing:
             self.executions.answer(token, {"outcome": "cancel"})
@@ -106,8 +109,8 @@ class Steps:
             ended = self.runs.end(run, state, counts=counts, reason=reason, now=self.clock())
             run = ended or self._run(tenant, run_id, round_)
         if run.round == round_:
-            # Here too when an earlier try of this step wrote the end and died. One that was put into its next round in
-            # between tells of that round's end only.
+            # Here too when an earlier try of this step wrote the end and died. Who puts a run into its next round tells
+            # of the end before.
             self.consequences.notifications.tell_run(run)
         return {"state": run.state, "counts": run.counts}
 
@@ -213,11 +216,11 @@ class Steps:
 
     def _cancel_waiting(self, run: Run) -> None:
         """First all of them, then what follows: nobody is skipped because of a neighbour cancelled beside it. Whoever
-        dies in between is followed by this step, tried again."""
+        dies in between is followed by this step, tried again. What a later round has taken up is that round's."""
         reason = "its run was cancelled" if run.cancelled else "its run ended before it could start"
 
         def cancel(task: Task) -> None:
-            while task.state in CANCELLABLE:
+            while task.state in CANCELLABLE and task.member is not None and task.member.round <= run.round:
                 answer = self.tasks.cancel(task, now=self.clock(), reason=reason)
                 if isinstance(answer, Wrote) or answer.task is None:
                     return

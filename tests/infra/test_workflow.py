@@ -56,6 +56,13 @@ def test_the_deadline_is_the_runs_own(template: Template) -> None:
     assert states["DeadlinePassed"]["Result"] == {"outcome": "timeout"}
 
 
+def test_a_broken_run_is_finished_when_no_step_of_it_can_still_run(template: Template) -> None:
+    states = definition(template)["States"]
+    assert states["Broken"]["Next"] == "Quiet"
+    assert states["Quiet"]["Next"] == "Finish"
+    assert states["Quiet"]["Seconds"] > template.function("workflow")["Timeout"]
+
+
 def test_a_submit_has_two_minutes_to_write_its_record(template: Template) -> None:
     landing = definition(template)["States"]["Start"]["Retry"][0]
     assert landing["ErrorEquals"] == ["NotLandedError"]

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,6 +53,8 @@ class Quick(Cloud):
     """What was said to the executions that wait: token, output."""
     started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Executions: name, input."""
+    started_at: dict[str, int] = field(default_factory=dict)
+    """Name → epoch ms, the first time."""
     ended: set[str] = field(default_factory=set)
     """Names of executions that run no more."""
     watch: Callable[[Any, Any], None] = lambda before, after: None
@@ -152,7 +155,8 @@ class Quick(Cloud):
         if arguments["name"] in self.ended:
             raise Service.exceptions.ExecutionAlreadyExists
         self.started += [started] if started not in self.started else []
-        return {}
+        at = self.started_at.setdefault(arguments["name"], self.clock())
+        return {"startDate": datetime.fromtimestamp(at / 1000, UTC)}
 
     def _wrote(self, operation: str, before: Any, after: Any) -> None:
         size = max(item_bytes(before), item_bytes(after))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from functions.core.errors import StoreUnavailable
 from functions.core.run import Run
 from functions.core.task import keyed_id
+from functions.runtime.notifications import Notifications
+from functions.store.runs import RunStore
 from functions.workflow import handler as workflow
 from tests.integration.api import Answer, Api
 from tests.integration.cloud import TENANT
@@ -118,6 +122,25 @@ def test_the_execution_is_started_before_the_record_is_written(yard: Api, quick:
     again = yard("POST", "/workflows", body)
     assert again.status == 201
     assert [name for name, _ in quick.started] == [first, f"{first}-2"]
+
+
+def test_an_execution_that_is_about_to_give_up_is_not_relied_on(
+    yard: Api, quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has looked for the record in vain for a minute, and may end before this one is written."""
+    body = {"nodes": DIAMOND, "idempotencyKey": "k"}
+    with monkeypatch.context() as patch:
+        patch.setattr(RunStore, "create", Mock(side_effect=StoreUnavailable("DynamoDB", "x")))
+        assert yard("POST", "/workflows", body).status == 503
+    quick.clock.advance(40)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunStore, "create", Mock(side_effect=StoreUnavailable("DynamoDB", "x")))
+        assert yard("POST", "/workflows", body).status == 503
+    assert len(quick.started) == 1
+    quick.clock.advance(40)
+    assert yard("POST", "/workflows", body).status == 201
+    first, second = (name for name, _ in quick.started)
+    assert second == f"{first}-2"
 
 
 def test_an_execution_that_finds_no_record_asks_to_be_tried_again(quick: Quick) -> None:
@@ -367,6 +390,20 @@ def test_a_retry_begins_the_next_round(yard: Api, quick: Quick, submit) -> None:
     assert finished(quick, run["id"])["counts"] == {"SUCCESS": 1, "DEAD": 1, "SKIPPED": 1}
     assert yard.get(f"{run['id']}-1")["attempt"] == 2
     assert yard.get(f"{run['id']}-0")["attempt"] == 1
+
+
+def test_a_retry_tells_of_the_end_that_it_leaves(
+    yard: Api, quick: Quick, submit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step that wrote the end died before it told of it."""
+    run = submit([node("bad", **FAILS, maxRetries=0)], notify=[{"email": "night@example.com"}])
+    with monkeypatch.context() as patch:
+        patch.setattr(Notifications, "tell_run", Mock(side_effect=StoreUnavailable("StepFunctions", "x")))
+        with pytest.raises(StoreUnavailable):
+            finished(quick, run["id"])
+    ended = run_of(run["id"])
+    assert yard("POST", f"/workflows/{run['id']}/retry").status == 202
+    assert f"{run['id']}-1-{ended.ended_at}-0" in [name for name, _ in quick.started]
 
 
 def test_a_workflow_that_succeeded_is_not_run_again(yard: Api, quick: Quick, submit) -> None:

@@ -284,6 +284,19 @@ def test_a_change_that_died_between_the_two_is_put_right_by_the_next_firing(
     assert len(tasks(api)) == (0 if seen["paused"] else 1)
 
 
+def test_a_time_of_a_change_that_did_not_land_is_none(
+    api: Api, aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create(api, cron="*/2 * * * *")
+    with broken(monkeypatch, "dynamodb", "UpdateItem"):
+        assert api("PATCH", path(made), {"cron": "* * * * *"}).status == 503
+    (told,) = in_scheduler(aws)
+    clock.advance(125)
+    assert fire(aws, START + MINUTE, made=told)["outcome"] == "dropped"
+    assert fire(aws, START + 2 * MINUTE, made=told)["outcome"] == "submitted"
+    assert len(tasks(api)) == 1
+
+
 def test_a_stranger_cannot_remove_a_schedule_by_a_firing(api: Api, aws: Cloud, clock: Clock) -> None:
     made = create(api)
     forged = event("producer", "firing") | {"schedule": made["id"], "tenant": "210987654321"}

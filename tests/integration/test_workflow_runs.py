@@ -109,6 +109,34 @@ def test_a_cancelled_run_that_has_no_token_yet_is_cancelled_when_it_has(quick: Q
     assert not quick.messages
 
 
+def test_a_release_that_comes_after_its_own_retry_does_not_take_its_place(quick: Quick):
+    """Step Functions gave it up, and knows its token no more."""
+    run = submit(quick, [spec("a"), spec("b", "a")])
+    begin(quick, run, token="first")
+    step(quick, "release", run, token="second", nth=1)
+    step(quick, "release", run, token="first", nth=0)
+    assert not quick.told
+    quick.work_off()
+    assert quick.told == [("second", {"outcome": "done"})]
+
+
+def test_an_execution_of_before_does_not_count_its_tries(quick: Quick):
+    run = submit(quick, [spec("a")])
+    step(quick, "start", run)
+    step(quick, "release", run, token="token")
+    quick.work_off()
+    assert quick.told == [("token", {"outcome": "done"})]
+
+
+def test_asked_to_cancel_it_is_cancelled_whatever_ended_it(quick: Quick):
+    from functions.workflow import handler
+
+    run = submit(quick, [spec("a")])
+    step(quick, "start", run)
+    handler.assembled().runs.ask_to_cancel(run)
+    assert step(quick, "finish", run, outcome="broken")["state"] == "CANCELLED"
+
+
 def test_steps_that_run_again_change_nothing(quick: Quick):
     run = submit(quick, [spec("a"), spec("b", "a")])
     begin(quick, run)
@@ -185,6 +213,28 @@ def test_steps_of_a_round_that_is_over_leave_the_next_one_alone(quick: Quick):
     assert (current(run).state, current(run).round, current(run).token) == ("PENDING", 2, None)
     begin(quick, second, token="round two")
     assert states(run) == {"bad": "READY", "b": "BLOCKED"}
+
+
+def test_a_finish_of_a_round_that_is_over_cancels_nothing_of_the_next_one(quick: Quick, monkeypatch):
+    """It stood still between reading the nodes and cancelling them; another try of it ended the round meanwhile."""
+    from functions.workflow import handler
+    from functions.workflow.steps import Steps
+
+    run = submit(quick, [spec("a"), spec("b", "a")])
+    begin(quick, run)
+    pages, stood_still = Steps._pages, []
+
+    def slow(self, of):
+        read = list(pages(self, of))
+        if not stood_still:
+            stood_still.append(True)
+            step(quick, "finish", run, outcome="cancel")
+            begin(quick, again(quick, run), token="round two")
+        yield from read
+
+    monkeypatch.setattr(Steps, "_pages", slow)
+    handler.assembled().finish(run.tenant, run.id, 1, "cancel")
+    assert states(run) == {"a": "READY", "b": "BLOCKED"}
 
 
 def test_a_retry_makes_anew_what_has_expired(quick: Quick):

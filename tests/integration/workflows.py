@@ -80,7 +80,7 @@ def step(aws: Cloud, name: str, run: Run, **more: Any) -> Any:
 
 def begin(aws: Cloud, run: Run, token: str = "token") -> None:
     step(aws, "start", run)
-    step(aws, "release", run, token=token)
+    step(aws, "release", run, token=token, nth=0)
 
 
 def whole(aws: Quick, specs: Sequence[NodeSpec], **options: Any) -> tuple[Run, dict[str, Any]]:
