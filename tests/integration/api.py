@@ -50,7 +50,8 @@ class Api:
         answer = self.aws.invoke("api", request)
         json.dumps(answer)
         headers = {name.lower(): value for name, value in (answer.get("headers") or {}).items()}
-        text = answer.get("body") or ""
+        text = answer["body"]
+        assert isinstance(text, str), "gateways differ in what they make of null"
         if "json" in headers.get("content-type", ""):
             return Answer(answer["statusCode"], headers, json.loads(text))
         return Answer(answer["statusCode"], headers, base64.b64decode(text) if answer["isBase64Encoded"] else text)
