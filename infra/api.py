@@ -109,10 +109,10 @@ class Api(Construct):
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
                 storage.indexes(),
-                storage.document("GetObject", "PutObject", "DeleteObject"),
+                storage.document("GetObject", "PutObject"),
                 lanes.send(),
                 lanes.depth(),
-                *timers.schedules("CreateSchedule", "GetSchedule", "UpdateSchedule", "DeleteSchedule"),
+                *timers.schedules("CreateSchedule", "DeleteSchedule"),
                 *schedules.manage(),
                 machines.start_runs(),
                 machines.start_notifications(),

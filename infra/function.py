@@ -32,6 +32,7 @@ _MEANT = {
     "Timers": "The names of schedules are made when a task is submitted; they are all in one group.",
     "WebhookSecrets": "Tenants name their secrets; all are below one path.",
     "Schedules": "The names of schedules are made when one is created; they are all in one group.",
+    "Answer": "SendTaskSuccess has no resource: whoever holds the token that only this machine gave may answer.",
     "Mail": "Recipients are identities too while an account is in SES's sandbox.",
 }
 

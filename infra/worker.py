@@ -116,4 +116,4 @@ class Workers(Construct):
 def mail(scope: Construct) -> iam.PolicyStatement:
     """SES asks for the sender's identity, and in its sandbox for the recipient's too: any of this account's."""
     identities = cdk.Stack.of(scope).format_arn(service="ses", resource="identity", resource_name="*")
-    return iam.PolicyStatement(sid="Mail", actions=["ses:SendEmail", "ses:SendRawEmail"], resources=[identities])
+    return iam.PolicyStatement(sid="Mail", actions=["ses:SendEmail"], resources=[identities])

@@ -31,8 +31,8 @@ class Machines:
         self.notify_arn = _arn(stack, self.notify_name)
 
     def answer(self) -> iam.PolicyStatement:
-        """Tell a run that waits that its nodes have ended."""
-        return iam.PolicyStatement(sid="Answer", actions=["states:SendTaskSuccess"], resources=[self.run_arn])
+        """Tell a run that waits that its nodes have ended. AWS names no resource for this: the token is the right."""
+        return iam.PolicyStatement(sid="Answer", actions=["states:SendTaskSuccess"], resources=["*"])
 
     def start_runs(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(sid="StartRuns", actions=["states:StartExecution"], resources=[self.run_arn])

@@ -26,7 +26,6 @@ WORKER = {
     "s3:GetObject",
     "s3:PutObject",
     "ses:SendEmail",
-    "ses:SendRawEmail",
 }
 ACTIONS = {
     "api": {
@@ -40,11 +39,9 @@ ACTIONS = {
         "dynamodb:Query",
         "s3:GetObject",
         "s3:PutObject",
-        "s3:DeleteObject",
         "sqs:GetQueueAttributes",
         "states:StartExecution",
         *ANSWER,
-        "scheduler:GetSchedule",
         "scheduler:UpdateSchedule",
         "scheduler:DeleteSchedule",
     },
@@ -94,7 +91,6 @@ ACTIONS = {
         "dynamodb:UpdateItem",
         "secretsmanager:GetSecretValue",
         "ses:SendEmail",
-        "ses:SendRawEmail",
     },
     "observer": {
         *LOGS,
@@ -118,12 +114,11 @@ WILDCARDS = {
     "s3:PutObject": "/*",
     "s3:DeleteObject": "/*",
     "scheduler:CreateSchedule": "/*",
-    "scheduler:GetSchedule": "/*",
     "scheduler:UpdateSchedule": "/*",
     "scheduler:DeleteSchedule": "/*",
     "secretsmanager:GetSecretValue": "/webhooks/*",
     "ses:SendEmail": ":identity/*",
-    "ses:SendRawEmail": ":identity/*",
+    "states:SendTaskSuccess": "*",
 }
 
 
@@ -173,3 +168,10 @@ def test_schedulers_roles_are_passed_to_scheduler_only(template: Template, part:
     variables = template.variables(part)
     roles = {variables[name] for name in ("TIMER_ROLE_ARN", "SCHEDULE_ROLE_ARN") if name in variables}
     assert {template.resolve(statement["Resource"]) for statement in statements} == roles
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if "scheduler:CreateSchedule" in ACTIONS[part]])
+def test_timers_are_made_and_only_the_api_takes_them_back(template: Template, part: str) -> None:
+    (statement,) = [it for it in template.statements(part) if it.get("Sid") == "Timers"]
+    deletes = ["scheduler:DeleteSchedule"] if part == "api" else []
+    assert as_list(statement["Action"]) == ["scheduler:CreateSchedule", *deletes]
