@@ -34,12 +34,14 @@ class CatchUp(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Firings:
-    """What became of a schedule's firings. `task`: of the last one that was submitted."""
+    """What became of a schedule's firings. `task`: the last one that was submitted; `firing`: the last by a firing, and
+    not by somebody who asked for it."""
 
     fired: int = 0
     skipped: int = 0
     missed: int = 0
     task: str | None = None
+    firing: str | None = None
     scheduled_at: int | None = None
     fired_at: int | None = None
     skipped_at: int | None = None

@@ -114,7 +114,7 @@ class Firing:
         there = self.tasks.get(schedule.tenant, task_id)
         if there is not None:
             return Submitted(there, created=False)
-        self.schedules.claim(schedule, task=task_id, at=now, now=now, seen=None)
+        self.schedules.claim(schedule, task=task_id, at=now, now=now, seen=None, asked=True)
         return self._submit(schedule, key, now=now)
 
     def _submit(self, schedule: Schedule, key: str, *, now: int) -> Submitted:
@@ -142,12 +142,13 @@ class Firing:
             return True
         firings = schedule.firings
         for _ in range(TRIES):
-            if firings.task == task_id:
+            before = dict.fromkeys(filter(None, (firings.task, firings.firing)))
+            if task_id in before:
                 return True
             if firings.skipped_at == at:
                 # Skipped when it came first: what has ended meanwhile changes nothing.
                 return False
-            if firings.task is not None and self._runs(schedule.tenant, firings.task, firings.fired_at, now):
+            if any(self._runs(schedule.tenant, task, firings.fired_at, now) for task in before):
                 return False
             answer = self.schedules.claim(schedule, task=task_id, at=at, now=now, seen=firings)
             if answer.won:

@@ -77,17 +77,24 @@ class ScheduleStore:
 
     # -- firings
 
-    def claim(self, schedule: Schedule, *, task: str, at: int, now: int, seen: Firings | None) -> Claimed:
+    def claim(
+        self, schedule: Schedule, *, task: str, at: int, now: int, seen: Firings | None, asked: bool = False
+    ) -> Claimed:
         """Makes the firing of `at`, whose task is to be `task`, the current one. `seen`: only if that is still what is
-        there, so that of two firings at once the second one sees the first; None: whatever is there."""
+        there, so that of two firings at once the second one sees the first; None: whatever is there. `asked`: it is no
+        firing, somebody asked for it, and the last firing's task may run still."""
         condition = "attribute_not_exists(#task) OR #task <> :task"
         values = {":task": text(task), ":at": number(at), ":now": number(now), ":one": number(1)}
         if seen is not None and seen.task is None:
             condition = "attribute_not_exists(#task)"
         elif seen is not None:
             condition, values[":seen"] = "#task = :seen AND #task <> :task", text(str(seen.task))
+        by_firing = "" if asked else ", firing = :task"
         return self._update(
-            schedule, "SET #task = :task, scheduledAt = :at, firedAt = :now ADD fired :one", condition, values
+            schedule,
+            f"SET #task = :task, scheduledAt = :at, firedAt = :now{by_firing} ADD fired :one",
+            condition,
+            values,
         )
 
     def skip(self, schedule: Schedule, at: int) -> Claimed:
@@ -177,7 +184,7 @@ def firings_of(item: Item | None) -> Firings:
         "missed_at": "missedAt",
         "error_at": "errorAt",
     }
-    texts = {"task": "task", "error": "error"}
+    texts = {"task": "task", "firing": "firing", "error": "error"}
     found: dict[str, Any] = {
         name: int(item[attribute]["N"]) for name, attribute in integers.items() if attribute in item
     }

@@ -135,6 +135,19 @@ def test_a_run_that_was_asked_for_counts_as_the_one_before(api: Api, aws: Cloud,
     assert fire(aws, START + MINUTE)["outcome"] == "skipped"
 
 
+def test_beside_a_run_that_was_asked_for_the_one_before_still_counts(api: Api, aws: Cloud, clock: Clock) -> None:
+    made = create(api, overlap="skip")
+    clock.advance(60)
+    fired = fire(aws, START + MINUTE)
+    asked = api("POST", f"{path(made)}/run").body
+    assert api("DELETE", f"/tasks/{asked['id']}").status == 204
+    clock.advance(60)
+    assert fire(aws, START + 2 * MINUTE)["outcome"] == "skipped"
+    assert api("DELETE", f"/tasks/{fired['task']}").status == 204
+    clock.advance(60)
+    assert fire(aws, START + 3 * MINUTE)["outcome"] == "submitted"
+
+
 # -- missed
 
 
