@@ -10,13 +10,8 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from infra.acknowledged import acknowledge
-from infra.config import Config
-from infra.function import Bundle, Function, log_group
-from infra.lanes import Lanes
-from infra.schedules import Schedules
-from infra.storage import Storage
-from infra.timers import Timers
-from infra.workflow import Machines
+from infra.foundation import Foundation
+from infra.function import Function, log_group
 
 # Every route, each under AWS_IAM. A new one is one line here.
 ROUTES = (
@@ -69,51 +64,26 @@ _ACCESS_LOG = {
 class Api(Construct):
     """HTTP API → api function. Every route asks for a signed request, but those of OPEN_ROUTES."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        config: Config,
-        bundle: Bundle,
-        storage: Storage,
-        lanes: Lanes,
-        timers: Timers,
-        machines: Machines,
-        schedules: Schedules,
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
         super().__init__(scope, id)
+        config, storage, machines = foundation.config, foundation.storage, foundation.machines
         self.function = Function(
             self,
             "Handler",
-            bundle=bundle,
+            bundle=foundation.bundle,
             part="api",
             # API Gateway answers 503 at 30 s: the function's own timeout comes first, and is logged.
             timeout_seconds=29,
             memory=512,
-            environment={
-                "TABLE_NAME": storage.table.table_name,
-                "DOCUMENT_BUCKET": storage.documents.bucket_name,
-                "LANES": lanes.as_json(),
-                "TIMER_GROUP": timers.group.ref,
-                "TIMER_ROLE_ARN": timers.role.role_arn,
-                "WORKER_TIMEOUT_SECONDS": str(config.worker_timeout_seconds),
-                "LISTING_SHARDS": str(config.listing_shards),
-                "TENANT_FROM": config.tenant_from,
-                "RETENTION_DAYS": str(config.retention_days),
-                "RUN_MACHINE_ARN": machines.run_arn,
-                "NOTIFY_MACHINE_ARN": machines.notify_arn,
-                "WEBHOOK_REACH": config.webhook_reach,
-                **schedules.environment(),
-            },
+            environment={**foundation.intake_environment(), "RUN_MACHINE_ARN": machines.run_arn},
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
                 storage.indexes(),
                 storage.document("GetObject", "PutObject"),
-                lanes.send(),
-                lanes.depth(),
-                *timers.schedules("CreateSchedule", "DeleteSchedule"),
-                *schedules.manage(),
+                foundation.lanes.send(),
+                foundation.lanes.depth(),
+                *foundation.timers.schedules("CreateSchedule", "DeleteSchedule"),
+                *foundation.schedules.manage(),
                 machines.start_runs(),
                 machines.start_notifications(),
                 machines.answer(),

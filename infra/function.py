@@ -9,6 +9,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.acknowledged import acknowledge
@@ -136,6 +137,26 @@ class Function(Construct):
         resource = self.function.node.default_child
         assert isinstance(resource, lambda_.CfnFunction)
         resource.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
+
+    @property
+    def arn(self) -> str:
+        return self.function.function_arn
+
+    def take_from(
+        self, queue: sqs.IQueue, *, scope: Construct, id: str, batch: int, at_once: int | None = None
+    ) -> None:
+        """Messages of a queue, each settled on its own. `at_once`: how many invocations there are at most.
+        The mapping grants nothing: `statements` do."""
+        source = lambda_.CfnEventSourceMapping
+        source(
+            scope,
+            id,
+            function_name=self.arn,
+            event_source_arn=queue.queue_arn,
+            batch_size=batch,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=source.ScalingConfigProperty(maximum_concurrency=at_once) if at_once else None,
+        )
 
     def _acknowledge_wildcards(self, role: iam.Role, statements: Sequence[iam.PolicyStatement]) -> None:
         stack = cdk.Stack.of(self)

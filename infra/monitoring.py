@@ -14,10 +14,9 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.api import Api
-from infra.config import Config
 from infra.dead_letter import DeadLetter
+from infra.foundation import Foundation
 from infra.function import NAMESPACE, Function
-from infra.lanes import Lanes
 from infra.notifier import Notifier
 from infra.observer import Observer
 from infra.producer import Producer
@@ -52,21 +51,19 @@ class Monitoring(Construct):
         scope: Construct,
         id: str,
         *,
-        config: Config,
-        storage: Storage,
-        lanes: Lanes,
+        foundation: Foundation,
         api: Api,
         workers: Workers,
         dead_letter: DeadLetter,
         observer: Observer,
         workflow: Workflow,
         producer: Producer,
-        schedules: Schedules,
         notifier: Notifier,
     ) -> None:
         super().__init__(scope, id)
+        config = foundation.config
         self._config = config
-        self._lanes = lanes
+        self._lanes = foundation.lanes
         self._functions: dict[str, Function] = {
             "api": api.function,
             **{f"worker-{worker.lane.name}": worker.function for worker in workers.workers},
@@ -85,7 +82,7 @@ class Monitoring(Construct):
             threshold=1,
             says="A workflow's execution failed: its run stays as it is until the execution is redriven.",
         )
-        self._schedule_alarms(producer, schedules)
+        self._schedule_alarms(producer, foundation.schedules)
         # CloudWatch knows dashboards by name in all regions of an account, unlike everything else here.
         self.dashboard_name = f"{config.stack_name}-{cdk.Stack.of(self).region}"
         cw.Dashboard(
@@ -98,7 +95,7 @@ class Monitoring(Construct):
                 [_graph(title, self._times(name), unit="ms") for name, title in TIMES],
                 self._lane_widgets(),
                 self._function_widgets(),
-                self._edge_widgets(api, observer, storage),
+                self._edge_widgets(api, observer, foundation.storage),
                 [_graph("Notifications", [self._count(name) for name in NOTIFICATIONS], width=24)],
                 [_graph("Schedules", [self._count(name) for name in SCHEDULES], width=24)],
             ],

@@ -11,15 +11,13 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.acknowledged import acknowledge
-from infra.config import Config
-from infra.function import Bundle, Function
-from infra.storage import Storage
+from infra.foundation import Foundation
+from infra.function import Function
+from infra.machines import state_machine
 from infra.worker import mail
-from infra.workflow import Machines
 
 # 5 + 10 + … + 2,560 s, then once an hour: 33 retries end after 24 h 25 min. The function itself ends it after 24 h; so
 # many are needed when it cannot. No jitter: it would shorten the sum, and executions begin as far apart as tasks end.
@@ -44,10 +42,9 @@ _LONGEST_KEY = 64  # characters; read as base64 they are 48 bytes, of the 24 to 
 class Notifier(Construct):
     """Notification machine → notifier function → a webhook or SES."""
 
-    def __init__(
-        self, scope: Construct, id: str, *, config: Config, bundle: Bundle, storage: Storage, machines: Machines
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
         super().__init__(scope, id)
+        config, storage = foundation.config, foundation.storage
         stack = cdk.Stack.of(self)
         secrets = f"taskyard/{config.environment}/webhooks"
         if config.tenant_from == "account":
@@ -56,7 +53,7 @@ class Notifier(Construct):
         self.function = Function(
             self,
             "Handler",
-            bundle=bundle,
+            bundle=foundation.bundle,
             part="notifier",
             # Twice what one attempt may take.
             timeout_seconds=30,
@@ -85,39 +82,12 @@ class Notifier(Construct):
                 mail(self),
             ],
         )
-        role = iam.Role(
+        self.machine = state_machine(
             self,
-            "Role",
+            name=foundation.machines.notify_name,
             description=f"Taskyard {config.environment}: the notification machine",
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
-            inline_policies={
-                "machine": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(
-                            sid="Attempts",
-                            actions=["lambda:InvokeFunction"],
-                            resources=[self.function.function.function_arn],
-                        )
-                    ]
-                )
-            },
-        )
-        self.machine = sfn.CfnStateMachine(
-            self,
-            "Machine",
-            state_machine_name=machines.notify_name,
-            # Express ends after five minutes.
-            state_machine_type="STANDARD",
-            role_arn=role.role_arn,
-            definition_string=stack.to_json_string(definition(self.function.function.function_arn)),
-        )
-        acknowledge(
-            self.machine,
-            {
-                "AwsSolutions-SF1": "A standard machine keeps the history of each execution for 90 days; "
-                "its function logs every attempt, and without what receivers' URLs hold.",
-                "AwsSolutions-SF2": "No tracing anywhere in this stack: docs/adr/0006.",
-            },
+            function=self.function,
+            definition=definition(self.function.arn),
         )
 
     def _default_secret(self, name: str) -> None:

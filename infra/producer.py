@@ -9,13 +9,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.acknowledged import acknowledge
-from infra.config import Config
-from infra.function import Bundle, Function
-from infra.lanes import CONSUME, Lanes
-from infra.schedules import Schedules
-from infra.storage import Storage
-from infra.timers import Timers
-from infra.workflow import Machines
+from infra.foundation import Foundation
+from infra.function import Function
+from infra.lanes import CONSUME
 
 TIMEOUT_SECONDS = 30
 # Lambda tries an invocation that failed twice more, after one and two minutes; then it is in the queue, from where it
@@ -29,20 +25,9 @@ KEPT = cdk.Duration.days(1)
 class Producer(Construct):
     """Scheduler, or whoever may invoke it → producer function; what it failed at → its queue → again."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        config: Config,
-        bundle: Bundle,
-        storage: Storage,
-        lanes: Lanes,
-        timers: Timers,
-        machines: Machines,
-        schedules: Schedules,
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
         super().__init__(scope, id)
+        storage, schedules = foundation.storage, foundation.schedules
         self.failures = sqs.Queue(
             self,
             "Failures",
@@ -58,32 +43,19 @@ class Producer(Construct):
         self.function = Function(
             self,
             "Handler",
-            bundle=bundle,
+            bundle=foundation.bundle,
             part="producer",
             name=schedules.producer_name,
             timeout_seconds=TIMEOUT_SECONDS,
             memory=512,
             # What failed comes back to it from its own queue.
             recursive=True,
-            environment={
-                "TABLE_NAME": storage.table.table_name,
-                "DOCUMENT_BUCKET": storage.documents.bucket_name,
-                "LANES": lanes.as_json(),
-                "TIMER_GROUP": timers.group.ref,
-                "TIMER_ROLE_ARN": timers.role.role_arn,
-                "WORKER_TIMEOUT_SECONDS": str(config.worker_timeout_seconds),
-                "LISTING_SHARDS": str(config.listing_shards),
-                "TENANT_FROM": config.tenant_from,
-                "RETENTION_DAYS": str(config.retention_days),
-                "NOTIFY_MACHINE_ARN": machines.notify_arn,
-                "WEBHOOK_REACH": config.webhook_reach,
-                **schedules.environment(),
-            },
+            environment=foundation.intake_environment(),
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "BatchGetItem"),
                 storage.document("GetObject", "PutObject"),
-                lanes.send(),
-                *timers.schedules("CreateSchedule"),
+                foundation.lanes.send(),
+                *foundation.timers.schedules("CreateSchedule"),
                 *schedules.manage(),
                 iam.PolicyStatement(
                     sid="Failures",
@@ -102,13 +74,4 @@ class Producer(Construct):
         invoke.destination_config = lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
             on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=self.failures.queue_arn)
         )
-        source = lambda_.CfnEventSourceMapping
-        source(
-            self,
-            "Source",
-            function_name=self.function.function.function_arn,
-            event_source_arn=self.failures.queue_arn,
-            batch_size=1,
-            function_response_types=["ReportBatchItemFailures"],
-            scaling_config=source.ScalingConfigProperty(maximum_concurrency=2),
-        )
+        self.function.take_from(self.failures, scope=self, id="Source", batch=1, at_once=2)

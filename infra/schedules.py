@@ -8,6 +8,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from infra.config import Config
+from infra.scheduler import firing_role, manage
 
 
 class Schedules(Construct):
@@ -28,23 +29,12 @@ class Schedules(Construct):
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         self.group = scheduler.CfnScheduleGroup(self, "Group")
-        self.role = iam.Role(
+        self.role = firing_role(
             self,
-            "Role",
+            self.group,
             description="EventBridge Scheduler: fire a schedule",
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com",
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account, "aws:SourceArn": self.group.attr_arn}},
-            ),
-            inline_policies={
-                "fire": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(
-                            sid="Fire", actions=["lambda:InvokeFunction"], resources=[self.producer_arn]
-                        )
-                    ]
-                )
-            },
+            policy="fire",
+            fires=iam.PolicyStatement(sid="Fire", actions=["lambda:InvokeFunction"], resources=[self.producer_arn]),
         )
 
     def environment(self) -> dict[str, str]:
@@ -56,19 +46,6 @@ class Schedules(Construct):
         }
 
     def manage(self) -> list[iam.PolicyStatement]:
-        """Make, change and delete schedules; whoever makes one hands the role on to Scheduler."""
+        """Make, change and delete schedules."""
         actions = ("CreateSchedule", "UpdateSchedule", "DeleteSchedule")
-        arn = cdk.Stack.of(self).format_arn(
-            service="scheduler", resource="schedule", resource_name=f"{self.group.ref}/*"
-        )
-        return [
-            iam.PolicyStatement(
-                sid="Schedules", actions=[f"scheduler:{action}" for action in actions], resources=[arn]
-            ),
-            iam.PolicyStatement(
-                sid="ScheduleRole",
-                actions=["iam:PassRole"],
-                resources=[self.role.role_arn],
-                conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
-            ),
-        ]
+        return manage(self.group, self.role, sid="Schedules", role_sid="ScheduleRole", actions=actions)

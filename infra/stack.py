@@ -9,8 +9,10 @@ from infra.api import Api
 from infra.assets import Assets
 from infra.config import Config
 from infra.dead_letter import DeadLetter
+from infra.foundation import Foundation
 from infra.function import Bundle
 from infra.lanes import Lanes
+from infra.machines import Machines
 from infra.monitoring import Monitoring
 from infra.notifier import Notifier
 from infra.observer import Observer
@@ -19,7 +21,7 @@ from infra.schedules import Schedules
 from infra.storage import Storage
 from infra.timers import Timers
 from infra.worker import Workers
-from infra.workflow import Machines, Workflow
+from infra.workflow import Workflow
 
 
 class TaskyardStack(cdk.Stack):
@@ -32,85 +34,41 @@ class TaskyardStack(cdk.Stack):
         bundle = Bundle(self, "Bundle", config=config, assets=assets)
         storage = Storage(self, "Storage", config=config)
         lanes = Lanes(self, "Lanes", config=config)
-        timers = Timers(self, "Timers", lanes=lanes)
-        machines = Machines(self, config=config)
-        schedules = Schedules(self, "Schedules", config=config)
+        foundation = Foundation(
+            config=config,
+            bundle=bundle,
+            storage=storage,
+            lanes=lanes,
+            timers=Timers(self, "Timers", lanes=lanes),
+            machines=Machines(self, config=config),
+            schedules=Schedules(self, "Schedules", config=config),
+        )
 
         # A caller's request becomes a wake-up in a lane (now, or through a timer) and a record in the table;
-        api = Api(
-            self,
-            "Api",
-            config=config,
-            bundle=bundle,
-            storage=storage,
-            lanes=lanes,
-            timers=timers,
-            machines=machines,
-            schedules=schedules,
-        )
+        api = Api(self, "Api", foundation=foundation)
         # so do the times of a schedule, and submits without HTTP;
-        producer = Producer(
-            self,
-            "Producer",
-            config=config,
-            bundle=bundle,
-            storage=storage,
-            lanes=lanes,
-            timers=timers,
-            machines=machines,
-            schedules=schedules,
-        )
+        producer = Producer(self, "Producer", foundation=foundation)
         # the lane's worker claims the task, runs it and settles it;
-        workers = Workers(
-            self,
-            "Workers",
-            config=config,
-            bundle=bundle,
-            storage=storage,
-            lanes=lanes,
-            timers=timers,
-            machines=machines,
-        )
+        workers = Workers(self, "Workers", foundation=foundation)
         # a workflow's run is begun and ended by Step Functions, its nodes release each other on the way;
-        workflow = Workflow(
-            self,
-            "Workflow",
-            config=config,
-            bundle=bundle,
-            storage=storage,
-            lanes=lanes,
-            timers=timers,
-            machines=machines,
-        )
+        workflow = Workflow(self, "Workflow", foundation=foundation)
         # whoever asked to be told of an end is told, for a day if need be;
-        notifier = Notifier(self, "Notifier", config=config, bundle=bundle, storage=storage, machines=machines)
+        notifier = Notifier(self, "Notifier", foundation=foundation)
         # what crashes too often is settled, or sent round again, from the dead-letter queues;
-        dead_letter = DeadLetter(
-            self,
-            "DeadLetter",
-            config=config,
-            bundle=bundle,
-            storage=storage,
-            lanes=lanes,
-            timers=timers,
-            machines=machines,
-        )
+        dead_letter = DeadLetter(self, "DeadLetter", foundation=foundation)
         # every change of a task is counted from the stream;
         observer = Observer(self, "Observer", config=config, bundle=bundle, storage=storage)
         # and all of it is watched.
         monitoring = Monitoring(
             self,
             "Monitoring",
-            config=config,
-            storage=storage,
-            lanes=lanes,
+            foundation=foundation,
             api=api,
             workers=workers,
             dead_letter=dead_letter,
             observer=observer,
             workflow=workflow,
             producer=producer,
-            schedules=schedules,
             notifier=notifier,
         )
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.config import Config
-from infra.function import Bundle, Function
-from infra.lanes import Lane, Lanes, consume
-from infra.storage import Storage
-from infra.timers import Timers
-from infra.workflow import Machines
+from infra.foundation import Foundation
+from infra.function import Function
+from infra.lanes import Lane, consume
 
 BATCH = 10
 
@@ -20,96 +16,43 @@ BATCH = 10
 class Worker(Construct):
     """Lane queue → worker function: batches of ten, each message settled on its own."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        config: Config,
-        bundle: Bundle,
-        storage: Storage,
-        lanes: Lanes,
-        lane: Lane,
-        timers: Timers,
-        machines: Machines,
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, foundation: Foundation, lane: Lane) -> None:
         super().__init__(scope, id)
+        config, storage = foundation.config, foundation.storage
         self.lane = lane
         self.function = Function(
             self,
             "Handler",
-            bundle=bundle,
+            bundle=foundation.bundle,
             part="worker",
             timeout_seconds=config.worker_timeout_seconds,
             memory=config.worker_memory,
             # A task that waits or retries is sent again by its own worker; the attempt cap bounds the hops.
             recursive=True,
             environment={
-                "TABLE_NAME": storage.table.table_name,
+                **foundation.task_environment(),
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
                 "LANE": lane.name,
-                "LANES": lanes.as_json(),
-                "TIMER_GROUP": timers.group.ref,
-                "TIMER_ROLE_ARN": timers.role.role_arn,
-                "WORKER_TIMEOUT_SECONDS": str(config.worker_timeout_seconds),
-                "RETENTION_DAYS": str(config.retention_days),
-                "LISTING_SHARDS": str(config.listing_shards),
                 "MAIL_FROM": config.mail_from,
-                "NOTIFY_MACHINE_ARN": machines.notify_arn,
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
                 storage.document("GetObject", "PutObject"),
                 consume(lane),
-                lanes.send(),
-                *timers.schedules("CreateSchedule"),
-                machines.answer(),
-                machines.start_notifications(),
+                *foundation.consequences(),
                 mail(self),
             ],
         )
-        lambda_.CfnEventSourceMapping(
-            self,
-            "Source",
-            function_name=self.function.function.function_arn,
-            event_source_arn=lane.queue.queue_arn,
-            batch_size=BATCH,
-            function_response_types=["ReportBatchItemFailures"],
-            scaling_config=lambda_.CfnEventSourceMapping.ScalingConfigProperty(
-                maximum_concurrency=lane.config.max_concurrency
-            ),
-        )
+        self.function.take_from(lane.queue, scope=self, id="Source", batch=BATCH, at_once=lane.config.max_concurrency)
 
 
 class Workers(Construct):
     """A worker for each lane."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        config: Config,
-        bundle: Bundle,
-        storage: Storage,
-        lanes: Lanes,
-        timers: Timers,
-        machines: Machines,
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
         super().__init__(scope, id)
         self.workers = tuple(
-            Worker(
-                self,
-                lane.name.title(),
-                config=config,
-                bundle=bundle,
-                storage=storage,
-                lanes=lanes,
-                lane=lane,
-                timers=timers,
-                machines=machines,
-            )
-            for lane in lanes.lanes
+            Worker(self, lane.name.title(), foundation=foundation, lane=lane) for lane in foundation.lanes.lanes
         )
 
 

@@ -1,0 +1,60 @@
+"""What functions are made from, and what those have in common that write tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import aws_iam as iam
+
+from infra.config import Config
+from infra.function import Bundle
+from infra.lanes import Lanes
+from infra.machines import Machines
+from infra.schedules import Schedules
+from infra.storage import Storage
+from infra.timers import Timers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """What is there before any function: each part of the stack is handed it and takes what it needs."""
+
+    config: Config
+    bundle: Bundle
+    storage: Storage
+    lanes: Lanes
+    timers: Timers
+    machines: Machines
+    schedules: Schedules
+
+    def task_environment(self) -> dict[str, str]:
+        """Of functions that write tasks and send wake-ups (TaskSettings)."""
+        return {
+            "TABLE_NAME": self.storage.table.table_name,
+            "LANES": self.lanes.as_json(),
+            "TIMER_GROUP": self.timers.group.ref,
+            "TIMER_ROLE_ARN": self.timers.role.role_arn,
+            "WORKER_TIMEOUT_SECONDS": str(self.config.worker_timeout_seconds),
+            "LISTING_SHARDS": str(self.config.listing_shards),
+            "RETENTION_DAYS": str(self.config.retention_days),
+            "NOTIFY_MACHINE_ARN": self.machines.notify_arn,
+        }
+
+    def intake_environment(self) -> dict[str, str]:
+        """Of functions that take requests besides (IntakeSettings)."""
+        return {
+            **self.task_environment(),
+            "DOCUMENT_BUCKET": self.storage.documents.bucket_name,
+            "TENANT_FROM": self.config.tenant_from,
+            "WEBHOOK_REACH": self.config.webhook_reach,
+            **self.schedules.environment(),
+        }
+
+    def consequences(self) -> list[iam.PolicyStatement]:
+        """What the end of a task leads to: others are woken, their run is answered, somebody is told."""
+        return [
+            self.lanes.send(),
+            *self.timers.schedules("CreateSchedule"),
+            self.machines.answer(),
+            self.machines.start_notifications(),
+        ]

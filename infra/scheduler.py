@@ -1,0 +1,42 @@
+"""What timers and recurring schedules have in common: the role that EventBridge Scheduler takes to fire those of a
+group, and what whoever makes them may do."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from constructs import Construct
+
+
+def firing_role(
+    scope: Construct, group: scheduler.CfnScheduleGroup, *, description: str, policy: str, fires: iam.PolicyStatement
+) -> iam.Role:
+    """Taken for the schedules of this group only. `fires`: what they do."""
+    account = cdk.Stack.of(scope).account
+    return iam.Role(
+        scope,
+        "Role",
+        description=description,
+        assumed_by=iam.ServicePrincipal(
+            "scheduler.amazonaws.com",
+            conditions={"StringEquals": {"aws:SourceAccount": account, "aws:SourceArn": group.attr_arn}},
+        ),
+        inline_policies={policy: iam.PolicyDocument(statements=[fires])},
+    )
+
+
+def manage(
+    group: scheduler.CfnScheduleGroup, role: iam.Role, *, sid: str, role_sid: str, actions: tuple[str, ...]
+) -> list[iam.PolicyStatement]:
+    """Actions (`CreateSchedule`) on the group's schedules; whoever makes one hands the role on to Scheduler."""
+    schedules = cdk.Stack.of(group).format_arn(service="scheduler", resource="schedule", resource_name=f"{group.ref}/*")
+    return [
+        iam.PolicyStatement(sid=sid, actions=[f"scheduler:{action}" for action in actions], resources=[schedules]),
+        iam.PolicyStatement(
+            sid=role_sid,
+            actions=["iam:PassRole"],
+            resources=[role.role_arn],
+            conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+        ),
+    ]
