@@ -111,6 +111,14 @@ class Monitoring(Construct):
                 says=f"Wake-ups of lane {lane.name} crash or are throttled: docs/operations.md.",
             )
             self._alarm(
+                f"{title}DeadLettersLeft",
+                lane.dead_letters.metric_approximate_number_of_messages_visible(
+                    period=FIVE_MINUTES, statistic="Minimum"
+                ),
+                threshold=1,
+                says=f"Dead letters of lane {lane.name} lie in their queue: nothing takes them.",
+            )
+            self._alarm(
                 f"{title}Age",
                 lane.queue.metric_approximate_age_of_oldest_message(period=MINUTE),
                 threshold=self._config.oldest_message_seconds(lane.config),

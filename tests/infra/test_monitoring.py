@@ -66,6 +66,13 @@ def test_what_comes_to_a_dead_letter_queue_alarms_though_it_is_taken_at_once(tem
     assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
 
 
+@pytest.mark.parametrize("lane", LANES)
+def test_a_dead_letter_queue_that_stays_full_alarms(template: Template, lane: str) -> None:
+    dead = target(template.lane(lane)[0]["RedrivePolicy"]["deadLetterTargetArn"])
+    (alarm,) = _of(template, "ApproximateNumberOfMessagesVisible", dead)
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Minimum", 1)
+
+
 def test_what_the_producer_failed_at_alarms_for_as_long_as_it_is_tried(template: Template) -> None:
     queue = target(template.sources("producer")[0]["EventSourceArn"])
     (alarm,) = _of(template, "NumberOfMessagesReceived", queue)
