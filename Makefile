@@ -36,8 +36,8 @@ lint: setup ## Format, lint, types, imports, template checks
 test: lint ## Lint, then every test
 	@.venv/bin/pytest -n 2 --dist loadgroup
 
-bench: setup ## Costs, throughput, crashes, beside what people use today (QUICK=1: does it run?); a report
-	@$(PY) -m tests.bench $(if $(QUICK),--quick)
+bench: setup ## Costs, throughput, crashes, beside what people use today; a report (QUICK=1, PART=crash, REPORT=docs/benchmarks)
+	@$(PY) -m tests.bench $(PART) $(if $(QUICK),--quick) $(if $(REPORT),--report $(REPORT))
 
 bench-init: setup ## Cold start of each function beside bare boto3; write docs/benchmarks-init.md
 	@$(PY) -m tests.bench_init

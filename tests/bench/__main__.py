@@ -1,6 +1,7 @@
-"""`python -m tests.bench [--quick] [--no-peers] [--rounds N]`, `… crash`, `… dag`, `… cpu`.
+"""Taskyard beside what people use today, on one moto: `make bench`, or one part of it by name.
 
-Writes .build/bench/report.md and report.json.
+Writes a report, markdown and JSON: .build/bench/report, or wherever --report says; of a part .build/bench/<part>.
+docs/benchmarks.md is the last full one: `make bench REPORT=docs/benchmarks`.
 """
 
 from __future__ import annotations
@@ -17,76 +18,77 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import environment
+from tests.bench import cpu, crash, dag, environment, growth, results
+from tests.bench.contenders import all_contenders
+from tests.bench.processes import ContenderFailed
+from tests.bench.report import markdown
+from tests.bench.rounds import QUICK, Size, play
+from tests.bench.server import BUILD, Server, serving
 
 PROJECT = Path(__file__).resolve().parents[2]
-BUILD = PROJECT / ".build" / "bench"
+COLD_START = PROJECT / "docs" / "benchmarks-init.json"
+PARTS = ("rounds", "cpu", "growth", "dag", "crash")
 OURS = ("boto3", "moto")
 THEIRS = ("celery", "kombu", "dramatiq", "dramatiq-sqs", "taskiq", "taskiq-aio-sqs", "boto3")
+BEGAN = time.monotonic()
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("all", "crash", "dag", "cpu"), default="all")
-    parser.add_argument("--quick", action="store_true", help="one round of few tasks: does it run at all?")
-    parser.add_argument("--no-peers", action="store_true", help="Taskyard and the raw loop only")
-    parser.add_argument("--rounds", type=int, help="3; with --quick 1")
-    parser.add_argument("--only", help="contenders, by name, with commas between them")
-    given = parser.parse_args()
-    BUILD.mkdir(parents=True, exist_ok=True)
-    problems: dict[str, str] = {}
-    if not given.no_peers:
+    given = arguments()
+    found = head(given)
+    problems: dict[str, str] = found["problems"]
+    peers = not given.no_peers
+    if peers and not {"rounds", "crash"}.isdisjoint(given.parts):
         try:
             environment.install()
         except environment.NotInstalled as failed:
-            problems["peers"] = f"not installed: {failed}"
-    peers = not given.no_peers and not problems
-    if given.part in ("dag", "cpu"):
-        print(json.dumps(alone(given.part, given.quick), indent=1))
-        return 0
-    began = time.monotonic()
-    found = head(given.quick, given.rounds)
-    found["problems"] = problems
-    if given.part == "all":
-        found |= measure(given, found["rounds"], peers, problems)
-    else:
-        found |= {"contenders": {}, "targets": [], "load": []}
-    found["crash"] = crashes(given.quick, peers, problems)
-    found["minutes"] = (time.monotonic() - began) / 60
-    from tests.bench.report import crash, markdown
-
-    name = "report" if given.part == "all" else given.part
-    (BUILD / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-    text = markdown(found) if given.part == "all" else crash(found["crash"])
-    (BUILD / f"{name}.md").write_text(text)
-    print(text)
-    print(f"written: .build/bench/{name}.md, .build/bench/{name}.json", file=sys.stderr)
-    return 0
+            problems["the peers"] = f"not installed: {failed}"
+            peers = False
+    found["versions"] = versions()
+    if given.parts != ("crash",):
+        with serving() as server:
+            measure(server, given, peers, found)
+    if "crash" in given.parts:
+        found["crash"] = crash.measure(quick=given.quick, peers=peers, problems=problems, tell=tell, only=given.only)
+    found["targets"] = results.targets(found)
+    found["minutes"] = (time.monotonic() - BEGAN) / 60
+    written = write(found, given.report)
+    print(written[0].read_text())
+    tell(f"written: {' '.join(str(path) for path in written)}")
+    return 1 if problems else 0
 
 
-def alone(part: str, quick: bool) -> Any:
-    from tests.bench import cpu, dag
-    from tests.bench.server import serving
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("part", nargs="?", choices=PARTS, help="all of them when none is named")
+    parser.add_argument("--quick", action="store_true", help="one round of few tasks: does it run at all?")
+    parser.add_argument("--rounds", type=int, help="3; with --quick 1")
+    parser.add_argument("--no-peers", action="store_true", help="Taskyard and the raw loop only")
+    parser.add_argument("--names", help="only contenders, or scenarios of the crash table, so named; commas between")
+    parser.add_argument("--report", type=Path, help="markdown and JSON go there")
+    given = parser.parse_args()
+    given.parts = (given.part,) if given.part else PARTS
+    given.rounds = given.rounds or (1 if given.quick else 3)
+    given.report = given.report or BUILD / (given.part or "report")
+    names = given.names and set(given.names.split(","))
+    given.only = lambda *candidates: not names or not names.isdisjoint(candidates)
+    return given
 
-    with serving(part) as server:
-        if part == "cpu":
-            return cpu.measure(server, 2 if quick else 8)
-        rows = dag.measure(server, dag.QUICK_SIZES if quick else dag.SIZES)
-        return {"nodes": rows, "edges": dag.per_edge(rows)}
 
-
-def head(quick: bool, rounds: int | None) -> dict[str, Any]:
+def head(given: argparse.Namespace) -> dict[str, Any]:
+    dirty = git("status", "--porcelain", "functions", "local", "tests/bench")
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    options = [*(["QUICK=1"] if given.quick else []), *([f"PART={given.part}"] if given.part else [])]
     return {
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}",
+        "machine": machine,
         "cores": os.cpu_count(),
-        "commit": git("rev-parse", "--short", "HEAD")
-        + ("+" if git("status", "--porcelain", "functions", "local") else ""),
-        "versions": versions(),
-        "command": "make bench" + (" QUICK=1" if quick else ""),
-        "quick": quick,
-        "rounds": rounds or (1 if quick else 3),
+        "commit": git("rev-parse", "--short", "HEAD") + (" with changes" if dirty else ""),
+        "versions": {},
+        "command": " ".join(["make bench", *options]),
+        "quick": given.quick,
+        "parts": given.parts,
+        "problems": {},
     }
 
 
@@ -105,61 +107,61 @@ def versions() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def measure(given: argparse.Namespace, rounds: int, peers: bool, problems: dict[str, str]) -> dict[str, Any]:
-    from tests.bench import cpu, dag, growth, results
-    from tests.bench.contenders import all_contenders
-    from tests.bench.processes import ContenderFailed
-    from tests.bench.rounds import QUICK, Size, play
-    from tests.bench.server import serving
-
-    quick, size = given.quick, QUICK if given.quick else Size()
-    played: list[dict[str, Any]] = []
-    load: list[float] = []
-    with serving() as server:
-        for number in range(rounds):
-            taken: dict[str, Any] = {}
-            load.append(os.getloadavg()[0])
-            for contender in all_contenders(peers=peers):
-                if given.only and contender.name not in given.only.split(","):
-                    continue
-                began = time.monotonic()
-                try:
-                    taken[contender.name] = play(server, contender, size)
-                    said = f"{taken[contender.name]['tasksPerSecond']:.0f} tasks/s"
-                except ContenderFailed as failed:
-                    problems[contender.title] = said = f"failed: {failed}"
-                tell(f"round {number + 1}/{rounds}: {contender.title}: {said} ({time.monotonic() - began:.0f} s)")
-            played.append(taken)
-        found: dict[str, Any] = {
-            "tasks": size.tasks,
-            "load": load,
-            "played": played,
-            "contenders": results.contenders(played),
-        }
-        if not given.only:
-            tell("CPU beside bare boto3 ...")
-            found["cpu"] = cpu.measure(server, 2 if quick else 10)
-            tell("payload sizes ...")
-            found["payloads"] = growth.payloads(server, 20 if quick else 100)
-            tell("tasks stored before ...")
-            found["stored"] = growth.stored(
-                server, 20 if quick else 100, growth.QUICK_STORED if quick else growth.STORED
-            )
-            tell("workflows ...")
-            found["dag"] = dag.measure(server, dag.QUICK_SIZES if quick else dag.SIZES)
-            found["dagEdges"] = dag.per_edge(found["dag"])
-    return found | {"targets": results.targets(found)}
+def measure(server: Server, given: argparse.Namespace, peers: bool, found: dict[str, Any]) -> None:
+    """Every part that was asked for but the crash table, which has a server of its own: it moves the clock."""
+    quick = given.quick
+    if "rounds" in given.parts:
+        rounds(server, given, peers, found)
+    if "cpu" in given.parts:
+        tell("CPU beside bare boto3 ...")
+        found["cpu"] = cpu.measure(server, 2 if quick else 10)
+    if "growth" in given.parts:
+        count = 20 if quick else 100
+        tell("payload sizes ...")
+        found["payloads"] = growth.payloads(server, count)
+        tell("tasks stored before ...")
+        found["stored"] = growth.stored(server, count, growth.QUICK_STORED if quick else growth.STORED)
+    if "dag" in given.parts:
+        tell("workflows ...")
+        sizes = dag.QUICK_SIZES if quick else dag.SIZES
+        found["dag"] = dag.measure(server, sizes)
+        found["dagEdges"] = dag.per_edge(found["dag"])
+        found["transitions"] = dag.transitions(server, sizes)
 
 
-def crashes(quick: bool, peers: bool, problems: dict[str, str]) -> list[dict[str, Any]]:
-    try:
-        from tests.bench import crash
-    except ImportError:
-        return []
-    return crash.measure(quick=quick, peers=peers, problems=problems, tell=tell)
+def rounds(server: Server, given: argparse.Namespace, peers: bool, found: dict[str, Any]) -> None:
+    """Every contender in turn, so many times."""
+    size = QUICK if given.quick else Size()
+    found |= {"rounds": given.rounds, "tasks": size.tasks, "load": [], "played": []}
+    for number in range(given.rounds):
+        taken: dict[str, Any] = {}
+        found["load"].append(os.getloadavg()[0])
+        for contender in all_contenders(peers=peers):
+            if not given.only(contender.name):
+                continue
+            began = time.monotonic()
+            try:
+                taken[contender.name] = play(server, contender, size)
+                said = f"{taken[contender.name]['tasksPerSecond']:.0f} tasks/s"
+                if not taken[contender.name]["finished"]:
+                    found["problems"][contender.title] = f"not done within {size.patience:.0f} s"
+            except ContenderFailed as failed:
+                found["problems"][contender.title] = said = f"failed: {failed}"
+            tell(f"round {number + 1}/{given.rounds}: {contender.title}: {said} ({time.monotonic() - began:.0f} s)")
+        found["played"].append(taken)
+    found["contenders"] = results.contenders(found["played"])
 
 
-BEGAN = time.monotonic()
+def write(found: dict[str, Any], place: Path) -> list[Path]:
+    """`place`: without a suffix, or with either of the two."""
+    stem = place.with_suffix("") if place.suffix in (".md", ".json") else place
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    cold_start = json.loads(COLD_START.read_text())
+    link = os.path.relpath(COLD_START.with_suffix(".md"), stem.parent.resolve())
+    written = [stem.with_suffix(".md"), stem.with_suffix(".json")]
+    written[0].write_text(markdown(found, cold_start, link))
+    written[1].write_text(json.dumps(found, indent=1) + "\n")
+    return written
 
 
 def tell(line: str) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from local import assembly
 from tests.bench.processes import Command
-from tests.bench.server import PROGRAMS, Server
+from tests.bench.server import PROGRAMS, VISIBILITY_SECONDS, Server
 
 PEERS_PYTHON = assembly.PROJECT / ".build" / "bench-venv" / "bin" / "python"
 WORKERS = 4
@@ -30,11 +30,13 @@ class Contender:
     queues: tuple[str, ...]
     own: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
-    prepare: Callable[[Server], None] = lambda server: None
+    prepare: Callable[[Server], object] = lambda server: None
     peer: bool = False
     group: int = 1
     through_local: bool = False
     """Its workers are the local system's function processes."""
+    visibility: int = VISIBILITY_SECONDS
+    """For how many seconds SQS hides a message that a worker holds."""
 
     @property
     def api(self) -> float:
@@ -52,14 +54,7 @@ def _program(server: Server, label: str, env: dict[str, str], python: str, progr
 def raw() -> Contender:
     def prepare(server: Server) -> None:
         server.queue("raw")
-        dynamodb = server.system.aws("dynamodb")
-        if "raw" not in dynamodb.list_tables()["TableNames"]:
-            dynamodb.create_table(
-                TableName="raw",
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            )
+        server.table("raw")
 
     def program(server: Server, what: str) -> Command:
         return _program(server, "raw", server.environment("raw"), sys.executable, "raw.py", what)
@@ -121,18 +116,22 @@ def taskyard_local(group: int) -> Contender:
 
 
 def peer(
-    name: str, title: str, settings: str, queues: str, module: str, worker: str, *, made: bool = False
+    name: str,
+    title: str,
+    settings: str,
+    queues: str,
+    module: str,
+    worker: str,
+    *,
+    visibility: int,
+    prepare: Callable[[Server], object] = lambda server: None,
 ) -> Contender:
-    """One that people use today. `queues`: how its queues' names begin; `made`: it expects its queue to be there;
-    `worker`: the arguments of python that start its workers."""
+    """One that people use today. `queues`: how its queues' names begin; `worker`: the arguments of python that start
+    its workers; `prepare`: what it expects to be there."""
 
     def start(server: Server, *arguments: str) -> Command:
-        env = server.environment(name) | {"BENCH_SETTINGS": settings}
+        env = server.environment(name) | {"BENCH_SETTINGS": settings, "BENCH_VISIBILITY": str(visibility)}
         return Command((str(PEERS_PYTHON), *arguments), env, server.directory / f"{name}.log")
-
-    def prepare(server: Server) -> None:
-        if made:
-            server.queue(queues)
 
     return Contender(
         name=name,
@@ -142,35 +141,36 @@ def peer(
         queues=(queues,),
         prepare=prepare,
         peer=True,
+        visibility=visibility,
     )
 
 
-def celery(settings: str) -> Contender:
-    name = f"celery-{settings}"
+def celery(settings: str, visibility: int = VISIBILITY_SECONDS) -> Contender:
+    """`visibility` is among the recommended settings; the default is half an hour."""
+    name = f"celery-{settings}" if visibility == VISIBILITY_SECONDS else f"celery-{settings}-{visibility}"
     worker = "-m celery -A celery_app worker -c 8 -l WARNING"
-    return peer(name, f"Celery, {settings} settings", settings, f"{name}-", "celery_app.py", worker)
+    hidden = 1800 if settings == "default" else visibility
+    title = f"Celery, {settings} settings"
+    # Its workers make the table when there is none, all at once, and those that come second fail their first task.
+    table = partial(Server.table, name=name)
+    return peer(name, title, settings, f"{name}-", "celery_app.py", worker, visibility=hidden, prepare=table)
 
 
 def dramatiq() -> Contender:
     worker = "-m dramatiq dramatiq_app --processes 2 --threads 4"
-    return peer("dramatiq", "dramatiq-sqs", "default", "dramatiq_", "dramatiq_app.py", worker)
+    return peer("dramatiq", "dramatiq-sqs", "default", "dramatiq_", "dramatiq_app.py", worker, visibility=12 * 3600)
 
 
 def taskiq(settings: str = "default") -> Contender:
-    name = "taskiq" if settings == "default" else f"taskiq-{settings}"
+    name, title = "taskiq", "taskiq-aio-sqs"
+    if settings != "default":
+        name, title = f"{name}-{settings}", f"{title}, {settings}"
     worker = "-m taskiq worker taskiq_app:broker --workers 2 --max-threadpool-threads 4"
-    return peer(name, "taskiq-aio-sqs", settings, name, "taskiq_app.py", worker, made=True)
-
-
-def has_batch() -> bool:
-    """Whether this checkout has POST /tasks/batch."""
-    routes = importlib.import_module("functions.api.handler").ROUTES
-    return any((method, path) == ("POST", "/tasks/batch") for method, path, _ in routes)
+    queue = partial(Server.queue, name=name)
+    return peer(name, title, settings, name, "taskiq_app.py", worker, visibility=30, prepare=queue)
 
 
 def all_contenders(*, peers: bool = True) -> list[Contender]:
-    own = [raw(), taskyard(1), taskyard_local(1)]
-    if has_batch():
-        own += [taskyard(BATCH), taskyard_local(BATCH)]
+    own = [raw(), taskyard(1), taskyard_local(1), taskyard(BATCH), taskyard_local(BATCH)]
     others = [celery("default"), celery("recommended"), dramatiq(), taskiq()]
     return own + (others if peers else [])

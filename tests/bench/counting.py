@@ -35,6 +35,8 @@ class Tally:
     read_units: float = 0.0
     last: float = 0.0
     """time.monotonic() when the last call was answered that was not an empty receive."""
+    polled: float = 0.0
+    """time.monotonic() when the last receive was answered, empty or not."""
 
     @property
     def write_units(self) -> int:
@@ -46,6 +48,7 @@ class Tally:
         self.writes += other.writes
         self.read_units += other.read_units
         self.last = max(self.last, other.last)
+        self.polled = max(self.polled, other.polled)
 
 
 Fault = Callable[[str, Call], Response | None]
@@ -67,9 +70,11 @@ class Counting:
         writes = call.service == "dynamodb" and call.operation in WRITES
         before = _stored(call) if writes else None
         response = answer()
-        if call.operation == "ReceiveMessage" and b'"Body"' not in response.body:
-            tally.empty_receives += 1
-            return response
+        if call.operation == "ReceiveMessage":
+            tally.polled = time.monotonic()
+            if b'"Body"' not in response.body:
+                tally.empty_receives += 1
+                return response
         tally.last = time.monotonic()
         tally.calls[f"{call.service}.{call.operation}"] += 1
         if writes:

@@ -1,10 +1,10 @@
-"""What a node and an edge of a workflow cost, as the workflow grows: calls and write units, counted at the server.
-
-`python -m tests.bench dag` prints it; the full bench has it in its report.
-"""
+"""What a node and an edge of a workflow cost, as the workflow grows: calls and write units, counted at the server; and
+how many transitions of Step Functions a run takes."""
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ from typing import Any
 
 from local import assembly
 from tests.bench.contenders import _program
-from tests.bench.processes import running
+from tests.bench.processes import running, wait_until
+from tests.bench.programs.dag import specs
 from tests.bench.rounds import per_task
 from tests.bench.server import Server
 
@@ -69,3 +70,34 @@ def per_edge(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def transitions(server: Server, sizes: Sequence[int]) -> dict[str, int]:
+    """Shape → what a run of the largest size, and of three nodes, is billed for, through the local system's API and
+    state machine."""
+    server.forget()
+    return {f"{shape} of {size}": moves(server, shape, size) for shape in SHAPES for size in (3, max(sizes))}
+
+
+def moves(server: Server, shape: str, size: int) -> int:
+    """Raises TimeoutError when the run does not succeed within two minutes."""
+    nodes = {
+        node.name: {
+            "type": "BENCH_WORK",
+            "payload": {"task": node.name},
+            "dependsOn": list(node.depends_on),
+        }
+        for node in specs(shape, size)
+    }
+    connection = http.client.HTTPConnection(server.system.url.removeprefix("http://"))
+    connection.request("POST", "/workflows", json.dumps({"nodes": nodes}), {"content-type": "application/json"})
+    run = json.loads(connection.getresponse().read())["id"]
+    connection.close()
+
+    def ended() -> list[int]:
+        executions = server.system.executions()
+        return [one.moves for one in executions if run in one.name and one.status == "SUCCEEDED"]
+
+    if not wait_until(ended, 120, pause=0.1):
+        raise TimeoutError(f"{shape} of {size} nodes: {run} has not succeeded")
+    return ended()[0]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 DATED = "2026-02"
-"""us-east-1, list prices, without free tiers and without discounts; checked against AWS's price pages then."""
+"""us-east-1, list prices, without free tiers and without discounts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,8 @@ class Compute:
     memory_gb: float = 0.5
     observer_memory_gb: float = 0.25
     handler_ms: float = 50.0
-    """Of a task's own work. Ten run side by side: a batch is billed once for it, not ten times."""
+    """Of a task's own work, if it waits for something. Ten run side by side: a batch is billed once for it. Ten that
+    compute share the processor, and are billed ten times."""
     around_ms: float = 15.0
     """Of an invocation: claim and settle, about 5 ms each, side by side too, and the runtime."""
     batch: float = 10.0
@@ -58,15 +60,30 @@ class Usage:
     observer_invocations: float = 0.0
 
 
-FORMULA = """\
-$ per million tasks =
-    api requests      × 1.00                                             HTTP API
-  + api requests      × (0.20 + GB-s of one × 13.33)                     its Lambda: 512 MB, 12 ms a single submit,
-                                                                         12 ms + 0.7 ms a task in a batch
-  + SQS requests      × 0.40                                             send, receive, delete; batch calls count one
-  + write units       × 0.625  +  read units × 0.125                     DynamoDB, on demand, index writes included
-  + worker batches    × (0.20 + 0.5 GB × (50 ms handler + 15 ms) × 13.33)  ten tasks side by side in one
-  + observer batches  × (0.20 + 0.25 GB × 20 ms × 13.33)                 counts per state, from the table's stream"""
+def formula() -> str:
+    p, c = Prices(), Compute()
+    per_second, request = p.lambda_gb_second, p.lambda_request
+    api = f"{c.memory_gb:g} GB × {c.api_ms:g} ms"
+    rows = [
+        ("api requests", f"{p.http_api_request:.2f}", "HTTP API"),
+        ("api requests", f"({request:.2f} + {api} × {per_second})", "its Lambda"),
+        ("", f"… + {c.memory_gb:g} GB × {c.api_batch_ms_per_task:g} ms a task × {per_second}", "of a batch submit"),
+        ("SQS requests", f"{p.sqs_request:.2f}", "send, receive, delete; a batch call is one"),
+        ("write units", f"{p.write_unit:g}", "DynamoDB on demand, index writes included"),
+        ("read units", f"{p.read_unit:g}", ""),
+        (
+            "worker batches",
+            f"({request:.2f} + {c.memory_gb:g} GB × ({c.handler_ms:g} + {c.around_ms:g} ms) × {per_second})",
+            "ten handlers that wait, side by side, and what is around them",
+        ),
+        (
+            "observer batches",
+            f"({request:.2f} + {c.observer_memory_gb:g} GB × {c.observer_ms:g} ms × {per_second})",
+            "counts per state, from the table's stream",
+        ),
+    ]
+    lines = [f"  {'+ ' + what + ' ×' if what else '':20} {price:40} {note}".rstrip() for what, price, note in rows]
+    return "\n".join(["$ per million tasks = the sum, per task, of", *lines])
 
 
 def breakdown(usage: Usage, prices: Prices | None = None, compute: Compute | None = None) -> dict[str, float]:
@@ -91,18 +108,22 @@ def dollars(usage: Usage) -> float:
     return sum(breakdown(usage).values())
 
 
-def usage_of(measured: Mapping[str, object]) -> Usage:
+def computing(compute: Compute | None = None) -> float:
+    """Dollars per million tasks that are added when a handler computes for as long as it was taken to wait: a batch of
+    ten takes ten times as long, at least."""
+    p, c = Prices(), compute or Compute()
+    return c.memory_gb * c.handler_ms / 1000 * p.lambda_gb_second * (1 - 1 / c.batch)
+
+
+def usage_of(measured: Mapping[str, Any]) -> Usage:
     """Of one contender of one round (tests/bench/rounds.py). What works behind its back is paid for too."""
-    calls: Mapping[str, float] = measured["calls"]  # type: ignore[assignment]
-    behind: Mapping[str, float] = measured.get("behind") or {"writeUnits": 0.0, "readUnits": 0.0}  # type: ignore[assignment]
-    invoked: Mapping[str, float] = measured.get("invocations") or {}  # type: ignore[assignment]
-    api = float(measured["api"])  # type: ignore[arg-type]
+    calls, api, behind = measured["calls"], measured["api"], measured["behind"]
     return Usage(
         api_requests=api,
         api_batch=1 / api if api else 1.0,
         sqs_requests=sum(count for name, count in calls.items() if name.startswith("sqs.")),
-        write_units=float(measured["writeUnits"]) + behind["writeUnits"],  # type: ignore[arg-type]
-        read_units=float(measured["readUnits"]) + behind["readUnits"],  # type: ignore[arg-type]
+        write_units=measured["writeUnits"] + behind["writeUnits"],
+        read_units=measured["readUnits"] + behind["readUnits"],
         worker_invocations=calls.get("sqs.ReceiveMessage", 0.0) if api else 0.0,
-        observer_invocations=invoked.get("observer", 0.0),
+        observer_invocations=measured["invocations"].get("observer", 0.0),
     )

@@ -73,6 +73,15 @@ class Process:
         self._process.stdin.flush()
         return self.answer(within)
 
+    def end(self, seconds: float = 30.0) -> None:
+        """It has no more orders, and ends by itself. Raises ContenderFailed."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise ContenderFailed(self.command, f"no end within {seconds:.0f} s of its last order") from None
+
     def tail(self) -> str:
         return self.command.log.read_text(errors="replace")[-2000:]
 

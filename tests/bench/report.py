@@ -5,45 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tests.bench.prices import DATED, FORMULA
+from tests.bench.prices import DATED, computing, formula
 
 
-def markdown(found: Mapping[str, Any]) -> str:
-    parts = [
-        head(found),
-        section("Against the targets", targets(found["targets"])),
-        section("Cost per task, counted at the server", costs(found["contenders"])),
-        section("What a million tasks cost", money(found["contenders"])),
-        section("Throughput", throughput(found["contenders"])),
-        section("Enqueue to start, and drift at the due time", times(found["contenders"])),
-    ]
-    if found.get("cpu"):
+def markdown(found: Mapping[str, Any], cold_start: Mapping[str, Any], link: str) -> str:
+    """Of the parts that were measured. `cold_start`: what `make bench-init` found, `link`: where it says so."""
+    shown, parts = found.get("contenders"), [head(found)]
+    if found["targets"]:
+        parts.append(section("Against the targets", targets(found["targets"])))
+    if shown:
+        parts.append(section("Cost per task, counted at the server", costs(shown)))
+        parts.append(section("What a million tasks cost", money(shown)))
+        parts.append(section("Throughput", throughput(shown)))
+        parts.append(section("Enqueue to start, and drift at the due time", times(shown)))
+    if "cpu" in found:
         parts.append(section("CPU beside bare boto3", cpu(found["cpu"])))
-    if found.get("payloads"):
+    if "payloads" in found:
         parts.append(section("Payload size", growth(found["payloads"], "payload, bytes")))
-    if found.get("stored"):
-        parts.append(section("Tasks stored before", growth(found["stored"], "stored") + stored_note(found)))
-    if found.get("dag"):
-        parts.append(section("Workflows: per node and per edge", dag(found["dag"], found["dagEdges"])))
-    if found.get("crash"):
-        parts.append(section("What is lost when things break", crash(found["crash"])))
+        parts.append(section("Tasks stored before", growth(found["stored"], "stored") + STORED))
+    if "dag" in found:
+        shapes = dag(found["dag"], found["dagEdges"])
+        parts.append(section("Workflows: per node and per edge", shapes + transitions(found["transitions"])))
+    if "crash" in found:
+        parts.append(section("What is lost when things break", crash(found["crash"]) + CRASH))
+    parts.append(section("Cold start", initialisation(cold_start, link)))
     if found["problems"]:
         parts.append(section("What could not be run", listed(found["problems"])))
-    parts.append(section("How it was measured", METHOD))
+    if shown:
+        parts.append(section("How it was measured", METHOD))
     return "\n".join(parts)
 
 
 def head(found: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    load = ", ".join(f"{one:.1f}" for one in found["load"])
-    return (
-        f"# Benchmarks\n\n"
-        f"{found['at']} · {found['machine']} · {found['rounds']} rounds of {found['tasks']} tasks, in turn · "
-        f"`{found['command']}` in {found['minutes']:.0f} min"
-        f"{' · QUICK: a smoke run, no figure of it means anything' if found['quick'] else ''}\n\n"
-        f"{versions}; Taskyard {found['commit']}\n\n"
-        f"Load of the machine at the start of each round: {load} on {found['cores']} cores.\n"
-    )
+    facts = [found["at"], found["machine"], f"`{found['command']}` in {found['minutes']:.0f} min"]
+    if "rounds" in found:
+        facts.append(f"{found['rounds']} rounds of {found['tasks']:,} tasks for each, in turn")
+    if found["quick"]:
+        facts.append("QUICK: it runs; no figure of it means anything")
+    said = f"# Benchmarks\n\n{' · '.join(facts)}\n\nTaskyard {found['commit']}; {versions}\n"
+    if "load" in found:
+        load = ", ".join(f"{one:.1f}" for one in found["load"])
+        said += f"\nLoad of the machine at the start of each round: {load} on {found['cores']} cores.\n"
+    return said + f"\nWritten by the command, nobody edits it by hand. {COMMANDS}\n"
+
+
+COMMANDS = """`make bench` writes .build/bench/report.md and .json, `REPORT=docs/benchmarks` the committed ones;
+`QUICK=1` is a smoke run, `PART=crash` (rounds, cpu, growth, dag) one part. It makes the peers' environment first."""
 
 
 def section(title: str, body: str) -> str:
@@ -120,14 +128,18 @@ def money(contenders: Mapping[str, Mapping[str, Any]]) -> str:
             one["title"],
             *(number(one["paidFor"][part]) if one["paidFor"][part] else "" for part in parts),
             spread(one["dollars"]),
+            spread(one["dollarsAlone"]),
         )
         for one in contenders.values()
         if one["title"] != "raw boto3 loop"
     ]
     return (
-        table(("$ per million tasks", *parts, "all in"), rows)
-        + f"\nus-east-1, list prices of {DATED}. The peers' workers are servers that are paid for apart: they come on"
-        " top, busy or not; so does an API in front of them.\n\n```\n" + FORMULA + "\n```\n"
+        table(("$ per million tasks", *parts, "all in", "all in, when alone"), rows)
+        + f"\nus-east-1, list prices of {DATED}; a backlog, or each task alone with a batch to itself. A handler that"
+        f" computes for its time instead of waiting adds at least {computing():.2f} to full batches. The peers' workers"
+        " are servers that are paid for apart: they come on top, busy or not; so does an API in front of them. Not in"
+        " it, for anybody: logs, metrics, transfer, and polling of empty queues, which does not grow with tasks.\n\n"
+        f"```\n{formula()}\n```\n"
     )
 
 
@@ -166,10 +178,14 @@ def times(contenders: Mapping[str, Mapping[str, Any]]) -> str:
 def cpu(found: Mapping[str, Any]) -> str:
     def row(name: str, one: Mapping[str, float]) -> tuple[str, ...]:
         ratio = f"{number(one['ratio'])} ({number(one['ratioMin'])}–{number(one['ratioMax'])})"
-        return (name, number(one["product"]), number(one["bare"]), number(one.get("bareThreads")), ratio)
+        plain = number(one["product"]), number(one["bare"]), number(one.get("threads"))
+        return (name, *plain, ratio, number(one["ratioToPlain"]))
 
     rows = [row("worker, per task (claim, settle)", found["worker"]), row("api, per submit (send, put)", found["api"])]
-    return table(("ms of CPU", "Taskyard", "bare boto3", "bare, ten threads", "ratio to bare"), rows)
+    header = ("ms of CPU", "Taskyard", "bare boto3", "bare, ten threads", "ratio to its like", "to bare, one thread")
+    return table(header, rows) + (
+        "\nThe worker runs a batch side by side, so its like is bare boto3 in ten threads; the api's is one thread.\n"
+    )
 
 
 def growth(found: Mapping[str, Mapping[str, Any]], what: str) -> str:
@@ -190,8 +206,7 @@ def growth(found: Mapping[str, Mapping[str, Any]], what: str) -> str:
     )
 
 
-def stored_note(found: Mapping[str, Any]) -> str:
-    return "\nThe table was filled through moto's own backend, with settled tasks of the same tenant.\n"
+STORED = "\nThe table was filled through moto's own backend, with settled tasks of the same tenant.\n"
 
 
 def dag(rows: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -> str:
@@ -227,27 +242,51 @@ def dag(rows: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -
     )
 
 
-def crash(rows: Sequence[Mapping[str, Any]]) -> str:
-    def cell(row: Mapping[str, Any], name: str) -> str:
-        value = row.get(name)
-        return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+def transitions(found: Mapping[str, int]) -> str:
+    said = ", ".join(f"{run}: {moves}" for run, moves in found.items())
+    return f"\nTransitions of Step Functions that a run is billed for, through the local system: {said}.\n"
 
-    header = ("what breaks", "who", "tasks", "lost", "run again", "stuck", "recovered after", "")
-    return table(
-        header,
-        [
-            (
-                row["what"],
-                row["who"],
-                cell(row, "tasks"),
-                cell(row, "lost"),
-                cell(row, "again"),
-                cell(row, "stuck"),
-                row.get("recovery") or "–",
-                row.get("note", ""),
-            )
-            for row in rows
-        ],
+
+def crash(rows: Sequence[Mapping[str, Any]]) -> str:
+    def cell(value: Any) -> str:
+        return "–" if value is None else str(value)
+
+    fields = {
+        "what breaks": "what",
+        "who": "who",
+        "tasks": "tasks",
+        "lost": "lost",
+        "begun again": "again",
+        "stuck": "stuck",
+        "given up": "givenUp",
+        "recovered after": "recovery",
+        "": "note",
+    }
+    return table(tuple(fields), [tuple(cell(row[name]) for name in fields.values()) for row in rows])
+
+
+CRASH = """
+Accepted tasks only. *Lost*: neither done nor kept anywhere. *Begun again*: started more than once; of a killed worker's
+unfinished tasks nobody can know how far they came, so whoever loses none begins them again, and what must not be
+repeated goes inside `ctx.once`. *Stuck*: still neither done nor given up after 30 hours of the server's clock, or when
+it went on in circles. *Given up*: not done, and recorded as such (a state, a result, a dead-letter queue). *Recovered
+after*: from the fault to the end of the last task, mostly the visibility timeout that was set (70 s for Taskyard's dev
+stack and for Celery's recommended settings; 30 min, 12 h and 30 s by default of Celery, dramatiq-sqs and the queue that
+taskiq-aio-sqs was given).
+
+Queues and, of Taskyard, everything else go by a clock that is moved on whenever nothing happens. The peers' own timers
+are real, so what depends on them is not asked of them: Celery keeps a delay in its worker's memory, and was given a
+visibility timeout of 5 s where a delay is to exceed it. What has no counterpart there (Lambda's throttling, function
+processes) is Taskyard's alone.
+"""
+
+
+def initialisation(found: Mapping[str, Any], link: str) -> str:
+    measured = found["measured"]
+    said = ", ".join(f"{name} {measured[name]['init']['cpuRatio'][1]:.2f}" for name in found["targets"])
+    return (
+        f"A measurement of its own, `make bench-init`, last on {found['date']}: [benchmarks-init.md]({link}). CPU of a"
+        f" function's init as a ratio to `import boto3` and one client: {said}.\n"
     )
 
 

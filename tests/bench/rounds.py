@@ -71,7 +71,8 @@ def warm_up(server: Server, contender: Contender, workers: Sequence[Process], pr
     count = 10 * max(1, len(workers))
     ids = [f"warm-{at}" for at in range(count)]
     producer.order(120, ids=ids)
-    finish(server, contender, workers, ids, 120)
+    if not finish(server, contender, workers, ids, 60):
+        raise ContenderFailed(workers[0].command if workers else producer.command, "not done with its first tasks")
 
 
 def finish(
@@ -109,13 +110,10 @@ def throughput(
         submitted = time.monotonic()
     came = finish(server, contender, workers, ids, size.patience)
     cpu = [process.cpu_seconds() - earlier for process, earlier in zip((*workers, producer), before, strict=True)]
-    tally = server.counting.of(contender.name, *contender.own)
+    last = server.counting.of(contender.name, *contender.own).last
     begun = Begun.read(server).at
     starts = [len(begun.get(task, ())) for task in ids]
-    polls = poller_calls(server) if contender.through_local else Counter()
-    tally.calls += polls
-    shared = server.counting.of(*contender.shared)
-    seconds = tally.last - began
+    seconds = last - began
     return {
         "tasks": size.tasks,
         "finished": came,
@@ -123,12 +121,21 @@ def throughput(
         "ranAgain": sum(count > 1 for count in starts),
         "seconds": seconds,
         "submitSeconds": submitted - began,
-        "workSeconds": tally.last - submitted,
+        "workSeconds": last - submitted,
         "tasksPerSecond": size.tasks / seconds,
         "cpuMsPerTask": None if contender.through_local else 1000 * sum(cpu) / size.tasks,
-        **per_task(tally, size.tasks),
-        "behind": per_task(shared, size.tasks) if contender.shared else None,
-        "invocations": invocations(server, size.tasks) if contender.shared else None,
+        **used(server, contender, size.tasks),
+    }
+
+
+def used(server: Server, contender: Contender, tasks: int) -> dict[str, Any]:
+    """What each of so many tasks took: calls and units, and those of who works behind the contender's back."""
+    tally = server.counting.of(contender.name, *contender.own)
+    if contender.through_local:
+        tally.calls += poller_calls(server)
+    return per_task(tally, tasks) | {
+        "behind": per_task(server.counting.of(*contender.shared), tasks),
+        "invocations": invocations(server, tasks) if contender.shared else {},
     }
 
 
@@ -172,27 +179,27 @@ def per_task(tally: Tally, tasks: int) -> dict[str, Any]:
 
 
 def latency(server: Server, contender: Contender, producer: Process, size: Size) -> dict[str, Any]:
-    """Tasks that come alone and meet idle workers: enqueue-to-start, drift at the due time, in ms, and their calls."""
+    """Tasks that are submitted each by itself and meet idle workers: enqueue-to-start, drift at the due time, in ms,
+    and their calls."""
     server.counting.reset()
     server.system.ledger.reset()
+    order = {"gap": size.gap, "group": 1}
     paced = [f"p{at:04d}" for at in range(size.paced)]
-    sent = dict(map(tuple, producer.order(size.patience, ids=paced, gap=size.gap)["sent"]))
+    sent = dict(map(tuple, producer.order(size.patience, ids=paced, **order)["sent"]))
     wait_until(lambda: sent.keys() <= Begun.read(server).at.keys(), 30)
     time.sleep(QUIET_SECONDS)
-    alone = server.counting.of(contender.name, *contender.own)
-    alone.calls += poller_calls(server) if contender.through_local else Counter()
-    due = {}
-    if size.delayed:
-        delayed = [f"d{at:04d}" for at in range(size.delayed)]
-        order = {"ids": delayed, "gap": size.gap, "delay": size.delay}
-        due = {task: at + size.delay for task, at in producer.order(size.patience, **order)["sent"]}
-        wait_until(lambda: due.keys() <= Begun.read(server).at.keys(), size.delay + 30)
+    server.system.settle(30)
+    alone = used(server, contender, size.paced) | {"api": float(contender.api > 0)}
+    delayed = [f"d{at:04d}" for at in range(size.delayed)]
+    submitted = producer.order(size.patience, ids=delayed, delay=size.delay, **order)["sent"]
+    due = {task: at + size.delay for task, at in submitted}
+    wait_until(lambda: due.keys() <= Begun.read(server).at.keys(), size.delay + 30)
     begun = Begun.read(server).at
     return {
         "startMs": spread([1000 * (begun[task][0] - at) for task, at in sent.items() if task in begun]),
         "driftMs": spread([1000 * (begun[task][0] - at) for task, at in due.items() if task in begun]),
-        "alone": per_task(alone, size.paced),
-        "neverStarted": sum(task not in begun for task in (*sent, *due)),
+        "alone": alone,
+        "neverStarted": sum(task not in begun for task in (*paced, *delayed)),
     }
 
 

@@ -7,9 +7,9 @@ processes of the template, the table's stream and its observer.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,8 +63,6 @@ class Server:
     def as_function(self, label: str, function: str) -> dict[str, str]:
         """The environment of a template's function for a process that is not Lambda's: its lanes are one queue of the
         bench's own, which no event source mapping of the local system reads."""
-        import json
-
         url = self.queue(label, VISIBILITY_SECONDS)
         arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{label}"
         lanes = {name: {"url": url, "arn": arn, "deadLetterArn": arn} for name in ("high", "normal", "low")}
@@ -80,6 +78,17 @@ class Server:
     def queue(self, name: str, visibility: int = 30) -> str:
         answer = self.system.aws("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": str(visibility)})
         return str(answer["QueueUrl"])
+
+    def table(self, name: str) -> None:
+        """Made unless it is there; its key is `id`."""
+        dynamodb = self.system.aws("dynamodb")
+        if name not in dynamodb.list_tables()["TableNames"]:
+            dynamodb.create_table(
+                TableName=name,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            )
 
     def queued(self, *names: str) -> int:
         """Messages in the queues whose names begin so: visible, in flight and delayed."""
@@ -100,15 +109,6 @@ class Server:
         self.notes.write_text("")
         self.counting.reset()
         self.system.ledger.reset()
-
-    def wait(self, what: str, seconds: float, done: object) -> bool:
-        """Until `done()` is true: whether it was, within so many real seconds."""
-        until = time.monotonic() + seconds
-        while not done():  # type: ignore[operator]
-            if time.monotonic() > until:
-                return False
-            time.sleep(0.02)
-        return True
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from local import moto_cloud
@@ -13,17 +13,25 @@ from tests.bench.contenders import Contender
 from tests.bench.processes import Process
 from tests.bench.server import Server
 
-IDLE_SECONDS = 1.5
-"""Real ones, without a note or a call that is not an empty receive: nothing will happen before a time comes."""
+IDLE_SECONDS = 3.0
+"""Real ones, without a note or a call that is not an empty receive: nothing will happen before a time comes. dramatiq
+takes two to end when one of its processes has died."""
+LOOK_SECONDS = 15.0
+"""Real ones that workers get to look at their queue once the clock has moved, or they have been started again. Those
+that hold as much as they may prefetch do not look."""
 HOUR = 3600.0
+HORIZON = 30 * HOUR
+"""Of a watch, on the server's clock: twice as long as any visibility timeout."""
 
 
 @dataclass
 class Notes:
-    """What the tasks wrote: how often each began and ended, and when (real epoch seconds), under which process."""
+    """What the tasks wrote: how often each began and ended, when one ended last (epoch seconds of its process's clock:
+    Taskyard's is the server's, a peer's is real), and which process runs what."""
 
     starts: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
+    last_end: float = 0.0
     running: dict[int, str] = field(default_factory=dict)
     """Process → the task that it began last and has not ended."""
 
@@ -31,14 +39,18 @@ class Notes:
     def read(cls, server: Server) -> Notes:
         found = cls()
         for line in server.notes.read_text().splitlines():
-            kind, task, _, pid = line.split()
+            kind, task, at, pid = line.split()
             if kind == "start":
                 found.starts[task] += 1
                 found.running[int(pid)] = task
             else:
                 found.ends[task] += 1
+                found.last_end = max(found.last_end, float(at))
                 found.running.pop(int(pid), None)
         return found
+
+    def all_ended(self, ids: list[str]) -> bool:
+        return all(self.ends[task] for task in ids)
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,6 @@ class Seen:
 
     notes: Notes
     seconds: float
-    queued: int
 
 
 class Supervisor:
@@ -56,7 +67,7 @@ class Supervisor:
     def __init__(self, server: Server, contender: Contender) -> None:
         self._commands = contender.workers(server)
         self.workers = [Process(command) for command in self._commands]
-        self.restarts = 0
+        self.started = time.monotonic()
 
     def look(self) -> None:
         for at, worker in enumerate(self.workers):
@@ -64,7 +75,7 @@ class Supervisor:
                 worker.kill()
                 time.sleep(0.5)
                 self.workers[at] = Process(self._commands[at])
-                self.restarts += 1
+                self.started = time.monotonic()
 
     def kill(self) -> None:
         """-9, all of them."""
@@ -77,59 +88,82 @@ class Supervisor:
             worker.stop()
 
 
-def watch(
-    server: Server,
-    contender: Contender,
-    done: Callable[[Notes], bool],
-    *,
-    look: Callable[[], None] = lambda: None,
-    horizon: float,
-    patience: float = 90.0,
-) -> Seen:
-    """Until `done`, until nothing is left that could happen, until `horizon` seconds have passed on the server's clock,
-    or `patience` real ones in which things only went on happening."""
-    clock = server.system.clock
-    began, real = clock.now(), time.monotonic()
-    finished = began
-    notes = Notes.read(server)
-    changed = time.monotonic()
-    while clock.now() - began < horizon and time.monotonic() - real < patience:
-        look()
-        now = Notes.read(server)
-        if now.ends.total() > notes.ends.total():
-            finished = clock.now()
-        if now != notes:
-            notes, changed = now, time.monotonic()
-        if done(notes):
-            break
-        last = max(changed, server.counting.of(contender.name, *contender.own).last)
-        if time.monotonic() - last < IDLE_SECONDS:
-            time.sleep(0.05)
-            continue
-        seconds = until_visible(server, contender.queues)
-        if seconds is None:
-            break
-        move(server, contender, seconds)
-        changed = time.monotonic()
-    return Seen(Notes.read(server), finished - began, server.queued(*contender.queues))
+@dataclass
+class Watch:
+    """Until `done`, until nothing is left that could happen, until HORIZON has passed on the server's clock, or
+    `patience` real seconds in which things only went on happening. `moves`: whether the clock may be moved."""
+
+    server: Server
+    contender: Contender
+    supervisor: Supervisor
+    done: Callable[[Notes], bool]
+    patience: float = 90.0
+    moves: bool = True
+    began: float | None = None
+    """On the server's clock, when that is not now."""
+
+    def run(self) -> Seen:
+        clock = self.server.system.clock
+        began, until = self.began or clock.now(), time.monotonic() + self.patience
+        notes = Notes.read(self.server)
+        finished, changed, moved = began, time.monotonic(), time.monotonic()
+        while clock.now() - began < HORIZON and time.monotonic() < until:
+            self.supervisor.look()
+            quiet = self.moves and self._quiet(changed, moved)
+            now = Notes.read(self.server)
+            if now.ends.total() > notes.ends.total():
+                finished = self._virtual(now.last_end)
+            if now != notes:
+                notes, changed = now, time.monotonic()
+            if self.done(notes):
+                break
+            if not quiet:
+                time.sleep(0.05)
+            elif not self._move():
+                break
+            else:
+                moved = time.monotonic()
+        return Seen(notes, max(0.0, finished - began))
+
+    def _virtual(self, at: float) -> float:
+        """A peer knows nothing of the server's clock, which nobody has moved since the note was written."""
+        return at if self.contender.through_local else at + self.server.system.clock.now() - time.time()
+
+    def _quiet(self, changed: float, moved: float) -> bool:
+        """Whether nothing will happen before a time comes."""
+        if self.contender.through_local:
+            return self.server.system.settle(5)
+        tally = self.server.counting.of(self.contender.name)
+        now, since = time.monotonic(), max(moved, self.supervisor.started)
+        looked = tally.polled > since or now - since > LOOK_SECONDS
+        return looked and now - max(changed, since, tally.last) > IDLE_SECONDS
+
+    def _move(self) -> bool:
+        """To the next thing due: whether there is any. The local system lets its functions finish at every stop on the
+        way; of the others' workers it knows nothing, and theirs is only what waits in a queue."""
+        system = self.server.system
+        if not self.contender.through_local:
+            seconds = until_visible(self.server, self.contender.queues)
+            if seconds is not None:
+                system.clock.jump(seconds)
+            return seconds is not None
+        due = system.run(next_due(self.server))
+        if due is not None:
+            system.clock.advance(min(HORIZON, max(1.0, due - system.clock.now() + 0.05)))
+        return due is not None
 
 
-def move(server: Server, contender: Contender, seconds: float) -> None:
-    """The local system lets its functions finish at every stop on the way; of the others nobody knows."""
-    if contender.through_local:
-        server.system.clock.advance(seconds)
-    else:
-        server.system.clock.jump(seconds)
+async def next_due(server: Server) -> float | None:
+    return server.system.timers.next_due()
 
 
-def until_visible(server: Server, prefixes: Sequence[str]) -> float | None:
+def until_visible(server: Server, prefixes: tuple[str, ...]) -> float | None:
     """Seconds until the next message appears in these queues; None when there is none."""
     now = server.system.clock.now_ms()
-    queues = moto_cloud.backend("sqs").queues
     times = [
         at
-        for name, queue in list(queues.items())
-        if name.startswith(tuple(prefixes)) and (at := next_visible(queue, now)) is not None
+        for name, queue in list(moto_cloud.backend("sqs").queues.items())
+        if name.startswith(prefixes) and (at := next_visible(queue, now)) is not None
     ]
     return (min(times) - now) / 1000 + 0.05 if times else None
 
@@ -140,4 +174,4 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     if seconds < 2 * HOUR:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / HOUR:.1f} h"
+    return f"{seconds / HOUR:.0f} h"

@@ -25,4 +25,7 @@ class Work(BaseModel):
 def bench_work(ctx: Context, payload: Work) -> None:
     from functions.notes import work
 
-    work(PATH, payload.task, payload.what, payload.seconds, payload.url)
+    if payload.what == "once":
+        ctx.once("work", lambda: work(PATH, payload.task, "sleep", payload.seconds))
+    else:
+        work(PATH, payload.task, payload.what, payload.seconds, payload.url)

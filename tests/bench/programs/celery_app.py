@@ -1,10 +1,11 @@
-"""Celery on SQS with results in DynamoDB. BENCH_SETTINGS: `default`, or `recommended` where no task may be lost."""
+"""Celery on SQS with results in DynamoDB. BENCH_SETTINGS: `default`, or `recommended` where no task may be lost,
+with BENCH_VISIBILITY, seconds."""
 
 import os
 import sys
 from urllib.parse import urlsplit
 
-from celery import Celery
+from celery import Celery, chord
 from notes import work
 
 endpoint = os.environ["AWS_ENDPOINT_URL"]
@@ -26,28 +27,35 @@ if os.environ["BENCH_SETTINGS"] == "recommended":
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         task_track_started=True,
-        broker_transport_options={**app.conf.broker_transport_options, "visibility_timeout": 70},  # as Taskyard's dev
+        broker_transport_options={
+            **app.conf.broker_transport_options,
+            "visibility_timeout": int(os.environ["BENCH_VISIBILITY"]),
+        },
     )
 
 
-@app.task(
-    name="work",
-    autoretry_for=(Exception,),
-    retry_backoff=True,
-    retry_backoff_max=600,
-    retry_jitter=False,
-    max_retries=20,
-)
+IDS = {}
+
+
+@app.task(name="work")
 def run(task, what="noop", seconds=0.0, filler="", url=""):
     work(path, task, what, seconds, url)
 
 
 def submit(tasks, delay):
     for task in tasks:
-        run.apply_async(kwargs=task, countdown=delay or None)
+        IDS[task["task"]] = run.apply_async(kwargs=task, countdown=delay or None).id
+
+
+def cancel(tasks):
+    app.control.revoke([IDS[task] for task in tasks])
+
+
+def join(tasks, last):
+    chord([run.s(**task) for task in tasks])(run.si(**last))
 
 
 if __name__ == "__main__":
     import producer
 
-    sys.exit(producer.serve(submit))
+    sys.exit(producer.serve(submit, cancel=cancel, join=join))

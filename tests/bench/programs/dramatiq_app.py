@@ -5,7 +5,9 @@ import sys
 
 import dramatiq
 from dramatiq_sqs import SQSBroker
+from dramatiq_sqs.exceptions import MessageDelayTooLong
 from notes import work
+from producer import Refused, serve
 
 path = os.environ["BENCH_NOTES"]
 dramatiq.set_broker(
@@ -25,10 +27,11 @@ def run(task, what="noop", seconds=0.0, filler="", url=""):
 
 def submit(tasks, delay):
     for task in tasks:
-        run.send_with_options(kwargs=task, delay=round(delay * 1000) or None)
+        try:
+            run.send_with_options(kwargs=task, delay=round(delay * 1000) or None)
+        except MessageDelayTooLong as problem:
+            raise Refused(str(problem)) from None
 
 
 if __name__ == "__main__":
-    import producer
-
-    sys.exit(producer.serve(submit))
+    sys.exit(serve(submit))

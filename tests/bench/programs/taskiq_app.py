@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import threading
 
 from notes import work
 from taskiq_aio_sqs import SQSBroker
@@ -33,9 +34,15 @@ if __name__ == "__main__":
     import producer
 
     loop = asyncio.new_event_loop()
-    producer.serve(
-        lambda tasks, delay: loop.run_until_complete(send(tasks, delay)),
-        before=lambda: loop.run_until_complete(broker.startup()),
-    )
-    loop.run_until_complete(broker.shutdown())
+    if os.environ["BENCH_SETTINGS"] == "batching":
+        # Its send buffer is emptied by a task of this loop, which runs all the time, as in an asyncio application.
+        threading.Thread(target=loop.run_forever, daemon=True).start()
+
+        def wait(coroutine):
+            return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    else:
+        wait = loop.run_until_complete
+    producer.serve(lambda tasks, delay: wait(send(tasks, delay)), before=lambda: wait(broker.startup()))
+    wait(broker.shutdown())
     sys.exit(0)

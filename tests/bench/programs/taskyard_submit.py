@@ -40,22 +40,34 @@ class ByHttp:
     def __init__(self) -> None:
         self.connection = http.client.HTTPConnection(urlsplit(os.environ["TASKYARD_URL"]).netloc)
 
-    def __call__(self, path: str, body: dict) -> tuple[int, str]:
-        self.connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+    def __call__(self, path: str, body: dict | None = None, method: str = "POST") -> tuple[int, str]:
+        self.connection.request(method, path, body and json.dumps(body), {"content-type": "application/json"})
         answer = self.connection.getresponse()
         return answer.status, answer.read().decode()
 
 
 def main(way: str, group: int) -> None:
     send = ByHttp() if way == "http" else by_function
+    known: dict[str, str] = {}
+
+    def accepted(status: int, answer: str) -> dict:
+        if status >= 300:
+            raise producer.Refused(f"{status}: {answer[:500]}")
+        return json.loads(answer or "{}")
 
     def submit(tasks: list[dict], delay: float) -> None:
         if group == 1:
-            status, answer = send("/tasks", task(tasks[0], delay))
-        else:
-            status, answer = send("/tasks/batch", {"tasks": [task(fields, delay) for fields in tasks]})
-        if status >= 300 or (group > 1 and json.loads(answer)["refused"]):
-            raise producer.Refused(f"{status}: {answer[:500]}")
+            known[tasks[0]["task"]] = accepted(*send("/tasks", task(tasks[0], delay)))["id"]
+        elif accepted(*send("/tasks/batch", {"tasks": [task(fields, delay) for fields in tasks]}))["refused"]:
+            raise producer.Refused("some tasks of a batch")
+
+    def cancel(tasks: list[str]) -> None:
+        for name in tasks:
+            accepted(*send(f"/tasks/{known[name]}", method="DELETE"))
+
+    def join(tasks: list[dict], last: dict) -> None:
+        nodes = {fields["task"]: task(fields, 0) for fields in tasks}
+        accepted(*send("/workflows", {"nodes": {**nodes, last["task"]: task(last, 0) | {"dependsOn": list(nodes)}}}))
 
     if way == "function":
         # EMF goes to a Lambda's standard output; here that is the way to the bench.
@@ -65,7 +77,7 @@ def main(way: str, group: int) -> None:
         from functions.runtime import metrics as module
 
         module.sys = SimpleNamespace(stdout=metrics)
-    producer.serve(submit, group=group)
+    producer.serve(submit, group=group, cancel=cancel, join=join)
 
 
 if __name__ == "__main__":
