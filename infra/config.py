@@ -39,7 +39,7 @@ class Config:
     log_retention_days: int
     # Partitions of the listing index per tenant: a partition takes 1,000 writes a second, and a listing reads them all.
     listing_shards: int
-    # What the observer takes at once, and how long it gathers at most: counts are as old as that, and cheaper for it.
+    # What the observer takes at once, and how long it gathers at most: counts are twice as old, and cheaper for it.
     observer_batch: int
     observer_window_seconds: int
     # `account`: every caller of one AWS account is one tenant; `principal`: every IAM principal is its own.
@@ -108,7 +108,7 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             throttle_burst=4000,
             log_retention_days=90,
             listing_shards=8,
-            observer_batch=300,
+            observer_batch=500,
             observer_window_seconds=10,
             tenant_from="account",
             mail_from="taskyard@example.com",

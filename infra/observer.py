@@ -16,8 +16,10 @@ from infra.storage import Storage
 RETRIES = 10
 # A record that cannot be observed within an hour goes to the failure queue, so that the shard behind it moves on.
 OLDEST_RECORD_SECONDS = 3600
-# Changes of tasks and runs only: edges, effects and counters are not events, and are not paid for.
-FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW"]}}}}
+# Changes of tasks and runs, and what was noted of a batch of them. Edges, effects and counters are not paid for.
+FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW", {"prefix": "BATCH#"}]}}}}
+# The longest window that there is. Nothing is gathered in it, but only in one is the function told the stream's shard.
+TUMBLING_SECONDS = 900
 
 
 class Observer(Construct):
@@ -36,8 +38,6 @@ class Observer(Construct):
             environment={
                 "TABLE_NAME": storage.table.table_name,
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
-                # A task is counted in the shard in which it is listed.
-                "LISTING_SHARDS": str(config.listing_shards),
             },
             statements=[
                 *storage.stream(),
@@ -59,6 +59,7 @@ class Observer(Construct):
             maximum_retry_attempts=RETRIES,
             maximum_record_age_in_seconds=OLDEST_RECORD_SECONDS,
             bisect_batch_on_function_error=True,
+            tumbling_window_in_seconds=TUMBLING_SECONDS,
             function_response_types=["ReportBatchItemFailures"],
             filter_criteria=source.FilterCriteriaProperty(filters=[source.FilterProperty(pattern=json.dumps(FILTER))]),
             destination_config=source.DestinationConfigProperty(

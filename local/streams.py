@@ -6,7 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,8 @@ from local.stack import EventSource
 
 TTL_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_SHARD = "shardId-00000000000000000000-00000000"
+"""A local stream has one shard, for good."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,11 @@ def expire(table: Any, stream: Stream | None, now: float) -> int:
 
 class StreamPoller:
     """One mapping: batches in order, one at a time; a batch that fails blocks what comes after it until it is retried
-    enough, or too old, and goes to the failure destination."""
+    enough, or too old, and goes to the failure destination.
+
+    Of a tumbling window it knows what each batch in one has: the event's fields, and an answer that must hold a
+    `state`. No window ends here, so there is no call at its end.
+    """
 
     def __init__(
         self,
@@ -158,6 +164,9 @@ class StreamPoller:
         self._retries = int(p.get("MaximumRetryAttempts", -1))
         self._max_age = float(p.get("MaximumRecordAgeInSeconds", -1))
         self._bisect = bool(p.get("BisectBatchOnFunctionError"))
+        self._tumbling = float(p.get("TumblingWindowInSeconds", 0))
+        self._began = clock.now()
+        self._state: dict[str, Any] = {}
         filters = p.get("FilterCriteria", {}).get("Filters", [])
         self._filters = [json.loads(one["Pattern"]) for one in filters]
         self._pending: list[Record] = []
@@ -218,8 +227,7 @@ class StreamPoller:
         while batch:
             if 0 <= self._max_age < self._clock.now() - batch[0].created:
                 return self._give_up(batch, attempts, "RecordAgeExceeded", None)
-            payload = json.dumps({"Records": [record.data for record in batch]}).encode()
-            result = await self._function.invoke(payload)
+            result = await self._invoke(batch)
             attempts += 1
             rest = self._remaining(batch, result)
             if not rest:
@@ -236,6 +244,25 @@ class StreamPoller:
                 return self._give_up(batch, attempts, "RetryAttemptsExhausted", result)
             await self._pause(_RETRY_SECONDS[min(attempts, len(_RETRY_SECONDS)) - 1])
         return None
+
+    async def _invoke(self, batch: list[Record]) -> Result:
+        event: dict[str, Any] = {"Records": [record.data for record in batch]}
+        if not self._tumbling:
+            return await self._function.invoke(json.dumps(event).encode())
+        event |= {
+            "window": {"start": _iso(self._began), "end": _iso(self._began + self._tumbling)},
+            "state": self._state,
+            "shardId": _SHARD,
+            "eventSourceARN": self._source.source_arn,
+            "isFinalInvokeForWindow": False,
+            "isWindowTerminatedEarly": False,
+        }
+        result = await self._function.invoke(json.dumps(event).encode())
+        answer = None if result.failed else json.loads(result.payload)
+        if not isinstance(answer, dict) or "state" not in answer:
+            return replace(result, failed=True)
+        self._state = answer["state"]
+        return result
 
     def _remaining(self, batch: list[Record], result: Result) -> list[Record]:
         """From the first record that failed on: Lambda starts again there."""
@@ -262,7 +289,7 @@ class StreamPoller:
             "version": "1.0",
             "timestamp": _iso(self._clock.now()),
             "DDBStreamBatchInfo": {
-                "shardId": "shardId-00000000000000000000-00000000",
+                "shardId": _SHARD,
                 "startSequenceNumber": batch[0].data["dynamodb"]["SequenceNumber"],
                 "endSequenceNumber": batch[-1].data["dynamodb"]["SequenceNumber"],
                 "approximateArrivalOfFirstRecord": _iso(batch[0].created),

@@ -1,95 +1,69 @@
-"""Counting tasks per state from a stream that delivers at least once. Pure: changes and a memory in, deltas out.
+"""Counting tasks per state from a stream that delivers at least once. Pure: changes in, sums out (docs/adr/0016).
 
-Lambda hands each stream shard's records over in order, and goes on only when a batch is done or given up. Until then it
-delivers the same records again: whole, from the first that failed, or in halves. So an event that comes again comes
-before any later event of its own stream shard, and what must be remembered of a stream shard is its last batch: 100
-events at most, spread over the tenant's counter shards.
-
-A counter shard hears from several stream shards, and others may go on while one repeats. MEMORY holds three whole
-batches that all fell on one counter shard, or, with four counter shards, the last batch of a dozen stream shards. Only
-when more than that comes in between is an event counted twice; more counter shards (LISTING_SHARDS) put that further
-off. At six bytes each the memory keeps the counter item within about 2 KB.
+Lambda hands a stream shard's records over in order, and goes on only when a batch is done or given up. So what has been
+counted of a shard is everything up to some record, and one number tells what is new, however a batch comes again.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
-DIGEST_BYTES = 6
-"""Two of 300 events share a digest once in 10¹⁰ counter shards' lives of a full memory."""
-MEMORY = 300
+Sums = dict[str, dict[str, int]]
+"""Task type → state → by how many more or fewer; zeros are left out."""
 
 
-STATE = "state:"
-TYPE = "type:"
-"""What the attributes of a counter item begin with."""
+class Event(Protocol):
+    """`sequence`: its record's number in the stream. It grows along a shard, and from a shard to its successor."""
+
+    @property
+    def sequence(self) -> int: ...
+
+
+E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One task's record changed. `before`, `after`: states, None for a record that was not there, or is no more.
-    `event`: digest of what tells this change from every other."""
+    """One task's record went from a state to another; None: it was not there, or is no more. `at`: epoch seconds."""
 
+    sequence: int
+    at: int
     tenant: str
-    task_id: str
     type: str
     before: str | None
     after: str | None
-    event: bytes
-
-    @property
-    def counts(self) -> bool:
-        return self.before != self.after
 
 
-@dataclass(frozen=True)
-class Applied:
-    """`deltas`: per counter attribute, zeros left out. `memory`: what to remember from now on."""
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What one batch changed of a tenant's counts, as the journal says."""
 
-    deltas: dict[str, int]
-    memory: bytes
-
-
-def state_counter(state: str) -> str:
-    return f"{STATE}{state}"
+    sequence: int
+    sums: Sums
 
 
-def type_counter(kind: str, state: str) -> str:
-    return f"{TYPE}{kind}:{state}"
+def unseen(events: Iterable[E], up_to: int) -> list[E]:
+    return [event for event in events if event.sequence > up_to]
 
 
-def digest(*parts: str) -> bytes:
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=DIGEST_BYTES).digest()
-
-
-def apply(memory: bytes, changes: Iterable[Change]) -> Applied | None:
-    """What `changes` add to the counts of a shard that remembers `memory`. None: nothing that it has not seen."""
-    remembered = [memory[at : at + DIGEST_BYTES] for at in range(0, len(memory), DIGEST_BYTES)]
-    known = set(remembered)
-    deltas: Counter[str] = Counter()
-    came: dict[bytes, None] = {}
-    for change in changes:
-        if not change.counts:
-            continue
-        if change.event not in known:
-            known.add(change.event)
-            deltas.update(delta(change))
-        came[change.event] = None
-    if came.keys() <= set(remembered):
-        return None
-    # What came again is the youngest memory again: it may come once more.
-    kept = [*(event for event in remembered if event not in came), *came][-MEMORY:]
-    return Applied({name: by for name, by in deltas.items() if by}, b"".join(kept))
-
-
-def delta(change: Change) -> dict[str, int]:
+def by_tenant(changes: Iterable[Change]) -> dict[str, Sums]:
     """INSERT: one more in the new state; MODIFY: also one less in the old; REMOVE: one less."""
-    counted: Counter[str] = Counter()
-    for state, by in ((change.before, -1), (change.after, 1)):
-        if state is not None:
-            counted[state_counter(state)] += by
-            counted[type_counter(change.type, state)] += by
-    return counted
+    found: dict[str, list[Sums]] = {}
+    for change in changes:
+        for state, by in ((change.before, -1), (change.after, 1)):
+            if state is not None:
+                found.setdefault(change.tenant, []).append({change.type: {state: by}})
+    return {tenant: sums for tenant, parts in found.items() if (sums := total(parts))}
+
+
+def total(parts: Iterable[Sums]) -> Sums:
+    found: Sums = {}
+    for part in parts:
+        for kind, states in part.items():
+            of = found.setdefault(kind, {})
+            for state, by in states.items():
+                of[state] = of.get(state, 0) + by
+    kept = {kind: {state: by for state, by in sorted(of.items()) if by} for kind, of in sorted(found.items())}
+    return {kind: of for kind, of in kept.items() if of}

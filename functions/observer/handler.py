@@ -15,10 +15,14 @@ from functions.store.table import Table
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`event`: DynamoDB stream records (events/observer/). Returns `batchItemFailures`: the first that is to come
-    again, with all that follow it, or none."""
-    again = assembled().observe(event["Records"])
-    return {"batchItemFailures": [] if again is None else [{"itemIdentifier": again}]}
+    """`event`: records of one stream shard (events/observer/). Returns `batchItemFailures`: the first that is to come
+    again, with all that follow it, or none.
+
+    In a tumbling window, because Lambda tells only there which shard it is. Nothing is kept in the window's `state`,
+    but to Lambda an answer without one is an error. At the window's end it calls once more, with or without records.
+    """
+    again = assembled().observe(event["Records"], stream_shard=event["shardId"])
+    return {"state": {}, "batchItemFailures": [] if again is None else [{"itemIdentifier": again}]}
 
 
 @cache
@@ -29,5 +33,4 @@ def assembled() -> Observer:
     return Observer(
         counters=Counters(table),
         leftovers=Leftovers(table, settings.document_bucket, partial(client, "s3")),
-        shards=settings.listing_shards,
     )

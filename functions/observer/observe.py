@@ -1,13 +1,15 @@
-"""What a batch of stream records means: counts per tenant, state and type; leftovers of tasks that TTL removed."""
+"""What a batch of stream records means: counts per tenant, type and state; leftovers of what TTL removed."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from functions.core.counts import Change, digest
+from functions.core.counts import Change, Entry
 from functions.store import keys
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
@@ -19,96 +21,77 @@ TTL = "dynamodb.amazonaws.com"
 """AWS: `userIdentity.principalId` of a removal by TTL."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """One stream record, understood. `removed`: the record as TTL removed it."""
+@dataclass(frozen=True)
+class Said:
+    """What the records of a batch say, in their order. `entries`: by tenant. `removed`: tasks and runs as
+    TTL removed them, by sequence number. `numbers`: sequence numbers as the stream writes them."""
 
-    sequence: str
-    change: Change
-    removed: Item | None
+    changes: list[Change] = field(default_factory=list)
+    entries: dict[str, list[Entry]] = field(default_factory=dict)
+    removed: dict[int, Item] = field(default_factory=dict)
+    numbers: dict[int, str] = field(default_factory=dict)
+
+    def take(self, record: dict[str, Any]) -> None:
+        data = record["dynamodb"]
+        pk, sk = data["Keys"]["pk"]["S"], data["Keys"]["sk"]["S"]
+        old, new = data.get("OldImage"), data.get("NewImage")
+        sequence = int(data["SequenceNumber"])
+        self.numbers[sequence] = data["SequenceNumber"]
+        if sk == keys.TASK:
+            tenant, _ = keys.tenant_and_id(pk)
+            change = Change(
+                sequence=sequence,
+                at=int(data["ApproximateCreationDateTime"]),
+                tenant=tenant,
+                type=(new or old)["type"]["S"],
+                before=old["state"]["S"] if old else None,
+                after=new["state"]["S"] if new else None,
+            )
+            if change.before != change.after:
+                self.changes.append(change)
+        elif sk.startswith(keys.BATCH) and new:
+            for tenant, sums in json.loads(new["sums"]["S"]).items():
+                self.entries.setdefault(tenant, []).append(Entry(sequence=sequence, sums=sums))
+        if sk in (keys.TASK, keys.WORKFLOW) and old and by_ttl(record):
+            self.removed[sequence] = old
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observer:
-    """`shards`: over how many counters a tenant's tasks are spread."""
-
     counters: Counters
     leftovers: Leftovers
-    shards: int
 
-    def observe(self, records: Sequence[dict[str, Any]]) -> str | None:
+    def observe(self, records: Sequence[dict[str, Any]], *, stream_shard: str) -> str | None:
         """In stream order. Returns the sequence number from which the stream is to be delivered again, None: nowhere.
 
-        Everything before it is applied; of what is behind it some may be, and is known again by the counters.
+        Everything before it is done; what is behind it may be done, too, and is known again by the counters.
         """
-        seen = [found for record in records if (found := understood(record))]
-        failed: set[str] = set()
+        said = Said()
         for record in records:
-            if removed := removed_run(record):
-                try:
-                    self.leftovers.clear_run(removed)
-                except Exception:
-                    logger.exception("leftovers not deleted", extra={"run": removed["pk"]["S"]})
-                    failed.add(str(record["dynamodb"]["SequenceNumber"]))
-        shards: dict[tuple[str, int], list[Seen]] = {}
-        for found in seen:
-            place = (found.change.tenant, keys.shard(found.change.task_id, self.shards))
-            shards.setdefault(place, []).append(found)
-        for (tenant, shard), group in shards.items():
             try:
-                self.counters.count(tenant, shard, [found.change for found in group])
+                said.take(record)
+            except (KeyError, TypeError, AttributeError, ValueError):
+                # Delivered again it would read no better.
+                logger.exception("unreadable stream record", extra={"record": repr(record)[:2000]})
+        failed: list[int] = []
+
+        def attempt(what: str, sequence: int, work: Callable[[], None]) -> None:
+            try:
+                work()
             except Exception:
-                logger.exception("not counted", extra={"tenant": tenant, "shard": shard, "events": len(group)})
-                failed.add(group[0].sequence)
-        for found in seen:
-            if found.removed is not None:
-                try:
-                    self.leftovers.clear(found.removed)
-                except Exception:
-                    logger.exception("leftovers not deleted", extra={"taskId": found.change.task_id})
-                    failed.add(found.sequence)
-        order = (str(record.get("dynamodb", {}).get("SequenceNumber")) for record in records)
-        return next((sequence for sequence in order if sequence in failed), None)
+                logger.exception(what, extra={"streamShard": stream_shard, "sequence": said.numbers[sequence]})
+                failed.append(sequence)
 
-
-def understood(record: dict[str, Any]) -> Seen | None:
-    """None for what is no change of a task, or cannot be read: delivered again it would read no better."""
-    try:
-        data = record["dynamodb"]
-        pk, sk = data["Keys"]["pk"]["S"], data["Keys"]["sk"]["S"]
-        if sk != keys.TASK:
-            return None
-        tenant, task_id = keys.tenant_and_id(pk)
-        old, new = data.get("OldImage"), data.get("NewImage")
-        present = new or old
-        sequence = str(data["SequenceNumber"])
-        return Seen(
-            sequence=sequence,
-            change=Change(
-                tenant=tenant,
-                task_id=task_id,
-                type=present["type"]["S"],
-                before=old["state"]["S"] if old else None,
-                after=new["state"]["S"] if new else None,
-                event=digest(pk, sequence),
-            ),
-            removed=old if by_ttl(record) else None,
-        )
-    except (KeyError, TypeError, AttributeError):
-        logger.exception("unreadable stream record", extra={"record": repr(record)[:2000]})
-        return None
+        if said.changes:
+            note = partial(self.counters.note, stream_shard, said.changes)
+            attempt("not counted", said.changes[0].sequence, note)
+        for tenant, entries in said.entries.items():
+            attempt("not counted", entries[0].sequence, partial(self.counters.add, tenant, entries))
+        for sequence, item in said.removed.items():
+            clear = self.leftovers.clear if item["sk"]["S"] == keys.TASK else self.leftovers.clear_run
+            attempt("leftovers not deleted", sequence, partial(clear, item))
+        return said.numbers[min(failed)] if failed else None
 
 
 def by_ttl(record: dict[str, Any]) -> bool:
     return record["eventName"] == "REMOVE" and (record.get("userIdentity") or {}).get("principalId") == TTL
-
-
-def removed_run(record: dict[str, Any]) -> Item | None:
-    """A workflow's run, as TTL removed it."""
-    try:
-        if record["dynamodb"]["Keys"]["sk"]["S"] != keys.WORKFLOW or not by_ttl(record):
-            return None
-        old: Item = record["dynamodb"]["OldImage"]
-    except (KeyError, TypeError, AttributeError):
-        return None
-    return old

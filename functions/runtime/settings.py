@@ -129,14 +129,10 @@ class DeadLetterSettings(TaskSettings):
 @dataclass(frozen=True, kw_only=True)
 class ObserverSettings(Settings):
     document_bucket: str
-    listing_shards: int
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return super().read(env) | {
-            "document_bucket": env["DOCUMENT_BUCKET"],
-            "listing_shards": int(env["LISTING_SHARDS"]),
-        }
+        return super().read(env) | {"document_bucket": env["DOCUMENT_BUCKET"]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,25 +1,28 @@
-"""Counts per state and per type, `COUNTER#<tenant>` / `SHARD#nnn`, kept by the observer from the table's stream.
+"""Counts per task type and state, kept by the observer from the table's stream in two steps (docs/adr/0016).
 
-Number attributes `state:<STATE>` and `type:<type>:<STATE>`, the memory that makes them exact (functions/core/counts.py)
-and a version. Seconds old while tasks run, exact once the stream is idle.
+What a batch changed, in all tenants' counts, is one write to the journal: `JOURNAL` / `BATCH#<stream shard>`. That
+write is a record of the stream itself, and what a batch holds of such records is added to the tenants' counters:
+`COUNTER#<tenant>` / `COUNTER`, number attributes `<type>:<STATE>`. Both items say up to which record of the stream they
+have counted. Two batching windows old while tasks run, exact once the stream is idle.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from functions.core.counts import STATE, TYPE, Change, apply
+from functions.core.counts import Change, E, Entry, Sums, by_tenant, total, unseen
 from functions.core.errors import StoreUnavailable
 from functions.core.states import State
 from functions.store import keys
-from functions.store.records import Item, number
+from functions.store.records import Item, dump, number, text
 from functions.store.table import Table, Written
 
-ATTEMPTS = 100
-"""A refusal means that another observer's write landed, and each of them (one a stream shard) writes once a batch: this
-is never reached, and if it is, the batch comes again."""
+ATTEMPTS = 3
+"""An item has one writer, the observer of its stream shard. A refusal tells a new process how far the one before came;
+a second one means that the one before was not over yet."""
+KEPT_SECONDS = 2 * 86_400
+"""The journal's items outlive the stream's records, which AWS keeps for a day: nothing comes again that they forgot."""
 
 
 @dataclass(frozen=True)
@@ -27,74 +30,86 @@ class Counts:
     """`types`: task type → state → count; what is zero is left out there."""
 
     states: dict[str, int]
-    types: dict[str, dict[str, int]]
+    types: Sums
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A counter shard as it was last read or written. Version 0: there is none yet."""
+class Step:
+    """What an update expression goes on with after `SET upTo = :upTo`, its values and names."""
 
-    version: int = 0
-    memory: bytes = b""
-
-    @classmethod
-    def of(cls, item: Item | None) -> Seen:
-        return cls(int(item["version"]["N"]), item["memory"]["B"]) if item else cls()
+    expression: str
+    values: Item
+    names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Remembers the shards that it wrote, so that a batch costs one call each; who is wrong about a shard is told by
-    the refusal what it holds."""
+    """Remembers how far the items are that it wrote, so that each costs one call a batch."""
 
     table: Table
-    _seen: dict[tuple[str, int], Seen] = field(default_factory=dict)
+    _up_to: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def read(self, tenant: str) -> Counts:
-        """The sum over the tenant's shards: one query."""
-        states: dict[str, int] = dict.fromkeys(State, 0)
-        types: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for item in self.table.query(
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": keys.counter_key(tenant, 0)["pk"]},
-        ):
-            for name, value in item.items():
-                if name.startswith(STATE):
-                    states[name.removeprefix(STATE)] += int(value["N"])
-                elif name.startswith(TYPE):
-                    # A type may hold colons, a state never does.
-                    task_type, _, state = name.removeprefix(TYPE).rpartition(":")
-                    types[task_type][state] += int(value["N"])
-        return Counts(
-            states={str(state): count for state, count in states.items()},
-            types={
-                name: {state: count for state, count in sorted(by_state.items()) if count}
-                for name, by_state in sorted(types.items())
-                if any(by_state.values())
-            },
-        )
+        types = total([counted(self.table.get(keys.counter_key(tenant)) or {})])
+        states: dict[str, int] = {str(state): 0 for state in State}
+        for of in types.values():
+            for state, count in of.items():
+                states[state] += count
+        return Counts(states, types)
 
-    def count(self, tenant: str, shard: int, changes: Sequence[Change]) -> None:
-        """Applies what the shard has not seen yet: at once or not at all. Raises StoreUnavailable."""
-        place = (tenant, shard)
-        seen = self._seen.get(place, Seen())
-        for _ in range(ATTEMPTS):
-            applied = apply(seen.memory, changes)
-            if applied is None:
-                return
-            added = {f"#c{at}": name for at, name in enumerate(applied.deltas)}
-            by = {f":c{at}": number(by) for at, by in enumerate(applied.deltas.values())}
-            adds = ", ".join(["version :one", *(f"#c{at} :c{at}" for at in range(len(by)))])
-            answer = self.table.update(
-                keys.counter_key(tenant, shard),
-                f"SET memory = :memory ADD {adds}",
-                condition="version = :seen" if seen.version else "attribute_not_exists(version)",
-                values={":memory": {"B": applied.memory}, ":one": number(1)}
-                | by
-                | ({":seen": number(seen.version)} if seen.version else {}),
-                names=added,
+    def note(self, stream_shard: str, changes: Sequence[Change]) -> None:
+        """What a batch of this shard changed takes the place of what the batch before did. Raises StoreUnavailable."""
+
+        def step(new: Sequence[Change]) -> Step:
+            values = {":sums": text(dump(by_tenant(new))), ":expires": number(new[-1].at + KEPT_SECONDS)}
+            return Step(", sums = :sums, expiresAt = :expires", values)
+
+        self._forward(keys.journal_key(stream_shard), changes, step)
+
+    def add(self, tenant: str, entries: Sequence[Entry]) -> None:
+        """What batches changed of the tenant's counts, as the journal tells. Raises StoreUnavailable."""
+
+        def step(new: Sequence[Entry]) -> Step:
+            sums = total(entry.sums for entry in new)
+            by = {f"{kind}:{state}": by for kind, of in sums.items() for state, by in of.items()}
+            added = ", ".join(f"#c{at} :c{at}" for at in range(len(by)))
+            return Step(
+                f" ADD {added}" if by else "",
+                {f":c{at}": number(value) for at, value in enumerate(by.values())},
+                {f"#c{at}": name for at, name in enumerate(by)},
             )
-            seen = self._seen[place] = Seen.of(answer.item)
+
+        self._forward(keys.counter_key(tenant), entries, step)
+
+    def _forward(self, key: keys.Key, events: Sequence[E], step: Callable[[Sequence[E]], Step]) -> None:
+        """The step of those events that this item has not counted: at once or not at all. Also when they come to
+        nothing: half of them alone, delivered again, would not."""
+        place = (key["pk"]["S"], key["sk"]["S"])
+        up_to = self._up_to.get(place, "")
+        for _ in range(ATTEMPTS):
+            new = unseen(events, int(up_to or 0))
+            if not new:
+                return
+            made = step(new)
+            numbers = {":upTo": text(str(new[-1].sequence))} | ({":seen": text(up_to)} if up_to else {})
+            answer = self.table.update(
+                key,
+                f"SET upTo = :upTo{made.expression}",
+                condition="upTo = :seen" if up_to else "attribute_not_exists(upTo)",
+                values=made.values | numbers,
+                names=made.names,
+            )
+            up_to = self._up_to[place] = answer.item["upTo"]["S"] if answer.item else ""
             if isinstance(answer, Written):
                 return
-        raise StoreUnavailable("DynamoDB", f"counter shard {shard} is written by too many at once")
+        raise StoreUnavailable("DynamoDB", f"{place} is written by others")
+
+
+def counted(item: Item) -> Sums:
+    """Of a counter. A type may hold colons, a state never does."""
+    sums: Sums = {}
+    for name, value in item.items():
+        kind, colon, state = name.rpartition(":")
+        if colon:
+            sums.setdefault(kind, {})[state] = int(value["N"])
+    return sums

@@ -1,4 +1,4 @@
-"""The keys of the table (docs/data-model.md). The tenant is in each of them: nobody reads another's by mistake."""
+"""The keys of the table (docs/data-model.md). The tenant is in each of its keys: nobody reads another's by mistake."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tenant_and_id(pk: str) -> tuple[str, str]:
 
 
 def shard(task_id: str, shards: int) -> int:
-    """Which of a tenant's `shards` a task is listed and counted in: even, and the same for ever."""
+    """Which of a tenant's `shards` a task is listed in: even, and the same for ever."""
     return int.from_bytes(hashlib.blake2b(task_id.encode(), digest_size=4).digest()) % shards
 
 
@@ -52,8 +52,17 @@ def time_sort(at: int, task_id: str) -> str:
     return f"{at:013d}#{task_id}"
 
 
-def counter_key(tenant: str, number: int) -> Key:
-    return {"pk": {"S": f"COUNTER#{tenant}"}, "sk": {"S": f"SHARD#{number:03d}"}}
+def counter_key(tenant: str) -> Key:
+    return {"pk": {"S": f"COUNTER#{tenant}"}, "sk": {"S": "COUNTER"}}
+
+
+BATCH = "BATCH#"
+
+
+def journal_key(stream_shard: str) -> Key:
+    """The one kind of item that is no tenant's: what a batch of the stream changed, in all of their counts. One
+    partition key for all of them: its changes stand in one shard of the stream at a time, in order."""
+    return {"pk": {"S": "JOURNAL"}, "sk": {"S": f"{BATCH}{stream_shard}"}}
 
 
 def run_key(tenant: str, run: str) -> Key:

@@ -20,11 +20,15 @@ def key(tiny: LocalSystem) -> dict[str, Any]:
     return {"pk": {"S": uuid.uuid4().hex}, "sk": {"S": "WATCHED"}}
 
 
-def log(tiny: LocalSystem, key: dict[str, Any]) -> list[str]:
+def logged(tiny: LocalSystem, key: dict[str, Any]) -> list[dict[str, Any]]:
     answer = tiny.aws("dynamodb").query(
         TableName="Tiny-Table", KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": "LOG"}}
     )
-    return [f"{item['event']['S']} {item['who']['S']}".strip() for item in answer["Items"] if item["of"] == key["pk"]]
+    return [item for item in answer["Items"] if item["of"] == key["pk"]]
+
+
+def log(tiny: LocalSystem, key: dict[str, Any]) -> list[str]:
+    return [f"{item['event']['S']} {item['who']['S']}".strip() for item in logged(tiny, key)]
 
 
 def test_changes_are_delivered_in_order(tiny: LocalSystem, key: dict[str, Any]) -> None:
@@ -83,6 +87,25 @@ def test_a_batch_that_raises_is_split_until_the_bad_record_is_alone(tiny: LocalS
         dynamodb.put_item(TableName="Tiny-Table", Item={**key, "pk": {"S": pk}, **poison})
     assert tiny.settle()
     assert [log(tiny, {"pk": {"S": pk}}) for pk in pks] == [["INSERT"], [], ["INSERT"], ["INSERT"]]
+
+
+def test_in_a_tumbling_window_the_shard_is_told_and_the_state_handed_on(tiny: LocalSystem, key: dict[str, Any]) -> None:
+    for name in "ab":
+        tiny.aws("dynamodb").put_item(TableName="Tiny-Table", Item={**key, "name": {"S": name}})
+        assert tiny.settle()
+    first, second = logged(tiny, key)
+    assert first["shard"]["S"].startswith("shardId-")
+    assert first["shard"] == second["shard"]
+    assert int(second["called"]["N"]) == int(first["called"]["N"]) + 1
+
+
+def test_in_a_tumbling_window_an_answer_without_a_state_is_an_error(tiny: LocalSystem, key: dict[str, Any]) -> None:
+    dynamodb = tiny.aws("dynamodb")
+    dynamodb.put_item(TableName="Tiny-Table", Item={**key, "poison": {"S": "stateless"}})
+    dynamodb.put_item(TableName="Tiny-Table", Item={**key, "poison": {"S": "stateless"}, "n": {"N": "1"}})
+    dynamodb.put_item(TableName="Tiny-Table", Item={**key, "n": {"N": "2"}})
+    assert tiny.settle()
+    assert log(tiny, key) == ["MODIFY"]
 
 
 def test_items_past_their_time_to_live_are_removed_by_dynamodb(tiny: LocalSystem, key: dict[str, Any]) -> None:

@@ -71,18 +71,25 @@ def dead(event, context):
         table.put_item(Item={"pk": "DEAD#" + json.loads(record["body"])["id"], "sk": "0"})
 
 def observer(event, context):
-    """Logs the records; one whose `poison` is set fails, or raises when it says so."""
+    """Logs the records; one whose `poison` is set fails, or raises or answers without a state when it says so. In the
+    state it counts its calls."""
+    called = event["state"].get("called", 0)
     table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
     for record in event["Records"]:
         image = record["dynamodb"].get("NewImage") or record["dynamodb"]["OldImage"]
         if image.get("poison") == {"S": "raise"}:
             raise ValueError("poisoned")
+        if image.get("poison") == {"S": "stateless"}:
+            return {}
         if "poison" in image:
-            return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+            failed = [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]
+            return {"state": {"called": called + 1}, "batchItemFailures": failed}
         table.put_item(Item={
             "pk": "LOG", "sk": record["dynamodb"]["SequenceNumber"], "event": record["eventName"],
             "of": image["pk"]["S"], "who": record.get("userIdentity", {}).get("principalId", ""),
+            "shard": event["shardId"], "called": called,
         })
+    return {"state": {"called": called + 1}}
 '''
 
 BROKEN = "raise RuntimeError('broken at import')\n"
@@ -164,6 +171,7 @@ def template() -> dict[str, Any]:
                 BatchSize=5,
                 MaximumRetryAttempts=2,
                 BisectBatchOnFunctionError=True,
+                TumblingWindowInSeconds=900,
                 FunctionResponseTypes=["ReportBatchItemFailures"],
                 DestinationConfig={"OnFailure": {"Destination": _arn("Failures")}},
                 FilterCriteria={

@@ -32,7 +32,7 @@ VARIABLES = {
     "worker-normal": WORKER,
     "worker-low": WORKER,
     "dead-letter": COMMON | DISPATCH,
-    "observer": COMMON | {"DOCUMENT_BUCKET", "LISTING_SHARDS"},
+    "observer": COMMON | {"DOCUMENT_BUCKET"},
     "workflow": COMMON | DISPATCH | {"DOCUMENT_BUCKET"},
     "notifier": COMMON | {"LISTING_SHARDS", "MAIL_FROM", "WEBHOOK_REACH", "WEBHOOK_SECRETS"},
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from functions.store import keys
 from infra.config import config_of
 from tests.infra.template import Template, target
 
@@ -21,10 +22,17 @@ def test_the_stream_is_read_with_limits(template: Template) -> None:
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_only_changes_of_tasks_and_runs_are_read(template: Template) -> None:
+def test_the_function_is_told_which_shard_it_reads_and_has_it_alone(template: Template) -> None:
+    (source,) = template.sources("observer")
+    assert source["TumblingWindowInSeconds"] > 0
+    assert source.get("ParallelizationFactor", 1) == 1
+
+
+def test_only_what_is_counted_is_read(template: Template) -> None:
     (source,) = template.sources("observer")
     (only,) = source["FilterCriteria"]["Filters"]
-    assert json.loads(only["Pattern"]) == {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW"]}}}}
+    wanted = ["TASK", "WORKFLOW", {"prefix": keys.BATCH}]
+    assert json.loads(only["Pattern"]) == {"dynamodb": {"Keys": {"sk": {"S": wanted}}}}
 
 
 def test_what_is_given_up_goes_to_a_queue_that_nobody_empties(template: Template) -> None:

@@ -10,10 +10,14 @@ from tests.integration.cloud import TENANT, event
 
 
 class Stream:
-    """Makes records of changes, in the order in which they are asked for."""
+    """One shard of it: makes records of changes, in the order in which they are asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: str = "shardId-00000001770000000000-8a1c42d7") -> None:
+        self.shard = shard
         self._at = 0
+
+    def batch(self, *records: dict[str, Any]) -> dict[str, Any]:
+        return event("observer", "life") | {"Records": list(records), "shardId": self.shard}
 
     def record(
         self,

@@ -2,132 +2,217 @@
 
 from __future__ import annotations
 
-import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from functions.core.errors import StoreUnavailable
-from functions.store.counters import Counters
-from functions.store.keys import shard
+from functions.observer import handler
+from functions.store import keys
+from functions.store.counters import KEPT_SECONDS, Counters, Counts
 from functions.store.table import Table
-from tests.integration.cloud import SHARDS, TENANT, Cloud, event
+from tests.integration.cloud import TABLE, TENANT, Cloud, event
 from tests.integration.stream import Stream, sequence
 
-IN_SHARD = [[f"t{at}" for at in range(200) if shard(f"t{at}", SHARDS) == number] for number in range(SHARDS)]
-"""Ids of tasks that are counted in the same counter shard."""
+OTHER = "arn:aws:iam::1:user/with#hash"
 
 
-def observe(aws: Cloud, *records: dict[str, Any]) -> str | None:
-    """The sequence number that comes again."""
-    aws.forget_calls()
-    failures = aws.invoke("observer", {"Records": list(records)})["batchItemFailures"]
-    assert len(failures) <= 1
-    return failures[0]["itemIdentifier"] if failures else None
+@dataclass
+class Observing:
+    """The observer of several shards of the stream, one of which holds the journal."""
+
+    aws: Cloud
+    journal: Stream = field(default_factory=lambda: Stream("shardId-journal"))
+    noted: list[dict[str, Any]] = field(default_factory=list)
+    """What was written to the journal and is not yet delivered."""
+    called: list[str] = field(default_factory=list)
+    """Of AWS, by the last batch."""
+    _items: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __call__(self, stream: Stream, *records: dict[str, Any]) -> str | None:
+        """The sequence number that comes again."""
+        self.aws.forget_calls()
+        answer = self.aws.invoke("observer", stream.batch(*records))
+        self.called = self.aws.called()
+        assert answer["state"] == {}, "to Lambda an answer without a state is an error"
+        assert len(answer["batchItemFailures"]) <= 1
+        now = {item["sk"]["S"]: item for item in self.aws.items() if item["pk"]["S"] == "JOURNAL"}
+        self.noted += [
+            self.journal.record(self._items.get(name), item)
+            for name, item in now.items()
+            if item != self._items.get(name)
+        ]
+        self._items = now
+        return answer["batchItemFailures"][0]["itemIdentifier"] if answer["batchItemFailures"] else None
+
+    def read(self, tenant: str = TENANT) -> Counts:
+        """Once the journal's records are delivered, too."""
+        if self.noted:
+            records, self.noted = self.noted, []
+            assert self(self.journal, *records) is None
+            assert self.noted == [], "what is added to counters is no event"
+        return Counters(Table(self.aws.client("dynamodb"), TABLE)).read(tenant)
+
+    def states(self, tenant: str = TENANT) -> dict[str, int]:
+        return {state: count for state, count in self.read(tenant).states.items() if count}
 
 
-def counts(tenant: str = TENANT) -> dict[str, int]:
-    from functions.aws.clients import client
-    from tests.integration.cloud import TABLE
-
-    return {s: n for s, n in Counters(Table(client("dynamodb"), TABLE)).read(tenant).states.items() if n}
+@pytest.fixture
+def observe(aws: Cloud) -> Observing:
+    return Observing(aws)
 
 
-def test_the_life_of_a_task(aws: Cloud) -> None:
-    records = event("observer", "life")["Records"]
-    assert observe(aws, *records) is None
-    assert aws.called() == ["dynamodb.UpdateItem"], "one call a batch and counter shard"
-    assert counts() == {"SUCCESS": 1}
-    [item] = aws.items()
-    assert item["type:DELAYED_MESSAGE:SUCCESS"] == {"N": "1"}
-    assert item["pk"] == {"S": f"COUNTER#{TENANT}"}
-    assert "state:RETRY" not in item
+def another_process() -> None:
+    """Knows nothing of what the one before has written."""
+    handler.assembled.cache_clear()
 
 
-def test_delivered_again_whole_in_halves_and_in_part(aws: Cloud) -> None:
-    stream = Stream()
-    records = stream.life("t1", "READY", "RUNNING", "RETRY", "RUNNING", "SUCCESS")
-    for batch in (records, records, records[:2], records[2:], records[3:4]):
-        assert observe(aws, *batch) is None
-        assert counts() == {"SUCCESS": 1}
+def test_the_life_of_a_task(aws: Cloud, observe: Observing) -> None:
+    life = event("observer", "life")["Records"]
+    assert observe(Stream(), *life) is None
+    assert observe.called == ["dynamodb.UpdateItem"], "one call a batch"
+    assert observe.states() == {"SUCCESS": 1}
+    assert observe.called == ["dynamodb.UpdateItem"], "and one a tenant and batch of the journal"
+    counter = next(item for item in aws.items() if item["pk"] == {"S": f"COUNTER#{TENANT}"})
+    assert {name for name in counter if ":" in name} == {"DELAYED_MESSAGE:SUCCESS"}
 
 
-def test_what_is_known_costs_no_call(aws: Cloud) -> None:
-    records = event("observer", "life")["Records"]
-    observe(aws, *records)
-    observe(aws, *records)
+def test_the_records_that_aws_sends_of_the_journal(aws: Cloud, observe: Observing) -> None:
+    assert aws.invoke("observer", event("observer", "journal"))["batchItemFailures"] == []
+    assert observe.read().types == {"DELAYED_MESSAGE": {"SUCCESS": 3}}
+    assert observe.states("210987654321") == {"READY": 1}
+
+
+def test_the_end_of_a_window(aws: Cloud) -> None:
+    assert aws.invoke("observer", event("observer", "window_end")) == {"state": {}, "batchItemFailures": []}
     assert aws.called() == []
 
 
-def test_another_process_delivers_again(aws: Cloud) -> None:
-    """It has not seen the counter: the refusal tells it what is known."""
-    from functions.observer import handler
-
-    records = event("observer", "life")["Records"]
-    observe(aws, *records)
-    handler.assembled.cache_clear()
-    assert observe(aws, *records) is None
-    assert aws.called() == ["dynamodb.UpdateItem"]
-    assert counts() == {"SUCCESS": 1}
-
-
-def test_a_batch_between_a_batch_and_its_repetition(aws: Cloud) -> None:
-    one, other = Stream(), Stream()
-    a, b = IN_SHARD[0][:2]
-    first = one.life(a, "READY", "RUNNING", "SUCCESS")
-    second = other.life(b, "READY", "RUNNING")
-    for batch in (first, second, first, second):
-        assert observe(aws, *batch) is None
-    assert counts() == {"SUCCESS": 1, "RUNNING": 1}
-
-
-def test_tenants_and_shards_have_counters_of_their_own(aws: Cloud) -> None:
+def test_many_tenants_are_one_write(observe: Observing) -> None:
     stream = Stream()
-    records = [record for ids in IN_SHARD for record in stream.life(ids[0], "READY")]
-    records += stream.life("t1", "DEAD", tenant="arn:aws:iam::1:user/with#hash")
-    assert observe(aws, *records) is None
-    assert len(aws.called()) == SHARDS + 1
-    assert counts() == {"READY": SHARDS}
-    assert counts("arn:aws:iam::1:user/with#hash") == {"DEAD": 1}
+    tenants = [f"{at:012d}" for at in range(20)]
+    assert observe(stream, *(record for at in tenants for record in stream.life("t", "READY", tenant=at))) is None
+    assert observe.called == ["dynamodb.UpdateItem"]
+    assert [observe.states(tenant) for tenant in tenants] == [{"READY": 1}] * 20
 
 
-def test_types_are_counted_each(aws: Cloud) -> None:
+def test_delivered_again_whole_in_halves_in_part_and_late(observe: Observing) -> None:
     stream = Stream()
-    observe(aws, *stream.life("t1", "READY", kind="a:b"), *stream.life("t2", "READY", "DEAD", kind="c"))
-    from functions.aws.clients import client
-    from tests.integration.cloud import TABLE
-
-    assert Counters(Table(client("dynamodb"), TABLE)).read(TENANT).types == {"a:b": {"READY": 1}, "c": {"DEAD": 1}}
-
-
-def test_what_cannot_be_read_is_skipped(aws: Cloud) -> None:
-    assert observe(aws, *event("observer", "unreadable")["Records"]) is None
-    assert counts() == {"SUCCESS": 1}
+    first = stream.life("t1", "READY", "RUNNING", "RETRY", "RUNNING", "SUCCESS")
+    second = stream.life("t2", "READY", "RUNNING", "RETRY")
+    for batch in (first, first, first[:2], first[2:], first[3:4], second, first, first[3:] + second, second[1:]):
+        assert observe(stream, *batch) is None
+        another_process()
+    assert observe.states() == {"SUCCESS": 1, "RETRY": 1}
 
 
-def test_the_first_that_fails_comes_again_and_all_is_counted_once(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the counter shards of one batch the second cannot be written: from its first event on it comes again."""
+def test_there_and_back_is_counted_though_it_comes_to_nothing(observe: Observing) -> None:
+    stream = Stream()
+    records = stream.life("t1", "READY", "RUNNING", "READY")
+    observe(stream, records[0])
+    observe(stream, *records[1:])
+    another_process()
+    observe(stream, records[2])
+    assert observe.states() == {"READY": 1}
+
+
+def test_what_is_known_costs_no_call_and_another_process_is_told(observe: Observing) -> None:
+    stream = Stream()
+    records = stream.life("t1", "READY", "RUNNING")
+    observe(stream, *records)
+    observe(stream, *records)
+    assert observe.called == []
+    another_process()
+    observe(stream, *records)
+    assert observe.called == ["dynamodb.UpdateItem"], "refused: what it knows is in the answer"
+    assert observe.states() == {"RUNNING": 1}
+
+
+def test_the_journals_records_come_again_in_part(observe: Observing) -> None:
+    streams = [Stream(f"shardId-{at}") for at in range(6)]
+    for stream in streams:
+        observe(stream, *stream.life(stream.shard, "READY"), *stream.life(stream.shard, "DEAD", tenant=OTHER))
+    noted = list(observe.noted)
+    assert len(noted) == len(streams)
+    for again in (noted[:3], noted[1:], noted, noted[2:4]):
+        another_process()
+        assert observe(observe.journal, *again) is None
+    observe.noted.clear()
+    assert observe.states() == {"READY": 6}
+    assert observe.states(OTHER) == {"DEAD": 6}
+
+
+def test_one_shards_batches_between_anothers_repetitions(observe: Observing) -> None:
+    """However many: each remembers how far it is for itself."""
+    one, other = Stream("shardId-one"), Stream("shardId-other")
+    first = one.life("t1", "READY", "RUNNING", "SUCCESS")
+    observe(one, *first)
+    for at in range(20):
+        observe(other, *other.life(f"o{at}", "READY", "RUNNING", "RETRY", "DEAD"))
+    another_process()
+    observe(one, *first)
+    assert observe.states() == {"SUCCESS": 1, "DEAD": 20}
+
+
+def test_types_are_counted_each(observe: Observing) -> None:
+    stream = Stream()
+    observe(stream, *stream.life("t1", "READY", kind="a:b"), *stream.life("t2", "READY", "DEAD", kind="c"))
+    assert observe.read().types == {"a:b": {"READY": 1}, "c": {"DEAD": 1}}
+
+
+def test_what_cannot_be_read_is_skipped(observe: Observing) -> None:
+    assert observe(Stream(), *event("observer", "unreadable")["Records"]) is None
+    assert observe.states() == {"SUCCESS": 1}
+
+
+def test_a_batch_that_is_not_noted_comes_again_from_its_first_change(
+    observe: Observing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Stream()
+    image = keys.key(TENANT, "run", keys.WORKFLOW)
+    records = [stream.record(image, image), *stream.life("t1", "READY", "RUNNING")]
+    with monkeypatch.context() as patched:
+        patched.setattr(Table, "update", unavailable)
+        assert observe(stream, *records) == sequence(records[1])
+    assert observe(stream, *records[1:]) is None
+    assert observe.states() == {"RUNNING": 1}
+
+
+def test_a_tenant_that_is_not_counted_comes_again_and_the_others_are_counted_once(
+    observe: Observing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = Stream("shardId-one"), Stream("shardId-other")
+    observe(one, *one.life("t1", "READY"))
+    observe(other, *other.life("t2", "DEAD", tenant=OTHER))
+    noted, observe.noted = observe.noted, []
     update = Table.update
 
     def broken(table: Table, key: Any, *args: Any, **kwargs: Any) -> Any:
-        if key["sk"]["S"] == "SHARD#001":
+        if key["pk"]["S"] == f"COUNTER#{OTHER}":
             raise StoreUnavailable("DynamoDB", "ThrottlingException")
         return update(table, key, *args, **kwargs)
 
-    stream = Stream()
-    first = stream.life(IN_SHARD[0][0], "READY", "RUNNING")
-    second = stream.life(IN_SHARD[1][0], "READY", "RUNNING")
-    third = stream.life(IN_SHARD[2][0], "READY", "RUNNING")
-    records = [first[0], second[0], third[0], first[1], second[1], third[1]]
     with monkeypatch.context() as patched:
         patched.setattr(Table, "update", broken)
-        assert observe(aws, *records) == sequence(second[0])
-    assert counts() == {"RUNNING": 2}
-    assert observe(aws, *records[1:]) is None
-    assert counts() == {"RUNNING": 3}
+        assert observe(observe.journal, *noted) == sequence(noted[1])
+    assert observe(observe.journal, *noted) is None
+    assert (observe.states(), observe.states(OTHER)) == ({"READY": 1}, {"DEAD": 1})
 
 
-def test_an_answer_that_was_lost_counts_once(aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_stream_gave_up_is_counted_under_the_name_of_another_shard(observe: Observing) -> None:
+    """As docs/operations.md says."""
+    stream = Stream()
+    given_up, after = stream.life("t1", "READY", "RUNNING"), stream.life("t2", "DEAD")
+    observe(stream, *after)
+    observe(stream, *given_up)
+    assert observe.states() == {"DEAD": 1}
+    for _ in range(2):
+        observe(Stream("by-hand-1"), *given_up)
+    assert observe.states() == {"DEAD": 1, "RUNNING": 1}
+
+
+def test_an_answer_that_was_lost_counts_once(observe: Observing, monkeypatch: pytest.MonkeyPatch) -> None:
     update = Table.update
 
     def answer_lost(*args: Any, **kwargs: Any) -> Any:
@@ -135,39 +220,22 @@ def test_an_answer_that_was_lost_counts_once(aws: Cloud, monkeypatch: pytest.Mon
         return update(*args, **kwargs)
 
     monkeypatch.setattr(Table, "update", answer_lost)
-    assert observe(aws, *event("observer", "life")["Records"]) is None
-    assert counts() == {"SUCCESS": 1}
+    assert observe(Stream(), *event("observer", "life")["Records"]) is None
+    assert observe.states() == {"SUCCESS": 1}
 
 
-def test_observers_of_several_stream_shards_write_one_counter(aws: Cloud) -> None:
-    streams = [Stream() for _ in range(4)]
-    batches = [
-        [record for at in range(5) for record in stream.life(IN_SHARD[0][number * 5 + at], "READY", "RUNNING")]
-        for number, stream in enumerate(streams)
-    ]
-    errors: list[BaseException] = []
-
-    def run(batch: list[dict[str, Any]]) -> None:
-        try:
-            for start in range(0, len(batch), 2):
-                assert observe(aws, *batch[start : start + 2]) is None
-                assert observe(aws, *batch[start : start + 2]) is None
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(batch,)) for batch in batches]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    assert counts() == {"RUNNING": 20}
-
-
-def test_the_counter_item_stays_small(aws: Cloud) -> None:
+def test_a_journals_item_expires_after_the_stream_has_forgotten_its_records(aws: Cloud, observe: Observing) -> None:
     stream = Stream()
-    for task_id in IN_SHARD[0][:30]:
-        observe(aws, *stream.life(task_id, *["RETRY", "RUNNING"] * 10, "SUCCESS"))
+    records = stream.life("t1", "READY", "RUNNING")
+    observe(stream, records[0])
     [item] = aws.items()
-    assert len(item["memory"]["B"]) == 1800
-    assert counts() == {"SUCCESS": 30}
+    assert int(item["expiresAt"]["N"]) == int(records[0]["dynamodb"]["ApproximateCreationDateTime"]) + KEPT_SECONDS
+    assert observe.states() == {"READY": 1}
+    aws.client("dynamodb").delete_item(TableName=TABLE, Key={name: item[name] for name in ("pk", "sk")})
+    assert observe(observe.journal, observe.journal.record(item, None, by_ttl=True)) is None
+    observe(stream, records[1])
+    assert observe.states() == {"RUNNING": 1}
+
+
+def unavailable(*_: object, **__: object) -> None:
+    raise StoreUnavailable("DynamoDB", "ThrottlingException")

@@ -10,6 +10,7 @@ from functions.observer import handler as observer
 from functions.store import keys
 from tests.integration.cloud import TENANT
 from tests.integration.quick import Quick
+from tests.integration.stream import Stream
 from tests.integration.workflows import spec, submit, whole
 
 DAY = 86_400
@@ -31,7 +32,7 @@ def removal(old: dict[str, Any], by: str = "dynamodb.amazonaws.com") -> dict[str
         "dynamodb": {
             "Keys": {name: old[name] for name in ("pk", "sk")},
             "OldImage": old,
-            "SequenceNumber": "111",
+            "SequenceNumber": "421900000000000000000001",
             "StreamViewType": "NEW_AND_OLD_IMAGES",
         },
     }
@@ -68,7 +69,7 @@ def test_the_definition_goes_with_the_run(quick: Quick, s3: dict[str, bytes], no
     assert (len(definitions(quick)), len(s3)) == ((1, 0) if nodes == 3 else (0, 1))
     record = take_out(quick, run.id)
     for _ in range(2):
-        assert quick.invoke("observer", {"Records": [removal(record)]}) == {"batchItemFailures": []}
+        assert quick.invoke("observer", Stream().batch(removal(record)))["batchItemFailures"] == []
     assert (definitions(quick), s3) == ([], {})
 
 
@@ -77,11 +78,11 @@ def test_what_a_new_run_of_the_same_id_has_is_left(quick: Quick, s3: dict[str, b
     run = submit(quick, specs)
     record = take_out(quick, run.id)
     submit(quick, specs)
-    quick.invoke("observer", {"Records": [removal(record)]})
+    quick.invoke("observer", Stream().batch(removal(record)))
     assert len(definitions(quick)) == 1
 
 
 def test_a_record_that_somebody_else_removed_is_none_of_its_business(quick: Quick, s3: dict[str, bytes]) -> None:
     run = submit(quick, [spec(f"n{at}", payload={"message": "x" * 300}) for at in range(3)])
-    quick.invoke("observer", {"Records": [removal(take_out(quick, run.id), by="somebody")]})
+    quick.invoke("observer", Stream().batch(removal(take_out(quick, run.id), by="somebody")))
     assert len(definitions(quick)) == 1

@@ -37,9 +37,9 @@ class Share:
         return self.share * self.keys
 
 
-def shares(*, ids: int, seed: int = 1, shards: tuple[int, ...] = (2, 8), tenants: int = 100) -> list[Share]:
-    """Half of the ids come from idempotency keys, half are time-ordered, 10,000 a second. The first table is of one
-    tenant, which is the worst case; the last of `tenants` by Zipf's law."""
+def shares(*, ids: int, seed: int = 1, shards: tuple[int, ...] = (2, 8)) -> list[Share]:
+    """Half of the ids come from idempotency keys, half are time-ordered, 10,000 a second. All of one tenant, which is
+    the worst case."""
     drawn = random.Random(seed)
     slots: Counter[int] = Counter()
     listing: dict[int, Counter[int]] = {count: Counter() for count in shards}
@@ -55,18 +55,13 @@ def shares(*, ids: int, seed: int = 1, shards: tuple[int, ...] = (2, 8), tenants
         slots[slot(keys.partition("123456789012", task_id))] += 1
         for count, found in listing.items():
             found[keys.shard(task_id, count)] += 1
-    many = zipf(drawn, tenants, ids)
     tallies = Counter(tally_of(index) for index in range(NODES))
     nodes = Counter(slot(keys.partition("123456789012", node_id("01k" + "0" * 23, index))) for index in range(NODES))
     return [
         Share(what="a task's partition key (its record's 3 writes)", keys=len(seen), busiest=3, writes=3 * ids),
         of(f"one of {SLOTS} equal parts of the table, single tasks", slots),
         of(f"one of {SLOTS} equal parts of the table, nodes of one run of {NODES:,}", nodes),
-        *(
-            of(f"listing, dead-letter and counter shard, {count} shards, one tenant", listing[count])
-            for count in shards
-        ),
-        of(f"counter partition of a tenant, {tenants} tenants by Zipf's law", many),
+        *(of(f"listing and dead-letter shard, {count} shards, one tenant", listing[count]) for count in shards),
         of(f"tally of one run of {NODES:,} nodes", tallies),
     ]
 
@@ -74,12 +69,6 @@ def shares(*, ids: int, seed: int = 1, shards: tuple[int, ...] = (2, 8), tenants
 def slot(partition_key: str) -> int:
     digest = hashlib.md5(partition_key.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8]) * SLOTS >> 64
-
-
-def zipf(drawn: random.Random, tenants: int, ids: int) -> Counter[str]:
-    weights = [1 / rank for rank in range(1, tenants + 1)]
-    names = [keys.counter_key(f"tenant-{at}", 0)["pk"]["S"] for at in range(tenants)]
-    return Counter(drawn.choices(names, weights, k=ids))
 
 
 def of(what: str, found: Counter[object]) -> Share:  # type: ignore[type-arg]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from functions.core.counts import MEMORY
 from infra.assets import ROOT
 from infra.config import Config
 from tests.model.costs import per_run, task_read_units, task_units
@@ -26,11 +25,12 @@ TRANSITIONS = 5
 WRITES_SIDE_BY_SIDE = 16
 TASK_CHANGES = 4
 """Stream records of one task: put, claim, settle, and its removal by TTL."""
-COUNTER_UNITS = 3
-"""A counter item: counts per state and type, and 1.8 KB of memory."""
+COUNTER_UNITS = 1
+"""A tenant's counter: thirty pairs of task type and state."""
+NOTE_BYTES, NOTED_TENANT_BYTES = 150, 70
+"""Of a batch's item in the journal: its own, and `"123456789012":{"SEND_EMAIL":{"READY":-1,"RUNNING":1,"SUCCESS":12}},`
+for each tenant."""
 RECORD_GIGABYTES = 1e-6
-WRITES_AT_ONE_COUNTER = 1 / CALL_SECONDS
-"""Conditional writes a second that one counter item takes, each after the answer to the one before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,13 @@ class Load:
 
     @property
     def counter_units(self) -> float:
-        return self.observer_batches * self.counters_per_batch * COUNTER_UNITS
+        return self.journal_units + self.counter_writes * COUNTER_UNITS
+
+    @property
+    def journal_units(self) -> float:
+        """Each batch replaces what its shard's batch before has noted."""
+        noted = NOTE_BYTES + NOTED_TENANT_BYTES * self.tenants_among(self.observer_batch)
+        return self.observer_batches * math.ceil(noted / 1024)
 
     @property
     def read_units(self) -> float:
@@ -121,32 +127,37 @@ class Load:
     def observer_batches(self) -> float:
         return self.stream_records / self.observer_batch
 
+    def tenants_among(self, records: float) -> float:
+        """Distinct ones, expected."""
+        busiest, others = self.workload.busiest_tenant_share, self.workload.tenants - 1
+        found = 1 - (1 - busiest) ** records
+        return float(found + others * (1 - (1 - (1 - busiest) / others) ** records)) if others else float(found)
+
     @property
-    def counters_per_batch(self) -> float:
-        """Distinct (tenant, counter shard) in a batch, expected."""
-        shards, others = self.config.listing_shards, self.workload.tenants - 1
-        busiest = self.workload.busiest_tenant_share / shards
-        found = shards * (1 - (1 - busiest) ** self.observer_batch)
-        if not others:
-            return float(found)
-        other = (1 - self.workload.busiest_tenant_share) / others / shards
-        return float(found + others * shards * (1 - (1 - other) ** self.observer_batch))
+    def journal_records(self) -> float:
+        """In the shard of the stream that holds the journal: one of every batch, and its own share of the tasks."""
+        return self.observer_batches + self.stream_records / self.partitions
+
+    @property
+    def journal_batch(self) -> float:
+        return min(self.config.observer_batch, self.journal_records * self.config.observer_window_seconds)
+
+    @property
+    def journal_batches(self) -> float:
+        return self.journal_records / self.journal_batch
+
+    @property
+    def counter_writes(self) -> float:
+        """A batch of the journal is one write for each tenant that anything in it is of."""
+        return self.journal_batches * self.tenants_among(self.stream_records / self.journal_batches)
 
     @property
     def observer_seconds(self) -> float:
-        return 0.005 + self.counters_per_batch * CALL_SECONDS
+        return 0.005 + CALL_SECONDS
 
-    @property
-    def busiest_counter_writes(self) -> float:
-        """To one counter item of the busiest tenant: one of each batch that holds anything of it."""
-        share = self.workload.busiest_tenant_share / self.config.listing_shards
-        return float(self.observer_batches * (1 - (1 - share) ** self.observer_batch))
-
-    @property
-    def remembered(self) -> float:
-        """Events of the last batch of every stream shard that fall on one counter item."""
-        share = self.workload.busiest_tenant_share / self.config.listing_shards
-        return self.partitions * self.observer_batch * share
+    def journal_seconds(self, batch: float) -> float:
+        """Of a batch of so many of the journal's records: its counters are written one after another."""
+        return self.observer_seconds + self.tenants_among(batch * self.observer_batch) * CALL_SECONDS
 
     # -- Lambda
 
@@ -172,6 +183,7 @@ class Load:
         api = self.requests * API_SECONDS
         starts = per_run(self.workload, "start_writes") * CALL_SECONDS / WRITES_SIDE_BY_SIDE
         observer = self.observer_batches * self.observer_seconds
+        observer += self.journal_batches * self.journal_seconds(self.journal_batch)
         return workers + api + self.workload.runs_per_second * starts + observer
 
     # -- the rest
@@ -210,19 +222,18 @@ class Load:
             of("listing index writes", self.listing_units, "index writes"),
             of("listing partition of a tenant", tenant_listing, "partition writes"),
             of("dead-letter partition of a tenant", tenant_dead, "partition writes"),
-            of("counter item of a tenant, units", self.busiest_counter_writes * COUNTER_UNITS, "partition writes"),
+            of("journal of the counts, writes", self.journal_units, "partition writes"),
             row(
-                "counter item of a tenant, writers",
-                self.busiest_counter_writes,
-                WRITES_AT_ONE_COUNTER,
-                "conditional writes/s, one after another",
-                Kind.DESIGN,
+                "journal of the counts, its reader",
+                self.journal_records,
+                config.observer_batch / self.journal_seconds(config.observer_batch),
+                "records/s, one batch after another",
+                Kind.CONFIG,
             ),
-            row("counter memory", self.remembered, MEMORY, "events remembered", Kind.DESIGN),
             row(
                 "observer, one stream shard",
                 self.stream_records / self.partitions,
-                self.observer_batch / self.observer_seconds,
+                config.observer_batch / self.observer_seconds,
                 "records/s",
                 Kind.DESIGN,
             ),

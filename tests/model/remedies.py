@@ -15,17 +15,15 @@ REMEDIES: dict[str, str] = {
     "runs answered": "Ask AWS for more: one answer a run, whatever its nodes.",
     "transitions": "Ask AWS for more: five a run, whatever its nodes.",
     "runs open": "Ask AWS for more, or set shorter deadlines.",
-    "table writes": "Ask AWS for more, and warm a new table up before. Most of it is counters: see above.",
+    "table writes": "Ask AWS for more, and warm a new table up before.",
     "table reads": "Wait for ends by notification instead of asking; then ask AWS for more.",
     "listing index writes": "Ask AWS for more. Nodes of runs are not listed.",
     "listing partition of a tenant": "`listing_shards` in infra/config.py: a listing reads each of them.",
     "dead-letter partition of a tenant": "`listing_shards` in infra/config.py; find out why so many fail.",
-    "counter item of a tenant, units": "As for its writers.",
-    "counter item of a tenant, writers": "A longer window and larger batches of the observer (infra/observer.py), "
-    "at the price of staler counts; more `listing_shards`. Beyond that: counters by stream shard instead of by task, "
-    "which a tumbling window tells: each then has one writer, and remembers one batch.",
-    "counter memory": "As for the writers. Until then a count can be off when a batch comes again: no task is.",
-    "observer, one stream shard": "Fewer counters a batch, `ParallelizationFactor`. Until then counts are late.",
+    "journal of the counts, writes": "`observer_window_seconds` in infra/config.py: twice the window, half the "
+    "batches, and counts twice as old. Until then counts are late; no task is.",
+    "journal of the counts, its reader": "`observer_batch` and the window in infra/config.py. As above.",
+    "observer, one stream shard": "`observer_batch` in infra/config.py. Until then counts are late.",
     "documents": "S3 splits a busy prefix by itself, within minutes; each task is its own prefix.",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from functions.store import keys
 from tests.simulation.fibers import SECOND
 
 if TYPE_CHECKING:
@@ -13,12 +14,16 @@ if TYPE_CHECKING:
 RETRIES = 10
 """As infra/observer.py says. Faults leave a batch alone after half of them: then the counters would be wrong."""
 
+KEPT_SECONDS = 24 * 3600
+"""AWS keeps a stream's records so long."""
+
 
 class Shard:
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name
         self.records: list[dict[str, Any]] = []
+        self.handed_out: list[dict[str, Any]] = []
         self.busy = False
 
     def add(self, record: dict[str, Any]) -> None:
@@ -35,6 +40,7 @@ class Shard:
         self.busy = True
         size = self.world.faults.stream_batch(len(self.records))
         batch, self.records = self.records[:size], self.records[size:]
+        self.handed_out += batch
         self._deliver([batch], 0)
 
     def _deliver(self, parts: list[list[dict[str, Any]]], tries: int) -> None:
@@ -49,14 +55,14 @@ class Shard:
 
         def done(answer: Any) -> None:
             again: list[list[dict[str, Any]]] | None = None
-            if answer is None:
+            if answer is None or "state" not in answer:
                 middle = len(batch) // 2
                 again = [batch[:middle], batch[middle:]] if middle else [batch]
             elif failed := [f["itemIdentifier"] for f in answer.get("batchItemFailures") or ()]:
                 at = [record["dynamodb"]["SequenceNumber"] for record in batch].index(failed[0])
                 again = [batch[at:]]
             elif tries < RETRIES // 2 and world.faults.happens("redelivered", f"{self.name}: batch again"):
-                again = [batch]
+                again = [self._from_further_back(batch) if world.faults.coin() else batch]
             if again is None:
                 self._deliver(rest, 0)
             elif tries >= RETRIES:
@@ -66,7 +72,16 @@ class Shard:
                 world.hub.after(world.faults.stream(), lambda: self._deliver(again + rest, tries + 1))
 
         names = ",".join(record["eventID"] for record in batch)
-        world.functions.invoke("observer", {"Records": batch}, done, names, spared=tries >= RETRIES // 2)
+        event = {"Records": batch, "shardId": self.name, "state": {}}
+        world.functions.invoke("observer", event, done, names, spared=tries >= RETRIES // 2)
+
+    def _from_further_back(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With some of what was done before it, as long as the stream keeps that: its reader has lost its place."""
+        end = self.handed_out.index(batch[-1]) + 1
+        oldest = self.world.hub.now // SECOND - KEPT_SECONDS
+        created = (record["dynamodb"]["ApproximateCreationDateTime"] for record in self.handed_out)
+        first = next(at for at, when in enumerate(created) if when > oldest or at == end - 1)
+        return self.handed_out[self.world.faults.choose(range(first, end)) : end]
 
 
 class Stream:
@@ -76,9 +91,12 @@ class Stream:
         self.sequence = 0
 
     def write(self, before: dict[str, Any] | None, after: dict[str, Any] | None, *, expired: bool = False) -> None:
-        """Only what the event source's filter lets through: task records."""
+        """Only what the event source's filter lets through: records of tasks, of runs, and of the journal of counts."""
         image = after or before
-        if image is None or before == after or image["sk"]["S"] != "TASK":
+        if image is None or before == after:
+            return
+        sk = image["sk"]["S"]
+        if sk not in (keys.TASK, keys.WORKFLOW) and not sk.startswith(keys.BATCH):
             return
         self.sequence += 1
         now = self.world.hub.now

@@ -1,61 +1,37 @@
-"""Counts are exact however the stream repeats itself: any split, any duplication before the next batch."""
+"""Counts are exact however the stream repeats itself, and whatever was counted of it before."""
 
 from __future__ import annotations
 
-from collections import Counter
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.core.counts import DIGEST_BYTES, MEMORY, Change, apply, delta, digest, state_counter, type_counter
+from functions.core.counts import Change, Sums, by_tenant, total, unseen
 
 STATES = ["PENDING", "READY", "RUNNING", "RETRY", "SUCCESS", "DEAD"]
 
 
-def change(before: str | None, after: str | None, *, event: str = "1", kind: str = "A", task: str = "t") -> Change:
-    return Change(tenant="t", task_id=task, type=kind, before=before, after=after, event=digest(task, event))
+def change(before: str | None, after: str | None, *, sequence: int = 1, kind: str = "A", tenant: str = "t") -> Change:
+    return Change(sequence=sequence, at=0, tenant=tenant, type=kind, before=before, after=after)
 
 
-def test_deltas() -> None:
-    assert delta(change(None, "READY")) == {"state:READY": 1, "type:A:READY": 1}
-    assert delta(change("READY", "RUNNING")) == {
-        "state:READY": -1,
-        "type:A:READY": -1,
-        "state:RUNNING": 1,
-        "type:A:RUNNING": 1,
+def test_one_more_and_one_less() -> None:
+    assert by_tenant([change(None, "READY")]) == {"t": {"A": {"READY": 1}}}
+    assert by_tenant([change("READY", "RUNNING")]) == {"t": {"A": {"READY": -1, "RUNNING": 1}}}
+    assert by_tenant([change("DEAD", None)]) == {"t": {"A": {"DEAD": -1}}}
+
+
+def test_what_comes_to_nothing_is_left_out() -> None:
+    there_and_back = [change("READY", "RUNNING"), change("RUNNING", "READY")]
+    assert by_tenant([*there_and_back, change(None, "READY", tenant="u", kind="B")]) == {"u": {"B": {"READY": 1}}}
+
+
+def test_a_total() -> None:
+    assert total([{"A": {"READY": 1}}, {"B": {"DEAD": 2}, "A": {"READY": -1, "SUCCESS": 1}}]) == {
+        "A": {"SUCCESS": 1},
+        "B": {"DEAD": 2},
     }
-    assert delta(change("DEAD", None)) == {"state:DEAD": -1, "type:A:DEAD": -1}
-
-
-def test_a_write_that_leaves_the_state_is_nothing() -> None:
-    assert apply(b"", [change("RUNNING", "RUNNING")]) is None
-
-
-def test_there_and_back_is_no_delta_but_is_remembered() -> None:
-    """Delivered again in halves, one half alone would count."""
-    there, back = change("READY", "RUNNING", event="1"), change("RUNNING", "READY", event="2")
-    applied = apply(b"", [there, back])
-    assert applied is not None
-    assert applied.deltas == {}
-    assert apply(applied.memory, [back]) is None
-
-
-def test_the_same_event_twice_in_one_batch_counts_once() -> None:
-    applied = apply(b"", [change(None, "READY")] * 2)
-    assert applied is not None
-    assert applied.deltas["state:READY"] == 1
-
-
-def test_the_memory_is_bounded_and_what_comes_again_is_young_again() -> None:
-    first = change(None, "READY", event="first")
-    memory = b""
-    for at in range(MEMORY):
-        applied = apply(memory, [first, change(None, "READY", event=str(at))])
-        assert applied is not None
-        memory = applied.memory
-        assert len(memory) <= MEMORY * DIGEST_BYTES
-    assert apply(memory, [first]) is None
 
 
 @st.composite
@@ -67,84 +43,41 @@ def histories(draw: st.DrawFn) -> list[Change]:
         path: list[str | None] = [None, *draw(st.lists(st.sampled_from(STATES), min_size=1, max_size=8))]
         if draw(st.booleans()):
             path.append(None)
-        tasks.append(
-            [
-                change(before, after, event=str(step), kind=kind, task=str(at))
-                for step, (before, after) in enumerate(pairwise(path))
-            ]
-        )
-    events = []
+        tasks.append([change(*step, kind=kind, tenant=str(at % 2)) for step in pairwise(path)])
+    events: list[Change] = []
     while tasks := [task for task in tasks if task]:
-        events.append(draw(st.sampled_from(tasks)).pop(0))
+        step = draw(st.sampled_from(tasks)).pop(0)
+        events.append(
+            change(step.before, step.after, kind=step.type, tenant=step.tenant, sequence=10 * len(events) + 7)
+        )
     return events
 
 
 @st.composite
 def deliveries(draw: st.DrawFn) -> tuple[list[Change], list[list[Change]]]:
-    """A history, and the batches in which it is delivered: each batch may come again whole, in halves, from any event
-    on, before the next one."""
+    """A history, and the batches in which it is delivered: in order the first time, alone or behind what was delivered
+    before; any part of that may come again at any time."""
     events = draw(histories())
     batches = []
-    start = 0
-    while start < len(events):
-        end = draw(st.integers(start + 1, len(events)))
+    end = 0
+    while end < len(events):
+        start, end = draw(st.integers(0, end)), draw(st.integers(end + 1, len(events)))
         batches.append(events[start:end])
         for _ in range(draw(st.integers(0, 3))):
-            begin = draw(st.integers(start, end - 1))
+            begin = draw(st.integers(0, end - 1))
             batches.append(events[begin : draw(st.integers(begin + 1, end))])
-        start = end
     return events, batches
 
 
-def of_records(events: list[Change]) -> Counter[str]:
-    """The counts that the records themselves give, after `events`."""
-    records = {event.task_id: (event.type, event.after) for event in events}
-    counted: Counter[str] = Counter()
-    for kind, state in records.values():
-        if state is not None:
-            counted.update([state_counter(state), type_counter(kind, state)])
-    return counted
-
-
-def counted(batches: list[list[Change]]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    memory = b""
-    for batch in batches:
-        applied = apply(memory, batch)
-        if applied is not None:
-            counts.update(applied.deltas)
-            memory = applied.memory
-    return counts
-
-
 @given(deliveries())
-def test_counts_are_the_records_counts(delivered: tuple[list[Change], list[list[Change]]]) -> None:
+def test_each_event_is_counted_once(delivered: tuple[list[Change], list[list[Change]]]) -> None:
     events, batches = delivered
-    assert +counted(batches) == of_records(events)
-    assert min(counted(batches).values(), default=0) >= 0
-
-
-@given(st.lists(deliveries(), min_size=2, max_size=3), st.randoms())
-def test_several_stream_shards_may_be_interleaved(
-    shards: list[tuple[list[Change], list[list[Change]]]], random: object
-) -> None:
-    """Each in its own order; another's batches may come between a batch and its repetition."""
-    queues = [[[renamed(event, at) for event in batch] for batch in batches] for at, (_, batches) in enumerate(shards)]
-    merged = []
-    while queues := [queue for queue in queues if queue]:
-        merged.append(random.choice(queues).pop(0))  # type: ignore[attr-defined]
-    total: Counter[str] = Counter()
-    for events, _ in shards:
-        total.update(of_records(events))
-    assert +counted(merged) == total
-
-
-def renamed(event: Change, shard: int) -> Change:
-    return Change(
-        tenant=event.tenant,
-        task_id=f"{shard}-{event.task_id}",
-        type=event.type,
-        before=event.before,
-        after=event.after,
-        event=digest(str(shard), event.event.hex()),
-    )
+    counted: dict[str, list[Sums]] = {"0": [], "1": []}
+    up_to = 0
+    for batch in batches:
+        if new := unseen(batch, up_to):
+            up_to = new[-1].sequence
+            for tenant, sums in by_tenant(new).items():
+                counted[tenant].append(sums)
+    sums_of = {tenant: total(parts) for tenant, parts in counted.items()}
+    assert {tenant: sums for tenant, sums in sums_of.items() if sums} == by_tenant(events)

@@ -25,7 +25,7 @@ def test_tasks_spread_over_the_table_whether_their_ids_are_hashes_or_times() -> 
 
 
 def test_a_tenants_shards_are_even() -> None:
-    spread = one("listing, dead-letter and counter shard")
+    spread = one("listing and dead-letter shard")
     assert spread.keys == 8
     assert spread.over_even < 1.05
 
