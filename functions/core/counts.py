@@ -6,7 +6,8 @@ counted of a shard is everything up to some record, and one number tells what is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -14,11 +15,19 @@ Sums = dict[str, dict[str, int]]
 """Task type → state → by how many more or fewer; zeros are left out."""
 
 
+KEPT_SECONDS = 26 * 3600
+"""So long it is remembered how far a shard was: AWS keeps a stream's records for 24 hours, older ones never come."""
+
+
 class Event(Protocol):
-    """`sequence`: its record's number in the stream. It grows along a shard, and from a shard to its successor."""
+    """What a record of the stream says. `sequence` grows along a shard, and tells nothing between two of them. `at`:
+    epoch seconds."""
 
     @property
     def sequence(self) -> int: ...
+
+    @property
+    def at(self) -> int: ...
 
 
 E = TypeVar("E", bound=Event)
@@ -26,7 +35,7 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One task's record went from a state to another; None: it was not there, or is no more. `at`: epoch seconds."""
+    """One task's record went from a state to another; None: it was not there, or is no more."""
 
     sequence: int
     at: int
@@ -41,11 +50,39 @@ class Entry:
     """What one batch changed of a tenant's counts, as the journal says."""
 
     sequence: int
+    at: int
     sums: Sums
 
 
-def unseen(events: Iterable[E], up_to: int) -> list[E]:
-    return [event for event in events if event.sequence > up_to]
+@dataclass(frozen=True)
+class Marks:
+    """How far an item has counted of each shard of the stream: shard → the last record's sequence and time."""
+
+    shards: dict[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, text: str) -> Marks:
+        found = (mark.split(":") for mark in text.split())
+        return cls({shard: (int(sequence), int(at)) for shard, sequence, at in found})
+
+    @property
+    def text(self) -> str:
+        """A shard lives for hours, so these are seven or eight in a counter, forty bytes each."""
+        return " ".join(f"{shard}:{sequence}:{at}" for shard, (sequence, at) in self.shards.items())
+
+    def unseen(self, shard: str, events: Iterable[E]) -> list[E]:
+        up_to, _ = self.shards.get(short(shard), (0, 0))
+        return [event for event in events if event.sequence > up_to]
+
+    def past(self, shard: str, events: Sequence[Event]) -> Marks:
+        """With all of `events` of this shard counted."""
+        now = events[-1].at
+        kept = {name: mark for name, mark in self.shards.items() if mark[1] > now - KEPT_SECONDS}
+        return Marks(kept | {short(shard): (events[-1].sequence, now)})
+
+
+def short(shard: str) -> str:
+    return hashlib.blake2b(shard.encode(), digest_size=4).hexdigest()
 
 
 def by_tenant(changes: Iterable[Change]) -> dict[str, Sums]:

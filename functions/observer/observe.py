@@ -23,8 +23,8 @@ TTL = "dynamodb.amazonaws.com"
 
 @dataclass(frozen=True)
 class Said:
-    """What the records of a batch say, in their order. `entries`: by tenant. `removed`: tasks and runs as
-    TTL removed them, by sequence number. `numbers`: sequence numbers as the stream writes them."""
+    """What the records of a batch say, in their order. `entries`: by tenant. `removed`: tasks and runs as TTL removed
+    them, by sequence number. `numbers`: sequence numbers as the stream writes them."""
 
     changes: list[Change] = field(default_factory=list)
     entries: dict[str, list[Entry]] = field(default_factory=dict)
@@ -35,13 +35,13 @@ class Said:
         data = record["dynamodb"]
         pk, sk = data["Keys"]["pk"]["S"], data["Keys"]["sk"]["S"]
         old, new = data.get("OldImage"), data.get("NewImage")
-        sequence = int(data["SequenceNumber"])
+        sequence, at = int(data["SequenceNumber"]), int(data["ApproximateCreationDateTime"])
         self.numbers[sequence] = data["SequenceNumber"]
         if sk == keys.TASK:
             tenant, _ = keys.tenant_and_id(pk)
             change = Change(
                 sequence=sequence,
-                at=int(data["ApproximateCreationDateTime"]),
+                at=at,
                 tenant=tenant,
                 type=(new or old)["type"]["S"],
                 before=old["state"]["S"] if old else None,
@@ -51,7 +51,7 @@ class Said:
                 self.changes.append(change)
         elif sk.startswith(keys.BATCH) and new:
             for tenant, sums in json.loads(new["sums"]["S"]).items():
-                self.entries.setdefault(tenant, []).append(Entry(sequence=sequence, sums=sums))
+                self.entries.setdefault(tenant, []).append(Entry(sequence=sequence, at=at, sums=sums))
         if sk in (keys.TASK, keys.WORKFLOW) and old and by_ttl(record):
             self.removed[sequence] = old
 
@@ -86,7 +86,7 @@ class Observer:
             note = partial(self.counters.note, stream_shard, said.changes)
             attempt("not counted", said.changes[0].sequence, note)
         for tenant, entries in said.entries.items():
-            attempt("not counted", entries[0].sequence, partial(self.counters.add, tenant, entries))
+            attempt("not counted", entries[0].sequence, partial(self.counters.add, tenant, stream_shard, entries))
         for sequence, item in said.removed.items():
             clear = self.leftovers.clear if item["sk"]["S"] == keys.TASK else self.leftovers.clear_run
             attempt("leftovers not deleted", sequence, partial(clear, item))

@@ -2,8 +2,8 @@
 
 What a batch changed, in all tenants' counts, is one write to the journal: `JOURNAL` / `BATCH#<stream shard>`. That
 write is a record of the stream itself, and what a batch holds of such records is added to the tenants' counters:
-`COUNTER#<tenant>` / `COUNTER`, number attributes `<type>:<STATE>`. Both items say up to which record of the stream they
-have counted. Two batching windows old while tasks run, exact once the stream is idle.
+`COUNTER#<tenant>` / `COUNTER`, number attributes `<type>:<STATE>`. Both items say up to which record they have counted,
+of each shard. Two batching windows old while tasks run, exact once the stream is idle.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from functions.core.counts import Change, E, Entry, Sums, by_tenant, total, unseen
+from functions.core.counts import KEPT_SECONDS, Change, E, Entry, Marks, Sums, by_tenant, total
 from functions.core.errors import StoreUnavailable
 from functions.core.states import State
 from functions.store import keys
 from functions.store.records import Item, dump, number, text
 from functions.store.table import Table, Written
 
-ATTEMPTS = 3
-"""An item has one writer, the observer of its stream shard. A refusal tells a new process how far the one before came;
-a second one means that the one before was not over yet."""
-KEPT_SECONDS = 2 * 86_400
-"""The journal's items outlive the stream's records, which AWS keeps for a day: nothing comes again that they forgot."""
+ATTEMPTS = 10
+"""An item has one writer, the observer of one stream shard; a counter has two where DynamoDB has split the journal. A
+refusal tells a new process how far the one before came."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,10 @@ class Counters:
             values = {":sums": text(dump(by_tenant(new))), ":expires": number(new[-1].at + KEPT_SECONDS)}
             return Step(", sums = :sums, expiresAt = :expires", values)
 
-        self._forward(keys.journal_key(stream_shard), changes, step)
+        self._forward(keys.journal_key(stream_shard), stream_shard, changes, step)
 
-    def add(self, tenant: str, entries: Sequence[Entry]) -> None:
-        """What batches changed of the tenant's counts, as the journal tells. Raises StoreUnavailable."""
+    def add(self, tenant: str, stream_shard: str, entries: Sequence[Entry]) -> None:
+        """What batches changed of the tenant's counts, as the journal tells in this shard. Raises StoreUnavailable."""
 
         def step(new: Sequence[Entry]) -> Step:
             sums = total(entry.sums for entry in new)
@@ -79,24 +77,27 @@ class Counters:
                 {f"#c{at}": name for at, name in enumerate(by)},
             )
 
-        self._forward(keys.counter_key(tenant), entries, step)
+        self._forward(keys.counter_key(tenant), stream_shard, entries, step)
 
-    def _forward(self, key: keys.Key, events: Sequence[E], step: Callable[[Sequence[E]], Step]) -> None:
+    def _forward(
+        self, key: keys.Key, stream_shard: str, events: Sequence[E], step: Callable[[Sequence[E]], Step]
+    ) -> None:
         """The step of those events that this item has not counted: at once or not at all. Also when they come to
         nothing: half of them alone, delivered again, would not."""
         place = (key["pk"]["S"], key["sk"]["S"])
         up_to = self._up_to.get(place, "")
         for _ in range(ATTEMPTS):
-            new = unseen(events, int(up_to or 0))
+            marks = Marks.of(up_to)
+            new = marks.unseen(stream_shard, events)
             if not new:
                 return
             made = step(new)
-            numbers = {":upTo": text(str(new[-1].sequence))} | ({":seen": text(up_to)} if up_to else {})
+            then = {":upTo": text(marks.past(stream_shard, new).text)} | ({":seen": text(up_to)} if up_to else {})
             answer = self.table.update(
                 key,
                 f"SET upTo = :upTo{made.expression}",
                 condition="upTo = :seen" if up_to else "attribute_not_exists(upTo)",
-                values=made.values | numbers,
+                values=made.values | then,
                 names=made.names,
             )
             up_to = self._up_to[place] = answer.item["upTo"]["S"] if answer.item else ""

@@ -61,7 +61,7 @@ BATCH = "BATCH#"
 
 def journal_key(stream_shard: str) -> Key:
     """The one kind of item that is no tenant's: what a batch of the stream changed, in all of their counts. One
-    partition key for all of them: its changes stand in one shard of the stream at a time, in order."""
+    partition key for all of them, so that one batch of the stream holds what many of its shards' batches have noted."""
     return {"pk": {"S": "JOURNAL"}, "sk": {"S": f"{BATCH}{stream_shard}"}}
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from functions.core.counts import KEPT_SECONDS
 from functions.core.errors import StoreUnavailable
 from functions.observer import handler
 from functions.store import keys
-from functions.store.counters import KEPT_SECONDS, Counters, Counts
+from functions.store.counters import Counters, Counts
 from functions.store.table import Table
 from tests.integration.cloud import TABLE, TENANT, Cloud, event
 from tests.integration.stream import Stream, sequence
@@ -141,6 +142,24 @@ def test_the_journals_records_come_again_in_part(observe: Observing) -> None:
     observe.noted.clear()
     assert observe.states() == {"READY": 6}
     assert observe.states(OTHER) == {"DEAD": 6}
+
+
+def test_the_journal_may_be_in_two_shards_of_the_stream(observe: Observing) -> None:
+    """DynamoDB splits what is under one key when it is busy; numbers of two shards tell nothing of each other."""
+    one, other = Stream("shardId-one"), Stream("shardId-other")
+    ahead = Stream("shardId-journal-2")
+    for at in range(3):
+        observe(one, *one.life(f"o{at}", "READY"))
+    in_one, observe.noted = observe.noted, []
+    observe(other, *other.life("t", "DEAD"))
+    observe.noted.clear()
+    [item] = [item for item in observe.aws.items() if item["sk"]["S"].endswith("other")]
+    in_other = [ahead.record(None, item)]
+    for _ in range(2):
+        assert observe(observe.journal, *in_one) is None
+        another_process()
+        assert observe(ahead, *in_other) is None
+    assert observe.states() == {"READY": 3, "DEAD": 1}
 
 
 def test_one_shards_batches_between_anothers_repetitions(observe: Observing) -> None:

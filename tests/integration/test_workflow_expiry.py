@@ -30,6 +30,7 @@ def removal(old: dict[str, Any], by: str = "dynamodb.amazonaws.com") -> dict[str
         "eventSource": "aws:dynamodb",
         "userIdentity": {"type": "Service", "principalId": by},
         "dynamodb": {
+            "ApproximateCreationDateTime": 1770000000.0,
             "Keys": {name: old[name] for name in ("pk", "sk")},
             "OldImage": old,
             "SequenceNumber": "421900000000000000000001",

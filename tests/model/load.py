@@ -26,7 +26,7 @@ WRITES_SIDE_BY_SIDE = 16
 TASK_CHANGES = 4
 """Stream records of one task: put, claim, settle, and its removal by TTL."""
 COUNTER_UNITS = 1
-"""A tenant's counter: thirty pairs of task type and state."""
+"""A tenant's counter: twenty-five pairs of task type and state, and how far it is in a day's shards."""
 NOTE_BYTES, NOTED_TENANT_BYTES = 150, 70
 """Of a batch's item in the journal: its own, and `"123456789012":{"SEND_EMAIL":{"READY":-1,"RUNNING":1,"SUCCESS":12}},`
 for each tenant."""

@@ -12,10 +12,11 @@ from typing import Any
 from unittest import mock
 
 from functions.api.desk import Desk
+from functions.core.counts import Marks
 from functions.core.wakeup import Do, Verdict, decide
 from functions.intake import submission
 from functions.runtime.consequences import Consequences
-from functions.store import counters, keys, tasks
+from functions.store import keys, tasks
 from functions.store.effects import Effects
 from functions.store.records import text
 from functions.store.table import Table
@@ -268,7 +269,7 @@ def an_effect_is_not_reserved_before() -> Patches:
 
 @bug
 def an_event_is_counted_each_time_it_comes() -> Patches:
-    yield mock.patch.object(counters, "unseen", lambda events, up_to: list(events))
+    yield mock.patch.object(Marks, "unseen", lambda self, shard, events: list(events))
 
 
 @bug

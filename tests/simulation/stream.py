@@ -122,6 +122,6 @@ class Stream:
         }
         if expired:
             record["userIdentity"] = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-        # Not hash(): it differs from process to process.
-        shard = zlib.crc32(image["pk"]["S"].encode()) % len(self.shards)
+        # By both keys: DynamoDB may split what lies under one. Not hash(): it differs from process to process.
+        shard = zlib.crc32(f"{image['pk']['S']} {sk}".encode()) % len(self.shards)
         self.shards[shard].add(record)

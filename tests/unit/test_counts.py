@@ -7,13 +7,15 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.core.counts import Change, Sums, by_tenant, total, unseen
+from functions.core.counts import KEPT_SECONDS, Change, Marks, Sums, by_tenant, short, total
 
 STATES = ["PENDING", "READY", "RUNNING", "RETRY", "SUCCESS", "DEAD"]
 
 
-def change(before: str | None, after: str | None, *, sequence: int = 1, kind: str = "A", tenant: str = "t") -> Change:
-    return Change(sequence=sequence, at=0, tenant=tenant, type=kind, before=before, after=after)
+def change(
+    before: str | None, after: str | None, *, sequence: int = 1, at: int = 0, kind: str = "A", tenant: str = "t"
+) -> Change:
+    return Change(sequence=sequence, at=at, tenant=tenant, type=kind, before=before, after=after)
 
 
 def test_one_more_and_one_less() -> None:
@@ -32,6 +34,15 @@ def test_a_total() -> None:
         "A": {"SUCCESS": 1},
         "B": {"DEAD": 2},
     }
+
+
+def test_a_shard_is_remembered_for_as_long_as_its_records_may_come_again() -> None:
+    one, other = change(None, "READY", sequence=900), change(None, "READY", sequence=5, at=KEPT_SECONDS - 1)
+    marks = Marks.of("").past("one", [one]).past("other", [other])
+    assert marks.unseen("one", [one]) == marks.unseen("other", [other]) == []
+    assert marks.unseen("third", [one, other]) == [one, other], "numbers of two shards tell nothing of each other"
+    later = marks.past("other", [change(None, "READY", sequence=6, at=KEPT_SECONDS)])
+    assert set(later.shards) == {short("other")}
 
 
 @st.composite
@@ -73,10 +84,10 @@ def deliveries(draw: st.DrawFn) -> tuple[list[Change], list[list[Change]]]:
 def test_each_event_is_counted_once(delivered: tuple[list[Change], list[list[Change]]]) -> None:
     events, batches = delivered
     counted: dict[str, list[Sums]] = {"0": [], "1": []}
-    up_to = 0
+    marks = Marks.of("")
     for batch in batches:
-        if new := unseen(batch, up_to):
-            up_to = new[-1].sequence
+        if new := marks.unseen("shard", batch):
+            marks = Marks.of(marks.past("shard", new).text)
             for tenant, sums in by_tenant(new).items():
                 counted[tenant].append(sums)
     sums_of = {tenant: total(parts) for tenant, parts in counted.items()}
