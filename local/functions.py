@@ -279,6 +279,8 @@ class Function:
             self._idle.remove(process)
         if process.init_deadline:
             process.init_deadline.cancel()
+        if process.parked:
+            process.parked.cancel()  # nobody will ever be given an invocation for it
         if process.server:
             process.server.close()
 
