@@ -107,6 +107,7 @@ class Watch:
         began, until = self.began or clock.now(), time.monotonic() + self.patience
         notes = Notes.read(self.server)
         finished, changed, moved = began, time.monotonic(), time.monotonic()
+        nothing = 0
         while clock.now() - began < HORIZON and time.monotonic() < until:
             self.supervisor.look()
             quiet = self.moves and self._quiet(changed, moved)
@@ -119,10 +120,13 @@ class Watch:
                 break
             if not quiet:
                 time.sleep(0.05)
-            elif not self._move():
-                break
+            elif self._move():
+                nothing, moved = 0, time.monotonic()
             else:
-                moved = time.monotonic()
+                # Twice: what was due may have fired just now, and have not begun yet.
+                nothing += 1
+                if nothing == 2:
+                    break
         return Seen(notes, max(0.0, finished - began))
 
     def _virtual(self, at: float) -> float:
