@@ -16,6 +16,8 @@ GRACE_MS = 5 * MINUTE_MS
 """Scheduler fires within a minute. A firing that comes later than this was missed."""
 OLDEST_CAUGHT_UP_SECONDS = 86_400
 """AWS: Scheduler tries a firing again for a day at most."""
+SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+"""AWS: Scheduler fills in the time that it fires for."""
 
 
 class Overlap(StrEnum):
@@ -147,7 +149,7 @@ def recurring(schedule: Schedule, *, now: int) -> Recurring:
             {
                 "schedule": schedule.id,
                 "tenant": schedule.tenant,
-                "scheduledTime": "<aws.scheduler.scheduled-time>",
+                "scheduledTime": SCHEDULED_TIME,
                 "revision": schedule.revision,
                 "writtenAt": now,
             },

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.schedules import Schedules
-from functions.core.schedule import bucket, recurring, scheduler_name
+from functions.core.schedule import SCHEDULED_TIME, bucket, recurring, scheduler_name
 from functions.core.times import epoch_ms
 from functions.core.wakeup import writer_gone
 from functions.intake.firings import Fired, Firing, Outcome
@@ -25,13 +25,14 @@ class Alarm:
     written_at: int
 
     @classmethod
-    def read(cls, event: Mapping[str, Any]) -> Alarm:
-        """Raises ValueError for what is none."""
+    def read(cls, event: Mapping[str, Any], *, now: int) -> Alarm:
+        """Raises ValueError for what is none. Emulators that fire may leave the time to be filled in: then it is now."""
         try:
+            at = str(event["scheduledTime"])
             return cls(
                 tenant=str(event["tenant"]),
                 schedule=str(event["schedule"]),
-                scheduled=epoch_ms(str(event["scheduledTime"])),
+                scheduled=now if at == SCHEDULED_TIME else epoch_ms(at),
                 revision=str(event.get("revision", "")),
                 written_at=int(event.get("writtenAt", 0)),
             )

@@ -56,13 +56,14 @@ def again(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
 def fire(event: Mapping[str, Any]) -> dict[str, Any]:
     from functions.producer.fire import Alarm
 
+    now = wiring.clock()
     try:
-        alarm = Alarm.read(event)
+        alarm = Alarm.read(event, now=now)
     except ValueError as error:
         # Not ours: tried again, it would be the same.
         logger.error("unreadable event: %s", error)
         return {"outcome": "dropped", "reason": str(error), "task": None}
-    fired = assembled().fire.take(alarm, now=wiring.clock())
+    fired = assembled().fire.take(alarm, now=now)
     logger.info("%s %s", fired.outcome, fired.reason, extra={"schedule": alarm.schedule, "taskId": fired.task})
     return {"outcome": str(fired.outcome), "reason": fired.reason, "task": fired.task}
 

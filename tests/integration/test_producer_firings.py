@@ -38,6 +38,15 @@ def test_a_firing_is_a_task(api: Api, aws: Cloud, clock: Clock) -> None:
     assert (seen["lastScheduledAt"], seen["lastFiredAt"]) == ("2026-02-02T02:41:00.000Z", "2026-02-02T02:41:02.000Z")
 
 
+def test_a_time_that_was_not_filled_in_is_now(api: Api, aws: Cloud, clock: Clock) -> None:
+    create(api)
+    clock.advance(62)
+    (made,) = in_scheduler(aws)
+    fired = aws.invoke("producer", json.loads(made["Target"]["Input"]))
+    assert (fired["outcome"], fired["task"]) == ("submitted", tasks(api)[0]["id"])
+    assert fire(aws, START + MINUTE)["outcome"] == "repeated"
+
+
 @pytest.mark.parametrize("overlap", ["allow", "skip"])
 def test_delivered_twice_it_is_one_task(api: Api, aws: Cloud, clock: Clock, overlap: str) -> None:
     made = create(api, overlap=overlap)
