@@ -1,6 +1,6 @@
 """The design's rules, each switched off in turn, from outside: nothing in functions/ knows of this file.
 
-`with planted("name"):` and the simulation must find it (test_simulation_planted_bugs.py).
+`with planted("name"):` and the simulation must find it (test_planted_bugs.py).
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from typing import Any
 from unittest import mock
 
 from functions.api.desk import Desk
+from functions.core import wakeup as wakeups
 from functions.core.counts import Marks
+from functions.core.times import iso
 from functions.core.wakeup import Do, Verdict, decide
-from functions.intake import submission
+from functions.dead_letter import handler as dead_letter
+from functions.intake import firings, submission
 from functions.runtime.consequences import Consequences
 from functions.store import keys, tasks
 from functions.store.effects import Effects
@@ -24,6 +27,7 @@ from functions.store.tasks import Answer, TaskStore, Wrote
 from functions.worker import pipeline
 from functions.worker.pipeline import Pipeline
 from tests.simulation.fibers import running
+from tests.simulation.seams import clock
 
 Patches = Iterator[Any]
 BUGS: dict[str, Callable[[], Patches]] = {}
@@ -173,6 +177,17 @@ def a_message_before_its_record_is_dropped() -> Patches:
     )
 
 
+@bug
+def a_redrive_is_overtaken_by_its_own_wake_up() -> Patches:
+    """docs/adr/0014: a dead letter is taken for settled, whatever generation is announced."""
+
+    def wrong(task: Any, wakeup: Any) -> bool:
+        return task is not None and (task.generation >= wakeup.generation or task.settled)
+
+    for module in (wakeups, pipeline, dead_letter):
+        yield mock.patch.object(module, "landed", wrong)
+
+
 # -- rule 3: delete the message last
 
 
@@ -217,6 +232,27 @@ def a_dependent_is_released_too_early() -> Patches:
 
 
 @bug
+def a_node_is_released_too_early() -> Patches:
+    """Nobody looks at what it waits for."""
+    get_many = TaskStore.get_many
+
+    def wrong(self: Any, *arguments: Any, **named: Any) -> Any:
+        found = get_many(self, *arguments, **named)
+        return {name: replace(task, waiting_for=frozenset()) for name, task in found.items()}
+
+    yield mock.patch.object(TaskStore, "get_many", wrong)
+    yield conditions(("attribute_not_exists(waitingFor) OR waitingFor = :last", f"waitingFor = :last OR {ANYWAY}"))
+
+
+@bug
+def a_task_is_released_twice() -> Patches:
+    """By the next delivery of what released it, or by two upstreams at once."""
+    settled = "#state = :blocked AND generation = :seen AND availableAt = :due AND priority = :priority"
+    anyhow = " AND ".join(f"({part} OR {ANYWAY})" for part in settled.split(" AND "))
+    yield conditions((settled, anyhow))
+
+
+@bug
 def an_upstream_that_settles_meanwhile_is_missed() -> Patches:
     flag = TaskStore.flag_dependents
 
@@ -244,6 +280,25 @@ def a_redrive_leaves_its_end_unfinished() -> Patches:
         return bring_back(replace(self, consequences=mock.Mock()), *arguments, **named)
 
     yield mock.patch.object(Desk, "_bring_back", wrong)
+
+
+# -- runs, schedules
+
+
+@bug
+def a_node_is_counted_each_time_it_ends() -> Patches:
+    yield conditions(("contains(waitingFor, :member)", f"(contains(waitingFor, :member) OR {ANYWAY})"))
+
+
+@bug
+def a_firing_is_keyed_by_when_it_comes() -> Patches:
+    key = firings.firing_key
+    yield mock.patch.object(firings, "firing_key", lambda schedule, at: f"{key(schedule, 0)[:-24]}{iso(clock())}")
+
+
+@bug
+def a_firing_does_not_look_at_the_one_before() -> Patches:
+    yield mock.patch.object(firings.Firing, "_runs", return_value=False)
 
 
 # -- effects, counters, requests

@@ -130,6 +130,74 @@ class Client:
             every *= 1.5
         return False
 
+    # -- workflows
+
+    def submit_run(self, nodes: list[dict[str, Any]], *, key: str | None = None, **fields: Any) -> str | None:
+        answer = self.request("POST", "/workflows", {"nodes": nodes, **fields}, key)
+        if answer.status not in (200, 201):
+            return None
+        self.watch.workflows.accept(answer.document["id"], nodes)
+        return str(answer.document["id"])
+
+    def submit_run_surely(self, nodes: list[dict[str, Any]], **fields: Any) -> str | None:
+        key = self.world.identity("key")
+        for _ in range(TRIES):
+            if found := self.submit_run(nodes, key=key, **fields):
+                return found
+            self.sleep(self.draw.random() * 3)
+        return None
+
+    def cancel_run(self, run: str) -> int:
+        before = self.get_run(run)
+        answer = self.request("DELETE", f"/workflows/{run}")
+        if answer.status == 204 and before.status == 200:
+            self.watch.workflows.cancelled.add((run, before.document["round"]))
+        return answer.status
+
+    def retry_run(self, run: str) -> int:
+        return self.request("POST", f"/workflows/{run}/retry").status
+
+    def get_run(self, run: str) -> Answer:
+        return self.request("GET", f"/workflows/{run}")
+
+    def run_ended(self, run: str, *, every: float) -> str | None:
+        """Polls, less and less often, until the run has ended: its state then; None when it takes half a day."""
+        until = self.world.hub.now + 12 * 3600 * SECOND
+        while self.world.hub.now < until:
+            answer = self.get_run(run)
+            if answer.status == 200 and answer.document["endedAt"]:
+                return str(answer.document["state"])
+            self.sleep(every)
+            every *= 1.5
+        return None
+
+    # -- schedules
+
+    def surely(self, method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
+        """Until it is answered."""
+        while True:
+            answer = self.request(method, path, body, key)
+            if answer.status:
+                return answer
+            self.sleep(self.draw.random() * 3)
+
+    def schedule(self, **fields: Any) -> str | None:
+        key = self.world.identity("key")
+        answer = self.request("POST", "/schedules", fields, key)
+        if not answer.status:
+            answer = self.surely("POST", "/schedules", fields, key)
+            # The one that was not answered may still run, and make again what would be deleted meanwhile.
+            self.sleep(60)
+        if answer.status not in (200, 201):
+            return None
+        self.watch.schedules.accepted.add(answer.document["id"])
+        return str(answer.document["id"])
+
+    def delete_schedule(self, schedule: str) -> None:
+        self.surely("DELETE", f"/schedules/{schedule}")
+        # 204, or 404 to the second try of one that was not answered.
+        self.watch.schedules.deleted.add(schedule)
+
     # -- HTTP
 
     def request(self, method: str, path: str, body: Any = None, key: str | None = None) -> Answer:
@@ -156,7 +224,9 @@ class Client:
         world.trace(process[0].name, f"answers {status}" + (f" {document.get('detail')}" if status >= 400 else ""))
         # A retry finishes first what the end of the task owes to others, and may be refused after that.
         asked = path.split("/")[2] if path.endswith("/retry") else ""
-        if 400 <= status < 500 and process[0].wrote(asked) and not process[0].unsure:
+        # So does a change of a schedule that catches up what it was paused over.
+        answers_for = not (method == "PATCH" and path.startswith("/schedules"))
+        if 400 <= status < 500 and answers_for and process[0].wrote(asked) and not process[0].unsure:
             world.violate(f"{method} {path} was answered with {status} and wrote a task")
         if status == 500:
             world.violate(f"{method} {path} was answered with 500: {document}")
@@ -170,7 +240,7 @@ def event(method: str, path: str, body: Any, key: str | None) -> dict[str, Any]:
     headers = {"content-type": "application/json", "host": "api.example.com"}
     if key is not None:
         headers["idempotency-key"] = key
-    route = f"{method} /tasks" + ("/{id}" if path.count("/") > 1 else "")
+    route = f"{method} {path}"
     return {
         "version": "2.0",
         "routeKey": route,
@@ -187,7 +257,6 @@ def event(method: str, path: str, body: Any, key: str | None) -> dict[str, Any]:
             "routeKey": route,
             "stage": "$default",
         },
-        "pathParameters": {"id": path.rpartition("/")[2]},
         "body": None if body is None else json.dumps(body),
         "isBase64Encoded": False,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from functools import cache
 
@@ -16,6 +15,8 @@ MODULES = {
     **{f"worker-{lane}": "functions.worker.handler" for lane in LANES},
     "dead-letter": "functions.dead_letter.handler",
     "observer": "functions.observer.handler",
+    "workflow": "functions.workflow.handler",
+    "producer": "functions.producer.handler",
 }
 PACKAGES = {"core", "aws", "store", "tasks", "intake", "runtime", *(name.split(".")[1] for name in MODULES.values())}
 TIMEOUTS = {
@@ -23,15 +24,16 @@ TIMEOUTS = {
     **dict.fromkeys((f"worker-{lane}" for lane in LANES), CONFIG.worker_timeout_seconds),
     "dead-letter": 30,
     "observer": 30,
+    "workflow": 900,
+    "producer": 30,
 }
-"""Seconds, as infra/ sets them."""
+"""Seconds."""
+RUN_MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:run"
+SCHEDULES_GROUP = "schedules"
 
 
-def exists(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+def function_arn(name: str) -> str:
+    return f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{name}"
 
 
 def queue_arn(name: str) -> str:
@@ -61,12 +63,12 @@ def environment(function: str) -> dict[str, str]:
         "LISTING_SHARDS": str(CONFIG.listing_shards),
         "TENANT_FROM": CONFIG.tenant_from,
         "MAIL_FROM": CONFIG.mail_from,
-        "RUN_MACHINE_ARN": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:run",
+        "RUN_MACHINE_ARN": RUN_MACHINE,
         "NOTIFY_MACHINE_ARN": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:notifications",
         "WEBHOOK_REACH": CONFIG.webhook_reach,
-        "SCHEDULE_GROUP": "schedules",
+        "SCHEDULE_GROUP": SCHEDULES_GROUP,
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/schedules",
-        "PRODUCER_ARN": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:producer",
+        "PRODUCER_ARN": function_arn("producer"),
         "LANE": function.removeprefix("worker-"),
         "LOG_LEVEL": "INFO",
         "POWERTOOLS_SERVICE_NAME": function,

@@ -33,7 +33,11 @@ RATES: dict[str, tuple[float, ...]] = {
     "redelivered": (0, 0.1, 0.3),
     # of schedules
     "fired twice": (0, 0.3),
+    "fired late": (0, 0, 0.3),
     "unfired": (0, 0.2),
+    # of the steps of a run's execution
+    "step refused": (0, 0, 0.2),
+    "step unheard": (0, 0, 0.3),
     # of requests
     "request lost": (0, 0, 0.05),
     # of invocations
@@ -123,12 +127,12 @@ class Faults:
         return self.random.randrange(1 * MS, 60 * MS)
 
     def soon(self) -> int:
-        """When the second delivery of a message that is in flight comes."""
+        """When the second delivery of a message that is in flight comes, or a connection is lost."""
         return self.random.choice((0, 50 * MS, 1 * SECOND, self.within(60 * SECOND)))
 
-    def batch(self, visible: Sequence[Message]) -> list[Message]:
-        """Up to ten of the visible messages, in any order."""
-        size = min(len(visible), self.random.choice((1, 3, 10, 10)))
+    def batch(self, visible: Sequence[Message], most: int) -> list[Message]:
+        """Up to `most` of the visible messages, in any order."""
+        size = min(len(visible), most, self.random.choice((1, 3, 10, 10)))
         return self.random.sample(visible, size)
 
     def stream(self) -> int:

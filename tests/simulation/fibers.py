@@ -153,7 +153,7 @@ class Hub:
             self.at(self.now + timeout, lambda: self.resume(fiber, waiting))
         self._switch(fiber)
 
-    def wait(self, begin: Callable[[Callable[[], None]], None], timeout: int) -> None:
+    def wait(self, begin: Callable[[Callable[[], None]], None], timeout: int | None) -> None:
         """`begin` is given what ends the wait; or the time is over."""
         fiber = current()
         waiting = fiber.waiting
@@ -162,7 +162,8 @@ class Hub:
             self.at(self.now, lambda: self.resume(fiber, waiting))
 
         begin(wake)
-        self.at(self.now + timeout, lambda: self.resume(fiber, waiting))
+        if timeout is not None:
+            self.at(self.now + timeout, lambda: self.resume(fiber, waiting))
         self._switch(fiber)
 
     def _switch(self, fiber: Fiber) -> None:
@@ -206,34 +207,35 @@ class Thread:
 
 class Future:
     def __init__(self, fiber: Fiber) -> None:
-        self._fiber = fiber
+        self.fiber = fiber
 
     def result(self, timeout: float | None = None) -> Any:
-        self._fiber.process.hub.join(self._fiber, None if timeout is None else max(0, round(timeout * SECOND)))
-        if not self._fiber.ended:
+        self.fiber.process.hub.join(self.fiber, None if timeout is None else max(0, round(timeout * SECOND)))
+        if not self.fiber.ended:
             raise TimeoutError
-        if self._fiber.error is not None:
-            raise self._fiber.error
-        return self._fiber.result
+        if self.fiber.error is not None:
+            raise self.fiber.error
+        return self.fiber.result
 
     def done(self) -> bool:
-        return self._fiber.ended
+        return self.fiber.ended
 
     def exception(self) -> BaseException | None:
-        return self._fiber.error
+        return self.fiber.error
 
 
 class ThreadPoolExecutor:
     """`concurrent.futures.ThreadPoolExecutor` as functions use it; as wide as what it is given."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        pass
+        self._inside: list[Fiber] = []
 
     def __enter__(self) -> ThreadPoolExecutor:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        pass
+        for fiber in self._inside:
+            fiber.process.hub.join(fiber)
 
     def submit(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
         process = current().process
@@ -241,4 +243,5 @@ class ThreadPoolExecutor:
 
     def map(self, call: Callable[..., Any], *iterables: Any) -> list[Any]:
         futures = [self.submit(call, *args) for args in zip(*iterables, strict=True)]
+        self._inside += [future.fiber for future in futures]
         return [future.result() for future in futures]

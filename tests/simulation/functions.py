@@ -35,6 +35,9 @@ class Lambda(Process):
         self.unsure = False
         """One of its calls was applied and its answer lost."""
         self.frozen = False
+        self.failure = "Lambda.Unknown"
+        """As Step Functions is told of it, should it fail."""
+        self.began = world.hub.now
         self._router: tuple[Any, ...] | None = None
 
     def enter(self) -> None:
@@ -100,7 +103,7 @@ class Functions:
             if not isinstance(main.error, Killed) and not process.over:
                 idle.append(process.sandbox)
             if main.error is None and main.result is not None:
-                if not process.over and not world.faults.happens("invocation failed", process.name):
+                if not process.over and (spared or not world.faults.happens("invocation failed", process.name)):
                     world.trace(process.name, "returns")
                     # JSON, as Lambda would: nothing of it is shared.
                     end(json.loads(json.dumps(main.result)))
@@ -109,6 +112,7 @@ class Functions:
                 world.count("deaths")
             else:
                 world.trace(process.name, f"raises {main.error!r}")
+                process.failure = type(main.error).__name__
                 world.raised(function, main.error)
             process.kill()
             end(None)
@@ -119,6 +123,7 @@ class Functions:
         def time_out() -> None:
             if main.ended or process.dead:
                 return
+            process.failure = "Sandbox.Timedout"
             extra = world.faults.zombie_for(process.name, frozen=process.frozen)
             world.trace(process.name, f"is past its end{', runs on as a zombie' if extra else ', killed'}")
             end(None)

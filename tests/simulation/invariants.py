@@ -14,11 +14,12 @@ from functions.core.task import Task
 from functions.core.telling import of_task
 from functions.store import keys
 from functions.store.counters import Counters
-from functions.store.documents import Documents
 from functions.store.records import from_item
 from functions.store.table import Table
-from tests.simulation.deployment import ACCOUNT, BUCKET, TABLE
+from tests.simulation.deployment import ACCOUNT, TABLE
 from tests.simulation.fibers import MS
+from tests.simulation.run_rules import RunRules
+from tests.simulation.schedule_rules import ScheduleRules
 from tests.simulation.seams import client
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ class Watch:
         """Somebody asked for another payload."""
         self.known: set[str] = set()
         self.owed: dict[str, str] = {}
-        """Names of the notifications that terminal events owe → their tasks."""
+        """Names of the notifications that ends owe → their tasks or runs."""
+        self.workflows = RunRules(world)
+        self.schedules = ScheduleRules(world)
 
     def accept(self, task: str, body: str) -> None:
         if self.accepted.setdefault(task, body) != body:
@@ -76,10 +79,21 @@ class Watch:
 
     def write(self, process: Any, operation: str, before: Item | None, after: Item | None) -> None:
         image = after or before
-        if image is None or before == after or image["sk"]["S"] != keys.TASK:
+        if image is None or before == after:
             return
-        if not image["pk"]["S"].startswith("TASK#"):
-            return
+        match image["sk"]["S"]:
+            case keys.TASK:
+                self._task(process, before, after)
+            case keys.WORKFLOW:
+                self.workflows.write(process, before, after)
+            case keys.SCHEDULE:
+                self.schedules.write(process, before, after)
+            case keys.FIRINGS if after is not None:
+                self.schedules.fired(after)
+
+    def _task(self, process: Any, before: Item | None, after: Item | None) -> None:
+        image = after or before
+        assert image is not None
         task = image["pk"]["S"].rpartition("#")[2]
         if process is not None:
             process.writes.append(task)
@@ -90,8 +104,14 @@ class Watch:
         elif before is None:
             if after["state"]["S"] not in ("PENDING", "READY", "BLOCKED") or int(after["attempt"]["N"]):
                 self.world.violate(f"{task} began as {after['state']['S']}")
+            self.schedules.created(process, task, after)
         else:
             self._change(process, task, before, after)
+
+    def _node(self, was: State, after: Item) -> None:
+        node = from_item(after)
+        assert node.member is not None
+        self.workflows.node(was, node, node.member)
 
     def _show(self, process: Any, task: str, before: Item | None, after: Item | None) -> None:
         def words(item: Item | None) -> str:
@@ -107,6 +127,7 @@ class Watch:
         was, is_ = State(before["state"]["S"]), State(after["state"]["S"])
         changed = {name for name in {*before, *after} if before.get(name) != after.get(name)} - INERT
         redriven = is_ is REDRIVE.get(was) and process.function == "api"
+        redriven = redriven or (was in TERMINAL and self.workflows.again(process, before, after))
         if was in TERMINAL and changed and not redriven:
             violate(f"{task} was {was}, then {', '.join(sorted(changed))} changed, by {process.name}")
         if is_ is not was and is_ not in TRANSITIONS[was] and not redriven:
@@ -120,7 +141,9 @@ class Watch:
         tried, tries = int(before["attempt"]["N"]), int(after["attempt"]["N"])
         if tries != tried:
             self._claimed(process, task, before, after)
-        elif was is State.RUNNING and changed:
+        elif "run" in after:
+            self._node(was, after)
+        if tries == tried and was is State.RUNNING and changed:
             self._by_holder(process, task, before, after, is_)
 
     def _claimed(self, process: Any, task: str, before: Item, after: Item) -> None:
@@ -142,7 +165,10 @@ class Watch:
         promise = self.promises.get(task)
         if promise is not None and promise.run_at is not None and attempt == 1 and started < promise.run_at:
             violate(f"{task}: starts before the time that a PATCH was answered with")
-        for upstream in from_item(after).dependencies:
+        record = from_item(after)
+        if record.member is not None:
+            self.workflows.claimed(was, record, record.member)
+        for upstream in record.dependencies:
             found = self.world.table.item(keys.partition(tenant_of(after), upstream), keys.TASK)
             if found is None or found["state"]["S"] != State.SUCCESS:
                 violate(f"{task} runs, its upstream {upstream} is {found['state']['S'] if found else 'not there'}")
@@ -207,7 +233,7 @@ class Watch:
             if item["sk"]["S"] == keys.TASK and item["pk"]["S"].startswith("TASK#")
             for task in (from_item(item),)
         }
-        self.known = set(tasks)
+        self.known = {*tasks, *self.workflows.known()}
         for missing in sorted(self.accepted.keys() - tasks.keys()):
             violate(f"{missing} was accepted and has no record")
         for task in tasks.values():
@@ -215,7 +241,9 @@ class Watch:
         for queue in self.world.queues:
             if queue.messages:
                 violate(f"{queue.name} still holds {len(queue.messages)} messages")
-        started = self.world.executions.started
+        self.workflows.at_rest()
+        self.schedules.at_rest()
+        started = self.world.executions.notifications
         for name in sorted(self.owed.keys() - started.keys()):
             violate(f"{self.owed[name]}: nobody is told of {name}")
         for name in sorted(started.keys() - self.owed.keys()):
@@ -223,11 +251,12 @@ class Watch:
         self._counters(tasks)
 
     def after_expiry(self) -> None:
-        """Nothing of the tasks is left: no record, no effect, edge or document, no count."""
+        """Nothing of tasks and runs is left: no record, no effect, edge or document, no join or tally, no count."""
         for item in self.world.table.items():
-            partition = item["pk"]["S"]
-            if partition.startswith("TASK#") and partition.rpartition("#")[2] in self.known:
-                self.world.violate(f"expired tasks leave {partition} {item['sk']['S']}")
+            kind, _, rest = item["pk"]["S"].partition("#")
+            mine = rest.rpartition("#")[2] in self.known
+            if kind in ("WORKFLOW", "TALLY") or (kind == "TASK" and (mine or item["sk"]["S"] == keys.JOIN)):
+                self.world.violate(f"expired tasks leave {item['pk']['S']} {item['sk']['S']}")
         self._counters({})
 
     def _settled(self, task: Task, tasks: dict[str, Task]) -> None:
@@ -238,9 +267,10 @@ class Watch:
         self.world.count(f"tasks {task.state}")
         if task.attempt > task.retry.max_attempts:
             violate(f"{task.id}: {task.attempt} attempts of {task.retry.max_attempts}")
-        upstreams = [tasks[upstream].state for upstream in task.dependencies if upstream in tasks]
-        bad = [state for state in upstreams if state is not State.SUCCESS]
-        again = any(tasks[upstream].redriven for upstream in task.dependencies if upstream in tasks)
+        named = task.dependencies if task.member is None else self.workflows.upstreams(task.member)
+        upstreams = [tasks[upstream] for upstream in named if upstream in tasks]
+        bad = [upstream.state for upstream in upstreams if upstream.state is not State.SUCCESS]
+        again = any(brought_back(upstream) for upstream in upstreams)
         if task.state is State.SKIPPED and not bad and not again:
             violate(f"{task.id} is SKIPPED though all of its upstreams succeeded")
         if task.state is not State.SKIPPED and bad and task.state is not State.CANCELLED:
@@ -255,14 +285,10 @@ class Watch:
             violate(f"{task.id} is DEAD after {task.attempt} of {task.retry.max_attempts} attempts")
         if (
             task.id not in self.changed
-            and not task.redriven
+            and not brought_back(task)
             and all(entry.error_type in SCRIPTED for entry in task.history)
         ):
-            self._as_written(task, self._payload(task))
-
-    def _payload(self, task: Task) -> dict[str, Any]:
-        documents = Documents(Table(client("dynamodb"), TABLE), BUCKET, lambda: client("s3"))
-        return documents.read(task.tenant, task.id, task.payload)
+            self._as_written(task, self.world.document(task.id, task.payload))
 
     def _as_written(self, task: Task, script: dict[str, Any]) -> None:
         """With nothing in the way of its attempts, the script says how the task ends."""
@@ -295,6 +321,11 @@ class Watch:
                 real = sum(task.type == kind and task.state == state for task in tasks.values())
                 if count != real:
                     self.world.violate(f"the counters say {count} {kind} {state}, the records {real}")
+
+
+def brought_back(task: Task) -> bool:
+    """By the failure desk, or by a retry of its run."""
+    return bool(task.redriven) or (task.member is not None and task.member.round > 1)
 
 
 def tenant_of(item: Item) -> str:

@@ -28,7 +28,7 @@ class Message:
 
 @dataclass
 class Queue:
-    """`function` consumes it in batches of up to ten, at most `concurrency` at once. Times in microseconds."""
+    """`function` consumes it in batches of up to `batch`, at most `concurrency` at once. Times in microseconds."""
 
     world: World
     name: str
@@ -37,6 +37,7 @@ class Queue:
     concurrency: int
     max_receives: int = 0
     dead_letters: Queue | None = None
+    batch: int = 10
     messages: dict[str, Message] = field(default_factory=dict)
     running: int = 0
     outage_until: int = 0
@@ -77,7 +78,7 @@ class Queue:
                 world.count("saturated")
                 return
             batch = []
-            for message in world.faults.batch(visible):
+            for message in world.faults.batch(visible, self.batch):
                 if self.dead_letters is not None and message.receives >= self.max_receives:
                     world.trace("queue", f"{self.name}: {message.id} goes to the DLQ")
                     world.count("redriven")

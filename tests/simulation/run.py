@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.simulation import workload
+from tests.simulation import workload, workload_runs, workload_schedules  # noqa: F401 - each has workloads
 from tests.simulation.fibers import Restless
 from tests.simulation.seams import install
 from tests.simulation.world import World

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 import functions
 from tests.simulation import handlers
-from tests.simulation.deployment import MODULES, PACKAGES, environment, exists
+from tests.simulation.deployment import MODULES, PACKAGES, environment
 from tests.simulation.dynamodb import ConditionalCheckFailedException
 from tests.simulation.executions import ExecutionAlreadyExists, TaskDoesNotExist
 from tests.simulation.fibers import MS, SECOND, Thread, ThreadPoolExecutor, running
-from tests.simulation.timers import ConflictException, ResourceNotFoundException
+from tests.simulation.timers import ConflictException, ResourceNotFoundException, ValidationException
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -50,6 +50,7 @@ class Client:
         ConditionalCheckFailedException=ConditionalCheckFailedException,
         ConflictException=ConflictException,
         ResourceNotFoundException=ResourceNotFoundException,
+        ValidationException=ValidationException,
         ExecutionAlreadyExists=ExecutionAlreadyExists,
         TaskDoesNotExist=TaskDoesNotExist,
         TaskTimedOut=TaskDoesNotExist,
@@ -121,6 +122,16 @@ RANDOM_NAMES = {
 }
 
 
+SMALL = (
+    ("core.dag", "FAN_IN", 3),
+    ("workflow.steps", "FAN_IN", 3),
+    ("workflow.steps", "PAGE", 4),
+    ("core.run", "INLINE", 2),
+    ("core.run", "CHUNK", 2),
+)
+"""A workflow of eight nodes has joins, levels of tallies, chunks and pages, as one of thousands has."""
+
+
 class Router:
     """What Powertools' resolver keeps of the request that it works on."""
 
@@ -155,7 +166,7 @@ class Installed:
         for found in pkgutil.walk_packages(functions.__path__, "functions."):
             if found.name.split(".")[1] in PACKAGES:
                 importlib.import_module(found.name)
-        modules = [importlib.import_module(name) for name in sorted(set(MODULES.values())) if exists(name)]
+        modules = [importlib.import_module(name) for name in sorted(set(MODULES.values()))]
         wiring = importlib.import_module("functions.runtime.wiring")
         clients = importlib.import_module("functions.aws.clients")
         shims = dict(SHIMS)
@@ -171,10 +182,12 @@ class Installed:
         self._set(metrics, "sys", SimpleNamespace(stdout=Nowhere()))
         documents = importlib.import_module("functions.store.documents")
         self._set(documents, "ITEM_BYTES", 1_000)
+        self._set(documents, "DEFINITION_ITEM_BYTES", 3_000)
+        for module, name, small in SMALL:
+            self._set(importlib.import_module(f"functions.{module}"), name, small)
         for function, name in MODULES.items():
-            if exists(name):
-                self.entries[function] = sys.modules[name].handler
-                self.builders[function] = sys.modules[name].assembled.__wrapped__
+            self.entries[function] = sys.modules[name].handler
+            self.builders[function] = sys.modules[name].assembled.__wrapped__
         for module in modules:
             self._set(module, "assembled", assembled)
         self.router = Router(sys.modules[MODULES["api"]].app)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,8 @@ from botocore.exceptions import ClientError
 from moto.scheduler.exceptions import ScheduleExists, ScheduleNotFound
 from moto.scheduler.models import EventBridgeSchedulerBackend
 
+from local.recurrence import Recurrence, UnknownExpression
+from tests.simulation.deployment import GROUP, SCHEDULES_GROUP
 from tests.simulation.fibers import SECOND
 
 if TYPE_CHECKING:
@@ -25,14 +29,28 @@ class ResourceNotFoundException(ClientError):
     pass
 
 
+class ValidationException(ClientError):
+    pass
+
+
+@dataclass
+class Armed:
+    """The next time of a recurring schedule, and those after it. Epoch seconds."""
+
+    at: int
+    later: Iterator[float]
+
+
 class Scheduler:
     """boto3's client of EventBridge Scheduler, as far as the functions speak it."""
 
-    def __init__(self, world: World, group: str) -> None:
+    def __init__(self, world: World) -> None:
         self.world = world
-        self.group = group
         self.backend = EventBridgeSchedulerBackend("us-east-1", "123456789012")
-        self.backend.create_schedule_group(group, [])
+        for group in (GROUP, SCHEDULES_GROUP):
+            self.backend.create_schedule_group(group, [])
+        self.armed: dict[str, Armed] = {}
+        self.changed: set[str] = set()
 
     def call(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -41,34 +59,35 @@ class Scheduler:
             raise ConflictException(described("ConflictException", error), operation) from None
         except ScheduleNotFound as error:
             raise ResourceNotFoundException(described("ResourceNotFoundException", error), operation) from None
+        except UnknownExpression as error:
+            raise ValidationException(described("ValidationException", error), operation) from None
 
     def create_schedule(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        times = times_of(arguments)
         made = self.backend.create_schedule(
-            description=arguments.get("Description"),
-            end_date=None,
-            flexible_time_window=arguments["FlexibleTimeWindow"],
-            group_name=arguments["GroupName"],
-            kms_key_arn=None,
-            name=arguments["Name"],
-            schedule_expression=arguments["ScheduleExpression"],
-            schedule_expression_timezone=arguments.get("ScheduleExpressionTimezone", "UTC"),
-            start_date=None,
-            state=arguments.get("State", "ENABLED"),
-            target=arguments["Target"],
-            action_after_completion=arguments.get("ActionAfterCompletion"),
+            **fields(arguments), action_after_completion=arguments.get("ActionAfterCompletion")
         )
-        expression = arguments["ScheduleExpression"]
-        if not expression.startswith("at("):
-            raise ClientError({"Error": {"Code": "ValidationException", "Message": expression}}, "CreateSchedule")
-        at = datetime.fromisoformat(expression[3:-1]).replace(tzinfo=UTC)
-        self._fire_at(int(at.timestamp()) * SECOND, arguments["Name"])
+        if times.once:
+            self._fire_at(int(next(times.after(0))) * SECOND, arguments["Name"])
+        else:
+            self._arm(arguments, times)
         return {"ScheduleArn": made.arn}
+
+    def update_schedule(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        times = times_of(arguments)
+        changed = self.backend.update_schedule(**fields(arguments))
+        self.changed.add(arguments["Name"])
+        self._arm(arguments, times)
+        return {"ScheduleArn": changed.arn}
 
     def delete_schedule(self, arguments: dict[str, Any]) -> None:
         self.backend.delete_schedule(arguments["GroupName"], arguments["Name"])
+        self.armed.pop(arguments["Name"], None)
 
-    def names(self) -> list[str]:
-        return list(self.backend.schedule_groups[self.group].schedules)
+    def names(self, group: str = GROUP) -> list[str]:
+        return list(self.backend.schedule_groups[group].schedules)
+
+    # -- once
 
     def _fire_at(self, minute: int, name: str) -> None:
         faults = self.world.faults
@@ -77,7 +96,7 @@ class Scheduler:
             self.world.hub.at(minute + faults.within(2 * MINUTE), lambda: self._fire(name, keep=True))
 
     def _fire(self, name: str, keep: bool = False) -> None:
-        found = self.backend.schedule_groups[self.group].schedules.get(name)
+        found = self.backend.schedule_groups[GROUP].schedules.get(name)
         if found is None:
             return
         world = self.world
@@ -89,7 +108,71 @@ class Scheduler:
         world.count("timers fired")
         world.queue_of(arn).send(target["Input"])
         if not keep:
-            self.backend.delete_schedule(self.group, name)
+            self.backend.delete_schedule(GROUP, name)
+
+    # -- again and again
+
+    def _arm(self, arguments: dict[str, Any], times: Recurrence) -> None:
+        """As local/schedules.py: a change within the minute of a firing that is under way does not lose it."""
+        name, now = arguments["Name"], self.world.hub.now / SECOND
+        known = self.armed.pop(name, None)
+        if arguments["State"] == "ENABLED":
+            self._next(name, times.after(known.at - 1 if known and known.at <= now else now))
+
+    def _next(self, name: str, times: Iterator[float]) -> None:
+        self.armed.pop(name, None)
+        at = next(times, None)
+        if at is not None:
+            armed = self.armed[name] = Armed(int(at), times)
+            self.world.hub.at(armed.at * SECOND + self.world.faults.within(MINUTE), lambda: self._recurs(name, armed))
+
+    def _recurs(self, name: str, armed: Armed) -> None:
+        if self.armed.get(name) is not armed:
+            return
+        world, faults = self.world, self.world.faults
+        target = self.backend.schedule_groups[SCHEDULES_GROUP].schedules[name].target
+        scheduled = f"{datetime.fromtimestamp(armed.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        given = target["Input"].replace("<aws.scheduler.scheduled-time>", scheduled)
+        world.trace("schedule", f"{name[:26]} fires for {scheduled}")
+        world.count("schedules fired")
+        late = 0
+        if faults.happens("fired late", f"{name[:26]} for {scheduled}"):
+            late = faults.within(faults.choose((5, 120)) * MINUTE)
+        if late > target["RetryPolicy"]["MaximumEventAgeInSeconds"] * SECOND:
+            world.trace("schedule", "dropped: it could not be delivered in time")
+            world.watch.schedules.lost(given)
+        else:
+            world.hub.after(late, lambda: world.events.invoke(given))
+            if faults.happens("fired twice", f"{name[:26]} for {scheduled}"):
+                world.hub.after(
+                    faults.choose((0, late)) + faults.within(2 * MINUTE), lambda: world.events.invoke(given)
+                )
+        self._next(name, armed.later)
+
+
+def times_of(arguments: dict[str, Any]) -> Recurrence:
+    """Raises UnknownExpression."""
+    bounds = (arguments[name].timestamp() if name in arguments else None for name in ("StartDate", "EndDate"))
+    times = Recurrence(arguments["ScheduleExpression"], arguments.get("ScheduleExpressionTimezone") or "UTC", *bounds)
+    times.check()
+    return times
+
+
+def fields(arguments: dict[str, Any]) -> dict[str, Any]:
+    """As moto's backend takes them. Not its dates: it holds those against the time of day."""
+    return {
+        "description": arguments.get("Description"),
+        "end_date": None,
+        "flexible_time_window": arguments["FlexibleTimeWindow"],
+        "group_name": arguments["GroupName"],
+        "kms_key_arn": None,
+        "name": arguments["Name"],
+        "schedule_expression": arguments["ScheduleExpression"],
+        "schedule_expression_timezone": arguments.get("ScheduleExpressionTimezone", "UTC"),
+        "start_date": None,
+        "state": arguments.get("State", "ENABLED"),
+        "target": arguments["Target"],
+    }
 
 
 def described(code: str, error: Exception) -> dict[str, Any]:

@@ -344,15 +344,17 @@ def late_dependent(client: Client) -> None:
 
 @workload
 def moved_at_release(client: Client) -> None:
-    """Dependents are moved again and again in the very second in which their upstream releases them."""
-    top = client.submit_surely({"outcomes": ["ok"]}, delaySeconds=1)
+    """Dependents are put off again and again in the very second in which their upstream releases them."""
+    top = client.submit_surely({"outcomes": ["ok"]}, delaySeconds=300)
     tasks = [client.submit_surely({}, dependencies=[top]) for _ in range(4)] if top else []
+    if top:
+        client.change(top, run_in=some(client, 0, 0.5, 1))
 
     def mover(task: str) -> None:
         mine = Client(client.world)
-        for _ in range(16):
-            mine.sleep(mine.draw.random() * 0.12)
-            if mine.change(task, run_in=some(client, 20, 400)) == 409:
+        for at in range(24):
+            mine.sleep(mine.draw.random() * 0.05)
+            if mine.change(task, run_in=20 * (at + 1)) == 409:
                 return
 
     for task in filter(None, tasks):

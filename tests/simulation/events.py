@@ -1,0 +1,34 @@
+"""Lambda's queue of events: the producer is invoked by one that nobody waits for, and again when it fails."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.simulation.fibers import SECOND
+
+if TYPE_CHECKING:
+    from tests.simulation.queues import Queue
+    from tests.simulation.world import World
+
+PAUSES = (60 * SECOND, 120 * SECOND)
+"""AWS: between the tries of an event. After them it is put into the function's queue of failures."""
+
+
+class Events:
+    def __init__(self, world: World, failures: Queue) -> None:
+        self.world = world
+        self.failures = failures
+
+    def invoke(self, given: str, tries: int = 0) -> None:
+        """`given`: the event as JSON."""
+
+        def done(answer: Any) -> None:
+            if answer is not None:
+                return
+            if tries < len(PAUSES):
+                self.world.hub.after(PAUSES[tries], lambda: self.invoke(given, tries + 1))
+            else:
+                self.failures.send(json.dumps({"requestPayload": json.loads(given)}))
+
+        self.world.functions.invoke("producer", json.loads(given), done, "a firing")
