@@ -26,7 +26,7 @@ class Alarm:
 
     @classmethod
     def read(cls, event: Mapping[str, Any], *, now: int) -> Alarm:
-        """Raises ValueError for what is none. Emulators that fire may leave the time to be filled in: then it is now."""
+        """Raises ValueError for what is none. Emulators may leave the time to be filled in: then it is now."""
         try:
             at = str(event["scheduledTime"])
             return cls(
