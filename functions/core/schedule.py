@@ -51,6 +51,11 @@ class Firings:
     error: str | None = None
     error_at: int | None = None
 
+    @property
+    def latest(self) -> set[str]:
+        """The tasks that a firing looks at before it overlaps with them."""
+        return {task for task in (self.task, self.firing) if task is not None}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:

@@ -142,15 +142,16 @@ class Firing:
             return True
         firings = schedule.firings
         for _ in range(TRIES):
-            before = dict.fromkeys(filter(None, (firings.task, firings.firing)))
-            if task_id in before:
-                return True
-            if firings.skipped_at == at:
+            if firings.firing == task_id:
+                # Its own claim, a minute old when Lambda tries again: others take it for dead by then.
+                answer = self.schedules.renew(schedule, task=task_id, now=now, seen=firings)
+            elif firings.skipped_at == at:
                 # Skipped when it came first: what has ended meanwhile changes nothing.
                 return False
-            if any(self._runs(schedule.tenant, task, firings.fired_at, now) for task in before):
+            elif any(self._runs(schedule.tenant, task, firings.fired_at, now) for task in firings.latest):
                 return False
-            answer = self.schedules.claim(schedule, task=task_id, at=at, now=now, seen=firings)
+            else:
+                answer = self.schedules.claim(schedule, task=task_id, at=at, now=now, seen=firings)
             if answer.won:
                 return True
             firings = answer.firings

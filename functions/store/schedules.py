@@ -88,7 +88,8 @@ class ScheduleStore:
         if seen is not None and seen.task is None:
             condition = "attribute_not_exists(#task)"
         elif seen is not None:
-            condition, values[":seen"] = "#task = :seen AND #task <> :task", text(str(seen.task))
+            condition = "#task = :seen AND firedAt = :seenAt AND #task <> :task"
+            values |= {":seen": text(str(seen.task)), ":seenAt": number(seen.fired_at or 0)}
         by_firing = "" if asked else ", firing = :task"
         return self._update(
             schedule,
@@ -96,6 +97,11 @@ class ScheduleStore:
             condition,
             values,
         )
+
+    def renew(self, schedule: Schedule, *, task: str, now: int, seen: Firings) -> Claimed:
+        """The claim of a firing that died before it submitted, and has come again: from now on it is young again."""
+        values = {":task": text(task), ":now": number(now), ":seenAt": number(seen.fired_at or 0)}
+        return self._update(schedule, "SET firedAt = :now", "firing = :task AND firedAt = :seenAt", values)
 
     def skip(self, schedule: Schedule, at: int) -> Claimed:
         return self._count(schedule, "skipped", at)

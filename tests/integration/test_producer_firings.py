@@ -137,6 +137,21 @@ def test_a_producer_that_died_after_its_claim_is_followed_by_itself(
     assert look(api, made)["fired"] == 1
 
 
+def test_a_producer_that_follows_itself_is_not_taken_for_dead(
+    api: Api, aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda tries it again after a minute, which is as long as a claim without a task is believed."""
+    made = create(api, overlap="skip")
+    clock.advance(60)
+    for pause in (61, 1):
+        with broken(monkeypatch, "sqs", "SendMessage"), pytest.raises(StoreUnavailable):
+            fire(aws, START + MINUTE)
+        clock.advance(pause)
+    assert fire(aws, START + 2 * MINUTE)["outcome"] == "skipped"
+    assert fire(aws, START + MINUTE)["outcome"] == "submitted"
+    assert (look(api, made)["fired"], len(tasks(api))) == (1, 1)
+
+
 def test_a_run_that_was_asked_for_counts_as_the_one_before(api: Api, aws: Cloud, clock: Clock) -> None:
     made = create(api, overlap="skip")
     assert api("POST", f"{path(made)}/run").status == 201
