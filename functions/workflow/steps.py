@@ -209,7 +209,8 @@ class Steps:
 
     def _put_again(self, run: Run, spec: NodeSpec, index: int, waits_for: frozenset[int], until: int) -> None:
         task = self.tasks.get(run.tenant, node_id(run.id, index))
-        if task is None or task.member is None or task.member.round == run.round:
+        if task is None or task.member is None or task.member.round >= run.round:
+            # Taken up already, by an earlier try of this step; or this one is late, and a later round has.
             return
         budget = task.attempt + spec.retry.max_attempts
         self.tasks.run_again(task, round_=run.round, until=until, waits_for=waits_for, max_attempts=budget)

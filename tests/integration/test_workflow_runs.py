@@ -215,6 +215,23 @@ def test_steps_of_a_round_that_is_over_leave_the_next_one_alone(quick: Quick):
     assert states(run) == {"bad": "READY", "b": "BLOCKED"}
 
 
+def test_a_start_of_a_round_that_is_over_takes_nothing_of_the_next_one_up(quick: Quick, monkeypatch):
+    """It stood still between reading the run and reading the nodes."""
+    from functions.workflow import handler
+    from functions.workflow.steps import Steps
+
+    run, _ = whole(quick, [spec("bad", **FAILS), spec("b", "bad")])
+    second = again(quick, run)
+    for round_ in (second, None):
+        round_ = round_ or again(quick, second)
+        begin(quick, round_, token=f"round {round_.round}")
+        quick.work_off()
+        step(quick, "finish", round_, outcome="done")
+    monkeypatch.setattr(Steps, "_run", lambda *_: second)
+    handler.assembled().start(run.tenant, run.id, 2)
+    assert ended_as(run, "DEAD", "SKIPPED")
+
+
 def test_a_finish_of_a_round_that_is_over_cancels_nothing_of_the_next_one(quick: Quick, monkeypatch):
     """It stood still between reading the nodes and cancelling them; another try of it ended the round meanwhile."""
     from functions.workflow import handler
