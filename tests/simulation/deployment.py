@@ -1,4 +1,4 @@
-"""What is deployed: functions, time-outs, environments, as infra/ has them."""
+"""What is deployed: functions, queues, environments. tests/infra/test_simulated.py holds it to the template."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ TIMEOUTS = {
     "producer": 30,
 }
 """Seconds."""
+MAX_RECEIVES = 12
+DEAD_LETTER_VISIBILITY_SECONDS = 40
+PRODUCER_PAUSE_SECONDS = 300
+"""Visibility of what the producer failed at."""
 RUN_MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:run"
 SCHEDULES_GROUP = "schedules"
 

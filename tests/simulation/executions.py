@@ -94,7 +94,6 @@ class Execution(Process):
         """Its steps may fail until their retries are used up, and with them the run."""
         self._answers: list[Any] = []
         self._wake: Any = None
-        world.count("executions started")
         world.hub.after(world.faults.pickup(), lambda: world.hub.spawn(self, self._run))
 
     def _run(self) -> None:
@@ -103,12 +102,12 @@ class Execution(Process):
             while name:
                 self.entered.append(name)
                 self.world.trace(self.name, f"enters {name}")
+                self.world.count(f"runs in {name}")
                 name, data = self._state(name, states[name], data)
             self.status = "SUCCEEDED"
         except StateError as error:
             self.status = "FAILED"
             self.world.trace(self.name, f"fails: {error.name}")
-        self.world.count(f"executions {self.status}")
 
     def _state(self, name: str, state: dict[str, Any], data: Any) -> tuple[str, Any]:
         """The next state's name, empty at the end, and its input."""

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class Lambda(Process):
     """One invocation."""
 
-    def __init__(self, world: World, function: str, number: int) -> None:
+    def __init__(self, world: World, function: str, number: int, event: dict[str, Any]) -> None:
         super().__init__(world.hub, f"{function}#{number}")
         self.function = function
+        self.event = event
         self.ends_at = world.hub.now + TIMEOUTS[function] * SECOND
         self.over = False
         """Returned, failed, killed or past its end: Lambda counts on nothing from it any more."""
@@ -82,7 +83,7 @@ class Functions:
         """`done(answer)` once, when the invocation ends; answer None: it failed. `spared`: no fault kills it."""
         world = self.world
         self.number += 1
-        process = Lambda(world, function, self.number)
+        process = Lambda(world, function, self.number, event)
         process.skew = world.faults.skew_of(function)
         process.spared = spared
         skew = f", clock {process.skew / SECOND:+.2f} s" if process.skew else ""

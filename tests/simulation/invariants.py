@@ -108,10 +108,10 @@ class Watch:
         else:
             self._change(process, task, before, after)
 
-    def _node(self, was: State, after: Item) -> None:
+    def _node(self, process: Any, was: State, after: Item) -> None:
         node = from_item(after)
         assert node.member is not None
-        self.workflows.node(was, node, node.member)
+        self.workflows.node(process, was, node, node.member)
 
     def _show(self, process: Any, task: str, before: Item | None, after: Item | None) -> None:
         def words(item: Item | None) -> str:
@@ -142,7 +142,7 @@ class Watch:
         if tries != tried:
             self._claimed(process, task, before, after)
         elif "run" in after:
-            self._node(was, after)
+            self._node(process, was, after)
         if tries == tried and was is State.RUNNING and changed:
             self._by_holder(process, task, before, after, is_)
 

@@ -130,11 +130,15 @@ class RunRules:
             and node.member.round == self.run(node.member.run).round > was.member.round
         )
 
-    def node(self, was: State, node: Task, member: Membership) -> None:
+    def node(self, process: Any, was: State, node: Task, member: Membership) -> None:
         """A node's record was written, by which no attempt began."""
         violate = self.world.violate
         if node.settled:
             self.last_end[member.run] = self.world.hub.now
+            if process.function == "workflow" and process.event["round"] < member.round:
+                violate(
+                    f"node {node.id} of round {member.round} is ended by {process.name}, which is of a round before"
+                )
         if was is not State.BLOCKED or node.state not in (State.PENDING, State.READY):
             return
         self.released[node.id, member.round] += 1

@@ -7,6 +7,7 @@ Lambda has its own process). All of it is undone by `uninstall`.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import logging
@@ -248,11 +249,15 @@ _installed: list[Installed] = []
 def install() -> None:
     if not _installed:
         _installed.append(Installed())
+        # All that was imported is there to stay: no collection looks at it again.
+        gc.collect()
+        gc.freeze()
 
 
 def uninstall() -> None:
     if _installed:
         _installed.pop().uninstall()
+        gc.unfreeze()
 
 
 def installed() -> Installed:

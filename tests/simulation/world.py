@@ -12,7 +12,15 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from functions.core.task import Text
 from functions.store import keys
-from tests.simulation.deployment import ACCOUNT, CONFIG, LANES, TABLE
+from tests.simulation.deployment import (
+    ACCOUNT,
+    CONFIG,
+    DEAD_LETTER_VISIBILITY_SECONDS,
+    LANES,
+    MAX_RECEIVES,
+    PRODUCER_PAUSE_SECONDS,
+    TABLE,
+)
 from tests.simulation.dynamodb import DynamoDB
 from tests.simulation.events import Events
 from tests.simulation.executions import Executions
@@ -29,9 +37,6 @@ START = 1_769_940_000 * SECOND
 """2026-02-01T10:00:00Z."""
 STEPS = 60_000
 """A seed takes some thousands; one that needs more does not come to rest."""
-MAX_RECEIVES = 12
-DEAD_LETTER_VISIBILITY = 40 * SECOND
-PRODUCER_PAUSE = 300 * SECOND
 PASSING = frozenset({"StoreUnavailable", "NotLandedError", "StillRunningError"})
 CREATE_TABLE: dict[str, Any] = {
     "TableName": TABLE,
@@ -79,7 +84,7 @@ class World:
         self.table = table(self._wrote)
         self.stream = Stream(self, self.faults.choose((1, 2, 4)))
         self.queues = [queue for lane in LANES for queue in self._lane(lane)]
-        failures = Queue(self, "producer-failures", "producer", PRODUCER_PAUSE, 2, batch=1)
+        failures = Queue(self, "producer-failures", "producer", PRODUCER_PAUSE_SECONDS * SECOND, 2, batch=1)
         self.queues.append(failures)
         self.events = Events(self, failures)
         self.timers = Scheduler(self)
@@ -100,7 +105,7 @@ class World:
         NOW.world = self
 
     def _lane(self, lane: str) -> tuple[Queue, Queue]:
-        dead = Queue(self, f"{lane}-dead", "dead-letter", DEAD_LETTER_VISIBILITY, 5)
+        dead = Queue(self, f"{lane}-dead", "dead-letter", DEAD_LETTER_VISIBILITY_SECONDS * SECOND, 5)
         queue = Queue(
             self,
             lane,
