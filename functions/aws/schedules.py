@@ -37,12 +37,14 @@ class Schedules:
         return True
 
     def put(self, recurring: Recurring) -> None:
-        """As it says, whether there is one or not. Raises RefusedByScheduler."""
+        """As it says, whether there is one or not. One that would not fire is not made: when its record is gone, no
+        firing would show that. Raises RefusedByScheduler."""
         scheduler = self.client()
         try:
             self._call(scheduler.update_schedule, recurring)
         except scheduler.exceptions.ResourceNotFoundException:
-            self.create(recurring)
+            if recurring.enabled:
+                self.create(recurring)
 
     def delete(self, name: str) -> None:
         """One that is gone already is fine."""

@@ -334,6 +334,17 @@ def test_a_time_of_a_change_that_did_not_land_is_none(
     assert len(tasks(api)) == 1
 
 
+def test_a_paused_schedule_that_is_gone_from_scheduler_is_made_again_when_it_is_resumed(api: Api, aws: Cloud) -> None:
+    """A change that comes after the delete would leave it there for ever: it never fires."""
+    made = create(api)
+    (told,) = in_scheduler(aws)
+    aws.client("scheduler").delete_schedule(Name=told["Name"], GroupName=told["GroupName"])
+    assert api("PATCH", path(made), {"paused": True}).status == 200
+    assert in_scheduler(aws) == []
+    assert api("PATCH", path(made), {"paused": False}).status == 200
+    assert [found["State"] for found in in_scheduler(aws)] == ["ENABLED"]
+
+
 def test_a_stranger_cannot_remove_a_schedule_by_a_firing(api: Api, aws: Cloud, clock: Clock) -> None:
     made = create(api)
     forged = event("producer", "firing") | {"schedule": made["id"], "tenant": "210987654321"}

@@ -123,7 +123,7 @@ class ScheduleRules:
             last = versions[-1][1]
             if identity in self.deleted and (last is not None or identity in there):
                 violate(f"schedule {identity} is there though its delete was answered with 204")
-            if last is not None and identity not in there:
+            if last is not None and not last.paused and identity not in there:
                 violate(f"schedule {identity} is not in Scheduler")
             if len(versions) == 1 and last is not None and not self._told(identity):
                 self._complete(last, versions[0][0])
