@@ -14,6 +14,8 @@ from functions.core.times import iso
 
 GRACE_MS = 5 * MINUTE_MS
 """Scheduler fires within a minute. A firing that comes later than this was missed."""
+RUN_KEY_LIMIT = 200
+"""Characters: with what stands before them they stay below the 256 of an idempotency key."""
 OLDEST_CAUGHT_UP_SECONDS = 86_400
 """AWS: Scheduler tries a firing again for a day at most."""
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
@@ -52,9 +54,9 @@ class Firings:
     error_at: int | None = None
 
     @property
-    def latest(self) -> set[str]:
+    def latest(self) -> tuple[str, ...]:
         """The tasks that a firing looks at before it overlaps with them."""
-        return {task for task in (self.task, self.firing) if task is not None}
+        return tuple(dict.fromkeys(filter(None, (self.firing, self.task))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,5 +177,6 @@ def firing_key(schedule_id: str, at: int) -> str:
 
 
 def run_key(schedule_id: str, key: str) -> str:
-    """Of a run that somebody asked for."""
-    return f"schedule:{schedule_id}:run:{key}"
+    """Of a run that somebody asked for. A long key goes in as its hash: keys of tasks have an end."""
+    short = key if len(key) <= RUN_KEY_LIMIT else hashlib.sha256(key.encode()).hexdigest()
+    return f"schedule:{schedule_id}:run:{short}"
