@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 PATIENCE = 30 * SECOND
 """API Gateway's own limit."""
 TRIES = 8
+ID = 26
+"""Characters of an id, at least."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,11 @@ class Client:
     def submit_surely(self, payload: dict[str, Any] | None = None, **fields: Any) -> str | None:
         """With a key, until it is answered."""
         key = fields.pop("key", None) or self.world.identity("key")
+        return self.again(lambda: self.submit(payload, key=key, **fields))
+
+    def again(self, call: Callable[[], str | None]) -> str | None:
         for _ in range(TRIES):
-            if found := self.submit(payload, key=key, **fields):
+            if found := call():
                 return found
             self.sleep(self.draw.random() * 3)
         return None
@@ -116,19 +122,20 @@ class Client:
         if answer.status == 200:
             self.watch.cancelled.update(answer.document["cancelled"])
 
-    def get(self, task: str) -> Answer:
-        return self.request("GET", f"/tasks/{task}")
-
     def settled(self, task: str, *, every: float) -> bool:
-        """Polls, less and less often, until the task is settled; False when it takes an hour or two."""
-        until = self.world.hub.now + 3600 * SECOND
+        """False when it takes an hour or two."""
+        return self.ended(f"/tasks/{task}", every=every, hours=1) is not None
+
+    def ended(self, path: str, *, every: float, hours: int) -> str | None:
+        """Polls, less and less often, until it has ended: its state then."""
+        until = self.world.hub.now + hours * 3600 * SECOND
         while self.world.hub.now < until:
-            answer = self.get(task)
+            answer = self.request("GET", path)
             if answer.status == 200 and answer.document["endedAt"]:
-                return True
+                return str(answer.document["state"])
             self.sleep(every)
             every *= 1.5
-        return False
+        return None
 
     # -- workflows
 
@@ -141,14 +148,10 @@ class Client:
 
     def submit_run_surely(self, nodes: list[dict[str, Any]], **fields: Any) -> str | None:
         key = self.world.identity("key")
-        for _ in range(TRIES):
-            if found := self.submit_run(nodes, key=key, **fields):
-                return found
-            self.sleep(self.draw.random() * 3)
-        return None
+        return self.again(lambda: self.submit_run(nodes, key=key, **fields))
 
     def cancel_run(self, run: str) -> int:
-        before = self.get_run(run)
+        before = self.request("GET", f"/workflows/{run}")
         answer = self.request("DELETE", f"/workflows/{run}")
         if answer.status == 204 and before.status == 200:
             self.watch.workflows.cancelled.add((run, before.document["round"]))
@@ -157,19 +160,9 @@ class Client:
     def retry_run(self, run: str) -> int:
         return self.request("POST", f"/workflows/{run}/retry").status
 
-    def get_run(self, run: str) -> Answer:
-        return self.request("GET", f"/workflows/{run}")
-
     def run_ended(self, run: str, *, every: float) -> str | None:
-        """Polls, less and less often, until the run has ended: its state then; None when it takes half a day."""
-        until = self.world.hub.now + 12 * 3600 * SECOND
-        while self.world.hub.now < until:
-            answer = self.get_run(run)
-            if answer.status == 200 and answer.document["endedAt"]:
-                return str(answer.document["state"])
-            self.sleep(every)
-            every *= 1.5
-        return None
+        """Its state then; None when it takes half a day."""
+        return self.ended(f"/workflows/{run}", every=every, hours=12)
 
     # -- schedules
 
@@ -240,7 +233,9 @@ def event(method: str, path: str, body: Any, key: str | None) -> dict[str, Any]:
     headers = {"content-type": "application/json", "host": "api.example.com"}
     if key is not None:
         headers["idempotency-key"] = key
-    route = f"{method} {path}"
+    parts = path.split("/")
+    ids = [part for part in parts if len(part) >= ID]
+    route = f"{method} " + "/".join("{id}" if part in ids else part for part in parts)
     return {
         "version": "2.0",
         "routeKey": route,
@@ -257,6 +252,7 @@ def event(method: str, path: str, body: Any, key: str | None) -> dict[str, Any]:
             "routeKey": route,
             "stage": "$default",
         },
+        "pathParameters": {"id": ids[0]} if ids else {},
         "body": None if body is None else json.dumps(body),
         "isBase64Encoded": False,
     }

@@ -82,14 +82,13 @@ class Executions:
 class Execution(Process):
     """One of the run machine: a fiber that no fault ends. What may go wrong is what happens to the function.
 
-    `status`: RUNNING, SUCCEEDED or FAILED. `entered`: its states, in order."""
+    `status`: RUNNING, SUCCEEDED or FAILED."""
 
     def __init__(self, world: World, name: str, given: str) -> None:
         super().__init__(world.hub, f"execution {name[-8:]}")
         self.world = world
         self.given = given
         self.status = "RUNNING"
-        self.entered: list[str] = []
         self.fragile = world.faults.coin() and world.faults.coin()
         """Its steps may fail until their retries are used up, and with them the run."""
         self._answers: list[Any] = []
@@ -100,7 +99,6 @@ class Execution(Process):
         states, name, data = MACHINE["States"], MACHINE["StartAt"], json.loads(self.given)
         try:
             while name:
-                self.entered.append(name)
                 self.world.trace(self.name, f"enters {name}")
                 self.world.count(f"runs in {name}")
                 name, data = self._state(name, states[name], data)

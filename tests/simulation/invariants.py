@@ -200,6 +200,7 @@ class Watch:
         if claim is None or claim.process is not process:
             self.world.violate(f"{ctx.task_id}: attempt {ctx.attempt} runs in {process.name}, which did not claim it")
             return
+        self.workflows.started(ctx)
         promise = self.promises.get(ctx.task_id)
         if promise is not None and promise.version is not None and payload.get("version", 0) < promise.version:
             self.world.violate(f"{ctx.task_id}: runs with the payload before the one that a PATCH was answered with")

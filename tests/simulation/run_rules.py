@@ -18,6 +18,7 @@ from tests.simulation.deployment import ACCOUNT
 from tests.simulation.fibers import SECOND
 
 if TYPE_CHECKING:
+    from functions.core.context import Context
     from tests.simulation.world import World
 
 Item = dict[str, Any]
@@ -155,6 +156,15 @@ class RunRules:
             self.world.violate(f"node {node.id} starts, its run is over")
         for upstream, state in self.not_succeeded(member):
             self.world.violate(f"node {node.id} starts, its upstream {upstream} is {state}")
+
+    def started(self, ctx: Context) -> None:
+        """It reads the results of the nodes before it, whatever number of records names them."""
+        item = self.world.table.item(keys.partition(ACCOUNT, ctx.task_id), keys.TASK)
+        member = from_item(item).member if item is not None else None
+        if member is not None:
+            before = self.specs(self.run(member.run))[member.index].depends_on
+            if sorted(ctx.inputs) != sorted(before):
+                self.world.violate(f"node {ctx.task_id} reads {sorted(ctx.inputs)}, it comes after {sorted(before)}")
 
     def not_succeeded(self, member: Membership) -> Iterator[tuple[str, str]]:
         for upstream in self.upstreams(member):
