@@ -54,7 +54,11 @@ def test_calls_and_write_units_are_counted(system: LocalSystem) -> None:
 
 
 def test_no_function_failed_and_no_call_was_denied(system: LocalSystem) -> None:
+    earlier = {invocation.request_id for invocation in system.invocations}
     submit(system)
     assert system.settle()
-    assert [invocation.error for invocation in system.invocations if invocation.error] == []
+    made = [invocation for invocation in system.invocations if invocation.request_id not in earlier]
+    # Not the notifier's: deliveries of other tests, which nobody takes, are tried again while this one runs.
+    ended = {(invocation.function, invocation.error) for invocation in made if invocation.function != "notifier"}
+    assert ended == {("api", None), ("worker-normal", None), ("observer", None)}
     assert not any("not authorized" in line for label in ("api", "worker-normal") for line in system.logs(label))
