@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from functions.core.errors import FieldError, InvalidRequest
 from functions.core.fields import field_errors
-from functions.intake.requests import Instant, Limits, Request, TagKey, TagValue, TaskId
+from functions.intake.requests import Instant, Limits, Request, TagKey, TagValue, TaskId, integral
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Attempts = Annotated[int, Field(ge=1, le=100)]
+Attempts = Annotated[int, Field(ge=1, le=100), BeforeValidator(integral)]
 
 
 class DeadLetterFilter(Request):
@@ -38,7 +38,9 @@ class Redrive(DeadLetterFilter):
         10, description="Their due times are spread so: the n-th is due n / rate seconds from now."
     )
     attempts: Attempts | None = Field(None, description="New attempts for each. Left out: as the task type has it.")
-    limit: Annotated[int, Field(ge=1, le=1000)] = Field(1000, description="At most so many in this request.")
+    limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(integral)] = Field(
+        1000, description="At most so many in this request."
+    )
     cursor: str | None = Field(None, description="Goes on where a request before stopped.")
 
 

@@ -18,7 +18,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from functions.api import workflow_views
 from functions.api.parts import Parts
-from functions.core.errors import ScheduleNotFound, TaskNotFound, WorkflowNotFound
+from functions.core.errors import FieldError, InvalidRequest, ScheduleNotFound, TaskNotFound, WorkflowNotFound
 from functions.core.run import Run
 from functions.core.task import ALPHABET, Task
 from functions.intake import body, problems, views
@@ -163,6 +163,7 @@ def cancel_workflow(id: str) -> Response[str]:
 
 
 def retry_workflow(id: str) -> Response[str]:
+    nothing_asked()
     run = assembled().workflows.retry(tenant(), run_id(id), now=wiring.clock())
     return answer(202, workflow_views.summary(run), located(run))
 
@@ -191,6 +192,7 @@ def delete_schedule(id: str) -> Response[str]:
 
 
 def run_schedule(id: str) -> Response[str]:
+    nothing_asked()
     parts, now = assembled(), wiring.clock()
     header = app.current_event.headers.get("idempotency-key")
     done = parts.schedules.run(tenant(), schedule_id(id), header, random=secrets.randbits(80))
@@ -277,7 +279,7 @@ def tenant() -> str:
 
 def optional_body() -> dict[str, Any]:
     """Of a route where leaving it out means `{}`."""
-    return request_body() if (app.current_event.get("body") or "").strip() else {}
+    return request_body() if app.current_event.get("body") else {}
 
 
 def request_body() -> dict[str, Any]:
@@ -287,6 +289,12 @@ def request_body() -> dict[str, Any]:
         is_base64=bool(event.get("isBase64Encoded")),
         content_type=event.headers.get("content-type"),
     )
+
+
+def nothing_asked() -> None:
+    """Of a route that takes no body: what a caller puts into one would be lost."""
+    if unknown := optional_body():
+        raise InvalidRequest([FieldError(name, "is not a known field") for name in unknown])
 
 
 def task_id(written: str) -> str:

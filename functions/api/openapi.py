@@ -167,7 +167,7 @@ def paths() -> Json:
         "name": "Idempotency-Key",
         "in": "header",
         "description": "As the field idempotencyKey; if both are given they must agree.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!-~]+$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 256},
     }
     submit = operation(
         "tasks",
@@ -254,7 +254,12 @@ def notification_parameters() -> list[Json]:
     return [
         {"name": "state", "in": "query", "required": True, "schema": {"type": "string", "enum": ["UNDELIVERABLE"]}},
         {"name": "limit", "in": "query", "schema": limit},
-        {"name": "cursor", "in": "query", "description": "Of the page before.", "schema": {"type": "string"}},
+        {
+            "name": "cursor",
+            "in": "query",
+            "description": "Of the page before.",
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"},
+        },
     ]
 
 

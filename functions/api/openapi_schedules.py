@@ -50,7 +50,7 @@ def schedule_paths(key: Json) -> Json:
         "runSchedule",
         "Submit its task now, once for each Idempotency-Key",
         {201: ok("The task.", answers.Task, TASK_HEADER), 200: ok("Run before.", answers.Task, TASK_HEADER)},
-        (404, 422),
+        (400, 404, 415, 422),
         parameters=[key | {"description": "The same key is the same run."}],
     )
     limit = {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT}

@@ -114,7 +114,7 @@ def workflow_paths(key: Json) -> Json:
                     "retryWorkflow",
                     "Run again what did not succeed",
                     {202: ok("The workflow, in its next round.", summary, location)},
-                    (404, 409),
+                    (400, 404, 409, 415, 422),
                 ),
                 "It runs, or all of it succeeded (`state` says which).",
             ),

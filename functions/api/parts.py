@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from functions.api.listing import Listing
@@ -99,7 +99,6 @@ class Parts:
     @cached_property
     def workflows(self) -> Workflows:
         from functions.api.workflows import Workflows
-        from functions.core import notification
 
         return Workflows(
             runs=wiring.run_store(self.settings),
@@ -109,7 +108,7 @@ class Parts:
             registry=wiring.registry,
             timeout_limit=self.timeout_limit,
             notifications=wiring.notifications(self.settings),
-            notify=partial(notification.check, reach=self.settings.webhook_reach),
+            webhook_reach=self.settings.webhook_reach,
         )
 
     @cached_property

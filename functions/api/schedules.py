@@ -32,6 +32,7 @@ from functions.core.errors import (
     ScheduleNotFound,
     UnknownTaskType,
 )
+from functions.core.fields import within
 from functions.core.recurrence import MINUTE_MS, BadExpression, Rate, parse_cron, parse_rate, zone_of
 from functions.core.schedule import CatchUp, Overlap, Schedule, bucket, recurring, scheduler_name
 from functions.core.task import keyed_id, ordered_id
@@ -235,7 +236,7 @@ class Schedules:
             prepared = self.submission.prepare(alone, None, tenant=schedule.tenant, now=now, random=0)
             lane = prepared.task.lane
         except InvalidRequest as refused:
-            errors += [FieldError(f"{name}.{each.field}", each.message) for each in refused.errors]
+            errors += [FieldError(within(name, each.field), each.message) for each in refused.errors]
         except UnknownTaskType as unknown:
             errors.append(FieldError(f"{name}.{names.get('type', 'type')}", str(unknown)))
         return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, lane, errors

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from functions.core import dag
+from functions.core import dag, notification
 from functions.core.dag import Node
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
-from functions.core.fields import path
+from functions.core.fields import path, within
+from functions.core.notification import Notify
+from functions.core.reach import Reach
 from functions.core.registry import Registry, TaskType
 from functions.core.run import NodeSpec
 from functions.intake.requests import (
@@ -23,6 +25,7 @@ from functions.intake.requests import (
     digest,
     integral,
     parse,
+    refuse,
     stripped_key,
 )
 from functions.intake.submission import NORMAL_PRIORITY, policy
@@ -31,10 +34,23 @@ NODE_ALIASES = SUBMIT_ALIASES | {"depends_on": "dependsOn"}
 WORKFLOW_ALIASES = {"deadline_seconds": "deadlineSeconds", "on_failure": "onFailure"}
 YEAR_SECONDS = 365 * 86_400
 DAY_SECONDS = 86_400
-NOTIFY_SCHEMA = {"type": "array", "maxItems": 10, "items": {"$ref": "#/components/schemas/NotifyTarget"}}
-"""Looked at by functions/core/notification.py."""
+NAME_LIMIT = 256
+"""Characters: what other tools call their nodes, `//service/api:unit_tests` or `model.shop.orders`, fits as it is."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-NodeName = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+def no_control(name: str) -> str:
+    if CONTROL.search(name):
+        raise refuse("must not hold control characters")
+    return name
+
+
+NodeName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=NAME_LIMIT),
+    AfterValidator(no_control),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_LIMIT, "pattern": r"^[^\x00-\x1f\x7f]+$"}),
+]
 Deadline = Annotated[int, Field(ge=1, le=YEAR_SECONDS), BeforeValidator(integral)]
 
 
@@ -60,9 +76,7 @@ class SubmitWorkflow(Request):
     on_failure: Literal["continue", "cancel"] | None = Field(
         None, description="`continue` (default): what does not depend on a failed node goes on. `cancel`: it does not."
     )
-    notify: Annotated[list[Any], WithJsonSchema(NOTIFY_SCHEMA)] | None = Field(
-        None, description="Whom to tell when it has ended: up to 10 webhooks and mails."
-    )
+    notify: Notify | None = Field(None, description="Whom to tell when it has ended: up to 10 webhooks and mails.")
     idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
         None,
         description="The same key and body again answer the same run. The header Idempotency-Key does the same.",
@@ -82,25 +96,16 @@ class Checked:
     digest: str
 
 
-NotifyCheck = Callable[[Any], tuple[tuple[dict[str, Any], ...], list[FieldError]]]
-"""What `notify` says, or what is wrong with it."""
-
-
-def no_notifications(value: Any) -> tuple[tuple[dict[str, Any], ...], list[FieldError]]:
-    return (), [] if value in (None, []) else [FieldError("notify", "is not supported yet: leave it out")]
-
-
 def check(
     parsed: Parsed[SubmitWorkflow],
     key_errors: list[FieldError],
     registry: Registry,
     given: Limits,
-    *,
-    notify: NotifyCheck = no_notifications,
+    webhook_reach: Reach,
 ) -> Checked:
     """Raises InvalidRequest with everything that is wrong."""
-    told, notify_errors = notify(parsed.fields.get("notify"))
-    errors = [*parsed.errors, *key_errors, *notify_errors]
+    told = parsed.request.notify if parsed.request else None
+    errors = [*parsed.errors, *key_errors, *notification.out_of_reach(told, webhook_reach)]
     nodes = parsed.fields.get("nodes")
     if not isinstance(nodes, list | dict) or not nodes:
         raise InvalidRequest(errors)
@@ -128,7 +133,7 @@ def check(
         specs=read.specs,
         deadline_seconds=request.deadline_seconds or DAY_SECONDS,
         on_failure=request.on_failure or "continue",
-        notify=told,
+        notify=notification.kept(told),
         digest=digest(parsed.fields | {"nodes": read.meant}),
     )
 
@@ -169,7 +174,7 @@ class Nodes:
         parsed = parse(WorkflowNode, node, NODE_ALIASES, self._given)
         found = list(parsed.errors)
         kind = self._kind(parsed, found)
-        self.errors += [FieldError(f"{where}.{error.field}", error.message) for error in found]
+        self.errors += [FieldError(within(where, error.field), error.message) for error in found]
         name, after = parsed.fields.get("name"), parsed.fields.get("dependsOn")
         if isinstance(name, str) and name:
             names = [one for one in after if isinstance(one, str)] if isinstance(after, list) else []

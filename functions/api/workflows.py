@@ -10,17 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.api.workflow_requests import (
-    WORKFLOW_ALIASES,
-    Checked,
-    NotifyCheck,
-    SubmitWorkflow,
-    check,
-    no_notifications,
-)
+from functions.api.workflow_requests import WORKFLOW_ALIASES, Checked, SubmitWorkflow, check
 from functions.aws.executions import Executions
 from functions.core import definition
 from functions.core.errors import IdempotencyKeyReused, StoreUnavailable, WorkflowNotAllowed, WorkflowNotFound
+from functions.core.reach import Reach
 from functions.core.registry import Registry
 from functions.core.run import Run, RunState
 from functions.core.task import keyed_id, ordered_id
@@ -48,7 +42,8 @@ class SubmittedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Workflows:
-    """`timeout_limit`: seconds, the most that one attempt of a node may run here."""
+    """`timeout_limit`: seconds, the most that one attempt of a node may run here. `webhook_reach`: where `notify` may
+    lead."""
 
     runs: RunStore
     documents: Documents
@@ -57,7 +52,7 @@ class Workflows:
     registry: Callable[[], Registry]
     timeout_limit: int
     notifications: Notifications
-    notify: NotifyCheck = no_notifications
+    webhook_reach: Reach = "public"
 
     def submit(
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int
@@ -67,7 +62,7 @@ class Workflows:
         given = Limits(now, self.timeout_limit)
         parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
         key, key_errors = idempotency_key(header, parsed)
-        checked = check(parsed, key_errors, self.registry(), given, notify=self.notify)
+        checked = check(parsed, key_errors, self.registry(), given, self.webhook_reach)
         run_id = ordered_id(now, random) if key is None else keyed_id(tenant, f"workflow\0{key}")
         if key is not None and (earlier := self.runs.get(tenant, run_id)):
             return same(earlier, checked, key)

@@ -13,6 +13,8 @@ from functions.core.errors import FieldError
 
 MAX_NODES = 10_000
 MAX_EDGES = 100_000
+CYCLE_ENDS = 10
+"""Names at either end of a cycle's path that are told."""
 FAN_IN = 40
 """What one record waits for at most: 40 indexes of up to 6 digits stay well inside the write unit's kilobyte."""
 
@@ -57,8 +59,14 @@ def problems(nodes: Sequence[Node]) -> list[FieldError]:
     if edges > MAX_EDGES:
         found.append(FieldError("nodes", f"{edges} edges are more than the {MAX_EDGES} that a workflow may have"))
     if not found and (cycle := find_cycle(nodes)):
-        found.append(FieldError("nodes", f"the nodes wait for each other in a cycle: {' → '.join(cycle)}"))
+        found.append(FieldError("nodes", f"the nodes wait for each other in a cycle: {' → '.join(shortened(cycle))}"))
     return found
+
+
+def shortened(cycle: list[str]) -> list[str]:
+    """Both ends of one that nobody would read to its end."""
+    left_out = len(cycle) - 2 * CYCLE_ENDS
+    return cycle if left_out <= 1 else [*cycle[:CYCLE_ENDS], f"… {left_out} more …", *cycle[-CYCLE_ENDS:]]
 
 
 def too_many_nodes(count: int) -> list[FieldError]:

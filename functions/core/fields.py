@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from functions.core.errors import FieldError
+
+PLAIN = re.compile(r"[\w-]+")
 
 MESSAGES = {
     "missing": "is required",
@@ -18,11 +22,17 @@ MESSAGES = {
 
 
 def path(*parts: str | int) -> str:
-    """`("payload", "to", 0)` as `payload.to[0]`."""
+    """`("payload", "to", 0)` as `payload.to[0]`. A name with a dot or the like in it is quoted: `nodes["a.b"].type`."""
     written = ""
     for part in parts:
-        written += f"[{part}]" if isinstance(part, int) else f".{part}" if written else str(part)
+        plain = isinstance(part, str) and (not written or PLAIN.fullmatch(part))
+        written = within(written, str(part) if plain else f"[{json.dumps(part, ensure_ascii=False)}]")
     return written
+
+
+def within(where: str, field: str) -> str:
+    """The path `field` of what stands at the path `where`."""
+    return where + field if field.startswith("[") or not where else f"{where}.{field}"
 
 
 def field_errors(found: Sequence[Mapping[str, Any]], value: Any, *, under: str = "") -> list[FieldError]:

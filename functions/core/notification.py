@@ -14,14 +14,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
-    ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from functions.core.errors import FieldError
-from functions.core.fields import field_errors
 from functions.core.reach import Reach, is_address, is_public
 
 MAX_TARGETS = 10
@@ -53,6 +51,12 @@ def checked_url(url: str) -> str:
     return url
 
 
+def checked_address(address: str) -> str:
+    if not re.fullmatch(ADDRESS, address):
+        raise refuse("must be a mail address")
+    return address
+
+
 class NotifyTarget(BaseModel):
     """One receiver: a webhook or a mail address."""
 
@@ -63,9 +67,9 @@ class NotifyTarget(BaseModel):
     webhook: Annotated[str, Field(max_length=2048), AfterValidator(checked_url)] | None = Field(
         None, description="An https URL. It gets a POST, signed after Standard Webhooks."
     )
-    email: Annotated[str, StringConstraints(pattern=ADDRESS, max_length=320)] | None = Field(
-        None, description="A mail address."
-    )
+    email: (
+        Annotated[str, AfterValidator(checked_address), WithJsonSchema({"type": "string", "pattern": ADDRESS})] | None
+    ) = Field(None, description="A mail address.")
     on: Literal["success", "failure", "both"] = Field(
         "both", description="`failure` is every end but success: also when skipped, cancelled or timed out."
     )
@@ -114,18 +118,3 @@ def out_of_reach(targets: Sequence[NotifyTarget] | None, reach: Reach) -> Iterat
             is_address(parts.hostname or "") and not is_public(parts.hostname or "")
         ):
             yield FieldError(f"notify[{at}].webhook", "must be on the public internet")
-
-
-def check(value: Any, reach: Reach) -> tuple[tuple[dict[str, Any], ...], list[FieldError]]:
-    """The field `notify` of a request that is not one model: what goes into the record, and what is wrong with it."""
-    if value is None:
-        return (), []
-    try:
-        targets = NOTIFY.validate_python(value)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        return (), field_errors(found, value, under="notify")
-    return kept(targets), list(out_of_reach(targets, reach))
-
-
-NOTIFY: TypeAdapter[list[NotifyTarget]] = TypeAdapter(Notify)

@@ -45,7 +45,7 @@ def read(body: str | None, *, is_base64: bool, content_type: str | None) -> dict
     if media_type == CURLS_OWN and not text.lstrip().startswith("{"):
         raise UnsupportedMediaType(media_type)
     try:
-        value = json.loads(text, parse_constant=no_number, parse_float=finite)
+        value = json.loads(text, parse_constant=no_number, parse_float=finite, object_pairs_hook=each_once)
     except RecursionError:
         raise MalformedBody(f"the body is nested too deeply: at most {DEPTH_LIMIT} levels") from None
     except json.JSONDecodeError as error:
@@ -77,6 +77,16 @@ def decoded(body: str, *, is_base64: bool) -> str:
         raise MalformedBody("the body is not UTF-8") from None
     except binascii.Error:
         raise MalformedBody("the body is not the base64 that it is said to be") from None
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON leaves open which of two counts: what was meant is not guessed, least of all of a filter or a node."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise MalformedBody(f"the body gives {twice!r} twice in one object")
+    return found
 
 
 def no_number(name: str) -> NoReturn:

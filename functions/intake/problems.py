@@ -30,7 +30,7 @@ MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:taskyard:problem:"
 ERRORS_SHOWN = 100
 DETAIL_LIMIT = 1000
-"""Characters: names of fields are the caller's, and may be megabytes."""
+"""Characters: names of fields and of nodes are the caller's, and may be megabytes."""
 RETRY_AFTER_SECONDS = 2
 
 
@@ -73,7 +73,7 @@ class Problem:
 
 def errors(error: InvalidRequest) -> dict[str, Any]:
     shown = error.errors[:ERRORS_SHOWN]
-    return {"errors": [{"field": each.field[:DETAIL_LIMIT], "message": each.message} for each in shown]}
+    return {"errors": [{"field": each.field[:DETAIL_LIMIT], "message": each.message[:DETAIL_LIMIT]} for each in shown]}
 
 
 INTERNAL = Kind(500, "internal-error", "Something went wrong on our side")

@@ -74,11 +74,12 @@ def refuse(message: str) -> PydanticCustomError:
 
 
 def instant(value: Any, info: ValidationInfo) -> Any:
-    """ISO 8601 with an offset → epoch ms."""
+    """ISO 8601 with an offset → epoch ms. All that is before 1970 is 1970: long ago is long ago, and stays in order."""
     if not isinstance(value, str):
         raise refuse("must be a time as a string, like 2026-02-01T10:00:00Z")
     try:
-        parsed = datetime.fromisoformat(value)
+        # RFC 3339 takes t and z too.
+        parsed = datetime.fromisoformat(value.upper())
     except ValueError:
         raise refuse("must be an ISO 8601 time, like 2026-02-01T10:00:00Z") from None
     if parsed.tzinfo is None or not _OFFSET.search(value):
@@ -86,7 +87,7 @@ def instant(value: Any, info: ValidationInfo) -> Any:
     at = math.floor((parsed - _EPOCH).total_seconds() * 1000 + 0.5)
     if at > limits(info).now + MAX_HORIZON_MS:
         raise refuse(f"lies more than {_YEARS} years ahead")
-    return at
+    return max(0, at)
 
 
 def integral(value: Any) -> Any:
@@ -110,9 +111,15 @@ def timeout(value: int, info: ValidationInfo) -> int:
 
 
 def stripped_key(value: str) -> str:
-    if not 1 <= len(value.strip()) <= 256:
-        raise refuse("must be 1 to 256 characters")
+    if not 1 <= len(value.strip()) <= 256 or not value.strip().isprintable():
+        raise refuse("must be 1 to 256 printable characters")
     return value.strip()
+
+
+def task_id(value: str) -> str:
+    if not re.fullmatch(TASK_ID, value):
+        raise refuse("must be the id of a task")
+    return value
 
 
 Instant = Annotated[
@@ -139,7 +146,7 @@ Priority = Annotated[
 ]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TagValue = Annotated[str, StringConstraints(max_length=256)]
-TaskId = Annotated[str, StringConstraints(pattern=TASK_ID)]
+TaskId = Annotated[str, AfterValidator(task_id), WithJsonSchema({"type": "string", "pattern": TASK_ID})]
 
 
 class Request(BaseModel):

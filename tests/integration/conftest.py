@@ -153,3 +153,9 @@ def quick(make_quick: Callable[[], Quick]) -> Quick:
 def api(aws: Cloud, clock: Clock) -> Api:
     """`api("POST", "/tasks", {...})` is an answer; `api.submit(delaySeconds=5)` a task."""
     return Api(aws)
+
+
+@pytest.fixture
+def yard(quick: Quick) -> Api:
+    """As `api`, in a cloud without HTTP."""
+    return Api(quick)

@@ -18,11 +18,6 @@ ONE = {"type": "DELAYED_MESSAGE", "payload": {"message": "x"}}
 BAD = {"a": ONE, "bad": {**FAILS, "maxRetries": 0, "dependsOn": ["a"]}, "z": {**ONE, "dependsOn": ["bad"]}}
 
 
-@pytest.fixture
-def yard(quick: Quick) -> Api:
-    return Api(quick)
-
-
 def run_through(quick: Quick, workflow_id: str) -> None:
     run = workflow.assembled().runs.get(TENANT, workflow_id)
     assert run is not None

@@ -13,11 +13,17 @@ from functions.core.task import Task
 from functions.runtime import wiring
 from functions.runtime.settings import WorkflowSettings
 from functions.workflow import handler
+from tests.integration.api import MESSAGE
 from tests.integration.cloud import TENANT, Cloud
 from tests.integration.quick import Killed, Quick
 
 RUN = "01k00000000000000000000000"
 FAILS = {"type": "FAIL_SOMETIMES", "payload": {"probability": 1}}
+
+
+def node(name: str, *depends_on: str, **fields: Any) -> dict[str, Any]:
+    """As POST /workflows takes it."""
+    return {"name": name, **MESSAGE, "dependsOn": list(depends_on), **fields}
 
 
 def spec(

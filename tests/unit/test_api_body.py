@@ -32,6 +32,8 @@ def body(text: str | bytes | None, content_type: str | None = "application/json"
         ('{"a": "\\ud800"}', "surrogate"),
         ('{"\\udfff": 1}', "surrogate"),
         ('{"a": NaN}', "NaN"),
+        ('{"a": 1, "b": 2, "a": 3}', "'a' twice"),
+        ('{"nodes": {"x": {"n": 1, "n": 1}}}', "'n' twice"),
         ('{"a": -Infinity}', "-Infinity"),
         ('{"a": 1e400}', "beyond"),
         (f'{{"a": {"9" * 5000}}}', "too many digits"),

@@ -58,6 +58,13 @@ def test_a_cycle_is_named_in_the_order_in_which_its_nodes_would_run():
     assert "cycle" in problems(nodes)[0].message
 
 
+def test_of_a_cycle_that_nobody_would_read_both_ends_are_told():
+    nodes = [Node(f"n{at}", (f"n{(at - 1) % 9_000}",)) for at in range(9_000)]
+    (error,) = problems(nodes)
+    path = error.message.partition(": ")[2].split(" → ")
+    assert (len(path), path[10], path[0]) == (21, "… 8981 more …", path[-1])
+
+
 def test_a_node_that_waits_for_itself_is_a_cycle_of_one():
     assert find_cycle([Node("a", ("a",))]) == ["a", "a"]
 

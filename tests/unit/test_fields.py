@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from functions.core.fields import field_errors, path
+from functions.core.fields import field_errors, path, within
 
 
 class Inner(BaseModel):
@@ -51,3 +51,7 @@ def test_each_error_is_under_the_callers_own_path(value: Any, expected: dict[str
 
 def test_a_path_reads_like_code() -> None:
     assert path("nodes", 3, "dependsOn", 0) == "nodes[3].dependsOn[0]"
+    assert path("nodes", "über-all", "tags", "") == 'nodes.über-all.tags[""]'
+    assert path("nodes", 'model.shop."a"', "payload", "to") == 'nodes["model.shop.\\"a\\""].payload.to'
+    assert within("task", "payload") == "task.payload"
+    assert within("nodes", '["a.b"].name') == 'nodes["a.b"].name'

@@ -1,0 +1,52 @@
+"""The api function behind the local system's own gateway, in process: a request as it goes over the wire, whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+from functions.api.handler import ROUTES
+from local.clock import Clock
+from local.functions import Function
+from local.gateway import Gateway
+from local.http_server import Request, Response
+from local.stack import FunctionSpec, RouteSpec
+from tests.integration.cloud import Cloud
+
+OPEN = ("/monitor/health",)
+"""What asks for no signature."""
+
+
+class Door:
+    """`paths`: as infra/api.py has them, `{id}` for what varies."""
+
+    def __init__(self, aws: Cloud, clock: Any) -> None:
+        self._aws = aws
+        api = cast(FunctionSpec, SimpleNamespace(arn="api"))
+        routes = [
+            RouteSpec(f"{method} {path.replace('<', '{').replace('>', '}')}", api, path not in OPEN)
+            for method, path, _ in ROUTES
+        ]
+        function = cast(Function, SimpleNamespace(invoke=self._invoke))
+        seconds = cast(Clock, SimpleNamespace(now=lambda: clock() / 1000))
+        self._gateway = Gateway(routes, {"api": function}, seconds, lambda request: None)
+
+    async def _invoke(self, payload: bytes) -> Any:
+        """An exception would be the runtime's error report, and the gateway's 500."""
+        answer = json.dumps(self._aws.invoke("api", json.loads(payload)))
+        return SimpleNamespace(payload=answer.encode(), failed=False)
+
+    def __call__(
+        self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """`target`: path and query, encoded as they are sent."""
+        sent = {name.lower(): value for name, value in (headers or {}).items()}
+        served = self._gateway.serve(Request(method, target, sent, body))
+
+        async def answered() -> Response:
+            return served if isinstance(served, Response) else await served
+
+        return asyncio.run(answered())
