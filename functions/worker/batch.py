@@ -1,4 +1,4 @@
-"""A batch of wake-ups: side by side, one of those whose worker died when the others are done, the stuck ones last."""
+"""A batch of wake-ups: side by side, those whose worker died one by one, the stuck ones last."""
 
 from __future__ import annotations
 
@@ -51,15 +51,13 @@ class Batch:
 
         answers = self._map(work, len(messages))
         stuck = any(isinstance(answer, Stuck) for answer in answers)
-        suspects = [at for at, answer in enumerate(answers) if isinstance(answer, Alone)]
-        # One of them, after all others are settled: if this is the task that kills workers, it kills alone. The rest
-        # are shown again before it: they would have to wait out their visibility with it. Beside a stuck handler none
-        # would be alone, and it would die of that one's end.
-        for at in suspects if stuck else suspects[1:]:
-            answers[at] = self._handed_back(messages[at], Keep(0))
-        if suspects and not stuck:
-            answers[suspects[0]] = work(suspects[0], alone=True)
-            stuck = isinstance(answers[suspects[0]], Stuck)
+        suspects = [(answer.attempt, at) for at, answer in enumerate(answers) if isinstance(answer, Alone)]
+        # One at a time, after all others are settled: if this is the task that kills workers, it kills alone. Whoever
+        # has lost fewest comes first: a killer is one attempt ahead of those that it once took along, and takes them
+        # along no more. Beside a stuck handler it would not be alone, and would die of that one's end.
+        for _, at in sorted(suspects):
+            answers[at] = self._handed_back(messages[at], Keep(0)) if stuck else work(at, alone=True)
+            stuck = stuck or isinstance(answers[at], Stuck)
         if stuck:
             self._end_process(messages, answers)
         return [m.id for m, answer in zip(messages, answers, strict=True) if not isinstance(answer, Delete)]

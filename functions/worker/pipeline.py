@@ -67,7 +67,10 @@ class Keep:
 
 @dataclass(frozen=True)
 class Alone:
-    """Its last worker died. It may have been this task that killed it, so it runs when nothing runs beside it."""
+    """Its last worker died, in this attempt. It may have been this task that killed it, so it runs when nothing runs
+    beside it."""
+
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ class Pipeline:
                 self.consequences.run(given_up.task)
             case Do.TAKE_OVER:
                 if not alone:
-                    return Alone()
+                    return Alone(task.attempt)
                 taken = self.tasks.take_over(task, now=now, lease_until=ends_at + LEASE_MARGIN_MS, holder=holder)
                 if isinstance(taken, Found) and (taken.task is None or taken.task.holder != holder):
                     return Keep(LOOK_AGAIN_SECONDS)
