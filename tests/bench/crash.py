@@ -22,8 +22,8 @@ TASKS: dict[Scenario, tuple[int, int]] = {
     breaking.worker_killed_once: (200, 40),
     breaking.functions_killed: (200, 40),
     breaking.join_killed: (100, 30),
-    breaking.poison: (20, 10),
-    breaking.downstream: (50, 5),
+    breaking.poisoned: (20, 10),
+    breaking.downstream: (20, 5),
     breaking.lane_throttled: (50, 10),
     breaking.store_throttled: (200, 40),
     breaking.producer_ends: (25, 25),
@@ -31,7 +31,7 @@ TASKS: dict[Scenario, tuple[int, int]] = {
     breaking.cancelled: (20, 5),
 }
 """How many, and in a quick run; in the order of the table."""
-KILLED = (breaking.worker_killed, breaking.poison)
+KILLED = (breaking.worker_killed, breaking.poisoned)
 
 
 def plan(peers: bool) -> list[tuple[Contender, tuple[Scenario, ...]]]:

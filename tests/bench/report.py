@@ -269,15 +269,15 @@ CRASH = """
 Accepted tasks only. *Lost*: neither done nor kept anywhere. *Begun again*: started more than once; of a killed worker's
 unfinished tasks nobody can know how far they came, so whoever loses none begins them again, and what must not be
 repeated goes inside `ctx.once`. *Stuck*: still neither done nor given up after 30 hours of the server's clock, or when
-it went on in circles. *Given up*: not done, and recorded as such (a state, a result, a dead-letter queue). *Recovered
-after*: from the fault to the end of the last task, mostly the visibility timeout that was set (70 s for Taskyard's dev
-stack and for Celery's recommended settings; 30 min, 12 h and 30 s by default of Celery, dramatiq-sqs and the queue that
-taskiq-aio-sqs was given).
+it had gone on in circles. *Given up*: not done, and recorded as such (a state, a result, a dead-letter queue).
+*Recovered after*: from the fault to the end of the last task, mostly the visibility timeout that was set: 70 s for
+Taskyard's dev stack and Celery's recommended settings; by default 30 min for Celery, 12 h for dramatiq-sqs, and 30 s
+for the queue that taskiq-aio-sqs was given.
 
 Queues and, of Taskyard, everything else go by a clock that is moved on whenever nothing happens. The peers' own timers
 are real, so what depends on them is not asked of them: Celery keeps a delay in its worker's memory, and was given a
-visibility timeout of 5 s where a delay is to exceed it. What has no counterpart there (Lambda's throttling, function
-processes) is Taskyard's alone.
+visibility timeout of 5 s where a delay is to exceed it; its own retries, which are delays too, were left out, and
+taskiq has none by default. What has no counterpart there (Lambda's throttling, function processes) is Taskyard's alone.
 """
 
 

@@ -44,6 +44,8 @@ class Stage:
         given_up, waiting = self.left()
         given_up = min(missing, given_up)
         stuck = min(missing - given_up, waiting)
+        if seen.cut and missing - given_up:
+            note = "; ".join(filter(None, (note, "still at it when the watch ended")))
         return {
             "what": what,
             "who": self.contender.title,

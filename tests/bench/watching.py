@@ -55,10 +55,12 @@ class Notes:
 
 @dataclass(frozen=True)
 class Seen:
-    """`seconds`: on the server's clock, from the beginning of the watch to the last end that was seen."""
+    """`seconds`: on the server's clock, from the beginning of the watch to the last end that was seen. `cut`: patience
+    was over while things still went on."""
 
     notes: Notes
     seconds: float
+    cut: bool
 
 
 class Supervisor:
@@ -91,7 +93,8 @@ class Supervisor:
 @dataclass
 class Watch:
     """Until `done`, until nothing is left that could happen, until HORIZON has passed on the server's clock, or
-    `patience` real seconds in which things only went on happening. `moves`: whether the clock may be moved."""
+    `patience` real seconds in which things only went on happening. `moves`: whether the clock may be moved; `stride`:
+    by how many seconds at least, of a peer, so that messages which appear one after another are looked at together."""
 
     server: Server
     contender: Contender
@@ -99,6 +102,7 @@ class Watch:
     done: Callable[[Notes], bool]
     patience: float = 90.0
     moves: bool = True
+    stride: float = 0.0
     began: float | None = None
     """On the server's clock, when that is not now."""
 
@@ -107,8 +111,8 @@ class Watch:
         began, until = self.began or clock.now(), time.monotonic() + self.patience
         notes = Notes.read(self.server)
         finished, changed, moved = began, time.monotonic(), time.monotonic()
-        nothing = 0
-        while clock.now() - began < HORIZON and time.monotonic() < until:
+        cut = False
+        while clock.now() - began < HORIZON and not cut:
             self.supervisor.look()
             quiet = self.moves and self._quiet(changed, moved)
             now = Notes.read(self.server)
@@ -118,16 +122,14 @@ class Watch:
                 notes, changed = now, time.monotonic()
             if self.done(notes):
                 break
+            cut = time.monotonic() > until
             if not quiet:
                 time.sleep(0.05)
             elif self._move():
-                nothing, moved = 0, time.monotonic()
+                moved = time.monotonic()
             else:
-                # Twice: what was due may have fired just now, and have not begun yet.
-                nothing += 1
-                if nothing == 2:
-                    break
-        return Seen(notes, max(0.0, finished - began))
+                break
+        return Seen(notes, max(0.0, finished - began), cut and self.moves)
 
     def _virtual(self, at: float) -> float:
         """A peer knows nothing of the server's clock, which nobody has moved since the note was written."""
@@ -149,16 +151,22 @@ class Watch:
         if not self.contender.through_local:
             seconds = until_visible(self.server, self.contender.queues)
             if seconds is not None:
-                system.clock.jump(seconds)
+                system.clock.jump(max(seconds, self.stride))
             return seconds is not None
-        due = system.run(next_due(self.server))
-        if due is not None:
-            system.clock.advance(min(HORIZON, max(1.0, due - system.clock.now() + 0.05)))
-        return due is not None
+        seconds = system.run(until_due(self.server))
+        if seconds:
+            system.clock.advance(max(1.0, seconds))
+        return seconds is not None
 
 
-async def next_due(server: Server) -> float | None:
-    return server.system.timers.next_due()
+async def until_due(server: Server) -> float | None:
+    """Seconds until the next thing is due in the local system, 0 while one is under way; None when there is none. On
+    the system's loop: between a look at what is under way and one at what is due, what was due may begin."""
+    system = server.system
+    if system._busy(windows=True):
+        return 0.0
+    due = system.timers.next_due()
+    return None if due is None else due - system.clock.now() + 0.05
 
 
 def until_visible(server: Server, prefixes: tuple[str, ...]) -> float | None:

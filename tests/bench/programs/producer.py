@@ -2,9 +2,9 @@
 
 Reads orders from standard input, JSON, one a line: {"ids": [...], "what", "seconds", "filler", "delay", "gap", "url"};
 answers each with {"sent": [[id, when the call began, epoch seconds], ...]}, those that were accepted. `gap`: seconds
-between two submits; `group`: tasks of one, when not as many as the contender is given at once. {"ids", ..., "join": id}
-submits all of them together, and one more that runs after them. {"cancel": [ids]} cancels earlier ones. At the end of
-its input it ends in good order.
+between two submits; `group`: tasks of one, when not as many as the contender is given at once; `poison`: the one that
+ends its process. {"ids", ..., "join": id} submits all of them together, and one more that runs after them. {"cancel":
+[ids]} cancels earlier ones. At the end of its input it ends in good order.
 """
 
 import json
@@ -50,7 +50,8 @@ def answer(**fields: object) -> None:
 
 def tasks_of(order: dict, ids: list[str]) -> list[dict]:
     fields = {name: order[name] for name in ("what", "seconds", "filler", "url", "retries") if order.get(name)}
-    return [{"task": task, "what": "noop", **fields} for task in ids]
+    poison = order.get("poison")
+    return [{"task": task, "what": "noop", **fields, **({"what": "poison"} if task == poison else {})} for task in ids]
 
 
 def sent(submit: Submit, order: dict, group: int) -> Iterator[tuple[str, float]]:

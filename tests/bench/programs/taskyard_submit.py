@@ -1,6 +1,6 @@
 """Submits to Taskyard: `function` calls the api function's handler in this process with API Gateway's event, as the
 peers' producers call their library; `http` sends requests to the local system's API, through all that lies between.
-With a second argument above 1, by POST /tasks/batch, so many at a time."""
+More than one at a time, or a second argument above 1: by POST /tasks/batch."""
 
 import copy
 import http.client
@@ -56,7 +56,7 @@ def main(way: str, group: int) -> None:
         return json.loads(answer or "{}")
 
     def submit(tasks: list[dict], delay: float) -> None:
-        if group == 1:
+        if group == 1 == len(tasks):
             known[tasks[0]["task"]] = accepted(*send("/tasks", task(tasks[0], delay)))["id"]
         elif accepted(*send("/tasks/batch", {"tasks": [task(fields, delay) for fields in tasks]}))["refused"]:
             raise producer.Refused("some tasks of a batch")
