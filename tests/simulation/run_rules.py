@@ -35,8 +35,8 @@ class RunRules:
         self.cancelled: set[tuple[str, int]] = set()
         """Run and round whose cancel was answered with 204."""
         self.released: Counter[tuple[str, int]] = Counter()
-        self.last_end: dict[str, int] = {}
-        """Run → when the last of its nodes ended, so far."""
+        self.last_end: dict[tuple[str, int], int] = {}
+        """Run and round → when the last of its nodes ended, so far."""
         self._specs: dict[str, list[NodeSpec]] = {}
 
     def accept(self, run: str, nodes: list[dict[str, Any]]) -> None:
@@ -114,7 +114,7 @@ class RunRules:
             violate(f"run {run.id} is {run.state}, {run.reason}, though its cancel was answered with 204")
         if left := [task.id for task in nodes.values() if task.state in WAITS]:
             violate(f"run {run.id} is {run.state}, and {left} wait")
-        ended = self.last_end.get(run.id, self.world.hub.now)
+        ended = self.last_end.get((run.id, run.round), self.world.hub.now)
         if all(task.settled for task in nodes.values()) and self.world.hub.now - ended > PATIENCE:
             violate(f"run {run.id}: nobody said that it was done; its deadline ended it")
 
@@ -135,7 +135,7 @@ class RunRules:
         """A node's record was written, by which no attempt began."""
         violate = self.world.violate
         if node.settled:
-            self.last_end[member.run] = self.world.hub.now
+            self.last_end[member.run, member.round] = self.world.hub.now
             if process.function == "workflow" and process.event["round"] < member.round:
                 violate(
                     f"node {node.id} of round {member.round} is ended by {process.name}, which is of a round before"
