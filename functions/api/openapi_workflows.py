@@ -59,7 +59,7 @@ def workflow_paths(key: Json) -> Json:
         "workflows",
         "drawWorkflow",
         "The workflow as a picture, coloured by state",
-        {200: {"description": "Above 500 nodes or 2,000 edges: by rank, with counts per state.", "content": drawn}},
+        {200: {"description": "What is too large to be read: by rank, with counts per state.", "content": drawn}},
         (404, 422),
         parameters=[
             {

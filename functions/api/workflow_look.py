@@ -36,7 +36,6 @@ FORMATS = {
     "svg": "image/svg+xml; charset=utf-8",
 }
 ACCEPTED = {"text/vnd.mermaid": "mermaid", "text/vnd.graphviz": "dot", "image/svg+xml": "svg"}
-DRAW = {"mermaid": drawing.mermaid, "dot": drawing.dot, "svg": drawing.svg}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +106,7 @@ class WorkflowLook:
         states = {spec.name: str(State.BLOCKED) for spec in specs}
         states |= {specs[at].name: str(task.seen_at(now)) for at, task in self._tasks(run, range(run.nodes)).items()}
         title = f"{run.name} ({run.id}): {run.state}"
-        return DRAW[kind](drawing.picture(definition.shape(specs), states, title=title))
+        return drawing.draw(kind, definition.shape(specs), states, title=title)
 
     def tie(self, task: Task, member: Membership) -> dict[str, Any]:
         """What a task's own view says of the workflow whose node it is, and the tasks that it waits or waited for."""

@@ -1,7 +1,7 @@
 """A run as a picture: Mermaid, DOT or SVG, coloured by state. Pure text in, pure text out.
 
-Beyond MAX_NODES nodes or MAX_EDGES edges nobody could read it: then each box is a stretch of ranks (how far a node is
-from the roots) with the counts of its states, and the picture says so.
+Beyond MAX_NODES nodes or MAX_EDGES edges nobody could read it, and Mermaid draws less: then each box is a stretch of
+ranks (how far a node is from the roots) with the counts of its states, and the picture says so.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 from functions.core.dag import Node, ranks
 from functions.core.layout import Layout, Point, laid_out
@@ -19,8 +20,10 @@ MAX_NODES = 500
 MAX_EDGES = 2_000
 MAX_BOXES = 40
 """Of a collapsed picture."""
-LABEL = 28
-"""Characters of a name that fit its box; the whole name is in the box's tooltip."""
+MAX_PASSED = 10_000
+"""Columns that the arrows of an SVG pass through, in sum: each is a bend to place and to draw, some 50 bytes."""
+MERMAID_EDGES, MERMAID_TEXT = 500, 50_000
+"""What Mermaid draws unless it is told otherwise (its maxEdges, and maxTextSize in characters)."""
 
 FILL: Mapping[str, str] = {
     "SUCCESS": "#b7e4c7",
@@ -66,10 +69,22 @@ class Picture:
     arrows: tuple[Arrow, ...]
 
 
-def picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str) -> Picture:
+def draw(kind: str, nodes: Sequence[Node], states: Mapping[str, str], *, title: str) -> str:
+    """`kind`: mermaid, dot or svg. The others: as of `picture`."""
+    if kind == "dot":
+        return dot(picture(nodes, states, title=title))
+    if kind == "svg":
+        rank = ranks(nodes)
+        passed = sum(rank[node.name] - rank[other] - 1 for node in nodes for other in set(node.depends_on))
+        return svg(picture(nodes, states, title=title, most_edges=MAX_EDGES if passed <= MAX_PASSED else 0))
+    whole = mermaid(picture(nodes, states, title=title, most_edges=MERMAID_EDGES))
+    return whole if len(whole) <= MERMAID_TEXT else mermaid(picture(nodes, states, title=title, most_edges=0))
+
+
+def picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, most_edges: int = MAX_EDGES) -> Picture:
     """`nodes`: of a run, so without problems. `states`: by name."""
     edges = sum(len(set(node.depends_on)) for node in nodes)
-    if len(nodes) > MAX_NODES or edges > MAX_EDGES:
+    if len(nodes) > MAX_NODES or edges > most_edges:
         return collapsed(nodes, states, title=title, edges=edges)
     at = {node.name: index for index, node in enumerate(nodes)}
     return Picture(
@@ -119,7 +134,23 @@ def collapsed(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, e
 
 
 def shortened(name: str) -> str:
-    return name if len(name) <= LABEL else name[: LABEL - 1] + "…"
+    """Without its middle, mostly of its beginning, if it does not fit a box: names that begin alike end differently.
+    The tooltip has all of it."""
+    if breadth(name) <= ROOM:
+        return name
+    shorter = name
+    for kept in range(1, len(name)):
+        tail = kept * 2 // 3
+        shown = name[: kept - tail] + "…" + name[len(name) - tail :]
+        if breadth(shown) > ROOM:
+            return shorter
+        shorter = shown
+    return shorter
+
+
+def breadth(text: str) -> float:
+    """In pixels, about: of a bold sans-serif of 12."""
+    return sum(13 if east_asian_width(c) in "WF" else 11 if c.isupper() or c in "mw@%&…" else 7.5 for c in text)
 
 
 # -- Mermaid
@@ -185,6 +216,8 @@ def quoted(text: str) -> str:
 
 WIDTH, LINE, PADDING = 190, 15, 8
 """Of a box, in pixels; LINE: height of a line of text."""
+ROOM = WIDTH - 2 * PADDING
+"""For a line of text."""
 MARGIN, HEAD = 20, 44
 LEGEND = 24
 
@@ -194,8 +227,8 @@ def svg(drawn: Picture) -> str:
     height = max(len(box.lines) for box in drawn.boxes) * LINE + 2 * PADDING
     layout = laid_out(len(drawn.boxes), [(a.start, a.end) for a in drawn.arrows], width=WIDTH, height=height)
     head = HEAD + (LINE if drawn.note else 0)
-    texts = (drawn.title, drawn.note)
-    width = max(layout.width + 2 * MARGIN, 2 * MARGIN + max(len(text) * 7 for text in texts), 420)
+    broadest = max(breadth(drawn.title) * 16 / 12, breadth(drawn.note))
+    width = max(layout.width + 2 * MARGIN, 2 * MARGIN + broadest, 420)
     total = layout.height + head + MARGIN + LEGEND
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{total:.0f}" '

@@ -142,29 +142,39 @@ def stack(slots: list[_Slot], column: list[int]) -> None:
         y += slots[at].height + GAP_Y
 
 
+@dataclass
+class _Block:
+    """Neighbours that touch. `wishes`: sum of what each wishes the first one's middle to be."""
+
+    members: list[int]
+    wishes: float
+    height: float
+
+    @property
+    def middle(self) -> float:
+        """Of the first one."""
+        return self.wishes / len(self.members)
+
+
 def spread(slots: list[_Slot], column: list[int], wanted: dict[int, float]) -> None:
     """Each as near to where it is wanted as the order allows: neighbours that collide share what they wish for."""
-    blocks: list[tuple[list[int], float, float]] = []  # members, sum of wishes for the first one's middle, its middle
+    blocks: list[_Block] = []
     for at in column:
-        block = ([at], wanted[at], wanted[at])
-        while blocks and block[2] - slots[block[0][0]].height / 2 < bottom(slots, blocks[-1]) + GAP_Y:
-            members, wishes, _ = blocks.pop()
-            shift = extent(slots, members) + GAP_Y - slots[members[0]].height / 2 + slots[block[0][0]].height / 2
-            joined = [*members, *block[0]]
-            total = wishes + block[1] - shift * len(block[0])
-            block = (joined, total, total / len(joined))
+        block = _Block([at], wanted[at], slots[at].height)
+        while blocks and top(slots, block) < top(slots, blocks[-1]) + blocks[-1].height + GAP_Y:
+            above = blocks.pop()
+            shift = above.height + GAP_Y + (slots[block.members[0]].height - slots[above.members[0]].height) / 2
+            above.wishes += block.wishes - shift * len(block.members)
+            above.height += GAP_Y + block.height
+            above.members += block.members
+            block = above
         blocks.append(block)
-    for members, _, first in blocks:
-        y = first - slots[members[0]].height / 2
-        for at in members:
+    for block in blocks:
+        y = top(slots, block)
+        for at in block.members:
             slots[at].y = y + slots[at].height / 2
             y += slots[at].height + GAP_Y
 
 
-def extent(slots: list[_Slot], members: list[int]) -> float:
-    return sum(slots[at].height for at in members) + GAP_Y * (len(members) - 1)
-
-
-def bottom(slots: list[_Slot], block: tuple[list[int], float, float]) -> float:
-    members, _, first = block
-    return first - slots[members[0]].height / 2 + extent(slots, members)
+def top(slots: list[_Slot], block: _Block) -> float:
+    return block.middle - slots[block.members[0]].height / 2

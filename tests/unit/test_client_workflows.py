@@ -132,12 +132,44 @@ def test_the_example_has_ten_nodes_a_fan_out_and_a_fan_in() -> None:
     assert sum(waits == ["check"] for waits in graph.values()) == 5
 
 
-def test_times_in_yaml_stay_as_they_are_written(tmp_path: Path) -> None:
+def test_yaml_means_what_the_same_json_would(tmp_path: Path) -> None:
     file = tmp_path / "dag.yaml"
-    file.write_text("nodes:\n  a: {type: X, runAt: 2026-02-01T10:00:00Z, payload: {day: 2026-02-01, on: yes}}\n")
+    file.write_text(
+        "nodes:\n  a: {type: X, runAt: 2026-02-01T10:00:00Z,\n"
+        "      payload: {on: yes, no: [off, true, ~, 1, -1.5e3, 12:30, 007]}}\n"
+    )
     assert workflow_file.read(str(file))["nodes"]["a"] == {
-        "type": "X", "runAt": "2026-02-01T10:00:00Z", "payload": {"day": "2026-02-01", "true": True},
-    }  # fmt: skip
+        "type": "X",
+        "runAt": "2026-02-01T10:00:00Z",
+        "payload": {"on": "yes", "no": ["off", True, None, 1, -1500.0, "12:30", "007"]},
+    }
+
+
+def test_names_in_yaml_are_text_also_where_they_are_waited_for(tmp_path: Path, shell: Any) -> None:
+    file = tmp_path / "dag.yaml"
+    file.write_text(
+        "base: &x {type: X}\nnodes:\n  1: *x\n  on: {<<: *x, dependsOn: [1]}\n  z: {<<: *x, depends_on: [on]}"
+    )
+    nodes = workflow_file.read(str(file))["nodes"]
+    assert {name: node.get("dependsOn", node.get("depends_on")) for name, node in nodes.items()} == {
+        "1": None,
+        "on": ["1"],
+        "z": ["on"],
+    }
+    file.write_text("nodes: [{name: 1, type: X}, {name: b, type: X, dependsOn: [1]}]")
+    assert workflow_file.edges(workflow_file.read(str(file))) == {"1": [], "b": ["1"]}
+    file.write_text("nodes: [7, {name: 1, dependsOn: 1}]")
+    assert workflow_file.read(str(file))["nodes"] == [7, {"name": "1", "dependsOn": 1}]
+
+
+def test_a_picture_that_mermaid_would_not_draw_says_so(tmp_path: Path, shell: Any) -> None:
+    file = tmp_path / "dag.json"
+    nodes = {"a": {"type": "X"}} | {f"n{at}": {"type": "X", "dependsOn": ["a"]} for at in range(501)}
+    file.write_text(json.dumps({"nodes": nodes}))
+    code, out, err = shell(FakeWorkflows(), "workflow", "graph", str(file))
+    assert (code, out.count("-->")) == (0, 501)
+    assert "--format dot" in err
+    assert shell(FakeWorkflows(), "workflow", "graph", str(file), "--format", "dot")[2] == ""
 
 
 @pytest.mark.parametrize(

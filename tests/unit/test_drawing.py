@@ -59,6 +59,41 @@ def test_no_name_can_leave_its_place(name: str) -> None:
     assert "<script" not in drawing.svg(shown)
 
 
+@pytest.mark.parametrize("letter", ["x", "M", "数", "😀", "."])
+def test_a_long_name_is_cut_to_its_box_and_keeps_its_end(letter: str) -> None:
+    names = [letter * 200 + "_1", letter * 200 + "_2"]
+    nodes = [Node(name) for name in names]
+    first, second = (box.lines[0] for box in drawing.picture(nodes, states(nodes), title="x").boxes)
+    assert (first[-2:], second[-2:]) == ("_1", "_2")
+    assert first.count("…") == 1
+    assert drawing.ROOM - 13 <= drawing.breadth(first) <= drawing.ROOM
+    assert names[0] in drawing.svg(drawing.picture(nodes, states(nodes), title="x"))
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [Node("a"), *(Node(f"m{at}", ("a",)) for at in range(400)), Node("z", tuple(f"m{at}" for at in range(101)))],
+        [Node(f"{at}{'<&>' * 20}", (f"{at - 1}{'<&>' * 20}",) if at else ()) for at in range(500)],
+    ],
+    ids=["edges", "text"],
+)
+def test_mermaid_is_given_no_more_than_it_draws(nodes: list[Node]) -> None:
+    text = drawing.draw("mermaid", nodes, states(nodes), title="x")
+    assert "too many to draw one by one" in text
+    assert drawing.draw("svg", nodes, states(nodes), title="x").count("<rect") > len(nodes)
+    fewer = drawing.draw("mermaid", nodes[:300], states(nodes), title="x")
+    assert fewer.count("-->") == 299
+
+
+def test_an_svg_of_arrows_that_pass_everything_is_drawn_by_rank() -> None:
+    """A chain of 500 with arrows across all of it: 12 MB if drawn whole, more than Lambda answers."""
+    drawn = random.Random(1)
+    nodes = [Node("n0"), *(Node(f"n{at}", (f"n{at - 1}", f"n{drawn.randrange(at)}")) for at in range(1, 500))]
+    assert "too many to draw one by one" in drawing.draw("svg", nodes, states(nodes), title="x")
+    assert "too many to draw one by one" not in drawing.draw("dot", nodes, states(nodes), title="x")
+
+
 def test_every_state_of_a_task_has_a_colour() -> None:
     assert set(drawing.FILL) == set(State) == set(drawing.ALARMING)
 

@@ -60,7 +60,12 @@ def is_file(args: argparse.Namespace) -> bool:
 
 
 def draw_file(args: argparse.Namespace) -> ExitCode:
-    print(workflow_file.drawn(workflow_file.read(args.id), args.format), end="")
+    document = workflow_file.read(args.id)
+    print(workflow_file.drawn(document, args.format), end="")
+    count = sum(map(len, workflow_file.edges(document).values()))
+    if args.format == "mermaid" and count > workflow_file.MERMAID_EDGES:
+        most = workflow_file.MERMAID_EDGES
+        print(f"taskyard: {count} edges: Mermaid draws {most} unless told otherwise; --format dot", file=sys.stderr)
     return ExitCode.OK
 
 
