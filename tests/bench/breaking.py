@@ -31,33 +31,37 @@ def tasks(count: int) -> list[str]:
 
 def worker_killed(on: Stage, count: int, what: str = "sleep", title: str = "kill -9 of the workers, mid-task") -> Row:
     """All worker processes, when a quarter of the tasks have begun; they are started again at once."""
-    ids = on.submit(tasks(count), what=what, seconds=TASK_SECONDS, group=TOGETHER)
-    kill_workers(on, count // 4)
-    return on.row(title, ids, on.watch(lambda notes: notes.all_ended(ids)))
+    on.producer.send(ids=tasks(count), what=what, seconds=TASK_SECONDS, group=TOGETHER)
+    ids, note = kill_workers(on, count // 4)
+    return on.row(title, ids, on.watch(lambda notes: notes.all_ended(ids)), note)
 
 
 def worker_killed_once(on: Stage, count: int) -> Row:
     """What a handler does inside `ctx.once` is never repeated: a worker that dies in it leaves a task that says so."""
-    row = worker_killed(on, count, "once", "the same, the work inside ctx.once")
-    doubt = f"{row['givenUp']} in doubt: not done again, FAILED, for a person to look at"
+    row = worker_killed(on, count, "once", "kill -9 of the workers, the work inside ctx.once")
+    doubt = f"{row['note']}; {row['givenUp']} tasks in doubt: not done again, FAILED, for a person to look at"
     return row | {"protected": True, "note": doubt, "recovery": None}
 
 
 def join_killed(on: Stage, count: int) -> Row:
     """A chord, or a workflow: the last task is to run once all others have."""
-    ids = on.submit(tasks(count - 1), join="last", what="sleep", seconds=TASK_SECONDS)
-    kill_workers(on, count // 4)
+    on.producer.send(ids=tasks(count - 1), join="last", what="sleep", seconds=TASK_SECONDS)
+    ids, note = kill_workers(on, count // 4)
     seen = on.watch(lambda notes: bool(notes.ends["last"]))
-    row = on.row("the same, in a join of all others into one", ids, seen)
-    return row | {"note": f"the last task ran {times(seen.notes.starts['last'])}"}
+    note += f"; the last task ran {times(seen.notes.starts['last'])}"
+    return on.row("kill -9 of the workers, a join of all others into one", ids, seen, note)
 
 
-def kill_workers(on: Stage, begun: int) -> None:
+def kill_workers(on: Stage, begun: int) -> tuple[list[str], str]:
+    """While tasks may still be submitted. Which were accepted, and what was killed in the middle of how many."""
     wait_until(lambda: len(Notes.read(on.server).starts) > begun, 60)
+    notes = Notes.read(on.server)
     if on.contender.through_local:
-        kill_functions(on.server, set(Notes.read(on.server).running))
+        kill_functions(on.server, set(+notes.running))
     else:
         on.supervisor.kill()
+    notes = Notes.read(on.server)
+    return on.accepted(), f"{notes.starts.total() - notes.ends.total()} tasks in the middle"
 
 
 def functions_killed(on: Stage, count: int) -> Row:

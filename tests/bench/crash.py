@@ -20,8 +20,8 @@ from tests.bench.stage import Row, stage
 TASKS: dict[Scenario, tuple[int, int]] = {
     breaking.worker_killed: (200, 40),
     breaking.worker_killed_once: (200, 40),
-    breaking.functions_killed: (200, 40),
     breaking.join_killed: (100, 30),
+    breaking.functions_killed: (200, 40),
     breaking.poisoned: (20, 10),
     breaking.downstream: (20, 5),
     breaking.lane_throttled: (50, 10),

@@ -68,10 +68,13 @@ class Process:
         return json.loads(line)
 
     def order(self, within: float, /, **fields: Any) -> Any:
+        self.send(**fields)
+        return self.answer(within)
+
+    def send(self, **fields: Any) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(fields).encode() + b"\n")
         self._process.stdin.flush()
-        return self.answer(within)
 
     def end(self, seconds: float = 30.0) -> None:
         """It has no more orders, and ends by itself. Raises ContenderFailed."""

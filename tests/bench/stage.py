@@ -32,7 +32,11 @@ class Stage:
 
     def submit(self, ids: list[str], **fields: Any) -> list[str]:
         """Those that were accepted: of the others the caller was told that they were not."""
-        return [task for task, _ in self.producer.order(120, ids=ids, **fields)["sent"]]
+        self.producer.send(ids=ids, **fields)
+        return self.accepted()
+
+    def accepted(self) -> list[str]:
+        return [task for task, _ in self.producer.answer(120)["sent"]]
 
     def watch(self, done: Callable[[Notes], bool], **limits: Any) -> Seen:
         return Watch(self.server, self.contender, self.supervisor, done, **limits).run()

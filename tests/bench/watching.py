@@ -27,13 +27,13 @@ HORIZON = 30 * HOUR
 @dataclass
 class Notes:
     """What the tasks wrote: how often each began and ended, when one ended last (epoch seconds of its process's clock:
-    Taskyard's is the server's, a peer's is real), and which process runs what."""
+    Taskyard's is the server's, a peer's is real), and who runs some now."""
 
     starts: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     last_end: float = 0.0
-    running: dict[int, str] = field(default_factory=dict)
-    """Process → the task that it began last and has not ended."""
+    running: Counter[int] = field(default_factory=Counter)
+    """Process → how many tasks it has begun and not ended."""
 
     @classmethod
     def read(cls, server: Server) -> Notes:
@@ -42,11 +42,11 @@ class Notes:
             kind, task, at, pid = line.split()
             if kind == "start":
                 found.starts[task] += 1
-                found.running[int(pid)] = task
+                found.running[int(pid)] += 1
             else:
                 found.ends[task] += 1
                 found.last_end = max(found.last_end, float(at))
-                found.running.pop(int(pid), None)
+                found.running[int(pid)] -= 1
         return found
 
     def all_ended(self, ids: list[str]) -> bool:
