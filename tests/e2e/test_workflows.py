@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -72,7 +73,7 @@ def test_the_example_runs_and_is_drawn(yard: Taskyard, system: LocalSystem) -> N
 
 def test_transitions_do_not_grow_with_the_dag(yard: Taskyard, system: LocalSystem) -> None:
     diamond = {"a": message(), "b": message("a"), "c": message("a"), "d": message("b", "c")}
-    chain = {f"n{at}": message(*([f"n{at - 1}"] if at else [])) for at in range(20)}
+    chain = {f"n{at}": message(*([f"n{at - 1}"] if at else [])) for at in range(50)}
     wide = {"a": message(), **{f"m{at}": message("a") for at in range(60)}}
     wide["z"] = message(*(name for name in wide if name != "a"))
     runs = [yard.workflows.submit(nodes) for nodes in ({"one": message()}, diamond, chain, wide)]
@@ -189,10 +190,28 @@ def test_workers_and_steps_that_are_killed_in_the_middle_cost_time_and_nothing_e
         assert set(outcomes[:-1]) <= {"LOST"}
 
 
-@pytest.mark.skipif("TASKYARD_LARGE" not in os.environ, reason="half a minute: set TASKYARD_LARGE")
-def test_a_thousand_nodes(yard: Taskyard, system: LocalSystem) -> None:
+def drawn(size: int) -> dict[str, dict[str, Any]]:
+    """Each node waits for up to four of the hundred before it."""
+    dice = random.Random(1)
+    near = {at: range(max(0, at - 100), at) for at in range(size)}
+    return {
+        f"n{at}": message(*{f"n{dice.choice(near[at])}" for _ in range(min(at, dice.randrange(5)))})
+        for at in range(size)
+    }
+
+
+@pytest.mark.skipif("TASKYARD_LARGE" not in os.environ, reason="minutes: set TASKYARD_LARGE")
+@pytest.mark.parametrize("shape", ["fan of 1,000", "random 2,000"])
+def test_thousands_of_nodes_run_in_order_once_and_by_the_same_transitions(
+    yard: Taskyard, system: LocalSystem, shape: str
+) -> None:
     nodes = {"a": message(), **{f"m{at}": message("a") for at in range(1000)}}
     nodes["z"] = message(*(name for name in nodes if name != "a"))
+    nodes = nodes if shape.startswith("fan") else drawn(2000)
     run = yard.workflows.submit(nodes)
-    assert yard.workflows.wait(run.id, timeout=300).counts == {"SUCCESS": 1002}
+    assert yard.workflows.wait(run.id, timeout=900).counts == {"SUCCESS": len(nodes)}
+    found = {node.name: node for node in yard.workflows.nodes(run.id)}
+    assert {node.attempt for node in found.values()} == {1}
+    for name, node in nodes.items():
+        assert all(found[upstream].ended_at <= found[name].started_at for upstream in node["dependsOn"]), name
     assert execution(system, run).entered == ["Start", "Run", "Finish"]

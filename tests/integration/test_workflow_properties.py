@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from functions.core.run import NodeSpec
 from tests.integration.quick import Quick
-from tests.integration.workflows import current, nodes, random_specs, spec, states, step, submit, whole
+from tests.integration.workflows import current, executed, nodes, random_specs, spec, states, step, submit, whole
 
 SEEDS = range(int(os.environ.get("TASKYARD_SEEDS", "2")))
 NODES = int(os.environ.get("TASKYARD_NODES", "2000"))
@@ -113,14 +113,30 @@ def test_failures_under_duplicates_and_deaths_skip_exactly_the_descendants(quick
     assert not order.wrong
 
 
-def test_fan_out_and_fan_in_of_a_thousand(quick: Quick) -> None:
-    names = [f"m{at}" for at in range(1000)]
-    specs = [spec("first"), *(spec(name, "first") for name in names), spec("last", *names)]
-    order = Order(quick, specs)
-    _, end = whole(quick, specs)
-    assert end["counts"] == {"SUCCESS": 1002}
-    assert set(order.claims.values()) == {1}
-    assert not order.wrong
+def fan(width: int) -> list[NodeSpec]:
+    names = [f"m{at}" for at in range(width)]
+    return [spec("first"), *(spec(name, "first") for name in names), spec("last", *names)]
+
+
+def test_every_shape_is_run_in_order_once_and_by_the_same_transitions(make_quick: Callable[[], Quick]) -> None:
+    """A node, a diamond, a chain of fifty, a fan-out and fan-in of a thousand, a random DAG of two thousand."""
+    shapes = [
+        [spec("a")],
+        [spec("a"), spec("b", "a"), spec("c", "a"), spec("d", "b", "c")],
+        [spec(f"n{at}", *([f"n{at - 1}"] if at else [])) for at in range(50)],
+        fan(1000),
+        random_specs(1, NODES),
+    ]
+    moves = []
+    for specs in shapes:
+        quick = make_quick()
+        order = Order(quick, specs)
+        entered, end = executed(quick, submit(quick, specs))
+        assert end == {"state": "SUCCESS", "counts": {"SUCCESS": len(specs)}}
+        assert order.claims == order.releases == Counter(one.name for one in specs)
+        assert not order.wrong
+        moves.append(entered)
+    assert moves == [["Start", "Run", "Finish"]] * len(shapes)
 
 
 @pytest.mark.parametrize("outcome", ["timeout", "cancel"])
