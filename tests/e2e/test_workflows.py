@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from taskyard import Conflict, Taskyard, Workflow, workflow_file
+from taskyard import Conflict, Taskyard, WebhookTarget, Workflow, workflow_file
 
 from local.aws_calls import Call
 from local.http_server import Response
 from local.state_machines import Execution
 from local.system import LocalSystem
+from tests.e2e.test_notifications import check_signature
+from tests.integration.receiver import receiver
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("taskyard")]
 
@@ -89,13 +92,24 @@ def test_transitions_do_not_grow_with_the_dag(yard: Taskyard, system: LocalSyste
 def test_a_failed_node_skips_its_descendants_and_a_retry_runs_only_what_did_not_succeed(
     yard: Taskyard, system: LocalSystem
 ) -> None:
+    """Each round's end is told once, signed."""
+    with receiver() as hooks:
+        fail_and_retry(yard, system, hooks.url)
+        assert system.settle()
+        assert [json.loads(got.body)["type"] for got in hooks.got] == ["workflow.failed", "workflow.succeeded"]
+    for got in hooks.got:
+        check_signature(got)
+
+
+def fail_and_retry(yard: Taskyard, system: LocalSystem, hook: str) -> None:
     # Seed 3 at 0.5 fails its first two attempts, and no other.
     twice = {"type": "FAIL_SOMETIMES", "payload": {"probability": 0.5, "seed": 3}, "maxRetries": 1,
              "retry": {"strategy": "fixed", "baseSeconds": 0}}  # fmt: skip
     nodes = {"a": message(), "bad": {**twice, "dependsOn": ["a"]}, "behind": message("bad"), "free": message("a")}
-    run = yard.workflows.submit(nodes)
+    run = yard.workflows.submit(nodes, notify=[WebhookTarget(hook)])
     failed = yard.workflows.wait(run.id, timeout=60)
     assert (failed.state, failed.counts) == ("FAILED", {"DEAD": 1, "SKIPPED": 1, "SUCCESS": 2})
+    assert states(yard, run) == {"a": "SUCCESS", "bad": "DEAD", "behind": "SKIPPED", "free": "SUCCESS"}
     with pytest.raises(Conflict):
         yard.workflows.cancel(run.id)
     before = {node.name: node.started_at for node in yard.workflows.nodes(run.id)}
@@ -105,6 +119,8 @@ def test_a_failed_node_skips_its_descendants_and_a_retry_runs_only_what_did_not_
     after = {node.name: node for node in yard.workflows.nodes(run.id)}
     assert (after["bad"].attempt, after["behind"].attempt) == (3, 1)
     assert (after["a"].started_at, after["free"].started_at) == (before["a"], before["free"])
+    until(lambda: {note.state for note in yard.workflows.get(run.id).notifications} == {"DELIVERED"})
+    assert len(yard.workflows.get(run.id).notifications) == 2
     with pytest.raises(Conflict):
         yard.workflows.retry(run.id)
     assert execution(system, run, 2).entered == ["Start", "Run", "Finish"]
