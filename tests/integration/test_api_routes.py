@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from functions.api.handler import ROUTES
 from tests.integration.api import Api
+from tests.integration.cloud import EVENTS, event
 
 TEMPLATE = Path(__file__).parents[2] / "cdk.out" / "Taskyard-dev.template.json"
 
@@ -26,6 +28,28 @@ def test_what_is_described_is_what_is_taken(api: Api) -> None:
         if method != "parameters"
     }
     assert described == taken()
+
+
+def test_every_route_has_an_event(api: Api) -> None:
+    assert {event("api", path.stem)["routeKey"] for path in (EVENTS / "api").glob("*.json")} == taken()
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (EVENTS / "api").glob("*.json")))
+def test_every_event_finds_its_route(api: Api, name: str) -> None:
+    """What it is answered where there is something to answer is told by the tests of the route."""
+    sent = event("api", name)
+    method, _, path = sent["routeKey"].partition(" ")
+    assert sent["requestContext"]["routeKey"] == sent["routeKey"]
+    assert (sent["requestContext"]["http"]["method"], sent["requestContext"]["http"]["path"]) == (
+        method,
+        sent["rawPath"],
+    )
+    assert re.fullmatch(re.sub(r"\{id\}", "[^/]+", path), sent["rawPath"])
+    if method == "GET" or "{id}" in path:
+        answer = api.send(sent)
+        assert answer.status in (200, 404)
+        assert answer.status == 200 or "{id}" in path
+        assert answer.status == 200 or not answer.body["type"].endswith("no-such-route")
 
 
 @pytest.mark.skipif(not TEMPLATE.exists(), reason="needs `make synth`")
