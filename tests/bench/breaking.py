@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def worker_killed(on: Stage, count: int, what: str = "sleep", title: str = "kill
 def worker_killed_once(on: Stage, count: int) -> Row:
     """What a handler does inside `ctx.once` is never repeated: a worker that dies in it leaves a task that says so."""
     row = worker_killed(on, count, "once", "kill -9 of the workers, the work inside ctx.once")
-    doubt = f"{row['note']}; {row['givenUp']} tasks in doubt: not done again, FAILED, for a person to look at"
+    doubt = f"{row['note']}; {row['givenUp']} in doubt: not done again, FAILED, for a person to look at"
     return row | {"protected": True, "note": doubt, "recovery": None}
 
 
@@ -53,7 +54,7 @@ def join_killed(on: Stage, count: int) -> Row:
 
 
 def kill_workers(on: Stage, begun: int) -> tuple[list[str], str]:
-    """While tasks may still be submitted. Which were accepted, and what was killed in the middle of how many."""
+    """While tasks may still be submitted. Which were accepted, and how many were being run."""
     wait_until(lambda: len(Notes.read(on.server).starts) > begun, 60)
     notes = Notes.read(on.server)
     if on.contender.through_local:
@@ -61,7 +62,7 @@ def kill_workers(on: Stage, begun: int) -> tuple[list[str], str]:
     else:
         on.supervisor.kill()
     notes = Notes.read(on.server)
-    return on.accepted(), f"{notes.starts.total() - notes.ends.total()} tasks in the middle"
+    return on.accepted(), f"{notes.starts.total() - notes.ends.total()} in the middle"
 
 
 def functions_killed(on: Stage, count: int) -> Row:
@@ -180,10 +181,13 @@ def store_throttled(on: Stage, count: int) -> Row:
 
 
 def producer_ends(on: Stage, count: int) -> Row:
-    """In good order, right after its last submit."""
+    """In good order, a moment after its last submit: long enough for what it holds in a buffer to have been taken up,
+    too short for a buffer that is emptied every second."""
     ids = on.submit(tasks(count), what="sleep", seconds=0.01)
+    time.sleep(0.3)
     on.producer.end()
-    return on.row("the producer ends after its last submit", ids, on.watch(lambda notes: notes.all_ended(ids)))
+    seen = on.watch(lambda notes: notes.all_ended(ids))
+    return on.row("the producer ends in good order, 0.3 s after its last submit", ids, seen)
 
 
 def delayed_beyond_visibility(on: Stage, count: int) -> Row:

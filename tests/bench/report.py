@@ -313,7 +313,7 @@ themselves, capacity units from the items before and after each write (`tests/be
   submitted, so that what a contender costs does not depend on who is faster; the local system's do not.
 - **Settings.** Celery's recommended ones are `acks_late`, `reject_on_worker_lost`, `track_started` and a visibility
   timeout of 70 s, as Taskyard's dev stack has. dramatiq has a dead-letter queue, no results; taskiq has no results:
-  neither can say afterwards what became of a task.
+  neither can say afterwards what became of a task. Celery's result table and taskiq's queue are made beforehand.
 - CPU is the processes' own, from /proc; ratios to bare boto3 are `process_time` in one process, blocks taken in turn.
 - moto's speed is not AWS's: compare columns, not with the world outside.
 """
