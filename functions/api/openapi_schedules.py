@@ -99,6 +99,6 @@ def templates_schema(made: Json) -> None:
     }
     for model in (CreateSchedule, ChangeSchedule):
         schema = made[model.__name__]
-        schema["properties"]["task"] = template
+        schema["properties"]["task"] = template if model is CreateSchedule else {"anyOf": [template, {"type": "null"}]}
         schema["not"]["anyOf"].append({"required": ["cron", "rate"]})
     made[CreateSchedule.__name__]["anyOf"] = [{"required": ["cron"]}, {"required": ["rate"]}]

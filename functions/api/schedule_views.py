@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,8 +10,11 @@ from functions.api.answers import Answer, Time
 from functions.core.recurrence import BadExpression
 from functions.core.schedule import Schedule
 from functions.core.times import iso, written
+from functions.intake.views import dump
 
 UPCOMING = 5
+LISTED_CHARACTERS = 4000
+"""Of a template that a list shows whole."""
 
 
 def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
@@ -53,6 +56,15 @@ def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
     }
 
 
+def listed(schedule: Schedule, *, now: int) -> dict[str, Any]:
+    """One of a list: a hundred templates of a quarter of a megabyte would fit no answer."""
+    shown = view(schedule, now=now)
+    if len(dump(schedule.task)) > LISTED_CHARACTERS:
+        shown["task"] = {name: value for name, value in schedule.task.items() if name != "payload"}
+        shown["omitted"] = ["task.payload"]
+    return shown
+
+
 class ScheduleAnswer(Answer):
     id: str
     name: str | None
@@ -67,6 +79,9 @@ class ScheduleAnswer(Answer):
     overlap: str
     catch_up: str
     task: dict[str, Any] = Field(description="The template.")
+    omitted: list[Literal["task.payload"]] = Field(
+        default=[], description="Of a list: what is too large for it; ask for the schedule."
+    )
     next_times: Annotated[list[Time], Field(max_length=UPCOMING)] = Field(
         description="The next five; none while it is paused."
     )

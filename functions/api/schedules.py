@@ -21,7 +21,7 @@ from functions.api.schedule_requests import (
     ChangeSchedule,
     CreateSchedule,
 )
-from functions.api.schedule_views import view
+from functions.api.schedule_views import listed
 from functions.aws import schedules as aws
 from functions.core.errors import (
     ChangedMeanwhile,
@@ -115,7 +115,7 @@ class Schedules:
         found = self.schedules.get_many(tenant, map(task_id, shown))
         now = self.clock()
         return {
-            "schedules": [view(found[task_id(place)], now=now) for place in shown if task_id(place) in found],
+            "schedules": [listed(found[task_id(place)], now=now) for place in shown if task_id(place) in found],
             "cursor": cursor(shown[-1], MARK) if len(places) > limit else None,
         }
 

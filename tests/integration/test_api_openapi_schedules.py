@@ -41,6 +41,13 @@ def test_what_the_schema_refuses_the_api_refuses(api: Api, body: dict[str, Any])
     fits(answer, "post", "/schedules")
 
 
+@pytest.mark.parametrize("body", [{"task": None, "paused": True}, {"task": MESSAGE}, {"name": None, "rate": None}])
+def test_what_the_schema_of_a_change_takes_the_api_takes(api: Api, body: dict[str, Any]) -> None:
+    assert body_errors("ChangeSchedule", body) == []
+    made = api("POST", "/schedules", WEEKDAYS)
+    fits(api("PATCH", f"/schedules/{made.body['id']}", body), "patch", PATH)
+
+
 def test_every_answer_is_as_described(api: Api) -> None:
     made = api("POST", "/schedules", WEEKDAYS | {"idempotencyKey": "k"})
     path = f"/schedules/{made.body['id']}"

@@ -104,6 +104,21 @@ def test_a_template_that_is_too_large_is_refused(api: Api, aws: Cloud) -> None:
     assert in_scheduler(aws) == []
 
 
+def test_a_list_of_large_templates_fits_an_answer(api: Api) -> None:
+    """Lambda answers 6 MB at most."""
+    mail = {"type": "SEND_EMAIL", "payload": {"to": "a@example.com", "subject": "s", "content": "ü" * 120_000}}
+    for _ in range(30):
+        made = api("POST", "/schedules", {"rate": "1 day", "task": mail | {"priority": 9}}).body
+    listed = api("GET", "/schedules", query={"limit": "100"})
+    assert len(listed.body["schedules"]) == 30
+    assert len(json.dumps(listed.body)) < 100_000
+    assert {key: listed.body["schedules"][0][key] for key in ("task", "omitted")} == {
+        "task": {"type": "SEND_EMAIL", "priority": 9},
+        "omitted": ["task.payload"],
+    }
+    assert look(api, made)["task"]["payload"] == mail["payload"]
+
+
 # -- idempotency
 
 
