@@ -8,7 +8,7 @@ from functions.store.keys import key, shard, tenant_and_id, time_sort
 
 times = st.integers(0, 2**48 - 1)
 randoms = st.integers(0, 2**80 - 1)
-texts = st.text(st.characters(exclude_characters="\0"), max_size=20)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
 @given(times, randoms, times, randoms)
