@@ -244,7 +244,10 @@ def dag(rows: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -
 
 def transitions(found: Mapping[str, int]) -> str:
     said = ", ".join(f"{run}: {moves}" for run, moves in found.items())
-    return f"\nTransitions of Step Functions that a run is billed for, through the local system: {said}.\n"
+    return (
+        f"\nTransitions of Step Functions that a run is billed for, through the local system: {said}."
+        " A step that the machine had to try again is one more.\n"
+    )
 
 
 def crash(rows: Sequence[Mapping[str, Any]]) -> str:
