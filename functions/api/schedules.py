@@ -10,10 +10,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
-from functions.api.listing import DEFAULT_LIMIT, MAX_LIMIT, cursor, limited, position
+from functions.api.pages import newest_first
 from functions.api.schedule_requests import (
     NOT_IN_TEMPLATES,
     SCHEDULE_ALIASES,
@@ -40,7 +39,7 @@ from functions.intake.firings import Firing
 from functions.intake.requests import SUBMIT_ALIASES, Limits, Parsed, digest, parse, resolve
 from functions.intake.submission import Submission, Submitted, idempotency_key
 from functions.store import keys
-from functions.store.listings import Index, Listings, task_id
+from functions.store.listings import Index, Listings
 from functions.store.schedules import ScheduleStore
 
 SCHEDULES = Index("listing", "listPk", "listSk", keys.schedule_listing_partition)
@@ -104,19 +103,12 @@ class Schedules:
 
     def page(self, tenant: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Newest first."""
-        limit, given = read(parameters)
-        after = None
-        if given is not None:
-            after, mark = position(given)
-            if after is None or mark != MARK:
-                raise InvalidRequest([FieldError("cursor", "is not one that this API has given")])
-        places = list(islice(self.listings.positions(tenant, after=after, page_size=limit + 1), limit + 1))
-        shown = places[:limit]
-        found = self.schedules.get_many(tenant, map(task_id, shown))
+        page = newest_first(self.listings, tenant, parameters, mark=MARK)
+        found = self.schedules.get_many(tenant, page.ids)
         now = self.clock()
         return {
-            "schedules": [listed(found[task_id(place)], now=now) for place in shown if task_id(place) in found],
-            "cursor": cursor(shown[-1], MARK) if len(places) > limit else None,
+            "schedules": [listed(found[identifier], now=now) for identifier in page.ids if identifier in found],
+            "cursor": page.cursor,
         }
 
     def change(self, tenant: str, schedule_id: str, body: Mapping[str, Any]) -> Schedule:
@@ -281,13 +273,3 @@ def told(parsed: Parsed[Any]) -> Iterator[None]:
     except aws.RefusedByScheduler as refused:
         field = next((name for name in ("cron", "rate", "timezone") if name in parsed.fields), "body")
         raise InvalidRequest([FieldError(parsed.name(field), f"is refused: {refused.message}")]) from refused
-
-
-def read(parameters: Mapping[str, str]) -> tuple[int, str | None]:
-    errors = [FieldError(name, "is not a known parameter") for name in parameters if name not in ("limit", "cursor")]
-    limit = limited(parameters.get("limit") or None)
-    if limit is None:
-        errors.append(FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
-    if errors:
-        raise InvalidRequest(errors)
-    return limit or DEFAULT_LIMIT, parameters.get("cursor") or None

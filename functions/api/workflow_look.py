@@ -7,11 +7,10 @@ import binascii
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from functions.api import workflow_views as views
-from functions.api.listing import DEFAULT_LIMIT, MAX_LIMIT, cursor, limited, position
+from functions.api.pages import newest_first, read
 from functions.core import definition, drawing
 from functions.core.dag import tallies
 from functions.core.errors import FieldError, InvalidRequest
@@ -21,7 +20,7 @@ from functions.core.task import Membership, Task
 from functions.runtime.runs import Runs
 from functions.store import keys
 from functions.store.documents import Documents
-from functions.store.listings import Index, Listings, task_id
+from functions.store.listings import Index, Listings
 from functions.store.runs import RunStore
 from functions.store.tasks import TaskStore
 
@@ -49,20 +48,11 @@ class WorkflowLook:
 
     def page(self, tenant: str, parameters: Mapping[str, str]) -> dict[str, Any]:
         """Newest first."""
-        limit, given = read(parameters)
-        after = None
-        if given is not None:
-            after, mark = position(given)
-            if after is None or mark != MARK:
-                raise InvalidRequest([FieldError("cursor", "is not one that this API has given")])
-        positions = list(
-            islice(Listings(self.tasks, RUNS).positions(tenant, after=after, page_size=limit + 1), limit + 1)
-        )
-        shown = positions[:limit]
-        found = self.runs.get_many(tenant, map(task_id, shown))
+        page = newest_first(Listings(self.tasks, RUNS), tenant, parameters, mark=MARK)
+        found = self.runs.get_many(tenant, page.ids)
         # One that is not there: retention took it, and the index is about to follow.
-        rows = [views.summary(found[task_id(place)]) for place in shown if task_id(place) in found]
-        return {"workflows": rows, "cursor": cursor(shown[-1], MARK) if len(positions) > limit else None}
+        rows = [views.summary(found[identifier]) for identifier in page.ids if identifier in found]
+        return {"workflows": rows, "cursor": page.cursor}
 
     # -- one
 
@@ -142,17 +132,6 @@ def format_of(parameters: Mapping[str, str], accept: str | None) -> str:
         return asked
     ranges = [part.partition(";")[0].strip().lower() for part in (accept or "").split(",")]
     return next((ACCEPTED[one] for one in ranges if one in ACCEPTED), "mermaid")
-
-
-def read(parameters: Mapping[str, str]) -> tuple[int, str | None]:
-    """limit and cursor. An empty parameter counts as left out."""
-    errors = [FieldError(name, "is not a known parameter") for name in parameters if name not in ("limit", "cursor")]
-    limit = limited(parameters.get("limit") or None)
-    if limit is None:
-        errors.append(FieldError("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
-    if errors:
-        raise InvalidRequest(errors)
-    return limit or DEFAULT_LIMIT, parameters.get("cursor") or None
 
 
 def encoded(text: str) -> str:
