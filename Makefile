@@ -53,8 +53,7 @@ deploy: setup ## Deploy ENV (dev) into the AWS account of the current credential
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npx --yes aws-cdk@2.1148.1 deploy -c env=$(ENV)
 
 lock: setup ## Write requirements/*.txt anew from *.in
-	@cd requirements && ../.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header dev.in -o dev.txt
-	@cd requirements && ../.venv/bin/uv pip compile -q --python-version 3.13 --python-platform aarch64-manylinux2014 --generate-hashes --no-annotate --no-header -c dev.txt functions.in -o functions.txt
+	@$(PY) -m infra.requirements
 
 clean: ## Remove what the commands made
 	@rm -rf .venv cdk.out .local .build .pytest_cache .mypy_cache .ruff_cache

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.config import CONFIGS, UnknownEnvironmentError
+from infra.requirements import RequirementsError
 from infra.synthesis import synthesize
 
 
@@ -38,6 +39,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except UnknownEnvironmentError as error:
         print(error, file=sys.stderr)
         return 2
+    except RequirementsError as error:
+        print(error, file=sys.stderr)
+        return 1
     if not by_cli:
         print(template)
     return 0

@@ -2,11 +2,13 @@
 
 Each is a directory named after the digest of all that decides what is in it, below `.build/`:
 
-    .build/code/<digest>/functions/…     .build/layer/<digest>/python/…
+    .build/code/<digest>/functions/…     .build/layer/<digest>/python/…     .build/layer/<digest>/requirements.txt
 
-The digest is also the asset's hash, so the same input is the same asset on every machine. A directory is renamed into
-place when it is whole: one that stands under its name is complete, one left by a killed build is a `.tmp-` that the
-next build removes. Two builds at once wait for each other on `.build/.lock`.
+The digest is also the asset's hash, so the same input is the same asset on every machine. The layer holds the lock that
+it was installed from: by it, the local system has the same packages, pruned alike, for its own Python, below
+`.build/local-layer/`. A directory is renamed into place when it is whole: one that stands under its name is complete,
+one left by a killed build is a `.tmp-` that a later build removes. Two builds at once wait for each other on
+`.build/.lock`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,14 +28,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uv import find_uv_bin
-
 from infra.bytecode import RUNTIME, Compiler, compile_tree
+from infra.requirements import LAMBDA, THIS_MACHINE, install
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 LOCK_FILE = ROOT / "requirements" / "functions.txt"
-PLATFORM = "aarch64-manylinux2014"
+# In a layer: a copy of the lock that its packages were installed from.
+LAYER_LOCK = "requirements.txt"
 
 # botocore carries the descriptions of 400 services, 25 MB of them; these are the ones that functions call or may call.
 SERVICES = frozenset(
@@ -53,16 +54,23 @@ SERVICES = frozenset(
         "sts",
     }
 )
-# Left out of the layer wherever they stand: nothing imports them.
-UNUSED = ("bin", "tests", "test", "examples", "__pycache__")
-# The old pydantic inside pydantic; a plugin of a type checker; the examples of the API pages.
-UNUSED_PATHS = ("pydantic/v1", "pydantic/mypy.py", "botocore/data/*/*/examples-1.json", ".*", "**/*.pyi")
+# Left out of the layer. Only what is known to be unused: other packages import their own `tests`, or read their `.pyi`.
+UNUSED = (
+    ".*",
+    "bin",
+    "boto3/examples",
+    "botocore/data/*/*/examples-1.json",
+    "pydantic/mypy.py",
+    "pydantic/v1",
+    "pydantic_core/**/*.pyi",
+    "**/__pycache__",
+)
 # All that importlib.metadata needs to tell a version, and the licences.
 KEPT_OF_DIST_INFO = ("METADATA", "licenses", "LICENSE", "LICENSE.txt", "NOTICE", "entry_points.txt")
-# Older directories of earlier inputs go after this many seconds: another process may still be reading a younger one.
-KEEP_SECONDS = 3600
+# Older directories of earlier inputs go after this many seconds: a local system may still be running on a younger one.
+KEEP_SECONDS = 86_400
 # Raised when a rule of this file changes what a build holds.
-RULES = "2"
+RULES = "3"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,15 +130,6 @@ def _write_sources(sources: Mapping[str, bytes], target: Path) -> None:
         copy.write_bytes(content)
 
 
-def _install_wheels(target: Path) -> None:
-    python = f"{RUNTIME[0]}.{RUNTIME[1]}"
-    command = [find_uv_bin(), "pip", "install", "--quiet", "--python", sys.executable, "--link-mode", "copy"]
-    command += ["--python-platform", PLATFORM, "--python-version", python, "--only-binary", ":all:"]
-    command += ["--no-compile-bytecode", "--require-hashes", "--target", str(target / "python"), "-r", str(LOCK_FILE)]
-    subprocess.run(command, check=True, stdout=sys.stderr)  # noqa: S603 - our own arguments
-    prune(target / "python")
-
-
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
@@ -141,21 +140,18 @@ def _remove(path: Path) -> None:
 def prune(site: Path) -> None:
     """Take out of an installed tree what no function reads. `site` holds the packages."""
     for package in ("botocore", "boto3"):
-        for service in (site / package / "data").iterdir():
+        for service in site.glob(f"{package}/data/*"):
             if service.is_dir() and service.name not in SERVICES:
                 shutil.rmtree(service)
-    for name in UNUSED:
-        for path in [*site.rglob(name)]:
-            if path.is_dir():
-                shutil.rmtree(path)
     for information in site.glob("*.dist-info"):
         for path in information.iterdir():
             if path.name not in KEPT_OF_DIST_INFO:
                 _remove(path)
-    for pattern in UNUSED_PATHS:
+    for pattern in UNUSED:
         for path in [*site.glob(pattern)]:
             _remove(path)
-    slim(site / "botocore" / "data")
+    if (site / "botocore").exists():
+        slim(site / "botocore" / "data")
 
 
 def slim(data: Path) -> None:
@@ -191,14 +187,18 @@ def _built(kind: str, digest: str, compiler: Compiler | None, *, fill: Callable[
     if not final.exists():
         home.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
-        _tell(f"building the {kind} asset ...")
+        _tell(f"building the {kind} ...")
         stage = Path(tempfile.mkdtemp(prefix=".tmp-", dir=home))
         stage.chmod(0o755)
-        fill(stage)
-        if compiler:
-            compile_tree(compiler, stage, deployed_at=at)
-        stage.rename(final)
-        _tell(f"built the {kind} asset in {time.monotonic() - started:.1f} s")
+        try:
+            fill(stage)
+            if compiler:
+                compile_tree(compiler, stage, deployed_at=at)
+            stage.rename(final)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+        _tell(f"built the {kind} in {time.monotonic() - started:.1f} s")
     os.utime(final)
     for other in home.iterdir():
         if other != final and time.time() - other.stat().st_mtime > KEEP_SECONDS:
@@ -210,9 +210,12 @@ def code_digest(sources: Mapping[str, bytes], compiler: Compiler | None) -> str:
     return digest_of(sources, salt=("code", RULES, _version(compiler)))
 
 
-def layer_digest(compiler: Compiler | None) -> str:
-    rules = (RULES, PLATFORM, *sorted(SERVICES), *UNUSED, *UNUSED_PATHS, *KEPT_OF_DIST_INFO)
-    return digest_of({LOCK_FILE.name: LOCK_FILE.read_bytes()}, salt=("layer", *rules, _version(compiler)))
+def layer_digest(lock: bytes, compiler: Compiler | None) -> str:
+    return digest_of({LAYER_LOCK: lock}, salt=("layer", *_layer_rules(), *LAMBDA.options, _version(compiler)))
+
+
+def _layer_rules() -> tuple[str, ...]:
+    return (RULES, *sorted(SERVICES), *UNUSED, *KEPT_OF_DIST_INFO)
 
 
 def _version(compiler: Compiler | None) -> str:
@@ -220,7 +223,10 @@ def _version(compiler: Compiler | None) -> str:
 
 
 def build_assets(compiler: Compiler | None) -> Assets:
-    """Both assets, built when their inputs changed. Reaches the package registry only for a new layer."""
+    """Both assets, built when their inputs changed. Reaches the package registry only for a new layer.
+
+    Raises MissingWheelError, RequirementsError.
+    """
     if compiler is None:
         wanted = f"{RUNTIME[0]}.{RUNTIME[1]}"
         _tell(
@@ -228,12 +234,32 @@ def build_assets(compiler: Compiler | None) -> Assets:
             f"WARNING: all that it imports. Before you deploy, install one (uv python install {wanted}) and run again."
         )
     # Read once: the digest is of what is written, also while somebody edits.
-    sources = read_below(ROOT / "functions")
+    sources, lock = read_below(ROOT / "functions"), LOCK_FILE.read_bytes()
 
     def write(stage: Path) -> None:
         _write_sources(sources, stage)
 
+    def fill(stage: Path) -> None:
+        (stage / LAYER_LOCK).write_bytes(lock)
+        install(stage / LAYER_LOCK, stage / "python", LAMBDA)
+        prune(stage / "python")
+
     with locked(BUILD / ".lock"):
         code = _built("code", code_digest(sources, compiler), compiler, fill=write, at="/var/task")
-        layer = _built("layer", layer_digest(compiler), compiler, fill=_install_wheels, at="/opt")
+        layer = _built("layer", layer_digest(lock, compiler), compiler, fill=fill, at="/opt")
     return Assets(code=code, layer=layer, bytecode=_version(compiler))
+
+
+def build_local_layer(lock: Path) -> Path:
+    """The packages of a layer's lock for the Python that runs this, pruned as the layer is: a directory for its path.
+    Built once for each lock and Python. Raises MissingWheelError, RequirementsError.
+    """
+
+    def fill(stage: Path) -> None:
+        install(lock, stage, THIS_MACHINE)
+        prune(stage)
+
+    salt = ("local-layer", *_layer_rules(), sys.version, THIS_MACHINE.label)
+    digest = digest_of({LAYER_LOCK: lock.read_bytes()}, salt=salt)
+    with locked(BUILD / ".lock"):
+        return _built("local-layer", digest, None, fill=fill, at="").path

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from infra.assets import ROOT, Assets, build_assets, code_digest, digest_of, layer_digest, locked, read_below
+from infra.assets import LOCK_FILE, ROOT, Assets, build_assets, code_digest, digest_of, layer_digest, locked, read_below
 from infra.bytecode import Compiler, find_compiler
 from infra.config import config_of
 
@@ -24,7 +24,7 @@ def synthesize(environment: str, out: Path, *, force: bool = False, check: bool 
 
     Skipped when `out` holds the template of the same sources. `force` writes it anyway; `check` also holds it against
     cdk-nag and CDK's own validation, and raises when they find what is not acknowledged. Two calls at once for the
-    same `out` wait for each other. Raises UnknownEnvironmentError.
+    same `out` wait for each other. Raises UnknownEnvironmentError, MissingWheelError, RequirementsError.
     """
     out = out.resolve()
     template = template_path(environment, out)
@@ -50,7 +50,7 @@ def _digest(environment: str, compiler: Compiler | None) -> str:
     for name in ("app.py", "cdk.json", "requirements/dev.txt"):
         sources[name] = (ROOT / name).read_bytes()
     code = code_digest(read_below(ROOT / "functions"), compiler)
-    return digest_of(sources, salt=(environment, code, layer_digest(compiler)))
+    return digest_of(sources, salt=(environment, code, layer_digest(LOCK_FILE.read_bytes(), compiler)))
 
 
 def use_bundled_node() -> None:

@@ -8,16 +8,14 @@ too: the baseline. Both below `.build/bench-init/<digest>/`, made once per lock 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from infra.assets import BUILD, LOCK_FILE, Assets, build_assets, layer_digest, locked, prune
 from infra.bytecode import RUNTIME, Compiler, compile_tree, find_compiler
+from infra.requirements import Platform, install
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +40,12 @@ def stage() -> Staged:
     version = ".".join(map(str, sys.version_info[:3]))
     python = compiler or Compiler(executable=sys.executable, version=version)
     with locked(BUILD / ".bench-init.lock"):
-        home = BUILD / "bench-init" / f"{layer_digest(python)[:16]}-{python.version}"
+        home = BUILD / "bench-init" / f"{layer_digest(LOCK_FILE.read_bytes(), python)[:16]}-{python.version}"
         if not home.exists():
             home.parent.mkdir(parents=True, exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix=".tmp-", dir=home.parent))
             for name in ("layer", "stock"):
-                install(made / name, python)
+                install(LOCK_FILE, made / name, Platform(label=f"Python {python.version}"), python=python.executable)
             prune(made / "layer")
             for name in ("layer", "stock"):
                 compile_tree(python, made / name, deployed_at=str(home / name))
@@ -60,12 +58,6 @@ def stage() -> Staged:
                 shutil.copytree(assets.code.path, code)
                 compile_tree(python, code, deployed_at=str(code))
     return Staged(python=python, code=code, layer=home / "layer", stock=home / "stock", assets=assets)
-
-
-def install(target: Path, python: Compiler) -> None:
-    command = [find_uv_bin(), "pip", "install", "--quiet", "--python", python.executable, "--link-mode", "copy"]
-    command += ["--only-binary", ":all:", "--no-compile-bytecode", "--require-hashes"]
-    subprocess.run([*command, "--target", str(target), "-r", str(LOCK_FILE)], check=True, stdout=sys.stderr)
 
 
 def size(folder: Path) -> int:

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 import app
+from infra import synthesis
 from infra.assets import ROOT
 from infra.config import UnknownEnvironmentError, config_of
+from infra.requirements import LAMBDA, MissingWheelError
 from tests.infra.conftest import ENVIRONMENTS, Synthesis
 
 
@@ -54,3 +56,14 @@ def test_the_cdk_cli_chooses_the_environment_by_context(tmp_path: Path, capsys: 
     told = {"CDK_OUTDIR": str(tmp_path), "CDK_CONTEXT_JSON": json.dumps({"env": "staging"})}
     assert app.main([], told) == 2
     assert "'staging'" in capsys.readouterr().err
+
+
+def test_a_layer_that_cannot_be_built_is_told_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(compiler: object) -> None:
+        raise MissingWheelError("planted", LAMBDA, "uv's words")
+
+    monkeypatch.setattr(synthesis, "build_assets", build)
+    assert app.main(["--out", str(tmp_path)], {}) == 1
+    assert "\nplanted has no wheel for Lambda" in capsys.readouterr().err
