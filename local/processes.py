@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib.util
 import json
 import os
-import site
 import socket
 import subprocess
 import sys
-import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,15 @@ BYTECODE = assembly.PROJECT / ".local" / "pycache"
 
 
 class Zygote:
-    """The fork server. `start` is slow (a second of imports) and returns at once; what is asked meanwhile waits."""
+    """The fork server of the functions that have the same layers, and code below `roots`.
 
-    def __init__(self, clock: Clock, roots: Iterable[Path], services: Iterable[str], directory: Path) -> None:
+    Its start is slow (a second of imports) and returns at once; what is asked meanwhile waits. `layers` are the
+    directories that are searched for imports, before the standard library as on Lambda; nothing else is.
+    """
+
+    def __init__(
+        self, clock: Clock, *, layers: Sequence[Path], roots: Iterable[Path], services: Iterable[str], directory: Path
+    ) -> None:
         self._exits: dict[int, Callable[[int], None]] = {}
         self._next = 0
         self._pending = b""
@@ -38,11 +43,11 @@ class Zygote:
             "control": theirs.fileno(),
             "modules": sorted({module for root in set(roots) for module in third_party_imports(root)}),
             "services": sorted(services),
-            # Only the standard library and installed packages: nothing of this checkout, as on Lambda.
-            "paths": [*site.getsitepackages(), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")],
+            "layers": [str(layer) for layer in layers],
+            "runtime": _runtime_client(),
         }
         directory.mkdir(parents=True, exist_ok=True)
-        program = [sys.executable, "-I", "-X", f"pycache_prefix={BYTECODE}", str(_PROGRAM)]
+        program = [sys.executable, "-I", "-S", "-X", f"pycache_prefix={BYTECODE}", str(_PROGRAM)]
         with open(directory / "zygote.log", "ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [*program, json.dumps(options)],
@@ -98,6 +103,14 @@ class Zygote:
         for line in lines:
             message = json.loads(line)
             self._exits.pop(message["exited"])(message["status"])
+
+
+def _runtime_client() -> str:
+    """The directory that holds Lambda's runtime client: this environment's packages."""
+    found = importlib.util.find_spec("awslambdaric")
+    assert found is not None
+    assert found.origin is not None
+    return str(Path(found.origin).parents[1])
 
 
 def third_party_imports(root: Path) -> set[str]:

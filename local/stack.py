@@ -41,18 +41,25 @@ _GLOBAL = {
     "AWS::IAM::Role": ("RoleName", f"arn:aws:iam::{ACCOUNT}:role/{{}}"),
     "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", f"arn:aws:iam::{ACCOUNT}:policy/{{}}"),
 }
-_REF_IS_ARN = {"AWS::SNS::Topic", "AWS::StepFunctions::StateMachine", "AWS::IAM::ManagedPolicy"}
+_REF_IS_ARN = {
+    "AWS::IAM::ManagedPolicy",
+    "AWS::Lambda::LayerVersion",
+    "AWS::SNS::Topic",
+    "AWS::StepFunctions::StateMachine",
+}
 
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """A Lambda function of the template. `label` is short and stands in logs and counts: `api`, `worker-high`."""
+    """A Lambda function of the template. `label` is short and stands in logs and counts: `api`, `worker-high`.
+    `layers` are the directories of their assets."""
 
     label: str
     name: str
     arn: str
     handler: str
     root: Path
+    layers: tuple[Path, ...]
     timeout: float
     memory: int
     role: Role
@@ -210,21 +217,31 @@ class Stack:
 
     def _function(self, name: str) -> FunctionSpec:
         properties = self.properties(name)
-        key = properties["Code"].get("S3Key")
-        root = self.assembly.assets.get(key)
-        if root is None or not root.is_dir():
-            raise TemplateError(f"the code of {name} ({key}) is not a directory of the cloud assembly")
         return FunctionSpec(
             label=self._label(name),
             name=self.physical_name(name),
             arn=self.reference(name, "Arn"),
             handler=properties["Handler"],
-            root=root,
+            root=self._asset(name, properties["Code"]),
+            layers=tuple(self._layer(name, arn) for arn in properties.get("Layers", [])),
             timeout=float(properties.get("Timeout", 3)),
             memory=int(properties.get("MemorySize", 128)),
             role=self.roles[properties["Role"]],
             environment={k: str(v) for k, v in properties.get("Environment", {}).get("Variables", {}).items()},
         )
+
+    def _layer(self, function: str, arn: str) -> Path:
+        for name in self.of_type("AWS::Lambda::LayerVersion"):
+            if self.reference(name, None) == arn:
+                return self._asset(name, self.properties(name)["Content"])
+        raise TemplateError(f"{function}: the local runtime has no layer {arn}, since the template does not make it")
+
+    def _asset(self, name: str, code: dict[str, Any]) -> Path:
+        key = code.get("S3Key", "")
+        directory = self.assembly.assets.get(key)
+        if directory is None or not directory.is_dir():
+            raise TemplateError(f"the code of {name} ({key}) is not a directory of the cloud assembly")
+        return directory
 
     def _route(self, name: str) -> RouteSpec:
         properties = self.properties(name)

@@ -28,7 +28,7 @@ from typing import Any, Self, TypeVar
 import boto3
 from botocore.config import Config
 
-from local import assembly, moto_cloud, moto_patches, provisioning
+from local import assembly, layers, moto_cloud, moto_patches, provisioning
 from local.aws_calls import Call
 from local.aws_endpoint import ADMIN_KEY, AwsEndpoint, Mail, Principal, access_key
 from local.clock import Clock, Timers
@@ -78,7 +78,7 @@ class LocalSystem:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="local-system", daemon=True)
         self._servers: list[Server] = []
-        self._zygote: Zygote | None = None
+        self._zygotes: dict[tuple[Path, ...], Zygote] = {}
         self.functions: dict[str, Function] = {}
         self._sources: EventSources | None = None
         self._executions: Executions | None = None
@@ -156,10 +156,9 @@ class LocalSystem:
         return list(self.ledger.invocations)
 
     @property
-    def fork_server_pid(self) -> int:
-        """The function processes are its children: for who wants to see them die."""
-        assert self._zygote is not None
-        return self._zygote.pid
+    def fork_server_pids(self) -> list[int]:
+        """The function processes are their children: for who wants to see them die."""
+        return [zygote.pid for zygote in self._zygotes.values()]
 
     def mail(self) -> list[Mail]:
         """What SES took, oldest first."""
@@ -286,14 +285,21 @@ class LocalSystem:
         specs = self.stack.functions.values()
         if any("MAIL_FROM" in spec.environment for spec in specs):
             services.add("ses")
-        zygote = self._zygote = Zygote(self.clock, [spec.root for spec in specs], services, self.directory)
         for spec in specs:
+            if spec.layers not in self._zygotes:
+                self._zygotes[spec.layers] = Zygote(
+                    self.clock,
+                    layers=layers.import_path(spec.layers),
+                    roots=[other.root for other in specs if other.layers == spec.layers],
+                    services=services,
+                    directory=self.directory,
+                )
             key = access_key(spec.name)
             arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{spec.role.name}/{spec.name}"
             self._aws.principals[key] = Principal(spec.label, arn, spec.role)
             self.functions[spec.arn] = Function(
                 spec,
-                zygote=zygote,
+                zygote=self._zygotes[spec.layers],
                 clock=self.clock,
                 timers=self.timers,
                 ledger=self.ledger,
@@ -376,8 +382,8 @@ class LocalSystem:
             self._sources.close()
         if self._executions:
             self._executions.close()
-        if self._zygote:
-            self._zygote.close()
+        for zygote in self._zygotes.values():
+            zygote.close()
         for function in self.functions.values():
             function.close()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:

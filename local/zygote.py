@@ -1,8 +1,8 @@
 """The fork server of function processes: one warm interpreter that each function process is forked from.
 
-Run as a script by the system, in an interpreter of its own with nothing of this project on its path, with one
-argument, JSON: the file descriptors of the clock's memory and of the control socket (one JSON object a line), the
-directories that may stay on the path, and what to import ahead.
+Run as a script by the system, in an interpreter of its own with nothing but the standard library on its path, with
+one argument, JSON: the file descriptors of the clock's memory and of the control socket (one JSON object a line), the
+directories of the functions' layers, the one that holds Lambda's runtime client, and what to import ahead.
 
     {"spawn": id, "handler": "a.b.c", "root": dir, "log": file, "env": {...}}   start a process
     {"kill": id}                                                               SIGKILL it
@@ -18,6 +18,7 @@ import mmap
 import os
 import select
 import signal
+import site
 import socket
 import sys
 import threading
@@ -25,6 +26,8 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+# What Lambda's runtime puts beside every handler: its client, and the hooks that a handler may register with.
+RUNTIME_PACKAGES = ("awslambdaric", "runtime_client", "snapshot_restore_py")
 
 
 def share_clock(fd: int) -> None:
@@ -42,8 +45,12 @@ def warm_up(modules: list[str], services: list[str]) -> None:
             __import__(module)
         except Exception as error:
             print(f"zygote: {module} is not importable here: {error}", file=sys.stderr)
-    import botocore.loaders
-    import botocore.session
+    try:
+        import botocore.loaders
+        import botocore.session
+        from botocore.exceptions import UnknownServiceError
+    except ImportError:
+        return  # no layer has it
 
     load_file, parsed = botocore.loaders.JSONFileLoader.load_file, {}
 
@@ -55,10 +62,31 @@ def warm_up(modules: list[str], services: list[str]) -> None:
     botocore.loaders.JSONFileLoader.load_file = load_once
     session = botocore.session.Session()
     for service in services:
-        session.create_client(service, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+        try:
+            session.create_client(service, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+        except UnknownServiceError as error:
+            print(f"zygote: {error}", file=sys.stderr)
 
 
-def become_function(spawn: dict[str, Any], parent: int, alive: int) -> None:
+def run_runtime(directory: str, handler: str, address: str) -> None:
+    """Run Lambda's runtime client, which is in the developer's environment. Nothing else of that can be imported: the
+    directory is off the path again before the handler is imported, and what the client uses itself is forgotten."""
+    known = set(sys.modules)
+    sys.path.append(directory)
+    from awslambdaric import bootstrap
+    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
+    for name in RUNTIME_PACKAGES:
+        __import__(name)  # some of it the client imports only when it is used
+    sys.path.remove(directory)
+    for name in set(sys.modules) - known:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if file.startswith(directory) and name.partition(".")[0] not in RUNTIME_PACKAGES:
+            del sys.modules[name]
+    bootstrap.run(handler, LambdaRuntimeClient(address))
+
+
+def become_function(spawn: dict[str, Any], parent: int, alive: int, runtime: str) -> None:
     """The forked child; it leaves by an exception or a signal."""
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -79,13 +107,10 @@ def become_function(spawn: dict[str, Any], parent: int, alive: int) -> None:
     os.chdir(spawn["root"])
     sys.path.insert(0, spawn["root"])
     sys.argv = ["bootstrap", spawn["handler"]]
-    from awslambdaric import bootstrap
-    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
-
-    bootstrap.run(spawn["handler"], LambdaRuntimeClient(spawn["env"]["AWS_LAMBDA_RUNTIME_API"]))
+    run_runtime(runtime, spawn["handler"], spawn["env"]["AWS_LAMBDA_RUNTIME_API"])
 
 
-def serve(control: socket.socket) -> None:
+def serve(control: socket.socket, runtime: str) -> None:
     """Fork, kill and report until the control socket ends."""
     wake_in, wake_out = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
     os.set_blocking(wake_out, False)
@@ -113,7 +138,7 @@ def serve(control: socket.socket) -> None:
                     if pid == 0:
                         control.close()
                         os.close(_alive_in)
-                        become_function(message, zygote, alive)
+                        become_function(message, zygote, alive, runtime)
                     children[pid] = message["spawn"]
                 else:
                     for pid, child in children.items():
@@ -130,10 +155,16 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     share_clock(options["clock"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.path[:] = [path for path in sys.path if path.startswith(tuple(options["paths"]))]
+    # `-S` keeps every installed package off the path, also of a Python that a handler starts; `exit` and `help`, which
+    # come with them, are there on Lambda.
+    sys.executable = os.path.realpath(sys.executable)
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+    sys.path[:0] = options["layers"]
     control = socket.socket(fileno=options["control"])
     warm_up(options["modules"], options["services"])
-    serve(control)
+    serve(control, options["runtime"])
 
 
 if __name__ == "__main__":

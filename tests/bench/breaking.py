@@ -77,9 +77,9 @@ def functions_killed(on: Stage, count: int) -> Row:
 
 
 def kill_functions(server: Server, only: set[int] | None = None) -> int:
-    """The function processes are the children of the fork server; `only`: of these process ids. How many there were."""
-    zygote = server.system.fork_server_pid
-    children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()
+    """The function processes are the children of the fork servers. `only`: those ids. How many there were."""
+    servers = server.system.fork_server_pids
+    children = [pid for zygote in servers for pid in Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()]
     victims = [pid for pid in map(int, children) if only is None or pid in only]
     for pid in victims:
         with contextlib.suppress(ProcessLookupError):

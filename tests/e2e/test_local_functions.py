@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
+import sysconfig
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from infra.assets import BUILD
 from local.system import FunctionFailed, LocalSystem
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tiny")]
@@ -29,9 +34,69 @@ def test_a_function_sees_the_template_s_environment_and_nothing_of_the_developer
     assert env["AWS_LAMBDA_FUNCTION_NAME"] == "Tiny-api"
     assert "HOME" not in env
     assert "VIRTUAL_ENV" not in env
-    assert not any(str(tiny.directory.parent.parent / name) in answer["path"] for name in ("", "client", "local"))
     assert answer["modules"] is False
     assert answer["path"][0] == env["LAMBDA_TASK_ROOT"] == answer["cwd"]
+
+
+def test_a_function_searches_its_code_its_layer_and_the_standard_library(tiny: LocalSystem) -> None:
+    code, layer, *rest = ask(tiny).json()["path"]
+    assert code == str(tiny.functions[tiny.stack.function_of("Tiny-api").arn].spec.root)
+    assert Path(layer).parent == BUILD / "local-layer"
+    library = Path(sysconfig.get_path("stdlib"))
+    assert {Path(path) for path in rest} <= {
+        library,
+        Path(sysconfig.get_path("platstdlib")),
+        library / "lib-dynload",
+        library.with_name(f"python{sys.version_info.major}{sys.version_info.minor}.zip"),
+    }
+
+
+@pytest.mark.parametrize("module", ["boto3", "pydantic", "aws_lambda_powertools", "tzdata"])
+def test_a_package_of_the_layer_is_imported_from_it(tiny: LocalSystem, module: str) -> None:
+    assert Path(ask(tiny, do="import", module=module).json()["file"]).is_relative_to(BUILD / "local-layer")
+
+
+# Packages of the developer's environment, what the runtime client imports for itself, and this repository's own.
+ELSEWHERE = ["yaml", "httpx", "rich", "moto", "pytest", "uv", "simplejson"]
+ELSEWHERE += ["taskyard", "infra", "local", "local.zygote", "tests", "functions", "client", "app"]
+
+
+@pytest.mark.parametrize("module", ELSEWHERE)
+def test_what_the_layer_does_not_hold_is_not_importable(tiny: LocalSystem, module: str) -> None:
+    assert importlib.util.find_spec(module), "it is there for whoever runs this test"
+    missing = module.partition(".")[0]
+    assert ask(tiny, do="import", module=module).json() == {
+        "error": "ModuleNotFoundError",
+        "message": f"No module named '{missing}'",
+    }
+
+
+def test_a_handler_that_imports_what_is_not_declared_fails_as_on_lambda(tiny: LocalSystem) -> None:
+    with pytest.raises(FunctionFailed) as failure:
+        tiny.invoke("undeclared", {})
+    error = failure.value.error
+    assert error["errorType"] == "Runtime.ImportModuleError"
+    assert error["errorMessage"] == "Unable to import module 'tiny.undeclared': No module named 'yaml'"
+
+
+def test_a_service_that_the_layer_does_not_describe_is_unknown(tiny: LocalSystem) -> None:
+    answer = ask(tiny, do="aws", service="ec2", call="describe_instances", **{"with": {}}).json()
+    assert answer["error"] == "UnknownServiceError"
+    assert "'ec2'" in answer["message"]
+
+
+def test_a_function_has_the_layers_that_the_template_gives_it(tiny: LocalSystem) -> None:
+    found = tiny.invoke("planted", {"module": "planted"})
+    assert found["file"].endswith("planted/python/planted.py")
+    assert tiny.invoke("planted", {"module": "boto3"})["error"] == "ModuleNotFoundError"
+    assert ask(tiny, do="import", module="planted").json()["error"] == "ModuleNotFoundError"
+
+
+def test_what_the_runtime_offers_beside_the_layer_is_there(tiny: LocalSystem) -> None:
+    assert "file" in ask(tiny, do="import", module="snapshot_restore_py").json()
+    answer = ask(tiny).json()
+    assert {"exit", "help"} <= set(answer["builtins"])
+    assert not Path(answer["executable"]).is_relative_to(sys.prefix)
 
 
 def test_a_process_stays_warm(tiny: LocalSystem) -> None:

@@ -157,10 +157,10 @@ def test_the_deadline_passes_on_the_virtual_clock(yard: Taskyard, system: LocalS
 def kill(system: LocalSystem, label: str) -> None:
     """kill -9 of every process of a function that runs an invocation, by whoever forked it: what the system calls a
     process's id is a number of its own, not the one that the kernel knows."""
-    assert system._zygote is not None
-    for process in system._by_label(label)._processes:
+    function = system._by_label(label)
+    for process in function._processes:
         if process.running:
-            system._zygote.kill(process.id)
+            function._zygote.kill(process.id)
 
 
 @pytest.fixture

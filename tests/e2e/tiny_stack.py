@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+from infra.assets import LAYER_LOCK, LOCK_FILE
 from local.assembly import Assembly
 
 HANDLERS = '''
-import json, os, sys, time
+import builtins, json, os, sys, time
 import boto3
+from tiny.importing import attempt
 
 def _aws(service):
     return boto3.client(service)
@@ -29,6 +32,8 @@ def api(event, context):
         os._exit(3)
     if asked.get("do") == "sleep":
         time.sleep(asked["seconds"])
+    if asked.get("do") == "import":
+        return attempt(asked["module"])
     if asked.get("do") == "aws":
         try:
             answer = getattr(_aws(asked["service"]), asked["call"])(**asked["with"])
@@ -39,6 +44,7 @@ def api(event, context):
     return {
         "pid": os.getpid(), "time": time.time(), "remaining": context.get_remaining_time_in_millis(),
         "env": dict(os.environ), "path": sys.path, "cwd": os.getcwd(), "modules": "local" in sys.modules,
+        "executable": sys.executable, "builtins": dir(builtins),
     }
 
 def worker(event, context):
@@ -93,15 +99,37 @@ def observer(event, context):
 '''
 
 BROKEN = "raise RuntimeError('broken at import')\n"
+UNDECLARED = "import yaml\n\ndef handler(event, context): pass\n"
+IMPORTING = '''
+import importlib
+
+def attempt(module):
+    """Where a module comes from, or why it does not."""
+    try:
+        return {"file": str(importlib.import_module(module).__file__)}
+    except ImportError as error:
+        return {"error": type(error).__name__, "message": str(error)}
+
+def handler(event, context):
+    return attempt(event["module"])
+'''
 
 
 def assembly(directory: Path) -> Assembly:
-    """Write the code to `directory` and return the assembly."""
-    (directory / "tiny").mkdir(parents=True, exist_ok=True)
-    (directory / "tiny" / "__init__.py").write_text("")
-    (directory / "tiny" / "handlers.py").write_text(HANDLERS)
-    (directory / "tiny" / "broken.py").write_text(BROKEN)
-    return Assembly("Tiny", template(), {"code.zip": directory})
+    """Write the code and its layers to `directory` and return the assembly. One layer is Taskyard's own, of which only
+    the lock is there; the other holds a module and no lock."""
+    modules = {"__init__": "", "handlers": HANDLERS, "broken": BROKEN, "undeclared": UNDECLARED, "importing": IMPORTING}
+    for name, text in modules.items():
+        _write(directory / "code" / "tiny" / f"{name}.py", text)
+    _write(directory / "planted" / "python" / "planted.py", "")
+    (directory / "layer").mkdir(exist_ok=True)
+    shutil.copy(LOCK_FILE, directory / "layer" / LAYER_LOCK)
+    return Assembly("Tiny", template(), {f"{name}.zip": directory / name for name in ("code", "layer", "planted")})
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
 
 
 def template() -> dict[str, Any]:
@@ -163,6 +191,10 @@ def template() -> dict[str, Any]:
             "DeadWorker": _function("dead", "WorkRole", 8),
             "Observer": _function("observer", "WorkRole", 8),
             "Broken": _function("broken", "WorkRole", 3, handler="tiny.broken.handler"),
+            "Undeclared": _function("undeclared", "WorkRole", 3, handler="tiny.undeclared.handler"),
+            "Planted": _function("planted", "WorkRole", 3, handler="tiny.importing.handler", layer="PlantedLayer"),
+            "Layer": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {"S3Key": "layer.zip"}}},
+            "PlantedLayer": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {"S3Key": "planted.zip"}}},
             "WorkerSource": _source("Worker", queue, FunctionResponseTypes=["ReportBatchItemFailures"]),
             "DeadSource": _source("DeadWorker", dead),
             "ObserverSource": _source(
@@ -216,12 +248,18 @@ def _role(service: str, statements: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _function(
-    label: str, role: str, timeout: int, environment: dict[str, str] | None = None, handler: str | None = None
+    label: str,
+    role: str,
+    timeout: int,
+    environment: dict[str, str] | None = None,
+    handler: str | None = None,
+    layer: str = "Layer",
 ) -> dict[str, Any]:
     return {
         "Type": "AWS::Lambda::Function",
         "Properties": {
             "Code": {"S3Key": "code.zip"},
+            "Layers": [{"Ref": layer}],
             "Handler": handler or f"tiny.handlers.{label}",
             "Role": _arn(role),
             "Timeout": timeout,

@@ -8,13 +8,31 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra.assets import ROOT, SERVICES, Assets, build_assets, code_digest, layer_digest, prune
+from infra import assets as building
+from infra import requirements
+from infra.assets import (
+    LAYER_LOCK,
+    LOCK_FILE,
+    ROOT,
+    SERVICES,
+    Assets,
+    build_assets,
+    build_local_layer,
+    code_digest,
+    layer_digest,
+    prune,
+)
 from infra.bytecode import Compiler, compile_tree, find_compiler
+from local.assembly import AssemblyError
+from local.layers import import_path
 from tests.infra.template import Template
+from tests.infra.wheels import use_only, wheel
 
 MEGABYTE = 1_000_000
 
@@ -28,9 +46,17 @@ def test_the_layer_is_small(assets: Assets) -> None:
 
 
 def test_the_layer_is_for_arm64(assets: Assets) -> None:
-    libraries = [path.name for path in assets.layer.path.rglob("*.so")]
-    assert libraries
-    assert all("cpython-313-aarch64-linux-gnu" in name for name in libraries)
+    starts = {path: path.read_bytes()[:20] for path in assets.layer.path.rglob("*") if path.is_file()}
+    # ELF: four bytes that name the format, and the machine at byte 18; 183 is 64-bit ARM.
+    machines = {path: start[18] for path, start in starts.items() if start.startswith(b"\x7fELF")}
+    assert machines
+    assert set(machines.values()) == {183}, machines
+    extensions = [path.name for path in machines if ".cpython-" in path.name]
+    assert all("cpython-313-" in name for name in extensions)
+
+
+def test_the_layer_holds_the_lock_that_it_was_installed_from(assets: Assets) -> None:
+    assert (assets.layer.path / LAYER_LOCK).read_bytes() == LOCK_FILE.read_bytes()
 
 
 def test_the_pruned_layer_still_makes_a_client_of_every_service(assets: Assets) -> None:
@@ -103,13 +129,18 @@ def test_the_template_names_the_assets_and_how_they_were_compiled(template: Temp
     assert (template.out / source["path"] / "functions" / "__init__.py").exists()
 
 
-def test_pruning_takes_services_tests_and_records(tmp_path: Path) -> None:
+def test_pruning_takes_what_is_known_to_be_unused_and_no_package_s_own(tmp_path: Path) -> None:
     for name in (
         "botocore/data/ec2/2016/service-2.json.gz",
         "botocore/data/sqs/2012/service-2.json.gz",
         "botocore/data/endpoints.json",
         "boto3/data/ec2/2016/resources-1.json",
-        "six/tests/test_six.py",
+        "boto3/examples/s3.rst",
+        "pydantic/v1/main.py",
+        "theirs/tests/fixtures.py",
+        "theirs/bin/tool",
+        "theirs/__init__.pyi",
+        ".lock",
         "six-1.dist-info/METADATA",
         "six-1.dist-info/RECORD",
         "bin/jp.py",
@@ -128,10 +159,58 @@ def test_pruning_takes_services_tests_and_records(tmp_path: Path) -> None:
         "botocore/data/sqs/2012/service-2.json.gz",
         "botocore/data/endpoints.json",
         "six-1.dist-info/METADATA",
+        "theirs/tests/fixtures.py",
+        "theirs/bin/tool",
+        "theirs/__init__.pyi",
     }
     assert json.loads(endpoints.read_text()) == {"partitions": [{"partition": "aws", "services": {"sqs": {"a": 1}}}]}
     left = json.loads(gzip.decompress(service.read_bytes()))
     assert left == described | {"operations": {"Get": {"shape": "Queue"}}}
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lock that pins one package, made by hand, which has no botocore with it; what is built stays in `tmp_path`."""
+    monkeypatch.setattr(building, "BUILD", tmp_path / "build")
+    use_only(tmp_path / "wheels", monkeypatch)
+    lock = tmp_path / LAYER_LOCK
+    lock.write_text(wheel(tmp_path / "wheels", "planted", "py3-none-any"))
+    return lock
+
+
+def test_the_local_layer_holds_what_the_lock_pins(planted: Path) -> None:
+    assert {path.name for path in build_local_layer(planted).iterdir()} == {"planted.py", "planted-1.0.dist-info"}
+
+
+def test_the_local_layer_is_built_once_for_each_lock(
+    planted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = []
+
+    def install(lock: Path, *others: Any) -> None:
+        installed.append(lock.read_text())
+        requirements.install(lock, *others)
+
+    monkeypatch.setattr(building, "install", install)
+    with ThreadPoolExecutor(4) as threads:
+        (first,) = set(threads.map(build_local_layer, [planted] * 4))
+    before = planted.read_text()
+    planted.write_text(wheel(tmp_path / "wheels", "planted", "py3-none-any", version="2.0"))
+    second = build_local_layer(planted)
+    assert (second / "planted.py").read_text() != (first / "planted.py").read_text()
+    planted.write_text(before)
+    assert build_local_layer(planted) == first
+    assert len(installed) == 2
+
+
+def test_a_local_layer_that_cannot_be_installed_leaves_none(planted: Path, tmp_path: Path) -> None:
+    pin = planted.read_text()
+    planted.write_text(pin + "\n" + wheel(tmp_path / "wheels", "other", "py3-none-win_amd64"))
+    with pytest.raises(AssemblyError, match=r"^other has no wheel for this machine"):
+        import_path([planted.parent])
+    assert [*(tmp_path / "build" / "local-layer").iterdir()] == []
+    planted.write_text(pin)
+    assert (import_path([planted.parent])[0] / "planted.py").exists()
 
 
 def _digest(folder: Path) -> str:
@@ -162,8 +241,9 @@ def test_the_hash_of_an_asset_follows_what_is_in_it_and_who_compiled_it() -> Non
         code_digest(sources, None),
         code_digest({"functions/a.py": b"2"}, compiler),
         code_digest({"functions/b.py": b"1"}, compiler),
-        layer_digest(compiler),
-        layer_digest(None),
+        layer_digest(b"a==1", compiler),
+        layer_digest(b"a==2", compiler),
+        layer_digest(b"a==1", None),
     ]
     assert len(set(hashes)) == len(hashes)
     assert code_digest(dict(sources), Compiler(executable="/elsewhere", version="3.13.1")) == hashes[0]

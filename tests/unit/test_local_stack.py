@@ -47,6 +47,8 @@ def _with(name: str, **properties: Any) -> Callable[[dict[str, Any]], object]:
         (_without("Permission"), "no permission to invoke api"),
         (_without("Table"), "no resource Table"),
         (_with("Api", Code={"S3Key": "other.zip"}), "other.zip"),
+        (_with("Api", Layers=["arn:aws:lambda:us-east-1:1:layer:theirs:7"]), "no layer arn:aws:lambda.*theirs:7"),
+        (_with("Layer", Content={"S3Key": "other.zip"}), "Layer .other.zip"),
         (_with("Ask", AuthorizationType="JWT"), "authorizer JWT"),
         (_with("Integration", PayloadFormatVersion="1.0"), "payload format 2.0"),
         (_with("WorkerSource", FunctionName="nobody"), "no function nobody"),
