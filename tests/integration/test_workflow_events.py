@@ -7,7 +7,7 @@ import json
 import pytest
 
 from functions.workflow.steps import NotLandedError
-from infra.workflow import definition as machine
+from infra.run_machine import definition as machine
 from tests.integration import workflows
 from tests.integration.cloud import event
 from tests.integration.quick import Quick
@@ -36,10 +36,10 @@ def test_a_step_without_its_record_asks_to_be_tried_again(quick: Quick, step: st
 
 def test_events_have_the_fields_that_the_machine_sends() -> None:
     for state, step in zip(("Start", "Run", "Finish"), STEPS, strict=True):
-        payload = machine("arn")["States"][state]["Parameters"]["Payload"]
+        payload = machine("arn", partition="aws")["States"][state]["Parameters"]["Payload"]
         assert {name.removesuffix(".$") for name in payload} == set(event("workflow", step))
 
 
 def test_the_machine_holds_nothing_that_is_null() -> None:
     """CDK leaves it out of the template without a word."""
-    assert "null" not in json.dumps(machine("arn"))
+    assert "null" not in json.dumps(machine("arn", partition="aws"))
