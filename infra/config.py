@@ -82,8 +82,9 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
         "dev": Config(
             environment="dev",
             lanes=(
-                Lane(name="high", max_concurrency=10, tolerated_wait_seconds=60),
-                Lane(name="normal", max_concurrency=10, tolerated_wait_seconds=300),
+                # 7 of the 10 invocations at once that a new account may have: the other functions keep the rest.
+                Lane(name="high", max_concurrency=2, tolerated_wait_seconds=60),
+                Lane(name="normal", max_concurrency=3, tolerated_wait_seconds=300),
                 Lane(name="low", max_concurrency=2, tolerated_wait_seconds=3600),
             ),
             worker_timeout_seconds=60,
@@ -104,7 +105,8 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
         "prod": Config(
             environment="prod",
             lanes=(
-                # 600 of the 1,000 invocations at once that a new account has: the API keeps the rest.
+                # 600 of the default of 1,000 invocations at once: the other functions keep the rest. A new account may
+                # have 10: ask for more before the first deployment (docs/operations.md).
                 Lane(name="high", max_concurrency=200, tolerated_wait_seconds=60),
                 Lane(name="normal", max_concurrency=300, tolerated_wait_seconds=300),
                 Lane(name="low", max_concurrency=100, tolerated_wait_seconds=3600),
