@@ -9,11 +9,12 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.config import CONFIGS, UnknownEnvironmentError
-from infra.synthesis import synthesize
+from infra.synthesis import failure, synthesize
 
 
 def _context(environ: Mapping[str, str]) -> dict[str, str]:
@@ -38,6 +39,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except UnknownEnvironmentError as error:
         print(error, file=sys.stderr)
         return 2
+    except Exception as error:
+        print(failure(given.env, error), file=sys.stderr)
+        print(f"\n{''.join(traceback.format_exception(error))}", file=sys.stderr)
+        return 1
     if not by_cli:
         print(template)
     return 0
