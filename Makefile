@@ -1,7 +1,7 @@
 # One command each; `make help` lists them. Needs git, make and Python >= 3.11; the rest comes from PyPI.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local synth lint types imports check test bench bench-init simulate model deploy lock clean
+.PHONY: help setup demo local synth lint check test bench bench-init bill simulate model deploy destroy lock clean
 
 ENV ?= dev
 PORT ?= 4510
@@ -9,6 +9,11 @@ PORT ?= 4510
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 PY := .venv/bin/python
+# Of CDK's --require-approval: never, any-change or broadening. Left out: broadening on a terminal; elsewhere, where
+# nobody could answer, the changes are shown and nothing is asked.
+APPROVE ?=
+CONFIRM ?=
+CDK ?= PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npx --yes aws-cdk@2.1148.1
 export PYTHONDONTWRITEBYTECODE := 1
 
 help: ## List the commands
@@ -45,12 +50,25 @@ bench-init: setup ## Cold start of each function beside bare boto3; write docs/b
 model: setup ## Scale on paper: every rate against its quota (ARGS="--rate 500 …")
 	@$(PY) -m tests.model $(ARGS)
 
+bill: setup ## What each environment costs a month while idle
+	@$(PY) -m tests.bench.idle
+
 simulate: setup ## Run the functions under seeded faults: SEEDS=300, or SEED=n with its schedule
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) $(if $(FIRST),--first $(FIRST)) \
 		$(if $(REPORT),--report $(REPORT))
 
-deploy: setup ## Deploy ENV (dev) into the AWS account of the current credentials
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/npx --yes aws-cdk@2.1148.1 deploy -c env=$(ENV)
+check: lint ## Lint, then the tests of the template
+	@.venv/bin/pytest -q tests/infra
+
+deploy: check ## Check, then deploy ENV (dev) into the AWS account of the current credentials (APPROVE=never: ask nothing)
+	@approve="$(APPROVE)"; \
+	if [ -z "$$approve" ]; then if [ -t 0 ] && [ -t 1 ]; then approve=broadening; else approve=never; fi; fi; \
+	if [ "$$approve" = never ]; then $(CDK) diff -c env=$(ENV) || exit; fi; \
+	$(CDK) deploy --require-approval "$$approve" -c env=$(ENV)
+
+destroy: setup ## Stop what runs in ENV (dev), empty what goes with it, delete its stack (prod: CONFIRM=Taskyard-prod)
+	@$(PY) -m infra.teardown --env $(ENV) --confirm "$(CONFIRM)"
+	@$(CDK) destroy --force -c env=$(ENV)
 
 lock: setup ## Write requirements/*.txt anew from *.in
 	@$(PY) -m infra.requirements

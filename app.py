@@ -9,12 +9,13 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.config import CONFIGS, UnknownEnvironmentError
 from infra.requirements import RequirementsError
-from infra.synthesis import synthesize
+from infra.synthesis import failure, synthesize
 
 
 def _context(environ: Mapping[str, str]) -> dict[str, str]:
@@ -41,6 +42,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         return 2
     except RequirementsError as error:
         print(error, file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(failure(given.env, error), file=sys.stderr)
+        print(f"\n{''.join(traceback.format_exception(error))}", file=sys.stderr)
         return 1
     if not by_cli:
         print(template)

@@ -30,8 +30,13 @@ def installed(digest: str) -> bool:
     return STAMP.exists() and STAMP.read_text() == digest
 
 
-def uv_version() -> str:
-    return next(line.split()[0] for line in LOCK.read_text().splitlines() if line.startswith("uv=="))
+def requirement(name: str) -> str:
+    """The entry of a package in the lock, with its hashes."""
+    lines = iter(LOCK.read_text().splitlines())
+    entry = [next(line for line in lines if line.startswith(f"{name}=="))]
+    while entry[-1].endswith("\\"):
+        entry.append(next(lines))
+    return "\n".join(entry) + "\n"
 
 
 def install(digest: str) -> None:
@@ -41,7 +46,11 @@ def install(digest: str) -> None:
         shutil.rmtree(VENV)
     print("setting up .venv (once) ...", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", str(VENV)], **quiet)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", uv_version()], **quiet)
+    # All else is installed by uv, which holds it to the hashes of the lock; uv itself by pip, held to the same.
+    first = VENV / "uv.txt"
+    first.write_text(requirement("uv"))
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run([*pip, "--only-binary", ":all:", "--require-hashes", "-r", first], **quiet)
     uv = [VENV / "bin" / "uv", "pip", "install", "--quiet", "--python", python]
     subprocess.run([*uv, "--require-hashes", "-r", LOCK], **quiet)
     subprocess.run([*uv, "--no-deps", "--no-build-isolation", "-e", "."], **quiet)

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from infra.acknowledged import acknowledge
 from infra.foundation import Foundation
-from infra.function import Function, log_group
+from infra.function import Function, vended_log_group
 
 # Every route, each under AWS_IAM. A new one is one line here.
 ROUTES = (
@@ -100,7 +100,7 @@ class Api(Construct):
         for route in OPEN_ROUTES:
             for made in self._route(route, integration=integration, authorizer=apigw.HttpNoneAuthorizer()):
                 acknowledge(made, {"AwsSolutions-APIG4": "Health has no authorizer, and tells nothing but its own."})
-        self.access_log = log_group(self, "AccessLog", config=config)
+        self.access_log = vended_log_group(self, "AccessLog", config=config, what="api-access")
         self.stage = apigw.CfnStage(
             self,
             "Stage",

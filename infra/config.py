@@ -44,7 +44,8 @@ class Config:
     observer_window_seconds: int
     # `account`: every caller of one AWS account is one tenant; `principal`: every IAM principal is its own.
     tenant_from: Literal["account", "principal"]
-    # An address or domain verified in SES in the account that is deployed to.
+    # An address that is verified in SES, or of a domain that is, in the account that is deployed to. Mail of
+    # notifications, and of tasks that name no sender, is from it.
     mail_from: str
     # `public`: webhooks are https, to addresses of the public internet. `any`: plain http, loopback and private
     # networks too, for receivers under development. Link-local addresses, where clouds keep metadata, are never called.
@@ -52,12 +53,19 @@ class Config:
     log_level: Literal["DEBUG", "INFO", "WARNING"]
     # False: deleting the stack deletes the tasks, and the table can be deleted.
     keep_data: bool
+    # Other addresses of verified identities that SEND_EMAIL may send from, spelled exactly as payloads have them.
+    mail_senders: tuple[str, ...] = ()
     # Gets a confirmation mail from SNS at the first deployment; None: the topic has no subscriber.
     alarm_email: str | None = None
 
     @property
     def stack_name(self) -> str:
         return f"Taskyard-{self.environment}"
+
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """All addresses that tasks may send mail from."""
+        return (self.mail_from, *self.mail_senders)
 
     @property
     def visibility_seconds(self) -> int:
@@ -74,8 +82,9 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
         "dev": Config(
             environment="dev",
             lanes=(
-                Lane(name="high", max_concurrency=10, tolerated_wait_seconds=60),
-                Lane(name="normal", max_concurrency=10, tolerated_wait_seconds=300),
+                # 7 of the 10 invocations at once that a new account may have: the other functions keep the rest.
+                Lane(name="high", max_concurrency=2, tolerated_wait_seconds=60),
+                Lane(name="normal", max_concurrency=3, tolerated_wait_seconds=300),
                 Lane(name="low", max_concurrency=2, tolerated_wait_seconds=3600),
             ),
             worker_timeout_seconds=60,
@@ -96,7 +105,8 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
         "prod": Config(
             environment="prod",
             lanes=(
-                # 600 of the 1,000 invocations at once that a new account has: the API keeps the rest.
+                # 600 of the default of 1,000 invocations at once: the other functions keep the rest. A new account may
+                # have 10: ask for more before the first deployment (docs/operations.md).
                 Lane(name="high", max_concurrency=200, tolerated_wait_seconds=60),
                 Lane(name="normal", max_concurrency=300, tolerated_wait_seconds=300),
                 Lane(name="low", max_concurrency=100, tolerated_wait_seconds=3600),

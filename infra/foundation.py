@@ -47,6 +47,8 @@ class Foundation:
             "DOCUMENT_BUCKET": self.storage.documents.bucket_name,
             "TENANT_FROM": self.config.tenant_from,
             "WEBHOOK_REACH": self.config.webhook_reach,
+            # Read by the model of SEND_EMAIL, which refuses other senders at submit.
+            "MAIL_SENDERS": ",".join(self.config.senders),
             **self.schedules.environment(),
         }
 

@@ -34,7 +34,7 @@ _MEANT = {
     "WebhookSecrets": "Tenants name their secrets; all are below one path.",
     "Schedules": "The names of schedules are made when one is created; they are all in one group.",
     "Answer": "SendTaskSuccess has no resource: whoever holds the token that only this machine gave may answer.",
-    "Mail": "Recipients are identities too while an account is in SES's sandbox.",
+    "Mail": "Recipients are identities too in SES's sandbox; the condition names the senders.",
 }
 
 
@@ -59,11 +59,22 @@ def _code(asset: Asset) -> lambda_.Code:
     return lambda_.Code.from_asset(str(asset.path), asset_hash=asset.hash, asset_hash_type=cdk.AssetHashType.CUSTOM)
 
 
-def log_group(scope: Construct, id: str, *, config: Config) -> logs.LogGroup:
+def log_group(scope: Construct, id: str, *, config: Config, name: str | None = None) -> logs.LogGroup:
     """Kept for as long as the configuration says, and deleted with the stack: records are in the table, not here."""
     return logs.LogGroup(
-        scope, id, retention=_RETENTION[config.log_retention_days], removal_policy=cdk.RemovalPolicy.DESTROY
+        scope,
+        id,
+        log_group_name=name,
+        retention=_RETENTION[config.log_retention_days],
+        removal_policy=cdk.RemovalPolicy.DESTROY,
     )
+
+
+def vended_log_group(scope: Construct, id: str, *, config: Config, what: str) -> logs.LogGroup:
+    """For what another AWS service writes itself (an API's access log). Such a service adds each group to a resource
+    policy of the account, which holds 5,120 characters and fills up: then the stage cannot be made. Groups below
+    /aws/vendedlogs/ are in that policy already."""
+    return log_group(scope, id, config=config, name=f"/aws/vendedlogs/{config.stack_name}/{what}")
 
 
 class Function(Construct):

@@ -105,12 +105,6 @@ class Monitoring(Construct):
         for lane in self._lanes.lanes:
             title = lane.name.title()
             self._alarm(
-                f"{title}DeadLetters",
-                _received(lane.dead_letters),
-                threshold=1,
-                says=f"Wake-ups of lane {lane.name} crash or are throttled: docs/operations.md.",
-            )
-            self._alarm(
                 f"{title}DeadLettersLeft",
                 lane.dead_letters.metric_approximate_number_of_messages_visible(
                     period=FIVE_MINUTES, statistic="Minimum"
@@ -124,6 +118,13 @@ class Monitoring(Construct):
                 threshold=self._config.oldest_message_seconds(lane.config),
                 says=f"Due tasks of lane {lane.name} wait: more come than its workers take.",
             )
+        # Invoked for dead letters only, of whatever lane: one metric instead of one for each lane's queue.
+        self._alarm(
+            "DeadLetters",
+            self._functions["dead-letter"].function.metric_invocations(period=FIVE_MINUTES),
+            threshold=1,
+            says="Wake-ups crash or are throttled; the dashboard has the lane: docs/operations.md.",
+        )
         for name, function in self._functions.items():
             self._alarm(
                 f"{_title(name)}Errors",
@@ -139,10 +140,10 @@ class Monitoring(Construct):
         )
 
     def _errors(self, name: str, function: Function) -> cw.IMetric:
-        if name == "notifier":
-            # It tells its machine by an error that a delivery failed and is to be tried again: that is in order. What
-            # is not, it counts.
-            return self._metric("NotifierErrors", statistic="Sum", period=FIVE_MINUTES)
+        if name in ("notifier", "workflow"):
+            # They tell their machine by an error that it is to try again: a delivery failed, a record is still being
+            # written. That is in order. What is not, they count.
+            return self._metric(f"{_title(name)}Errors", statistic="Sum", period=FIVE_MINUTES)
         return function.function.metric_errors(period=FIVE_MINUTES)
 
     def _schedule_alarms(self, producer: Producer, schedules: Schedules) -> None:

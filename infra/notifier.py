@@ -79,7 +79,7 @@ class Notifier(Construct):
                         )
                     ],
                 ),
-                mail(self),
+                mail(self, senders=(config.mail_from,)),
             ],
         )
         self.machine = state_machine(
@@ -87,7 +87,7 @@ class Notifier(Construct):
             name=foundation.machines.notify_name,
             description=f"Taskyard {config.environment}: the notification machine",
             function=self.function,
-            definition=definition(self.function.arn),
+            definition=definition(self.function.arn, partition=stack.partition),
         )
 
     def _default_secret(self, name: str) -> None:
@@ -109,8 +109,9 @@ class Notifier(Construct):
         )
 
 
-def definition(function_arn: str) -> dict[str, Any]:
+def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
     """Input: {notification}. One state is entered when the first attempt delivers."""
+    invoke = f"arn:{partition}:states:::lambda:invoke"
 
     def step(name: str, **more: str) -> dict[str, Any]:
         return {
@@ -124,7 +125,7 @@ def definition(function_arn: str) -> dict[str, Any]:
         "States": {
             "Deliver": {
                 "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke",
+                "Resource": invoke,
                 "Parameters": step("deliver", **{"startedAt.$": "$$.Execution.StartTime"}),
                 "OutputPath": "$.Payload",
                 "Retry": [_NOT_BY_US, _FOR_A_DAY],
@@ -143,7 +144,7 @@ def definition(function_arn: str) -> dict[str, Any]:
             "WaitAsAsked": {"Type": "Wait", "TimestampPath": "$.asked.cause.errorMessage", "Next": "Deliver"},
             "GiveUp": {
                 "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke",
+                "Resource": invoke,
                 "Parameters": step("give-up", **{"error.$": "$.error.Error"}),
                 "OutputPath": "$.Payload",
                 "Retry": [_TO_THE_END],

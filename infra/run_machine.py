@@ -29,8 +29,10 @@ _STILL_RUNNING: dict[str, Any] = {
 }
 
 
-def definition(function_arn: str) -> dict[str, Any]:
-    """Input: {tenant, run, round, deadlineSeconds}. Four or five transitions, whatever the DAG."""
+def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
+    """Input: {tenant, run, round, deadlineSeconds}. Four or five transitions, whatever the DAG. `partition`: of AWS,
+    which is not `aws` in China and in GovCloud."""
+    invoke = f"arn:{partition}:states:::lambda:invoke"
 
     def step(name: str, **payload: str) -> dict[str, Any]:
         given = {"tenant.$": "$.tenant", "run.$": "$.run", "round.$": "$.round", "step": name, **payload}
@@ -42,7 +44,7 @@ def definition(function_arn: str) -> dict[str, Any]:
         "States": {
             "Start": {
                 "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke",
+                "Resource": invoke,
                 "Parameters": step("start"),
                 # Not null: CDK leaves out what is null, and the result would take the place of the input.
                 "ResultPath": "$.started",
@@ -55,7 +57,7 @@ def definition(function_arn: str) -> dict[str, Any]:
             },
             "Run": {
                 "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+                "Resource": f"{invoke}.waitForTaskToken",
                 "Parameters": step("release", **{"token.$": "$$.Task.Token", "nth.$": "$$.State.RetryCount"}),
                 "TimeoutSecondsPath": "$.deadlineSeconds",
                 "ResultPath": "$.end",
@@ -77,7 +79,7 @@ def definition(function_arn: str) -> dict[str, Any]:
             "Quiet": {"Type": "Wait", "Seconds": TIMEOUT_SECONDS + 30, "Next": "Finish"},
             "Finish": {
                 "Type": "Task",
-                "Resource": "arn:aws:states:::lambda:invoke",
+                "Resource": invoke,
                 "Parameters": step("finish", **{"outcome.$": "$.end.outcome"}),
                 "OutputPath": "$.Payload",
                 "Retry": [{**_PASSING, "MaxAttempts": 12}],

@@ -13,6 +13,8 @@ from infra.config import Config
 
 LISTING = "listing"
 DEAD_LETTERS = "deadLetters"
+# How far back point-in-time recovery of the table reaches, at most and by default.
+RESTORABLE = cdk.Duration.days(35)
 
 
 def _key(name: str) -> dynamodb.Attribute:
@@ -47,7 +49,7 @@ class Storage(Construct):
                 projection_type=dynamodb.ProjectionType.KEYS_ONLY,
             )
         # No expiry by age: a task may be due in years, and the observer deletes a task's documents with the task.
-        # Without keep_data the bucket must be emptied by hand before the stack is deleted: no code of ours empties it.
+        # Without keep_data `make destroy` empties the bucket: CloudFormation deletes none that holds anything.
         self.documents = s3.Bucket(
             self,
             "Documents",
@@ -55,7 +57,15 @@ class Storage(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
-            lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=cdk.Duration.days(1))],
+            # A table that is restored to a time points to the documents of that time: they can be restored for as long.
+            versioned=config.keep_data,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                    noncurrent_version_expiration=RESTORABLE if config.keep_data else None,
+                    expired_object_delete_marker=True if config.keep_data else None,
+                )
+            ],
             removal_policy=removal,
         )
         acknowledge(

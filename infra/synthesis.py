@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from infra.assets import LOCK_FILE, ROOT, Assets, build_assets, code_digest, digest_of, layer_digest, locked, read_below
@@ -43,6 +44,19 @@ def synthesize(environment: str, out: Path, *, force: bool = False, check: bool 
         stamp.write_text(digest)
         print(f"synthesized {environment} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     return template
+
+
+def failure(environment: str, error: Exception) -> str:
+    """One line: which environment, where in our own code, what. Errors of the CDK have messages of several lines, at
+    the end of a traceback of a hundred, most of it jsii's."""
+    what = " ".join(str(error).split())
+    ours = [
+        f"{path.relative_to(ROOT)}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if (path := Path(frame.filename)).is_relative_to(ROOT) and ".venv" not in path.relative_to(ROOT).parts
+    ]
+    at = f" at {ours[-1]}" if ours else ""
+    return f"synthesis of {environment} failed{at}: {type(error).__name__}: {what}"
 
 
 def _digest(environment: str, compiler: Compiler | None) -> str:

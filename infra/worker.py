@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -34,13 +36,14 @@ class Worker(Construct):
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
                 "LANE": lane.name,
                 "MAIL_FROM": config.mail_from,
+                "MAIL_SENDERS": ",".join(config.senders),
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
                 storage.document("GetObject", "PutObject"),
                 consume(lane),
                 *foundation.consequences(),
-                mail(self),
+                mail(self, senders=config.senders),
             ],
         )
         self.function.take_from(lane.queue, scope=self, id="Source", batch=BATCH, at_once=lane.config.max_concurrency)
@@ -56,7 +59,17 @@ class Workers(Construct):
         )
 
 
-def mail(scope: Construct) -> iam.PolicyStatement:
-    """SES asks for the sender's identity, and in its sandbox for the recipient's too: any of this account's."""
-    identities = cdk.Stack.of(scope).format_arn(service="ses", resource="identity", resource_name="*")
-    return iam.PolicyStatement(sid="Mail", actions=["ses:SendEmail"], resources=[identities])
+def mail(scope: Construct, *, senders: Sequence[str]) -> iam.PolicyStatement:
+    """Mail from these addresses only. SES asks for the sender's identity, in its sandbox for the recipient's too, and
+    for the identity's default configuration set where it has one: any of this account's."""
+    stack = cdk.Stack.of(scope)
+    resources = [
+        stack.format_arn(service="ses", resource=resource, resource_name="*")
+        for resource in ("identity", "configuration-set")
+    ]
+    return iam.PolicyStatement(
+        sid="Mail",
+        actions=["ses:SendEmail"],
+        resources=resources,
+        conditions={"StringEquals": {"ses:FromAddress": list(senders)}},
+    )

@@ -6,6 +6,7 @@ events: the machine owns the run (deadline, retries, its end), the nodes release
 
 from __future__ import annotations
 
+import aws_cdk as cdk
 from constructs import Construct
 
 from infra.foundation import Foundation
@@ -42,5 +43,5 @@ class Workflow(Construct):
             name=foundation.machines.run_name,
             description=f"Taskyard {foundation.config.environment}: the run machine",
             function=self.function,
-            definition=definition(self.function.arn),
+            definition=definition(self.function.arn, partition=cdk.Stack.of(self).partition),
         )

@@ -35,7 +35,16 @@ def synthesize(environment: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise AssemblyError(f"synthesis failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+        raise AssemblyError(f"{useful_line(done.stderr)}\n\n{done.stdout}{done.stderr}")
+
+
+def useful_line(errors: str) -> str:
+    """Why a synthesis failed: the line in which app.py says it; else the last one that is not indented, which of a
+    traceback is the error. `errors`: what was written to stderr."""
+    lines = [line for line in errors.splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith("synthesis of ")]
+    unindented = [line for line in lines if not line[0].isspace()]
+    return (said or unindented[-1:] or ["synthesis failed without a word"])[0]
 
 
 def load(directory: Path, stack_name: str) -> Assembly:

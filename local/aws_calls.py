@@ -103,7 +103,8 @@ class Call:
                 sender = p.get("Source") or p.get("FromEmailAddress") or ""
                 address = sender.rpartition("<")[2].rstrip("> ")
                 # SES takes a grant for the address or for its domain.
-                yield Needed(f"ses:{self.operation}", _ARN.format("ses") + "identity/" + address)
+                identity = _ARN.format("ses") + "identity/" + address
+                yield Needed(f"ses:{self.operation}", identity, {"ses:FromAddress": address})
             case "sts" if self.operation == "GetCallerIdentity":
                 return
             case "lambda":

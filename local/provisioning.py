@@ -40,10 +40,10 @@ def provision(stack: Stack) -> None:
     for name in stack.of_type("AWS::SQS::Queue"):
         _redrive(stack, name)
     for function in stack.functions.values():
-        sender = function.environment.get("MAIL_FROM")
-        if sender:
-            # The domain, not the address: a deployment verifies its domain, and tasks may be from any address of it.
-            moto_cloud.backend("ses").verify_domain(sender.rpartition("@")[2])
+        for variable in ("MAIL_FROM", "MAIL_SENDERS"):
+            for sender in filter(None, function.environment.get(variable, "").split(",")):
+                # The domain, not the address: who may send is the business of the role and of the code.
+                moto_cloud.backend("ses").verify_domain(sender.rpartition("@")[2])
     _check_event_sources(stack)
 
 

@@ -17,20 +17,24 @@ REFUSED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "I
 @dataclass(frozen=True)
 class Mail:
     """`client` makes boto3's SES client on first use: one that sends each request once, because a mail whose answer
-    was lost may have gone out. `sender`: who mail is from when nobody says."""
+    was lost may have gone out. `sender`: who mail is from when nobody says; `senders`: who else it may be from."""
 
     client: Callable[[], Any]
     sender: str
+    senders: frozenset[str] = frozenset()
 
     def send(self, *, to: list[str], subject: str, text: str | None, html: str | None, sender: str | None) -> str:
         """Returns SES's message id. What it raises tells `ctx.once` whether a mail may have gone out:
-        Permanent (SES will never take this one) and Retry (throttled, not reached): certainly not.
-        StoreUnavailable (a time-out while waiting, an error within SES): perhaps."""
+        Permanent (SES will never take this one, or its sender is not allowed) and Retry (throttled, not reached):
+        certainly not. StoreUnavailable (a time-out while waiting, an error within SES): perhaps."""
+        source = sender or self.sender
+        if source != self.sender and source not in self.senders:
+            raise Permanent(f"{source} is no sender of this deployment")
         body = {kind: {"Data": data, "Charset": "UTF-8"} for kind, data in (("Text", text), ("Html", html)) if data}
         try:
             return str(
                 self.client().send_email(
-                    Source=sender or self.sender,
+                    Source=source,
                     Destination={"ToAddresses": to},
                     Message={"Subject": {"Data": subject, "Charset": "UTF-8"}, "Body": body},
                 )["MessageId"]

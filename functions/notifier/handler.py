@@ -23,7 +23,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: {step: deliver, notification, startedAt} or {step: give-up, notification, error} (events/notifier/).
     Raises what the state machine is to try again."""
     deliverer = assembled()
-    try:
+    by_design = (NotDeliveredError, AskedToWaitError)
+    with deliverer.metrics.invocation("NotifierErrors", by_design=by_design, clock=wiring.clock):
         note = Notification.read(event["notification"])
         match event["step"]:
             case "deliver":
@@ -32,14 +33,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 state = deliverer.give_up(note, error=event["error"])
             case other:
                 raise ValueError(f"unknown step {other!r}")
-    except (NotDeliveredError, AskedToWaitError):
-        raise
-    except Exception:
-        # Lambda's own count of errors holds the deliveries that failed too: the alarm is on this one.
-        deliverer.metrics.count("NotifierErrors")
-        raise
-    finally:
-        deliverer.metrics.flush(wiring.clock())
     return {"state": state}
 
 

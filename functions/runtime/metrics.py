@@ -10,6 +10,8 @@ import json
 import sys
 import threading
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 NAMESPACE = "Taskyard"
@@ -35,6 +37,23 @@ class Metrics:
     def time(self, name: str, milliseconds: float, *, lane: str) -> None:
         with self._lock:
             self._values[lane][f"{name}:ms"].append(round(milliseconds, 1))
+
+    @contextmanager
+    def invocation(
+        self, errors: str, *, by_design: tuple[type[Exception], ...], clock: Callable[[], int]
+    ) -> Iterator[None]:
+        """Around one invocation by a state machine, which is told by an exception that it is to try again. Lambda's own
+        count of errors holds those that are `by_design` too; the others are counted as `errors`, for the alarm.
+        `clock`: epoch ms."""
+        try:
+            yield
+        except by_design:
+            raise
+        except Exception:
+            self.count(errors)
+            raise
+        finally:
+            self.flush(clock())
 
     def flush(self, now: int) -> None:
         """`now`: epoch ms. Writes a line per lane and hundred values; nothing when nothing was gathered."""

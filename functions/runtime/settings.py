@@ -111,6 +111,7 @@ class WorkerSettings(TaskSettings):
     document_bucket: str
     lane: str
     mail_from: str
+    mail_senders: frozenset[str]
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
@@ -118,6 +119,7 @@ class WorkerSettings(TaskSettings):
             "document_bucket": env["DOCUMENT_BUCKET"],
             "lane": env["LANE"],
             "mail_from": env["MAIL_FROM"],
+            "mail_senders": frozenset(env["MAIL_SENDERS"].split(",")),
         }
 
 

@@ -98,8 +98,8 @@ def notifications(settings: TaskSettings) -> Notifications:
     return Notifications(executions(), settings.notify_machine_arn)
 
 
-def mail(sender: str) -> Mail:
-    return Mail(partial(client, "ses", attempts=1), sender)
+def mail(sender: str, senders: frozenset[str] = frozenset()) -> Mail:
+    return Mail(partial(client, "ses", attempts=1), sender, senders)
 
 
 def writer_ms(settings: TaskSettings) -> int:

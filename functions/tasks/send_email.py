@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from functions.core.context import Context
 from functions.core.registry import task
@@ -14,9 +16,18 @@ ADDRESS = r"^[^@\s<>]+@[^@\s<>]+$"
 Address = Annotated[str, Field(pattern=ADDRESS, max_length=320)]
 
 
+def allowed_sender(address: str) -> str:
+    """Early news for whoever submits. What holds is functions/aws/mail.py, and the worker's role behind it."""
+    senders = os.environ.get("MAIL_SENDERS")
+    if senders is not None and address not in senders.split(","):
+        known = {"senders": senders.replace(",", ", ")}
+        raise PydanticCustomError("sender", "is no sender of this deployment; allowed: {senders}", known)
+    return address
+
+
 class Email(BaseModel):
     """`to`: one address, or up to 50 (SES's limit). `content` is HTML; `text` the plain body. `from` defaults to the
-    deployment's own sender."""
+    deployment's own sender (`mail_from`); it may be one of `mail_senders`, no other identity of the account."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -24,7 +35,7 @@ class Email(BaseModel):
     subject: str = Field(min_length=1, max_length=998)
     content: str | None = Field(default=None, validation_alias=AliasChoices("content", "html"))
     text: str | None = None
-    sender: Address | None = Field(default=None, alias="from")
+    sender: Annotated[Address, AfterValidator(allowed_sender)] | None = Field(default=None, alias="from")
 
     def recipients(self) -> list[str]:
         return [self.to] if isinstance(self.to, str) else self.to

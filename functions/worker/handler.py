@@ -59,7 +59,7 @@ def assembled() -> Batch:
         consequences=wiring.consequences(settings),
         registry=wiring.registry,
         executor=Executor(),
-        mail=wiring.mail(settings.mail_from),
+        mail=wiring.mail(settings.mail_from, settings.mail_senders),
         metrics=Metrics(settings.environment),
         clock=wiring.clock,
         lane=settings.lane,

@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any
 
 from functions.runtime import wiring
+from functions.runtime.metrics import Metrics
 from functions.runtime.settings import WorkflowSettings
-from functions.workflow.steps import Steps
+from functions.workflow.steps import NotLandedError, Steps, StillRunningError
 
 logger = logging.getLogger("taskyard.workflow")
 
@@ -18,18 +19,24 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: {step, tenant, run, round} and, for release, token and nth; for finish, outcome (events/workflow/).
     Raises what the state machine is to try again."""
     steps = assembled()
-    run = (event["tenant"], event["run"], int(event["round"]))
-    logger.info(event["step"], extra={"run": event["run"], "round": event["round"]})
-    match event["step"]:
-        case "start":
-            steps.start(*run)
-        case "release":
-            # Executions that a deployment before this one started do not count their tries.
-            steps.release(*run, token=event["token"], nth=int(event.get("nth", 0)))
-        case "finish":
-            return steps.finish(*run, outcome=event["outcome"])
-        case other:
-            raise ValueError(f"unknown step {other!r}")
+    # The first step waits by them, for a record that is being written and for nodes that still run.
+    by_design = (NotLandedError, StillRunningError) if event["step"] == "start" else ()
+    with steps.metrics.invocation("WorkflowErrors", by_design=by_design, clock=wiring.clock):
+        run = (event["tenant"], event["run"], int(event["round"]))
+        logger.info(event["step"], extra={"run": event["run"], "round": event["round"]})
+        match event["step"]:
+            case "start":
+                steps.start(*run)
+            case "release":
+                # Executions that a deployment before this one started do not count their tries.
+                steps.release(*run, token=event["token"], nth=int(event.get("nth", 0)))
+            case "finish":
+                if event["outcome"] == "broken":
+                    # The machine gave a step up. It may have timed out or died each time, and then counted nothing.
+                    steps.metrics.count("WorkflowErrors")
+                return steps.finish(*run, outcome=event["outcome"])
+            case other:
+                raise ValueError(f"unknown step {other!r}")
     return {}
 
 
@@ -43,5 +50,6 @@ def assembled() -> Steps:
         documents=wiring.documents(settings, settings.document_bucket),
         consequences=wiring.consequences(settings),
         executions=wiring.executions(),
+        metrics=Metrics(settings.environment),
         clock=wiring.clock,
     )

@@ -23,6 +23,7 @@ from functions.core.run import (
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task
 from functions.runtime.consequences import Consequences
+from functions.runtime.metrics import Metrics
 from functions.store.documents import Documents
 from functions.store.runs import RunStore
 from functions.store.tasks import TaskStore, Wrote
@@ -49,6 +50,7 @@ class Steps:
     documents: Documents
     consequences: Consequences
     executions: Executions
+    metrics: Metrics
     clock: Callable[[], int]
     side_by_side: int = 16
 

@@ -1,4 +1,5 @@
-"""What a million tasks cost at list price, from what was counted. Pure: every number is here or was measured."""
+"""What a million tasks, and a month without any, cost at list price, from what was counted. Pure: every number is here
+or was measured."""
 
 from __future__ import annotations
 
@@ -25,6 +26,26 @@ class Prices:
     """arm64."""
     scheduler_invocation: float = 1.00
     state_transition: float = 25.00
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Dollars a month for what is there, used or not."""
+
+    alarm_metric: float = 0.10
+    """Standard resolution. An alarm on metric math is billed for each metric in it."""
+    dashboard: float = 3.00
+    """The first three of an account are free while they show no more than 50 metrics; ours shows more."""
+    customer_key: float = 1.00
+    """Of KMS. Each of the first two rotations, a year apart, adds as much."""
+    secret: float = 0.40
+    polls: float = 5 * 3 * 60 * 730
+    """Requests to SQS. Lambda's pollers of a queue are five, while it is empty; each long poll takes 20 seconds."""
+    table_gb: float = 0.25
+    backup_gb: float = 0.20
+    """Point-in-time recovery, of the table's size."""
+    bucket_gb: float = 0.023
+    log_gb: float = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,5 +62,19 @@ def test_the_stage_throttles_and_logs(template: Template) -> None:
     assert template.properties(stage["AccessLogSettings"]["DestinationArn"])["RetentionInDays"]
 
 
+def test_what_aws_itself_logs_goes_below_vendedlogs(template: Template) -> None:
+    (stage,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+    machines = template.of_type("AWS::StepFunctions::StateMachine").values()
+    groups = [stage["AccessLogSettings"]["DestinationArn"]]
+    groups += [
+        destination["CloudWatchLogsLogGroup"]["LogGroupArn"]
+        for machine in machines
+        for destination in machine.get("LoggingConfiguration", {}).get("Destinations", ())
+    ]
+    for group in groups:
+        name = template.properties(group)["LogGroupName"]
+        assert name.startswith(f"/aws/vendedlogs/Taskyard-{template.environment}/")
+
+
 def test_outputs_tell_where_it_is(template: Template) -> None:
     assert set(template.body["Outputs"]) == {"ApiUrl", "ProducerFunction", "TableName", "DashboardName"}

@@ -6,6 +6,7 @@ import pytest
 
 from infra.config import config_of
 from tests.infra.template import Template, target
+from tests.model.quotas import QUOTAS
 
 LANES = ("high", "normal", "low")
 TWO_WEEKS = 14 * 24 * 3600
@@ -65,3 +66,11 @@ def test_queues_are_encrypted_and_refuse_plain_http(template: Template) -> None:
         if "aws:SecureTransport" in str(policy["PolicyDocument"])
     }
     assert guarded == set(queues)
+
+
+def test_dev_leaves_room_in_an_account_of_ten_invocations_at_once(dev: Template) -> None:
+    """Of the others each needs one: the API, the stream's observer, and one of those that rarely run."""
+    workers = [dev.sources(f"worker-{lane}")[0]["ScalingConfig"]["MaximumConcurrency"] for lane in LANES]
+    assert sum(workers) + 3 <= QUOTAS["lambda concurrency, new account"].limit
+    reserved = [it for it in dev.of_type("AWS::Lambda::Function").values() if "ReservedConcurrentExecutions" in it]
+    assert reserved == [], "AWS keeps 100 unreserved: an account of 10 could not deploy it"

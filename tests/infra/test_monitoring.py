@@ -11,6 +11,8 @@ from infra.config import LONGEST_DELAY_SECONDS, config_of
 from tests.infra.template import PARTS, Template, target
 
 LANES = ("high", "normal", "low")
+# Functions that tell their state machine by an error that it is to try again, and the metric of their other errors.
+ERRS_BY_DESIGN = {"notifier": "NotifierErrors", "workflow": "WorkflowErrors"}
 SHOWN = (
     "ApproximateNumberOfMessagesVisible",
     "ApproximateAgeOfOldestMessage",
@@ -59,11 +61,11 @@ def test_no_alarm_is_metric_math(template: Template) -> None:
     assert [alarm for alarm in _alarms(template) if "Metrics" in alarm] == []
 
 
-@pytest.mark.parametrize("lane", LANES)
-def test_what_comes_to_a_dead_letter_queue_alarms_though_it_is_taken_at_once(template: Template, lane: str) -> None:
-    dead = target(template.lane(lane)[0]["RedrivePolicy"]["deadLetterTargetArn"])
-    (alarm,) = _of(template, "NumberOfMessagesReceived", dead)
+def test_what_comes_to_any_dead_letter_queue_alarms_though_it_is_taken_at_once(template: Template) -> None:
+    (alarm,) = _of(template, "Invocations", template.functions()["dead-letter"][0])
     assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
+    dead = {target(template.lane(lane)[0]["RedrivePolicy"]["deadLetterTargetArn"]) for lane in LANES}
+    assert {target(source["EventSourceArn"]) for source in template.sources("dead-letter")} == dead
 
 
 @pytest.mark.parametrize("lane", LANES)
@@ -86,10 +88,20 @@ def test_an_old_message_alarms_but_one_delayed_on_purpose_does_not(template: Tem
     assert alarm["Threshold"] > LONGEST_DELAY_SECONDS + config_of(template.environment).worker_timeout_seconds
 
 
-@pytest.mark.parametrize("part", [part for part in PARTS if part != "notifier"])
+@pytest.mark.parametrize("part", [part for part in PARTS if part not in ERRS_BY_DESIGN])
 def test_an_error_of_any_function_alarms(template: Template, part: str) -> None:
     (alarm,) = _of(template, "Errors", template.functions()[part][0])
     assert alarm["Threshold"] == 1
+
+
+@pytest.mark.parametrize(("part", "metric"), ERRS_BY_DESIGN.items())
+def test_a_function_that_errs_by_design_alarms_at_what_it_counts_itself(
+    template: Template, part: str, metric: str
+) -> None:
+    assert _of(template, "Errors", template.functions()[part][0]) == []
+    (own,) = (alarm for alarm in _alarms(template) if alarm["MetricName"] == metric)
+    assert (own["Namespace"], own["Threshold"]) == ("Taskyard", 1)
+    assert own["Dimensions"] == [{"Name": "Environment", "Value": template.environment}]
 
 
 def test_changes_that_the_observer_gave_up_on_alarm(template: Template) -> None:

@@ -110,11 +110,3 @@ def test_undeliverable_and_broken_alarm(template: Template) -> None:
     (undeliverable,) = watching(template, "NotificationUndeliverable")
     (broken,) = (alarm for alarm in watching(template, "ExecutionsFailed") if "'Notifier" in str(alarm["Dimensions"]))
     assert undeliverable["Threshold"] == broken["Threshold"] == 1
-
-
-def test_a_failed_delivery_is_no_error_of_the_function(template: Template) -> None:
-    name = template.functions()["notifier"][0]
-    assert not [alarm for alarm in watching(template, "Errors") if name in str(alarm["Dimensions"])]
-    (own,) = watching(template, "NotifierErrors")
-    assert (own["Namespace"], own["Threshold"]) == ("Taskyard", 1)
-    assert own["Dimensions"] == [{"Name": "Environment", "Value": template.environment}]

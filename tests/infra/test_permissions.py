@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from infra.config import config_of
 from tests.infra.template import PARTS, Template, as_list, target
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -106,8 +107,8 @@ ACTIONS = {
         "sqs:SendMessage",
     },
 }
-# Resources end in a wildcard only where names are made at run time, or AWS knows no narrower one.
-WILDCARDS = {
+# How resources may end: in a wildcard only where names are made at run time, or AWS knows no narrower one.
+WILDCARDS: dict[str, str | tuple[str, ...]] = {
     "dynamodb:Query": "/index/*",
     "dynamodb:ListStreams": "/stream/*",
     "s3:GetObject": "/*",
@@ -117,7 +118,7 @@ WILDCARDS = {
     "scheduler:UpdateSchedule": "/*",
     "scheduler:DeleteSchedule": "/*",
     "secretsmanager:GetSecretValue": "/webhooks/*",
-    "ses:SendEmail": ":identity/*",
+    "ses:SendEmail": (":identity/*", ":configuration-set/*"),
     "states:SendTaskSuccess": "*",
 }
 
@@ -175,3 +176,15 @@ def test_timers_are_made_and_only_the_api_takes_them_back(template: Template, pa
     (statement,) = [it for it in template.statements(part) if it.get("Sid") == "Timers"]
     deletes = ["scheduler:DeleteSchedule"] if part == "api" else []
     assert as_list(statement["Action"]) == ["scheduler:CreateSchedule", *deletes]
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if "ses:SendEmail" in ACTIONS[part]])
+def test_mail_is_sent_by_allowed_senders_only_and_with_a_default_configuration_set(
+    template: Template, part: str
+) -> None:
+    config = config_of(template.environment)
+    (statement,) = [it for it in template.statements(part) if "ses:SendEmail" in as_list(it["Action"])]
+    senders = [config.mail_from] if part == "notifier" else list(config.senders)
+    assert as_list(statement["Condition"]["StringEquals"]["ses:FromAddress"]) == senders
+    resources = {template.resolve(resource).rpartition(":")[2] for resource in statement["Resource"]}
+    assert resources == {"identity/*", "configuration-set/*"}

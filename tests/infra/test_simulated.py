@@ -36,4 +36,6 @@ def test_its_retries(dev: Template) -> None:
 
 def test_its_run_machine(dev: Template) -> None:
     machine = definition(dev)
-    assert machine == run_machine.definition(machine["States"]["Start"]["Parameters"]["FunctionName"])
+    assert machine == run_machine.definition(
+        machine["States"]["Start"]["Parameters"]["FunctionName"], partition="ref-AWS::Partition"
+    )

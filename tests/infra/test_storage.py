@@ -44,6 +44,19 @@ def test_no_document_expires_before_its_task(template: Template) -> None:
     assert not any("ExpirationInDays" in rule for rule in bucket["LifecycleConfiguration"]["Rules"])
 
 
+def test_a_document_can_be_restored_for_as_long_as_the_table(prod: Template) -> None:
+    (bucket,) = prod.of_type("AWS::S3::Bucket").values()
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 35}
+    assert rule["ExpiredObjectDeleteMarker"] is True
+
+
+def test_what_is_deleted_with_its_stack_keeps_no_versions(dev: Template) -> None:
+    (bucket,) = dev.of_type("AWS::S3::Bucket").values()
+    assert "VersioningConfiguration" not in bucket
+
+
 def test_data_outlives_the_stack_where_it_matters(template: Template) -> None:
     wanted = "Retain" if config_of(template.environment).keep_data else "Delete"
     for resource in template.body["Resources"].values():

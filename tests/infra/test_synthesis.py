@@ -16,6 +16,7 @@ from infra import synthesis
 from infra.assets import ROOT
 from infra.config import UnknownEnvironmentError, config_of
 from infra.requirements import LAMBDA, MissingWheelError
+from local.assembly import AssemblyError, synthesize, useful_line
 from tests.infra.conftest import ENVIRONMENTS, Synthesis
 
 
@@ -67,3 +68,46 @@ def test_a_layer_that_cannot_be_built_is_told_without_a_traceback(
     monkeypatch.setattr(synthesis, "build_assets", build)
     assert app.main(["--out", str(tmp_path)], {}) == 1
     assert "\nplanted has no wheel for Lambda" in capsys.readouterr().err
+
+
+def test_a_failure_is_one_line_first_with_the_place_in_our_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("Queue2 initialization failed:\n- retention must be\n  between 60 and 1,209,600")
+
+    monkeypatch.setattr(synthesis, "build_assets", fail)
+    assert app.main(["--out", str(tmp_path)], {}) == 1
+    first, *rest = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("synthesizing")]
+    line = next(at for at, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "RuntimeError(" in text)
+    where = f"tests/infra/test_synthesis.py:{line}"
+    said = "RuntimeError: Queue2 initialization failed: - retention must be between 60 and 1,209,600"
+    assert first == f"synthesis of dev failed at {where}: {said}"
+    assert any("Traceback" in text for text in rest)
+
+
+TRACEBACK = "Traceback (most recent call last):\n  File app.py\n    import infra\nSyntaxError: '(' was never closed\n"
+
+
+@pytest.mark.parametrize(
+    ("errors", "line"),
+    [
+        (
+            f"synthesizing dev ...\nsynthesis of dev failed at a:1: X: y\n\n{TRACEBACK}",
+            "synthesis of dev failed at a:1: X: y",
+        ),
+        (TRACEBACK, "SyntaxError: '(' was never closed"),
+        (f"{TRACEBACK}    at Kernel (jsii)\n\n", "SyntaxError: '(' was never closed"),
+        ("no environment 'x': known are dev, prod\n", "no environment 'x': known are dev, prod"),
+        ("", "synthesis failed without a word"),
+    ],
+)
+def test_a_local_start_shows_why_the_synthesis_failed_first(errors: str, line: str) -> None:
+    assert useful_line(errors) == line
+
+
+def test_a_local_start_keeps_the_whole_output_behind_it() -> None:
+    with pytest.raises(AssemblyError) as failed:
+        synthesize("staging")
+    first, *_ = str(failed.value).splitlines()
+    assert first.startswith("no environment 'staging'")

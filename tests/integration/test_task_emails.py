@@ -11,10 +11,14 @@ from botocore.stub import Stubber
 from pydantic import ValidationError
 
 from functions.aws.clients import client
+from functions.core.outcomes import Permanent
 from functions.core.states import State
 from functions.core.task import Text
+from functions.runtime import wiring
 from functions.tasks.send_email import Email, send_email
 from functions.tasks.welcome_email import Welcome, welcome_email
+from tests.integration.api import Api
+from tests.integration.cloud import Cloud
 from tests.integration.scene import Scene
 
 MAIL = {"to": "a@example.com", "subject": "Hello", "content": "<h1>Hi</h1>", "from": "taskyard@example.com"}
@@ -68,9 +72,30 @@ def test_welcome_email_greets_by_name_and_escapes(scene: Scene) -> None:
 
 
 def test_a_sender_that_ses_refuses_fails_the_task(scene: Scene) -> None:
-    task = run(scene, "SEND_EMAIL", MAIL | {"from": "stranger@example.org"})
+    task = run(scene, "SEND_EMAIL", MAIL | {"from": "unverified@example.org"})
     assert task.state is State.FAILED
     assert "SES refused the mail" in str(task.history[0].error)
+
+
+@pytest.mark.parametrize(
+    "stranger", ["billing@example.com", "Taskyard@example.com", "taskyard@example.com.evil.org", "a@b,taskyard@b"]
+)
+def test_a_sender_that_is_not_allowed_is_refused_at_submit_and_again_when_it_sends(
+    api: Api, aws: Cloud, stranger: str
+) -> None:
+    answer = api("POST", "/tasks", {"type": "SEND_EMAIL", "payload": MAIL | {"from": stranger}})
+    assert answer.status == 422
+    assert list(answer.fields) == ["payload.from"]
+    mail = wiring.mail("taskyard@example.com", frozenset({"unverified@example.org"}))
+    with pytest.raises(Permanent, match="no sender of this deployment"):
+        mail.send(to=["a@example.com"], subject="s", text="t", html=None, sender=stranger)
+    assert [call for call in aws.calls if call.name == "ses.SendEmail"] == []
+
+
+@pytest.mark.parametrize("sender", ["taskyard@example.com", "unverified@example.org", None])
+def test_a_sender_that_is_allowed_is_accepted(api: Api, sender: str | None) -> None:
+    payload = {name: value for name, value in (MAIL | {"from": sender}).items() if value is not None}
+    assert api("POST", "/tasks", {"type": "SEND_EMAIL", "payload": payload}).status == 201
 
 
 @pytest.mark.parametrize(

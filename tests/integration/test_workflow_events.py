@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from functions.workflow.steps import NotLandedError
-from infra.workflow import definition as machine
+from functions.workflow.steps import NotLandedError, Steps, StillRunningError
+from infra.run_machine import definition as machine
 from tests.integration import workflows
 from tests.integration.cloud import event
 from tests.integration.quick import Quick
+from tests.integration.scene import metrics
 from tests.integration.workflows import spec, states
 
 STEPS = ("start", "release", "finish")
@@ -34,12 +35,54 @@ def test_a_step_without_its_record_asks_to_be_tried_again(quick: Quick, step: st
         quick.invoke("workflow", event("workflow", step))
 
 
+@pytest.mark.parametrize(
+    ("step", "changed", "counted"),
+    [
+        ("start", {}, {}),
+        ("release", {}, {"WorkflowErrors": 1}),
+        ("finish", {}, {"WorkflowErrors": 1}),
+        ("start", {"step": "dance"}, {"WorkflowErrors": 1}),
+        ("start", {"round": "one"}, {"WorkflowErrors": 1}),
+    ],
+)
+def test_an_error_is_counted_unless_the_machine_waits_by_it(
+    quick: Quick, capsys: pytest.CaptureFixture[str], step: str, changed: dict[str, str], counted: dict[str, int]
+) -> None:
+    with pytest.raises((NotLandedError, ValueError)):
+        quick.invoke("workflow", event("workflow", step) | changed)
+    assert metrics(capsys.readouterr().out) == counted
+
+
+def test_a_retry_that_waits_for_running_nodes_is_not_counted(
+    quick: Quick, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def waits(*_: object) -> None:
+        raise StillRunningError
+
+    monkeypatch.setattr(Steps, "start", waits)
+    with pytest.raises(StillRunningError):
+        quick.invoke("workflow", event("workflow", "start"))
+    assert metrics(capsys.readouterr().out) == {}
+
+
+@pytest.mark.parametrize(("outcome", "counted"), [("broken", {"WorkflowErrors": 1}), ("timeout", {}), ("cancel", {})])
+def test_a_step_that_was_given_up_is_counted_though_it_could_not_count_itself(
+    quick: Quick, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], outcome: str, counted: object
+) -> None:
+    monkeypatch.setattr(workflows, "RUN", event("workflow", "start")["run"])
+    workflows.submit(quick, [spec("a")])
+    quick.invoke("workflow", event("workflow", "start"))
+    capsys.readouterr()
+    quick.invoke("workflow", event("workflow", "finish") | {"outcome": outcome})
+    assert metrics(capsys.readouterr().out) == counted
+
+
 def test_events_have_the_fields_that_the_machine_sends() -> None:
     for state, step in zip(("Start", "Run", "Finish"), STEPS, strict=True):
-        payload = machine("arn")["States"][state]["Parameters"]["Payload"]
+        payload = machine("arn", partition="aws")["States"][state]["Parameters"]["Payload"]
         assert {name.removesuffix(".$") for name in payload} == set(event("workflow", step))
 
 
 def test_the_machine_holds_nothing_that_is_null() -> None:
     """CDK leaves it out of the template without a word."""
-    assert "null" not in json.dumps(machine("arn"))
+    assert "null" not in json.dumps(machine("arn", partition="aws"))

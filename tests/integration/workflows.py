@@ -102,7 +102,7 @@ def whole(aws: Quick, specs: Sequence[NodeSpec], **options: Any) -> tuple[Run, d
 
 def executed(aws: Quick, run: Run) -> tuple[list[str], dict[str, Any]]:
     """An execution of the deployed machine, as far as it meets no error: the states that it enters, its output."""
-    machine = definition_of_machine("workflow")
+    machine = definition_of_machine("workflow", partition="aws")
     data: Any = {
         "tenant": run.tenant,
         "run": run.id,

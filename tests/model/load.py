@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -256,11 +257,19 @@ def row(what: str, demand: float, limit: float, unit: str, kind: Kind) -> Row:
 
 def met_at(workload: Workload, config: Config, what: str) -> float:
     """Tasks a second at which this limit is met, all else of the workload the same. Infinite: not below 10⁹."""
+
+    def use(load: Load) -> float:
+        return next(it.use for it in load.rows() if it.what == what)
+
+    return rate_at(workload, config, use)
+
+
+def rate_at(workload: Workload, config: Config, used: Callable[[Load], float]) -> float:
+    """Tasks a second at which `used`, which grows with them, is 1."""
     low, high = 0.0, 1e9
 
     def use(rate: float) -> float:
-        rows = Load(workload=workload.at(rate), config=config).rows()
-        return next(it.use for it in rows if it.what == what)
+        return used(Load(workload=workload.at(rate), config=config))
 
     if use(high) < 1:
         return math.inf

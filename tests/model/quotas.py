@@ -39,6 +39,9 @@ QUOTAS: dict[str, Quota] = {
     "lambda concurrency": Quota(
         1_000, "invocations at once, account", Kind.ADJUSTABLE, f"{DOCS}lambda/latest/dg/gettingstarted-limits.html"
     ),
+    "lambda concurrency, new account": Quota(
+        10, "invocations at once, account", Kind.ADJUSTABLE, f"{DOCS}lambda/latest/dg/gettingstarted-limits.html"
+    ),
     "lambda scaling": Quota(
         100, "new environments/s, function", Kind.HARD, f"{DOCS}lambda/latest/dg/scaling-behavior.html"
     ),

@@ -10,7 +10,7 @@ from functions.core.dag import FAN_IN
 from infra.config import CONFIGS, Config
 from tests.model.costs import run_cost, task_units
 from tests.model.hot_keys import Share
-from tests.model.load import COUNTER_UNITS, Load, Row, met_at
+from tests.model.load import COUNTER_UNITS, Load, Row, met_at, rate_at
 from tests.model.quotas import NEW_TABLE_WRITES, QUOTAS, READ_ON, Kind
 from tests.model.remedies import remedy
 from tests.model.workload import Workload
@@ -35,6 +35,7 @@ def document(shares: Iterable[Share], *, ids: int) -> str:
         "",
         *assumed(work),
         *first_ceilings(work),
+        *new_account(work),
         *(line for rate in RATES for line in at_rate(work.at(rate))),
         *counting(work, CONFIGS["prod"]),
         *ladder(work, CONFIGS["prod"]),
@@ -83,6 +84,26 @@ def first_ceilings(work: Workload) -> list[str]:
     for config in CONFIGS.values():
         for what, rate, row in ceilings(work, config)[:4]:
             lines.append(f"| {config.environment} | {figure(rate)}/s | {what} | {row.quota.kind} |")
+    return [*lines, ""]
+
+
+def new_account(work: Workload) -> list[str]:
+    quota = QUOTAS["lambda concurrency, new account"]
+    lines = [
+        "## A new account",
+        "",
+        f"It may have {quota.limit:,.0f} Lambda invocations at once instead of "
+        f"{QUOTAS['lambda concurrency'].limit:,.0f}, until it has been in use for a while or has asked. Where workers "
+        "may take them all, the API answers 503 while they do. Tasks wait, none is lost.",
+        "",
+        "| configuration | workers may take | left for all else | all are taken at |",
+        "|---|---|---|---|",
+    ]
+    for config in CONFIGS.values():
+        workers = sum(lane.max_concurrency for lane in config.lanes)
+        rate = rate_at(work, config, lambda load: load.concurrency / quota.limit)
+        left = max(0, round(quota.limit) - workers)
+        lines.append(f"| {config.environment} | {workers} | {left} | {figure(rate)} tasks/s |")
     return [*lines, ""]
 
 

@@ -67,6 +67,7 @@ def environment(function: str) -> dict[str, str]:
         "LISTING_SHARDS": str(CONFIG.listing_shards),
         "TENANT_FROM": CONFIG.tenant_from,
         "MAIL_FROM": CONFIG.mail_from,
+        "MAIL_SENDERS": ",".join(CONFIG.senders),
         "RUN_MACHINE_ARN": RUN_MACHINE,
         "NOTIFY_MACHINE_ARN": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:notifications",
         "WEBHOOK_REACH": CONFIG.webhook_reach,

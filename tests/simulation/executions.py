@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.simulation.functions import Lambda
     from tests.simulation.world import World
 
-MACHINE = definition(function_arn("workflow"))
+MACHINE = definition(function_arn("workflow"), partition="aws")
 check(MACHINE, "run")
 
 

@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "LISTING_SHARDS": "2",
     "TENANT_FROM": "account",
     "MAIL_FROM": "a@example.com",
+    "MAIL_SENDERS": "a@example.com",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "-",
     "AWS_SECRET_ACCESS_KEY": "-",

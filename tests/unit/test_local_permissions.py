@@ -6,7 +6,7 @@ import pytest
 
 from local.aws_calls import Call
 from local.intrinsics import TemplateError
-from local.permissions import Denied, Needed, Role
+from local.permissions import Denied, Needed, Role, matches
 
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
 
@@ -111,3 +111,11 @@ def test_a_condition_that_is_not_known_never_allows() -> None:
 )
 def test_what_a_call_needs(call: Call, needs: list[tuple[str, str]]) -> None:
     assert [(needed.action, needed.resource) for needed in call.needs()] == needs
+
+
+@pytest.mark.parametrize(("senders", "allowed"), [(["a@b.c", "d@b.c"], True), (["d@b.c"], False)])
+def test_a_mail_needs_a_statement_that_allows_its_sender(senders: list[str], allowed: bool) -> None:
+    (needed,) = Call("ses", "SendEmail", {"Source": "A <a@b.c>"}, "/").needs()
+    condition = {"StringEquals": {"ses:FromAddress": senders}}
+    statement = {"Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*", "Condition": condition}
+    assert matches(statement, needed) is allowed

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.workflow import definition
+from infra.run_machine import definition
 from local.intrinsics import TemplateError
 from local.states_language import Retriers, StateError, check, chosen, evaluated, filled, look_up, matches, put
 
@@ -108,7 +108,7 @@ def test_retriers_back_off_each_by_itself_and_end() -> None:
     ],
 )
 def test_what_is_not_known_is_refused_when_the_template_is_read(change: dict[str, Any], said: str) -> None:
-    machine = definition("arn")
+    machine = definition("arn", partition="aws")
     with pytest.raises(TemplateError, match=said):
         check({**machine, "States": machine["States"] | change}, "Runs")
     check(machine, "Runs")

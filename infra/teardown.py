@@ -1,0 +1,169 @@
+"""`make destroy`: what stands in the way of deleting a stack, put out of it; the CDK CLI then deletes the stack.
+
+CloudFormation waits for the running executions of a state machine (a workflow may take a year, a notification a day),
+deletes no bucket that holds anything, and leaves what it was told to retain, also after a first deployment that failed.
+
+    python -m infra.teardown --env dev
+    python -m infra.teardown --env prod --confirm Taskyard-prod
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.config import CONFIGS, UnknownEnvironmentError, config_of
+
+TABLE, BUCKET, MACHINE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::StepFunctions::StateMachine"
+ROUNDS = 10
+"""Executions are listed and stopped so often at most: tasks that still run may start others meanwhile."""
+NEVER_IN_SERVICE = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
+"""Of a stack whose first deployment failed."""
+GONE = frozenset({"ResourceNotFoundException", "NoSuchBucket", "StateMachineDoesNotExist"})
+REASON = "the stack is being deleted"
+
+
+class TeardownError(Exception):
+    """The stack cannot be deleted like this; the message says what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One of a stack. `id`: its physical one. `retained`: CloudFormation leaves it where it is."""
+
+    kind: str
+    id: str
+    retained: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teardown:
+    """`stack`: its name. `session`: boto3's, of the account that is deployed to."""
+
+    stack: str
+    session: Any
+
+    def run(self) -> list[str]:
+        """Makes way for the deletion. Returns a line for each thing that was done, or stays. May be run again, also
+        when the stack is gone. Raises TeardownError."""
+        described = self._described()
+        if described is None:
+            return [f"there is no stack {self.stack}"]
+        failed_first = described["StackStatus"] in NEVER_IN_SERVICE
+        # Executions first: what they start writes documents.
+        resources = sorted(self._resources(), key=lambda it: it.kind != MACHINE)
+        return [line for resource in resources if (line := self._clear(resource, failed_first))]
+
+    def _clear(self, resource: Resource, failed_first: bool) -> str | None:
+        try:
+            if resource.kind == MACHINE:
+                return self._stop_executions(resource.id)
+            if not resource.retained:
+                return self._empty(resource.id) if resource.kind == BUCKET else None
+            if failed_first and not self._holds_data(resource):
+                return self._delete(resource)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in GONE:
+                return f"is gone already: {resource.id} ({resource.kind})"
+            raise
+        return f"stays, and CloudFormation leaves it: {resource.id} ({resource.kind})"
+
+    def _described(self) -> Any:
+        try:
+            return self.session.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                return None
+            raise
+
+    def _resources(self) -> Iterator[Resource]:
+        """Those that are there and of a kind that matters."""
+        cloudformation = self.session.client("cloudformation")
+        template = cloudformation.get_template(StackName=self.stack)["TemplateBody"]["Resources"]
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.stack):
+            for found in page["StackResourceSummaries"]:
+                gone = found["ResourceStatus"] == "DELETE_COMPLETE" or not found.get("PhysicalResourceId")
+                if found["ResourceType"] in (TABLE, BUCKET, MACHINE) and not gone:
+                    policy = template[found["LogicalResourceId"]].get("DeletionPolicy", "Delete")
+                    yield Resource(
+                        kind=found["ResourceType"],
+                        id=found["PhysicalResourceId"],
+                        retained=policy != "Delete",
+                    )
+
+    def _stop_executions(self, machine: str) -> str:
+        states = self.session.client("stepfunctions")
+        stopped = 0
+        for _ in range(ROUNDS):
+            pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
+            running = [execution["executionArn"] for page in pages for execution in page["executions"]]
+            if not running:
+                return f"stopped {stopped} executions of {machine}"
+            for execution in running:
+                states.stop_execution(executionArn=execution, cause=REASON)
+            stopped += len(running)
+        raise TeardownError(f"executions of {machine} go on starting: stop whoever submits, then run this again")
+
+    def _empty(self, bucket: str) -> str:
+        s3 = self.session.client("s3")
+        deleted = 0
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            if versions:
+                objects = [{"Key": it["Key"], "VersionId": it["VersionId"]} for it in versions]
+                answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+                if errors := answer.get("Errors"):
+                    raise TeardownError(f"{bucket}: {errors[0]['Key']} could not be deleted: {errors[0]['Message']}")
+            deleted += len(versions)
+        return f"emptied the bucket {bucket}: {deleted} versions of objects"
+
+    def _holds_data(self, resource: Resource) -> bool:
+        if resource.kind == TABLE:
+            found = self.session.client("dynamodb").scan(TableName=resource.id, Limit=1, ConsistentRead=True)
+            return bool(found["Items"])
+        listed = self.session.client("s3").list_object_versions(Bucket=resource.id, MaxKeys=1)
+        return bool(listed.get("Versions") or listed.get("DeleteMarkers"))
+
+    def _delete(self, resource: Resource) -> str:
+        if resource.kind == TABLE:
+            dynamodb = self.session.client("dynamodb")
+            dynamodb.update_table(TableName=resource.id, DeletionProtectionEnabled=False)
+            dynamodb.get_waiter("table_exists").wait(TableName=resource.id)
+            dynamodb.delete_table(TableName=resource.id)
+        else:
+            self.session.client("s3").delete_bucket(Bucket=resource.id)
+        return f"deleted, left by a failed first deployment: {resource.id} ({resource.kind})"
+
+
+def main(argv: Sequence[str], session: Any = None) -> int:
+    """The exit code. `session`: boto3's; by default of the current credentials."""
+    parser = argparse.ArgumentParser(description="Make way for the deletion of an environment's stack.")
+    parser.add_argument("--env", required=True, help=", ".join(sorted(CONFIGS)))
+    parser.add_argument("--confirm", default="", help="the stack's name, where data is at stake")
+    given = parser.parse_args(argv)
+    try:
+        config = config_of(given.env)
+        if config.keep_data and given.confirm != config.stack_name:
+            raise TeardownError(
+                f"{given.env} keeps its data: to stop all that runs there and delete its stack, say\n"
+                f"    make destroy ENV={given.env} CONFIRM={config.stack_name}"
+            )
+        for line in Teardown(stack=config.stack_name, session=session or boto3.Session()).run():
+            print(line)
+    except (TeardownError, UnknownEnvironmentError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (BotoCoreError, ClientError) as error:
+        print(f"AWS refused: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
