@@ -82,7 +82,15 @@ def become_function(spawn: dict[str, Any], parent: int, alive: int) -> None:
     from awslambdaric import bootstrap
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
 
-    bootstrap.run(spawn["handler"], LambdaRuntimeClient(spawn["env"]["AWS_LAMBDA_RUNTIME_API"]))
+    address, _, key = spawn["env"]["AWS_LAMBDA_RUNTIME_API"].partition("/")
+
+    class KeyedClient(LambdaRuntimeClient):  # type: ignore[misc]
+        """The part of the client in C takes an address with a path, this one does not."""
+
+        def call_rapid(self, http_method, endpoint, *arguments, **options):  # type: ignore[no-untyped-def]
+            super().call_rapid(http_method, f"/{key}{endpoint}", *arguments, **options)
+
+    bootstrap.run(spawn["handler"], KeyedClient(address))
 
 
 def serve(control: socket.socket) -> None:
