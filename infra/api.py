@@ -97,6 +97,15 @@ class Api(Construct):
         signed = HttpIamAuthorizer()
         for route in ROUTES:
             self._route(route, integration=integration, authorizer=signed)
+        # What no route takes, the function refuses as it refuses everything; strangers do not reach it here either.
+        apigw.HttpRoute(
+            self,
+            "Default",
+            http_api=self.http,
+            route_key=apigw.HttpRouteKey.DEFAULT,
+            integration=integration,
+            authorizer=signed,
+        )
         for route in OPEN_ROUTES:
             for made in self._route(route, integration=integration, authorizer=apigw.HttpNoneAuthorizer()):
                 acknowledge(made, {"AwsSolutions-APIG4": "Health has no authorizer, and tells nothing but its own."})

@@ -8,12 +8,13 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from local import assembly
-from local.intrinsics import TemplateError
+from local.intrinsics import REGION, TemplateError
 from local.system import LocalSystem, PortTaken, print_line
 
 ENDPOINT_FILE = assembly.PROJECT / ".local" / "endpoint.json"
@@ -23,6 +24,9 @@ Taskyard is running: {url}
         -d '{{"type": "DELAYED_MESSAGE", "payload": {{"message": "hello"}}}}'
     API docs: {docs}
     mail that was sent: {url}/_local/mail    logs of the functions: {logs}
+    its AWS, until it stops:
+        export AWS_ENDPOINT_URL={endpoint} AWS_DEFAULT_REGION={region} \\
+            AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={secret}
 Ctrl-C stops it.
 """
 
@@ -55,19 +59,38 @@ def serve(port: int, environment: str) -> int:
     except (PortTaken, assembly.AssemblyError, TemplateError) as problem:
         print(problem, file=sys.stderr)
         return 1
-    with system, endpoint_file(system.url, ENDPOINT_FILE):
-        logs = os.path.relpath(system.directory / "logs")
-        print(_WELCOME.format(url=system.url, docs=f"{system.url}/docs", logs=logs), flush=True)
+    with system, endpoint_file(system, ENDPOINT_FILE):
+        welcome = _WELCOME.format(
+            url=system.url,
+            docs=f"{system.url}/docs",
+            logs=os.path.relpath(system.directory / "logs"),
+            endpoint=system.endpoint,
+            region=REGION,
+            key=system.admin.access_key,
+            secret=system.admin.secret,
+        )
+        print(welcome, flush=True)
         stop.wait()
     return 0
 
 
 @contextlib.contextmanager
-def endpoint_file(url: str, path: Path) -> Iterator[None]:
-    """Where clients find the system; removed in the end, unless another system has written its own meanwhile."""
-    text = json.dumps({"url": url, "docs": f"{url}/docs"}) + "\n"
+def endpoint_file(system: LocalSystem, path: Path) -> Iterator[None]:
+    """Where clients find the system, and the keys of its AWS, for its owner's eyes only. Removed in the end, unless
+    another system has written its own meanwhile."""
+    aws = {
+        "endpoint": system.endpoint,
+        "region": REGION,
+        "accessKeyId": system.admin.access_key,
+        "secretAccessKey": system.admin.secret,
+    }
+    text = json.dumps({"url": system.url, "docs": f"{system.url}/docs", "aws": aws}) + "\n"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
+    # Never readable by others, whatever was there before: written beside it, then put in its place.
+    fd, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with open(fd, "w") as file:
+        file.write(text)
+    os.replace(beside, path)
     try:
         yield
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from local.http_server import Request, Response
 from local.intrinsics import ACCOUNT, REGION
 from local.permissions import Needed
 
-_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _ARN = f"arn:aws:{{}}:{REGION}:{ACCOUNT}:"
 _JSON_10 = "application/x-amz-json-1.0"
 
@@ -36,12 +34,6 @@ _SQS_SINGLE = {
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
 }
 _TRANSACT = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
-
-
-def credential(request: Request) -> tuple[str, str] | None:
-    """(access key, signing name) of a signed request."""
-    match = _CREDENTIAL.search(request.headers.get("authorization", ""))
-    return (match[1], match[3]) if match else None
 
 
 @dataclass(frozen=True)
@@ -180,3 +172,8 @@ def access_denied(service: str, message: str) -> Response:
         return error(service, "AccessDenied", message, 403)
     status = 400 if service in ("dynamodb", "states", "ssm", "secretsmanager") else 403
     return error(service, "AccessDeniedException", message, status)
+
+
+def wrong_signature(service: str) -> Response:
+    code = "SignatureDoesNotMatch" if service in ("sqs", "s3", "ses", "sns", "sts") else "InvalidSignatureException"
+    return error(service, code, "The request signature we calculated does not match the signature you provided.", 403)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import math
 from collections import defaultdict, deque
@@ -19,22 +18,12 @@ from local.clock import Clock
 from local.executions import Executions
 from local.functions import Function
 from local.http_server import Request, Response
-from local.intrinsics import ACCOUNT
 from local.ledger import Ledger, item_bytes
-from local.permissions import Denied, Role
+from local.permissions import Denied
+from local.principals import Principal, Principals, Signature
 from local.queues import visible
 
-ADMIN_KEY = "LOCALADMIN0000000000"
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem")
-
-
-@dataclass(frozen=True)
-class Principal:
-    """Whom an access key stands for. `role` is None for the administrator, who may do everything."""
-
-    label: str
-    arn: str
-    role: Role | None
 
 
 @dataclass(frozen=True)
@@ -48,16 +37,11 @@ class Mail:
     at: float
 
 
-def access_key(name: str) -> str:
-    """A function's access key: the same at each start."""
-    return "LOCAL" + hashlib.sha256(name.encode()).hexdigest()[:15].upper()
-
-
 class AwsEndpoint:
     """The handlers of one AWS endpoint. The hooks tell event sources what a call may have changed."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, tell: Callable[[str], None]) -> None:
-        self.principals = {ADMIN_KEY: Principal("admin", f"arn:aws:iam::{ACCOUNT}:user/admin", None)}
+    def __init__(self, principals: Principals, ledger: Ledger, clock: Clock, tell: Callable[[str], None]) -> None:
+        self._principals = principals
         self.caller = "admin"  # of the call that is being answered
         self.functions: dict[str, Function] = {}
         self.mail: deque[Mail] = deque(maxlen=1000)
@@ -74,32 +58,28 @@ class AwsEndpoint:
         self._polls: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     def serve(self, request: Request) -> Response | Awaitable[Response]:
-        signed = aws_calls.credential(request)
-        if signed is None:
+        signature = Signature.of(request)
+        if signature is None:
             return aws_calls.error("sts", "MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-        key, service = signed
-        principal = self.principals.get(key)
+        service, principal = signature.service, self._principals.get(signature.access_key)
         if principal is None:
             return aws_calls.error(
                 service, "UnrecognizedClientException", "The security token included in the request is invalid.", 403
             )
+        if not signature.made_with(principal.secret, request):
+            return aws_calls.wrong_signature(service)
         try:
             call = Call.read(service, request)
         except ValueError:
             return aws_calls.error(service, "SerializationException", "the body is not JSON")
         self._ledger.count(principal.label, service, call.operation)
-        if principal.role:
-            try:
-                states = self.executions if service == "states" else None
-                principal.role.check(states.needs(call) if states else call.needs())
-            except Denied as denied:
-                needed = denied.needed
-                message = (
-                    f"User: {principal.arn} is not authorized to perform: {needed.action} "
-                    f"on resource: {needed.resource} {denied.reason()}"
-                )
-                self._tell(message)
-                return aws_calls.access_denied(service, message)
+        try:
+            states = self.executions if service == "states" else None
+            principal.check(states.needs(call) if states else call.needs())
+        except Denied as denied:
+            message = denied.message(principal.arn)
+            self._tell(message)
+            return aws_calls.access_denied(service, message)
         match service:
             case "lambda" if call.operation == "Invoke":
                 return self._invoke(call, request)

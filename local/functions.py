@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import time
 import uuid
 from collections import deque
@@ -53,6 +54,8 @@ class _Process:
         self.function = function
         self.id = 0
         self.server: Server | None = None
+        self.key = secrets.token_urlsafe(16)
+        """Begins each path of its Runtime API: a port alone is found by trying."""
         self.parked: asyncio.Future[Response] | None = None
         self.running: _Invocation | None = None
         self.initialized = False
@@ -62,7 +65,10 @@ class _Process:
 
     def api(self, request: Request) -> Response | asyncio.Future[Response]:
         """The Lambda Runtime API."""
-        path = request.path.removeprefix(_RUNTIME)
+        prefix = f"/{self.key}{_RUNTIME}"
+        if not request.path.startswith(prefix):
+            return Response(403, b'{"errorMessage":"not your Runtime API","errorType":"Forbidden"}')
+        path = request.path.removeprefix(prefix)
         if path == "invocation/next":
             return self._next()
         if path == "init/error":
@@ -119,7 +125,7 @@ class Function:
         self._clock = clock
         self._timers = timers
         self._ledger = ledger
-        self._credentials = credentials
+        self.credentials = credentials
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._processes: set[_Process] = set()
@@ -166,7 +172,7 @@ class Function:
 
     async def _spawn(self, process: _Process) -> None:
         process.server = await Server.start(process.api)
-        env = self._environment(process.server.address)
+        env = self._environment(f"{process.server.address}/{process.key}")
         spec = self.spec
         process.init_deadline = self._timers.after(INIT_SECONDS, lambda: self._zygote.kill(process.id))
         process.id = self._zygote.spawn(
@@ -182,7 +188,7 @@ class Function:
             "AWS_LAMBDA_FUNCTION_NAME": spec.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.name}",
+            "AWS_LAMBDA_LOG_GROUP_NAME": str(self.log_file.absolute()),  # where its lines are
             "AWS_LAMBDA_LOG_STREAM_NAME": f"local/[$LATEST]{uuid.uuid4().hex}",
             "AWS_LAMBDA_RUNTIME_API": address,
             "AWS_DEFAULT_REGION": REGION,
@@ -195,7 +201,7 @@ class Function:
             "PYTHONPYCACHEPREFIX": str(BYTECODE),
             "TZ": ":UTC",
             "_HANDLER": spec.handler,
-            **self._credentials,
+            **self.credentials,
             **spec.environment,
         }
 

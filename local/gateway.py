@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import json
 import re
 import uuid
@@ -14,80 +13,46 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.compat import HTTPHeaders
-from botocore.credentials import Credentials
-
-from local.aws_calls import credential
 from local.clock import Clock
 from local.functions import Function
 from local.http_server import Request, Response
-from local.intrinsics import ACCOUNT
+from local.intrinsics import ACCOUNT, REGION
+from local.permissions import Denied, Needed
+from local.principals import Principal, Principals, Signature
 from local.stack import RouteSpec
 
-SECRET = "local"  # noqa: S105 - of every development caller
 BODY_LIMIT = 10 * 1024 * 1024
 EVENT_LIMIT = 6 * 1024 * 1024
 HEADER_LIMIT = 10 * 1024
 _TEXT = re.compile(r"text/.*|application/(.*\+)?(json|xml|javascript|x-www-form-urlencoded)|multipart/form-data")
-_LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?")
+# What API Gateway says in its own answers.
+_MESSAGES = {
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    408: "Request Timeout",
+    413: "Request Entity Too Large",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+UNSIGNED = Principal(
+    "developer", f"arn:aws:sts::{ACCOUNT}:assumed-role/DevelopmentCaller/local", None, "local-developer", "local"
+)
+"""Whose a request is that nobody signed, and one that is signed with this key."""
 
 
-@dataclass(frozen=True)
-class Caller:
-    """Who signed a request."""
-
-    access_key: str
-    account: str
-    role: str
-
-    def identity(self) -> dict[str, Any]:
-        """As in `requestContext.authorizer.iam`."""
-        unique = f"AROA{hashlib.sha256(self.role.encode()).hexdigest()[:16].upper()}:local"
-        return {
-            "accessKey": self.access_key,
-            "accountId": self.account,
-            "callerId": unique,
-            "cognitoIdentity": None,
-            "principalOrgId": "aws:PrincipalOrgID",
-            "userArn": f"arn:aws:sts::{self.account}:assumed-role/{self.role}/local",
-            "userId": unique,
-        }
-
-
-DEVELOPER = Caller("local-developer", ACCOUNT, "DevelopmentCaller")
-
-
-def caller_of(access_key: str) -> Caller | None:
-    """The caller that a key of the form `local-<name>` names: each name is an account of its own."""
-    if access_key == DEVELOPER.access_key:
-        return DEVELOPER
-    name = access_key.removeprefix("local-")
-    if name == access_key or not re.fullmatch(r"[\w-]{1,50}", name):
+def developer(access_key: str) -> Principal | None:
+    """Who signs with the key `local-<name>`: each name is an account of its own, and may do everything in it."""
+    if access_key == UNSIGNED.access_key:
+        return UNSIGNED
+    match = re.fullmatch(r"local-([\w-]{1,50})", access_key)
+    if match is None:
         return None
-    account = int(hashlib.sha256(name.encode()).hexdigest(), 16) % 10**12
-    return Caller(access_key, f"{account:012}", name)
-
-
-def signed_by(request: Request, access_key: str) -> bool:
-    """Whether the SigV4 signature is that of `access_key` and the development secret. The date is not held against
-    the clock, which may be virtual."""
-    authorization = request.headers["authorization"]
-    signed = re.search(r"SignedHeaders=([^,\s]+)", authorization)
-    scope = re.search(r"Credential=[^/]+/\d{8}/([^/]+)/([^/]+)/", authorization)
-    given = re.search(r"Signature=([0-9a-f]{64})", authorization)
-    if not (signed and scope and given and "x-amz-date" in request.headers):
-        return False
-    rebuilt = AWSRequest(request.method, f"http://{request.headers.get('host', '')}{request.target}", data=request.body)
-    if "x-amz-content-sha256" in request.headers:
-        rebuilt.headers["X-Amz-Content-SHA256"] = request.headers["x-amz-content-sha256"]
-    rebuilt.context["timestamp"] = request.headers["x-amz-date"]
-    headers = HTTPHeaders.from_dict({name: request.headers.get(name, "") for name in signed[1].split(";")})
-    signer = SigV4Auth(Credentials(access_key, SECRET), scope[2], scope[1])
-    signer.headers_to_sign = lambda _: headers
-    text = signer.string_to_sign(rebuilt, signer.canonical_request(rebuilt))
-    return hmac.compare_digest(signer.signature(text, rebuilt), given[1])
+    account = int(hashlib.sha256(match[1].encode()).hexdigest(), 16) % 10**12
+    arn = f"arn:aws:sts::{account:012}:assumed-role/{match[1]}/local"
+    return Principal(match[1], arn, None, access_key, UNSIGNED.secret)
 
 
 @dataclass(frozen=True)
@@ -105,42 +70,59 @@ class Gateway:
         self,
         routes: list[RouteSpec],
         functions: dict[str, Function],
+        *,
+        principals: Principals,
         clock: Clock,
         inspect: Callable[[Request], Response | None],
+        tell: Callable[[str], None],
     ) -> None:
         self._functions = functions
+        self._principals = principals
         self._clock = clock
         self._inspect = inspect
+        self._tell = tell
         self._routes = sorted(map(_compile, routes), key=lambda route: route.rank)
         self.in_flight = 0
 
     def serve(self, request: Request) -> Response | Awaitable[Response]:
-        if not _LOOPBACK.fullmatch(request.headers.get("host", "127.0.0.1")):
-            return _message(403, "Forbidden")  # a page elsewhere whose name was bound to this address
         if request.path.startswith("/_local/"):
-            return self._inspect(request) or _message(404, "Not Found")
+            return self._inspect(request) or message(404)
         if sum(len(name) + len(value) for name, value in request.headers.items()) > HEADER_LIMIT:
-            return _message(431, "Request Header Fields Too Large")
+            return message(431)
         path = request.path if request.path.startswith("/") else "/" + request.path
         for route in self._routes:
             match = route.pattern.fullmatch(path)
             if match and route.method in ("ANY", request.method):
                 break
         else:
-            return _message(404, "Not Found")
-        caller: Caller | None = None
-        if route.spec.signed:
-            caller = DEVELOPER
-            if request.headers.get("authorization", "").startswith("AWS4-"):
-                key = credential(request)
-                caller = caller_of(key[0]) if key else None
-                if caller is None or not signed_by(request, caller.access_key):
-                    return _message(403, "Forbidden")
+            return message(404)
+        caller = None
+        if route.spec.signed and (caller := self._authorized(request, route.spec, path)) is None:
+            return message(403)
         event = self._event(request, route.spec, path, match, caller)
         payload = json.dumps(event).encode()
         if len(payload) > EVENT_LIMIT:
-            return _message(413, "Request Entity Too Large")
+            return message(413)
         return self._invoke(self._functions[route.spec.function.arn], payload)
+
+    def _authorized(self, request: Request, route: RouteSpec, path: str) -> Principal | None:
+        """Whose request it is, under AWS_IAM; None when the signature is nobody's, or that one's policies do not allow
+        it. A bearer token is no signature. Only a request that shows nothing at all is let in unsigned."""
+        if "authorization" not in request.headers:
+            return UNSIGNED
+        signature = Signature.of(request)
+        if signature is None or signature.service != "execute-api":
+            return None
+        caller = self._principals.get(signature.access_key) or developer(signature.access_key)
+        if caller is None or not signature.made_with(caller.secret, request):
+            return None
+        resource = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{route.api}/$default/{request.method}{path}"
+        try:
+            caller.check([Needed("execute-api:Invoke", resource)])
+        except Denied as denied:
+            self._tell(denied.message(caller.arn))
+            return None
+        return caller
 
     async def _invoke(self, function: Function, payload: bytes) -> Response:
         self.in_flight += 1
@@ -150,14 +132,14 @@ class Gateway:
             self.in_flight -= 1
         if result.failed:
             timed_out = b"Sandbox.Timedout" in result.payload
-            return _message(503, "Service Unavailable") if timed_out else _message(500, "Internal Server Error")
+            return message(503) if timed_out else message(500)
         try:
             return _response(json.loads(result.payload))
         except (ValueError, TypeError, AttributeError):
-            return _message(500, "Internal Server Error")
+            return message(500)
 
     def _event(
-        self, request: Request, route: RouteSpec, path: str, match: re.Match[str], caller: Caller | None
+        self, request: Request, route: RouteSpec, path: str, match: re.Match[str], caller: Principal | None
     ) -> dict[str, Any]:
         headers = dict(request.headers)
         cookies = [cookie.strip() for cookie in headers.pop("cookie", "").split(";") if cookie.strip()]
@@ -168,7 +150,7 @@ class Gateway:
         now = datetime.fromtimestamp(self._clock.now(), UTC)
         context: dict[str, Any] = {
             "accountId": ACCOUNT,
-            "apiId": "local",
+            "apiId": route.api,
             "domainName": host.partition(":")[0],
             "domainPrefix": host.partition(".")[0],
             "http": {
@@ -251,5 +233,7 @@ def _response(answer: Any) -> Response:
     return Response(int(answer["statusCode"]), content, headers)
 
 
-def _message(status: int, text: str) -> Response:
-    return Response(status, json.dumps({"message": text}).encode(), [("content-type", "application/json")])
+def message(status: int) -> Response:
+    """An answer of API Gateway's own."""
+    body = json.dumps({"message": _MESSAGES[status]}, separators=(",", ":")).encode()
+    return Response(status, body, [("content-type", "application/json")])

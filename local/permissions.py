@@ -38,6 +38,11 @@ class Denied(Exception):
     needed: Needed
     explicit: bool
 
+    def message(self, arn: str) -> str:
+        """As AWS says it. `arn`: of whoever was denied."""
+        missing = f"{self.needed.action} on resource: {self.needed.resource}"
+        return f"User: {arn} is not authorized to perform: {missing} {self.reason()}"
+
     def reason(self) -> str:
         if self.explicit:
             return "with an explicit deny in an identity-based policy"

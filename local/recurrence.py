@@ -1,16 +1,19 @@
 """The times of a schedule expression, as EventBridge Scheduler has them: at(…), rate(…), cron(…).
 
 Cron is read by croniter, on what the clocks show: a time that they skip is none, of one that they show twice the first
-counts (AWS: «runs only once»). Not emulated: W, the nearest working day.
+counts (AWS: «runs only once»). Lists that croniter does not read as one (MON,FRIL or 1W,15) are several to it.
 """
 
 from __future__ import annotations
 
+import calendar
+import heapq
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from croniter import CroniterBadDateError, CroniterError, croniter
@@ -72,20 +75,23 @@ class Recurrence:
         if not match:
             raise self._unknown()
         minute, hour, day, month, weekday, year = match.groups()
-        if (day == "?") == (weekday == "?") or "W" in day.upper():
+        if (day == "?") == (weekday == "?"):
             raise self._unknown()
-        fields = f"{minute} {hour} {_starred(day)} {month} {_weekdays(weekday)} 0 {year}"
         zone = self._zone()
         begin = datetime.fromtimestamp(max(at, self.start - 60 if self.start else 0.0), zone).replace(tzinfo=None)
-        try:
-            walls = croniter(fields, begin.replace(second=0, microsecond=0), ret_type=datetime)
-        except (CroniterError, ValueError):
-            raise self._unknown() from None
-        while True:
+        begin = begin.replace(second=0, microsecond=0)
+        walls = []
+        for days, weekdays, wanted in _read_days(day) if weekday == "?" else _read_weekdays(weekday):
             try:
-                wall: datetime = walls.get_next()
-            except CroniterBadDateError:
-                return
+                times = croniter(f"{minute} {hour} {days} {month} {weekdays} 0 {year}", begin, ret_type=datetime)
+            except (CroniterError, ValueError):
+                raise self._unknown() from None
+            walls.append(filter(wanted, _all(times)))
+        latest = None
+        for wall in heapq.merge(*walls):
+            if wall == latest:
+                continue
+            latest = wall
             time = wall.replace(tzinfo=zone, fold=0).timestamp()
             if time > at and datetime.fromtimestamp(time, zone).replace(tzinfo=None) == wall:
                 yield time
@@ -100,19 +106,59 @@ class Recurrence:
         return UnknownExpression(f"Invalid Schedule Expression {self.expression} in {self.zone}.")
 
 
-def _starred(field: str) -> str:
-    return "*" if field == "?" else field
+def _all(times: croniter) -> Iterator[datetime]:
+    while True:
+        try:
+            yield times.get_next()
+        except CroniterBadDateError:
+            return
 
 
-def _weekdays(field: str) -> str:
+# A field of days as croniter takes it: (days of the month, days of the week, which of these times are meant).
+_Days = tuple[str, str, Callable[[datetime], bool]]
+
+
+def _read_days(field: str) -> Iterator[_Days]:
+    plain = []
+    for part in field.upper().split(","):
+        if part == "LW":
+            yield "*", "1-5", _is_last_working_day
+        elif part.endswith("W"):
+            # Croniter takes 31W for the 30th where there is no 31st; Scheduler's day 31 is none there.
+            yield part, "*", partial(_has_day, int(part[:-1]) if part[:-1].isdigit() else 0)
+        else:
+            plain.append(part)
+    if plain:
+        yield ",".join(plain), "*", lambda wall: True
+
+
+def _has_day(day: int, wall: datetime) -> bool:
+    return day <= calendar.monthrange(wall.year, wall.month)[1]
+
+
+def _is_last_working_day(wall: datetime) -> bool:
+    next_one = wall + timedelta(days=3 if wall.weekday() == 4 else 1)
+    return next_one.month != wall.month
+
+
+def _read_weekdays(field: str) -> Iterator[_Days]:
     """AWS counts from SUN = 1, croniter from 0; FRIL, the last Friday, is L5 to it."""
-    if field in ("?", "*"):
-        return "*"
+    if field == "*":
+        yield "*", "*", lambda wall: True
+        return
     names = {name: str(number) for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"))}
-    parts = []
+    plain, of_month = [], []
     for part in field.upper().split(","):
         head, nth, number = part.partition("#")
         head = re.sub(r"(?<!/)\b\d", lambda found: str(int(found[0]) - 1), head)
         head = re.sub("|".join(names), lambda found: names[found[0]], head)
-        parts.append("6" if head == "L" else f"L{head[:-1]}" if head.endswith("L") else head + nth + number)
-    return ",".join(parts)
+        if head == "L":
+            plain.append("6")
+        elif head.endswith("L"):
+            of_month.append(f"L{head[:-1]}")
+        elif nth:
+            of_month.append(head + nth + number)
+        else:
+            plain.append(head)
+    for parts in filter(None, (plain, of_month)):
+        yield "*", ",".join(parts), lambda wall: True

@@ -86,6 +86,8 @@ class RouteSpec:
     key: str
     function: FunctionSpec
     signed: bool
+    api: str
+    """The id of the API."""
 
 
 class Stack:
@@ -263,7 +265,7 @@ class Stack:
             for permission in map(self.properties, self.of_type("AWS::Lambda::Permission"))
         ):
             raise TemplateError(f"{name}: API Gateway has no permission to invoke {function.label}")
-        return RouteSpec(properties["RouteKey"], function, kind == "AWS_IAM")
+        return RouteSpec(properties["RouteKey"], function, kind == "AWS_IAM", properties["ApiId"])
 
 
 def _list(value: Any) -> list[Any]:

@@ -30,15 +30,16 @@ from botocore.config import Config
 
 from local import assembly, layers, moto_cloud, moto_patches, provisioning
 from local.aws_calls import Call
-from local.aws_endpoint import ADMIN_KEY, AwsEndpoint, Mail, Principal, access_key
+from local.aws_endpoint import AwsEndpoint, Mail
 from local.clock import Clock, Timers
 from local.event_sources import EventSources
 from local.executions import Executions
 from local.functions import Function
-from local.gateway import BODY_LIMIT, Gateway
+from local.gateway import BODY_LIMIT, Gateway, message
 from local.http_server import Request, Response, Server
 from local.intrinsics import ACCOUNT, REGION
 from local.ledger import Invocation, Ledger
+from local.principals import Principal, Principals
 from local.processes import Zygote
 from local.stack import Stack
 from local.state_machines import Execution
@@ -71,6 +72,9 @@ class LocalSystem:
     def __init__(self, cloud: assembly.Assembly, *, port: int, directory: Path, tell: Callable[[str], None]) -> None:
         self.clock = Clock()
         self.ledger = Ledger()
+        self.principals = Principals()
+        self.admin = self.admit("admin")
+        """Whose access key and secret may do everything, for as long as this system runs."""
         self.directory = directory
         self._cloud = cloud
         self._port = port
@@ -174,16 +178,14 @@ class LocalSystem:
             service,
             region_name=REGION,
             endpoint_url=self.endpoint,
-            aws_access_key_id=ADMIN_KEY,
-            aws_secret_access_key="local",  # noqa: S106 - no secret
+            aws_access_key_id=self.admin.access_key,
+            aws_secret_access_key=self.admin.secret,
             config=Config(retries={"total_max_attempts": 1}),
         )
 
-    def admit(self, label: str) -> str:
-        """The access key (its secret: `local`) of one more administrator, whose calls are counted under `label`."""
-        key = access_key(label)
-        self._aws.principals[key] = Principal(label, f"arn:aws:iam::{ACCOUNT}:user/{label}", None)
-        return key
+    def admit(self, label: str) -> Principal:
+        """One more administrator, whose calls are counted under `label`."""
+        return self.principals.add(label, f"arn:aws:iam::{ACCOUNT}:user/{label}", None)
 
     def tap(self, tap: Callable[[str, Call, Callable[[], Response]], Response]) -> None:
         """From now on moto's answer to a call is `tap(caller's label, call, answer)`, on the system's loop: it may look
@@ -238,17 +240,16 @@ class LocalSystem:
         moto_patches.apply(self.clock)
         moto_cloud.reset()
         self.timers = Timers(self.clock, self._loop)
-        self._aws = AwsEndpoint(self.ledger, self.clock, self._tell)
+        self._aws = AwsEndpoint(self.principals, self.ledger, self.clock, self._tell)
         self._servers.append(await Server.start(self._aws.serve))
         self.endpoint = f"http://{self._servers[0].address}"
-        too_large = Response(413, b'{"message":"Request Entity Too Large"}', [("content-type", "application/json")])
         try:
             self._servers.append(
                 await Server.start(
-                    lambda request: self._gateway.serve(request) if self._gateway else Response(503),
+                    lambda request: self._gateway.serve(request) if self._gateway else message(503),
                     self._port,
                     body_limit=BODY_LIMIT,
-                    too_large=too_large,
+                    refusal=message,
                 )
             )
         except OSError:
@@ -275,7 +276,14 @@ class LocalSystem:
             randomness=randomness,
         )
         self._aws.executions = self._executions
-        self._gateway = Gateway(self.stack.routes, self.functions, self.clock, self._inspect)
+        self._gateway = Gateway(
+            self.stack.routes,
+            self.functions,
+            principals=self.principals,
+            clock=self.clock,
+            inspect=self._inspect,
+            tell=self._tell,
+        )
         self._sweeping = self._loop.create_task(self._sweep())
 
     def _make_functions(self) -> None:
@@ -294,9 +302,8 @@ class LocalSystem:
                     services=services,
                     directory=self.directory,
                 )
-            key = access_key(spec.name)
             arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{spec.role.name}/{spec.name}"
-            self._aws.principals[key] = Principal(spec.label, arn, spec.role)
+            principal = self.principals.add(spec.label, arn, spec.role)
             self.functions[spec.arn] = Function(
                 spec,
                 zygote=self._zygotes[spec.layers],
@@ -305,8 +312,8 @@ class LocalSystem:
                 ledger=self.ledger,
                 directory=self.directory,
                 credentials={
-                    "AWS_ACCESS_KEY_ID": key,
-                    "AWS_SECRET_ACCESS_KEY": "local",
+                    "AWS_ACCESS_KEY_ID": principal.access_key,
+                    "AWS_SECRET_ACCESS_KEY": principal.secret,
                     "AWS_SESSION_TOKEN": "local",
                     "AWS_ENDPOINT_URL": self.endpoint,
                 },

@@ -83,7 +83,16 @@ def run_runtime(directory: str, handler: str, address: str) -> None:
         file = getattr(sys.modules[name], "__file__", None) or ""
         if file.startswith(directory) and name.partition(".")[0] not in RUNTIME_PACKAGES:
             del sys.modules[name]
-    bootstrap.run(handler, LambdaRuntimeClient(address))
+
+    host, _, key = address.partition("/")
+
+    class KeyedClient(LambdaRuntimeClient):  # type: ignore[misc]
+        """The part of the client in C takes an address with a path, this one does not."""
+
+        def call_rapid(self, http_method, endpoint, *arguments, **options):  # type: ignore[no-untyped-def]
+            super().call_rapid(http_method, f"/{key}{endpoint}", *arguments, **options)
+
+    bootstrap.run(handler, KeyedClient(host))
 
 
 def become_function(spawn: dict[str, Any], parent: int, alive: int, runtime: str) -> None:

@@ -183,12 +183,13 @@ AWS_WEEKDAY = Field("day of week", 1, 7, WEEKDAYS)
 
 @dataclass(frozen=True)
 class Days:
-    """Which days of a month. Days of the month: `days`, `last` (L), `near` (15W). Days of the week, 0 is Sunday:
-    `weekdays`, `last_weekdays` (FRIL), `nth` (MON#2)."""
+    """Which days of a month. Days of the month: `days`, `last` (L), `near` (15W), `last_working` (LW). Days of the
+    week, 0 is Sunday: `weekdays`, `last_weekdays` (FRIL), `nth` (MON#2)."""
 
     days: frozenset[int] = frozenset()
     last: bool = False
     near: frozenset[int] = frozenset()
+    last_working: bool = False
     weekdays: frozenset[int] = frozenset()
     last_weekdays: frozenset[int] = frozenset()
     nth: frozenset[tuple[int, int]] = frozenset()
@@ -203,6 +204,8 @@ class Days:
         wanted = {nearest(day, length, weekday(day)) for day in self.near if day <= length}
         if self.last:
             wanted.add(length)
+        if self.last_working:
+            wanted.add(length - {6: 1, 0: 2}.get(weekday(length), 0))
         for day in range(1, length + 1):
             kind = weekday(day)
             if (
@@ -337,12 +340,13 @@ def aws_cron(fields: Sequence[str]) -> Cron:
 def aws_days(text: str) -> Days:
     days: set[int] = set()
     near: set[int] = set()
-    for part in text.split(","):
-        if part.endswith("W"):
+    parts = text.split(",")
+    for part in parts:
+        if part.endswith("W") and part != "LW":
             near.add(DAY.number(part[:-1]))
-        elif part != "L":
+        elif part not in ("L", "LW"):
             days |= DAY.values(part)
-    return Days(days=frozenset(days), last="L" in text.split(","), near=frozenset(near))
+    return Days(days=frozenset(days), last="L" in parts, near=frozenset(near), last_working="LW" in parts)
 
 
 def aws_weekdays(text: str) -> Days:

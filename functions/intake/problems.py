@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,11 +147,14 @@ KINDS: dict[type[Exception], Kind] = {
 
 
 def problem(error: Exception, *, request_id: str) -> Problem:
-    """What nobody foresaw is logged whole, and told without a word about the inside."""
+    """What nobody foresaw is logged whole, and told without a word about the inside but where the log is: Lambda sets
+    the variable, and the local system puts the path of a file into it."""
     kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), None)
     if kind is None:
         logger.exception("internal error", exc_info=error, extra={"requestId": request_id})
-        return written(INTERNAL, f"request {request_id} failed; its cause is in the logs", {"requestId": request_id})
+        log = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "of the function")
+        detail = f"request {request_id} failed; its cause is in the log {log}"
+        return written(INTERNAL, detail, {"requestId": request_id})
     if kind.status >= 500:
         logger.warning(str(error), extra={"requestId": request_id})
     return written(kind, str(error), kind.fields(error), kind.headers(error))

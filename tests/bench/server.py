@@ -45,13 +45,14 @@ class Server:
 
     def environment(self, label: str) -> dict[str, str]:
         """For a contender's process: it calls AWS under a key of its own, so that its calls are told from others'."""
+        principal = self.system.admit(label)
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.directory),
             "PYTHONPATH": str(PROGRAMS),
             "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
-            "AWS_ACCESS_KEY_ID": self.system.admit(label),
-            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_ACCESS_KEY_ID": principal.access_key,
+            "AWS_SECRET_ACCESS_KEY": principal.secret,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.system.endpoint,
             "AWS_EC2_METADATA_DISABLED": "true",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
+import boto3
 import httpx
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from local.system import LocalSystem
 
@@ -145,9 +149,66 @@ def test_mail_from_an_address_that_is_not_verified_is_refused(tiny: LocalSystem)
     assert answer["error"] == "MessageRejected"
 
 
-def test_an_unknown_key_is_refused(tiny: LocalSystem) -> None:
-    headers = {"authorization": "AWS4-HMAC-SHA256 Credential=NOBODY/20260101/us-east-1/sqs/aws4_request, x"}
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters"),
+    [
+        ("dynamodb", "list_tables", {}),
+        ("sqs", "list_queues", {}),
+        ("s3", "list_objects_v2", {"Bucket": "tiny-bucket"}),
+        ("s3", "put_object", {"Bucket": "tiny-bucket", "Key": "a", "Body": b"x"}),
+        ("scheduler", "list_schedules", {}),
+        ("stepfunctions", "list_state_machines", {}),
+        ("lambda", "invoke", {"FunctionName": "Tiny-api"}),
+        ("sts", "get_caller_identity", {}),
+    ],
+)
+@pytest.mark.parametrize("key", ["an unknown key", "a wrong secret", "what was the key once"])
+def test_a_key_or_a_secret_that_is_not_of_this_start_is_refused(
+    tiny: LocalSystem, service: str, operation: str, parameters: dict[str, Any], key: str
+) -> None:
+    access_key, code = {
+        "an unknown key": ("AKIAIOSFODNN7EXAMPLE", "UnrecognizedClientException"),
+        "a wrong secret": (tiny.admin.access_key, "InvalidSignatureException|SignatureDoesNotMatch"),
+        "what was the key once": ("LOCALADMIN0000000000", "UnrecognizedClientException"),
+    }[key]
+    client = boto3.client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=tiny.endpoint,
+        aws_access_key_id=access_key,
+        aws_secret_access_key="local",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    with pytest.raises(ClientError) as refused:
+        getattr(client, operation)(**parameters)
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert re.fullmatch(code, refused.value.response["Error"]["Code"])
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "AWS4-HMAC-SHA256 x"}, {"authorization": "Bearer x"}])
+def test_a_call_without_a_signature_is_refused(tiny: LocalSystem, headers: dict[str, str]) -> None:
     assert httpx.post(tiny.endpoint, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("headers", [{"host": "evil.example"}, {"origin": "https://evil.example"}])
+def test_a_page_of_another_site_reaches_neither_aws_nor_a_runtime_api(
+    tiny: LocalSystem, headers: dict[str, str]
+) -> None:
+    for url in (tiny.endpoint, runtime_api(tiny)):
+        answer = httpx.get(url, headers=headers)
+        assert (answer.status_code, answer.content) == (403, b"")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "invocation/next"), ("POST", "init/error")])
+def test_a_runtime_api_is_its_own_function_s_only(tiny: LocalSystem, method: str, path: str) -> None:
+    answer = httpx.request(method, f"{runtime_api(tiny)}/2018-06-01/runtime/{path}")
+    assert (answer.status_code, answer.json()["errorType"]) == (403, "Forbidden")
+
+
+def runtime_api(tiny: LocalSystem) -> str:
+    """The address that a running api function has, without its key."""
+    env = httpx.post(f"{tiny.url}/ask", json={}, timeout=30).json()["env"]
+    return f"http://{env['AWS_LAMBDA_RUNTIME_API'].partition('/')[0]}"
 
 
 def test_objects_and_long_polls(tiny: LocalSystem) -> None:

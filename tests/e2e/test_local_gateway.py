@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,10 +20,22 @@ from local.system import LocalSystem
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tiny")]
 
 
-def signed(method: str, url: str, key: str, secret: str, body: bytes = b"") -> dict[str, str]:
+FORBIDDEN = (403, {"message": "Forbidden"})
+
+
+def signed(
+    method: str, url: str, key: str, secret: str, body: bytes = b"", service: str = "execute-api"
+) -> dict[str, str]:
     request = AWSRequest(method, url, data=body, headers={"content-type": "application/json"})
-    SigV4Auth(Credentials(key, secret), "execute-api", "us-east-1").add_auth(request)
+    SigV4Auth(Credentials(key, secret), service, "us-east-1").add_auth(request)
     return dict(request.headers)
+
+
+def from_role(tiny: LocalSystem, method: str, path: str, **more: str) -> tuple[int, Any]:
+    """A request that the api function signs with the credentials of its role."""
+    body = {"do": "request", "method": method, "path": path, **more}
+    answer = httpx.post(f"{tiny.url}/ask", json=body, timeout=30).json()
+    return answer["status"], answer["body"]
 
 
 def test_the_event_is_of_payload_format_2(tiny: LocalSystem) -> None:
@@ -78,11 +92,90 @@ def test_each_name_signs_for_an_account_of_its_own(tiny: LocalSystem) -> None:
     assert "123456789012" not in accounts
 
 
-@pytest.mark.parametrize(("key", "secret"), [("AKIAUNKNOWN", "local"), ("local-alice", "wrong")])
-def test_a_caller_that_is_not_known_or_signed_wrongly_is_forbidden(tiny: LocalSystem, key: str, secret: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "secret", "service"),
+    [
+        ("AKIAUNKNOWN", "local", "execute-api"),
+        ("local-alice", "wrong", "execute-api"),
+        ("local-alice", "local", "lambda"),
+    ],
+)
+def test_a_caller_that_is_not_known_or_signed_wrongly_is_forbidden(
+    tiny: LocalSystem, key: str, secret: str, service: str
+) -> None:
     url = f"{tiny.url}/echo"
-    answer = httpx.get(url, headers=signed("GET", url, key, secret))
-    assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
+    answer = httpx.get(url, headers=signed("GET", url, key, secret, service=service))
+    assert (answer.status_code, answer.json()) == FORBIDDEN
+
+
+@pytest.mark.parametrize("header", ["Bearer eyJhbGciOiJSUzI1NiJ9.e30.x", "Basic dTpw", "AWS4-HMAC-SHA256 x", ""])
+def test_an_iam_route_takes_a_signature_and_no_other_authorization(tiny: LocalSystem, header: str) -> None:
+    answer = httpx.get(f"{tiny.url}/echo", headers={"authorization": header})
+    assert (answer.status_code, answer.json()) == FORBIDDEN
+    assert httpx.get(f"{tiny.url}/open", headers={"authorization": header}).status_code == 200
+
+
+def test_a_role_may_call_what_its_policies_allow(tiny: LocalSystem) -> None:
+    status, event = from_role(tiny, "GET", "/echo?a=b")
+    assert status == 200
+    identity = event["requestContext"]["authorizer"]["iam"]
+    assert identity["accountId"] == "123456789012"
+    assert identity["userArn"] == "arn:aws:sts::123456789012:assumed-role/Tiny-ApiRole/Tiny-api"
+    assert from_role(tiny, "GET", "/things/7")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        pytest.param("POST", "/echo", id="another method than the policy names"),
+        pytest.param("GET", "/things/secret", id="an explicit deny"),
+        pytest.param("POST", "/ask", id="a route that no policy names"),
+    ],
+)
+def test_a_role_may_not_call_what_its_policies_do_not_allow(tiny: LocalSystem, method: str, path: str) -> None:
+    assert from_role(tiny, method, path) == FORBIDDEN
+
+
+def test_a_role_that_signs_for_another_service_is_forbidden(tiny: LocalSystem) -> None:
+    assert from_role(tiny, "GET", "/echo", service="sqs") == FORBIDDEN
+
+
+@pytest.mark.parametrize("label", ["worker", "dead", "observer"])
+def test_a_role_without_such_a_policy_is_forbidden(tiny: LocalSystem, label: str) -> None:
+    url, spec = f"{tiny.url}/echo", tiny.stack.function_of(f"Tiny-{label}")
+    credentials = tiny.functions[spec.arn].credentials
+    headers = signed("GET", url, credentials["AWS_ACCESS_KEY_ID"], credentials["AWS_SECRET_ACCESS_KEY"])
+    answer = httpx.get(url, headers=headers)
+    assert (answer.status_code, answer.json()) == FORBIDDEN
+
+
+def test_the_administrator_may_call_everything(tiny: LocalSystem) -> None:
+    url = f"{tiny.url}/echo"
+    event = httpx.get(url, headers=signed("GET", url, tiny.admin.access_key, tiny.admin.secret)).json()
+    assert event["requestContext"]["authorizer"]["iam"]["userArn"] == "arn:aws:iam::123456789012:user/admin"
+
+
+@pytest.mark.parametrize("path", ["/echo", "/open", "/_local/mail", "/nothing"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"host": "evil.example:4510"},
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_is_forbidden(tiny: LocalSystem, path: str, headers: dict[str, str]) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded", **headers}
+    answer = httpx.post(f"{tiny.url}{path}", content=b"{}", headers=form)
+    assert (answer.status_code, answer.json()) == FORBIDDEN
+
+
+def test_our_own_page_may_call(tiny: LocalSystem) -> None:
+    headers = {"origin": tiny.url, "sec-fetch-site": "same-origin"}
+    assert httpx.post(f"{tiny.url}/echo", json={}, headers=headers).status_code == 200
 
 
 def test_a_route_without_authorizer_has_no_caller(tiny: LocalSystem) -> None:
@@ -96,8 +189,49 @@ def test_a_body_over_ten_megabytes_is_too_large(tiny: LocalSystem) -> None:
     assert event_too_large.status_code == 413
 
 
-def test_a_request_of_another_host_is_forbidden(tiny: LocalSystem) -> None:
-    assert httpx.get(f"{tiny.url}/open", headers={"host": "evil.example:4510"}).status_code == 403
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_client_that_sends_eleven_megabytes_before_it_reads_gets_its_413(tiny: LocalSystem, chunked: bool) -> None:
+    where = urlsplit(tiny.url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    body: Any = iter([b"x" * 65_536] * 176) if chunked else b"x" * (11 << 20)
+    connection.request("POST", "/echo", body, {"content-type": "text/plain"}, encode_chunked=chunked)
+    answer = connection.getresponse()
+    assert (answer.status, answer.read()) == (413, b'{"message":"Request Entity Too Large"}')
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "text"),
+    [
+        (b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX : 1\r\n\r\n", 400, "Bad Request"),
+        (b"GET /echo HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n\r\n", 403, "Forbidden"),
+        (b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404, "Not Found"),
+        (
+            b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n",
+            413,
+            "Request Entity Too Large",
+        ),
+        (
+            b"GET /echo HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 11_000 + b"\r\n\r\n",
+            431,
+            "Request Header Fields Too Large",
+        ),
+        (
+            b'POST /ask HTTP/1.1\r\nHost: localhost\r\nContent-Length: 14\r\n\r\n{"do":"raise"}',
+            500,
+            "Internal Server Error",
+        ),
+    ],
+)
+def test_what_the_gateway_answers_itself_has_the_shape_of_api_gateway_s(
+    tiny: LocalSystem, sent: bytes, status: int, text: str
+) -> None:
+    where = urlsplit(tiny.url)
+    with socket.create_connection((where.hostname, where.port), timeout=30) as connection:
+        connection.sendall(sent)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
+        assert answer.read() == f'{{"message":"{text}"}}'.encode()
 
 
 def test_sixteen_requests_at_once(tiny: LocalSystem) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import httpx
 import pytest
 
@@ -68,7 +69,8 @@ def gone(serving: Serving) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_cleanly_and_leaves_nothing(serving: Serving, number: signal.Signals) -> None:
     endpoint = serving.directory / "endpoint.json"
-    assert json.loads(endpoint.read_text()) == {"url": serving.url, "docs": f"{serving.url}/docs"}
+    written = json.loads(endpoint.read_text())
+    assert (written["url"], written["docs"]) == (serving.url, f"{serving.url}/docs")
     assert httpx.get(f"{serving.url}/monitor/health", timeout=30).status_code == 200
     assert len(serving.children()) > 1
     serving.process.send_signal(number)
@@ -76,6 +78,29 @@ def test_it_ends_cleanly_and_leaves_nothing(serving: Serving, number: signal.Sig
     assert (serving.process.returncode, errors) == (0, "")
     assert not endpoint.exists()
     assert gone(serving)
+
+
+def test_the_endpoint_file_and_the_console_tell_its_owner_the_keys_of_its_aws(serving: Serving) -> None:
+    file = serving.directory / "endpoint.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    aws = json.loads(file.read_text())["aws"]
+    assert serving.process.stdout
+    export = next(line for line in serving.process.stdout if "AWS_ENDPOINT_URL" in line) + next(serving.process.stdout)
+    environment = dict(pair.split("=", 1) for pair in export.split() if "=" in pair)
+    assert environment == {
+        "AWS_ENDPOINT_URL": aws["endpoint"],
+        "AWS_DEFAULT_REGION": aws["region"],
+        "AWS_ACCESS_KEY_ID": aws["accessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": aws["secretAccessKey"],
+    }
+    dynamodb = boto3.client(
+        "dynamodb",
+        endpoint_url=aws["endpoint"],
+        region_name=aws["region"],
+        aws_access_key_id=aws["accessKeyId"],
+        aws_secret_access_key=aws["secretAccessKey"],
+    )
+    assert dynamodb.list_tables()["TableNames"]
 
 
 def test_functions_do_not_outlive_a_system_that_is_killed(serving: Serving) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from local.aws_calls import Call, access_denied
+from local.http_server import Response
 from local.system import LocalSystem
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
@@ -23,6 +27,50 @@ def submit(system: LocalSystem, **body: Any) -> str:
 def task(system: LocalSystem, id: str) -> dict[str, Any]:
     found: dict[str, Any] = httpx.get(f"{system.url}/tasks/{id}", timeout=30).json()
     return found
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "slug"),
+    [
+        ("GET", "/task", 404, "no-such-route"),
+        ("GET", "/", 404, "no-such-route"),
+        ("PUT", "/tasks", 405, "method-not-allowed"),
+        ("OPTIONS", "/tasks", 405, "method-not-allowed"),
+        ("POST", "/monitor/health", 405, "method-not-allowed"),
+    ],
+)
+def test_what_no_route_takes_is_refused_as_a_problem(
+    system: LocalSystem, method: str, path: str, status: int, slug: str
+) -> None:
+    answer = httpx.request(method, f"{system.url}{path}", timeout=30)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json()["type"] == f"urn:taskyard:problem:{slug}"
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_what_no_route_takes_costs_a_stranger_no_invocation(system: LocalSystem) -> None:
+    assert system.settle()
+    before = len([each for each in system.invocations if each.function == "api"])
+    answer = httpx.get(f"{system.url}/task", headers={"authorization": "Bearer x"})
+    assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
+    assert len([each for each in system.invocations if each.function == "api"]) == before
+
+
+def test_an_internal_error_names_the_file_that_has_its_cause(system: LocalSystem) -> None:
+    def refuse(caller: str, call: Call, answer: Callable[[], Response]) -> Response:
+        if (caller, call.operation) == ("api", "GetItem"):
+            return access_denied(call.service, "not today")
+        return answer()
+
+    system.tap(refuse)
+    try:
+        problem = httpx.get(f"{system.url}/tasks/{'0' * 26}", timeout=30).json()
+    finally:
+        system.tap(lambda caller, call, answer: answer())
+    assert problem["type"] == "urn:taskyard:problem:internal-error"
+    file = Path(problem["detail"].rpartition(" ")[2])
+    assert file.is_absolute()
+    assert "not today" in file.read_text().partition(problem["requestId"])[2]
 
 
 def test_a_task_sent_over_http_runs_to_its_end(system: LocalSystem) -> None:

@@ -70,6 +70,15 @@ def test_every_minute_for_an_hour_is_sixty_tasks(system: LocalSystem) -> None:
         assert look(url)["fired"] == 60
 
 
+@pytest.mark.parametrize("days", ["15W * ?", "LW * ?", "1W,20,L * ?", "? * FRIL,MON#1,WED"])
+def test_the_days_of_aws_fire_at_the_times_that_were_told(system: LocalSystem, days: str) -> None:
+    with schedule(system, cron=f"cron(0 9 {days} *)") as url:
+        for number, time in enumerate(look(url)["nextTimes"][:2], 1):
+            system.clock.advance(until(system, datetime.fromisoformat(time)) + 120)
+            assert system.settle()
+            assert (look(url)["fired"], look(url)["lastScheduledAt"]) == (number, time)
+
+
 def test_paused_nothing_fires_and_resumed_it_does(system: LocalSystem) -> None:
     with schedule(system, cron="* * * * *") as url:
         assert httpx.patch(url, json={"paused": True}, timeout=30).json()["nextTimes"] == []

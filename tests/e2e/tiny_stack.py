@@ -11,8 +11,10 @@ from infra.assets import LAYER_LOCK, LOCK_FILE
 from local.assembly import Assembly
 
 HANDLERS = '''
-import builtins, json, os, sys, time
+import builtins, json, os, sys, time, urllib.error, urllib.request
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from tiny.importing import attempt
 
 def _aws(service):
@@ -41,6 +43,16 @@ def api(event, context):
             return {"ok": json.loads(json.dumps(answer, default=str))}
         except Exception as error:
             return {"error": type(error).__name__, "message": str(error)}
+    if asked.get("do") == "request":
+        request = AWSRequest(asked["method"], os.environ["API_URL"] + asked["path"])
+        session = boto3.Session()
+        SigV4Auth(session.get_credentials(), asked.get("service", "execute-api"), "us-east-1").add_auth(request)
+        sent = urllib.request.Request(request.url, method=asked["method"], headers=dict(request.headers))
+        try:
+            with urllib.request.urlopen(sent) as answer:
+                return {"status": answer.status, "body": json.load(answer)}
+        except urllib.error.HTTPError as refused:
+            return {"status": refused.code, "body": json.load(refused)}
     return {
         "pid": os.getpid(), "time": time.time(), "remaining": context.get_remaining_time_in_millis(),
         "env": dict(os.environ), "path": sys.path, "cwd": os.getcwd(), "modules": "local" in sys.modules,
@@ -182,11 +194,19 @@ def template() -> dict[str, Any]:
                         **_allow("iam:PassRole", _arn("FireRole")),
                         "Condition": {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
                     },
+                    _allow("execute-api:Invoke", _invoked("GET/echo")),
+                    _allow("execute-api:Invoke", _invoked("*/things/*")),
+                    {**_allow("execute-api:Invoke", _invoked("*/things/secret")), "Effect": "Deny"},
                     _allow("ses:SendEmail", {"Fn::Sub": "arn:aws:ses:*:${AWS::AccountId}:identity/*"}),
                 ],
             ),
             "WorkRole": _role("lambda", [_allow(["dynamodb:*", "sqs:*"], everything)]),
-            "Api": _function("api", "ApiRole", 3, {"MAIL_FROM": "a@example.com"}),
+            "Api": _function(
+                "api",
+                "ApiRole",
+                3,
+                {"MAIL_FROM": "a@example.com", "API_URL": {"Fn::GetAtt": ["Http", "ApiEndpoint"]}},
+            ),
             "Worker": _function("worker", "WorkRole", 8),
             "DeadWorker": _function("dead", "WorkRole", 8),
             "Observer": _function("observer", "WorkRole", 8),
@@ -232,6 +252,11 @@ def _arn(name: str) -> dict[str, Any]:
     return {"Fn::GetAtt": [name, "Arn"]}
 
 
+def _invoked(route: str) -> dict[str, Any]:
+    """The ARN of a method and a path of the API, in any stage."""
+    return {"Fn::Sub": f"arn:aws:execute-api:${{AWS::Region}}:${{AWS::AccountId}}:${{Http}}/*/{route}"}
+
+
 def _allow(action: str | list[str], resource: Any) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": action, "Resource": resource}
 
@@ -251,7 +276,7 @@ def _function(
     label: str,
     role: str,
     timeout: int,
-    environment: dict[str, str] | None = None,
+    environment: dict[str, Any] | None = None,
     handler: str | None = None,
     layer: str = "Layer",
 ) -> dict[str, Any]:
@@ -286,6 +311,7 @@ def _route(key: str, authorization: str) -> dict[str, Any]:
     return {
         "Type": "AWS::ApiGatewayV2::Route",
         "Properties": {
+            "ApiId": {"Ref": "Http"},
             "RouteKey": key,
             "AuthorizationType": authorization,
             "Target": {"Fn::Join": ["/", ["integrations", {"Ref": "Integration"}]]},

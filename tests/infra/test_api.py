@@ -29,6 +29,7 @@ ROUTES = {
     "GET /monitor/stats",
     "GET /openapi.json",
     "GET /docs",
+    "$default",
 }
 
 

@@ -13,6 +13,7 @@ from local.clock import Clock
 from local.functions import Function
 from local.gateway import Gateway
 from local.http_server import Request, Response
+from local.principals import Principals
 from local.stack import FunctionSpec, RouteSpec
 from tests.integration.cloud import Cloud
 
@@ -27,12 +28,20 @@ class Door:
         self._aws = aws
         api = cast(FunctionSpec, SimpleNamespace(arn="api"))
         routes = [
-            RouteSpec(f"{method} {path.replace('<', '{').replace('>', '}')}", api, path not in OPEN)
+            RouteSpec(f"{method} {path.replace('<', '{').replace('>', '}')}", api, path not in OPEN, "api")
             for method, path, _ in ROUTES
         ]
+        routes.append(RouteSpec("$default", api, True, "api"))
         function = cast(Function, SimpleNamespace(invoke=self._invoke))
         seconds = cast(Clock, SimpleNamespace(now=lambda: clock() / 1000))
-        self._gateway = Gateway(routes, {"api": function}, seconds, lambda request: None)
+        self._gateway = Gateway(
+            routes,
+            {"api": function},
+            principals=Principals(),
+            clock=seconds,
+            inspect=lambda request: None,
+            tell=print,
+        )
 
     async def _invoke(self, payload: bytes) -> Any:
         """An exception would be the runtime's error report, and the gateway's 500."""

@@ -54,6 +54,12 @@ def test_what_nobody_foresaw_is_logged_and_not_told(caplog: pytest.LogCaptureFix
     assert "secret" in caplog.text
 
 
+def test_an_internal_error_says_which_log_has_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_LOG_GROUP_NAME", "Taskyard-prod-Api")
+    found = problems.problem(KeyError("secret"), request_id="r-1")
+    assert found.document["detail"] == "request r-1 failed; its cause is in the log Taskyard-prod-Api"
+
+
 def test_what_callers_wrote_does_not_swell_the_answer() -> None:
     flood = InvalidRequest([FieldError("x" * 10_000, "is not a known field")] * 10_000)
     assert len(str(problems.problem(flood, request_id="r").document)) < 200_000

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.core.recurrence import BadExpression, Timetable, parse_cron, parse_rate, zone_of
-from local.recurrence import Recurrence
+from local.recurrence import Recurrence, UnknownExpression
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 MINUTE = 60_000
@@ -73,21 +73,116 @@ def test_what_the_local_scheduler_fires_is_what_was_told(cron: str, zone: str, a
     assert told == [round(at) * 1000 for at in fired]
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "cron(0 9 ? * 2-6 2027)",
-        "cron(0 9 ? * FRIL *)",
-        "cron(0 9 ? * 3#2 *)",
-        "cron(15 10 L * ? *)",
-        "cron(0/20 8-18/2 ? JAN,JUL L *)",
-    ],
+# From a calendar: in 2026 the 1st of January is a Thursday, of February and March a Sunday, of May a Friday, of August
+# a Saturday; the 31st of January is a Saturday, of May a Sunday.
+FORMS = {
+    # day of month
+    "cron(0 9 * * ? *)": "01-01 01-02 01-03",
+    "cron(0 9 15 * ? *)": "01-15 02-15 03-15",
+    "cron(0 9 1,15,31 * ? *)": "01-01 01-15 01-31 02-01 02-15 03-01 03-15 03-31 04-01",
+    "cron(0 9 30-31 * ? *)": "01-30 01-31 03-30 03-31 04-30",
+    "cron(0 9 30-2 * ? *)": "01-01 01-02 01-30 01-31 02-01 02-02 03-01",
+    "cron(0 9 1/10 * ? *)": "01-01 01-11 01-21 01-31 02-01",
+    "cron(0 9 */15 * ? *)": "01-01 01-16 01-31 02-01",
+    "cron(0 9 5-20/7 * ? *)": "01-05 01-12 01-19 02-05",
+    "cron(0 9 L * ? *)": "01-31 02-28 03-31 04-30",
+    "cron(0 9 L 2 ? 2028)": "2028-02-29",
+    "cron(0 9 1,L * ? *)": "01-01 01-31 02-01 02-28 03-01",
+    "cron(0 9 15W * ? *)": "01-15 02-16 03-16 04-15 05-15 06-15 07-15 08-14 09-15",
+    "cron(0 9 1W * ? *)": "01-01 02-02 03-02 04-01 05-01 06-01 07-01 08-03 09-01",
+    "cron(0 9 31W * ? *)": "01-30 03-31 05-29 07-31 08-31 10-30 12-31",
+    "cron(0 9 30W 2,4,8 ? *)": "04-30 08-31",
+    "cron(0 9 29W 2 ? *)": "2028-02-29 2032-02-27",
+    "cron(0 9 1W,15W * ? *)": "01-01 01-15 02-02 02-16 03-02",
+    "cron(0 9 15w,20,L * ? *)": "01-15 01-20 01-31 02-16 02-20 02-28",
+    "cron(0 9 14,15W 2,8 ? *)": "02-14 02-16 08-14",
+    "cron(0 9 LW * ? *)": "01-30 02-27 03-31 04-30 05-29",
+    "cron(0 9 1,LW * ? *)": "01-01 01-30 02-01 02-27 03-01 03-31",
+    "cron(0 9 L,LW * ? *)": "01-30 01-31 02-27 02-28 03-31",
+    # day of week: 1 is Sunday
+    "cron(0 9 ? * * *)": "01-01 01-02",
+    "cron(0 9 ? * 1 *)": "01-04 01-11",
+    "cron(0 9 ? * 7 *)": "01-03 01-10",
+    "cron(0 9 ? * MON *)": "01-05 01-12",
+    "cron(0 9 ? * mon,Wed *)": "01-05 01-07 01-12",
+    "cron(0 9 ? * MON-FRI *)": "01-01 01-02 01-05",
+    "cron(0 9 ? * 2-6 *)": "01-01 01-02 01-05",
+    "cron(0 9 ? * FRI-MON *)": "01-02 01-03 01-04 01-05 01-09",
+    "cron(0 9 ? * L *)": "01-03 01-10",
+    "cron(0 9 ? * 6L *)": "01-30 02-27 03-27",
+    "cron(0 9 ? * FRIL *)": "01-30 02-27 03-27",
+    "cron(0 9 ? * SUNL *)": "01-25 02-22 03-29",
+    "cron(0 9 ? * 3#2 *)": "01-13 02-10 03-10",
+    "cron(0 9 ? * TUE#2 *)": "01-13 02-10 03-10",
+    "cron(0 9 ? * SUN#5 *)": "03-29 05-31",
+    "cron(0 9 ? * MON#1,FRI#3 *)": "01-05 01-16 02-02 02-20",
+    "cron(0 9 ? * MON#1,FRIL *)": "01-05 01-30 02-02 02-27",
+    "cron(0 9 ? * MON,FRIL *)": "01-05 01-12 01-19 01-26 01-30 02-02",
+    "cron(0 9 ? * TUE,TUE#2 *)": "01-06 01-13 01-20",
+    # month and year
+    "cron(0 9 1 3 ? *)": "03-01 2027-03-01",
+    "cron(0 9 1 JAN,jul ? *)": "01-01 07-01 2027-01-01",
+    "cron(0 9 1 NOV-FEB ? *)": "01-01 02-01 11-01 12-01 2027-01-01",
+    "cron(0 9 1 2/4 ? *)": "02-01 06-01 10-01 2027-02-01",
+    "cron(0 9 1 1 ? 2028)": "2028-01-01",
+    "cron(0 9 1 1 ? 2027,2030)": "2027-01-01 2030-01-01",
+    "cron(0 9 1 1 ? 2027-2029)": "2027-01-01 2028-01-01 2029-01-01",
+    "cron(0 9 1 1 ? 2026/2)": "01-01 2028-01-01 2030-01-01",
+    # minute and hour
+    "cron(30 9 1 1 ? 2026)": "01-01T09:30",
+    "cron(0/20 9 1 1 ? 2026)": "01-01T09:00 01-01T09:20 01-01T09:40",
+    "cron(50/5 9 1 1 ? 2026)": "01-01T09:50 01-01T09:55",
+    "cron(0 22-2 1 1 ? 2026)": "01-01T00:00 01-01T01:00 01-01T02:00 01-01T22:00 01-01T23:00",
+    "cron(0 8-18/5 1 1 ? 2026)": "01-01T08:00 01-01T13:00 01-01T18:00",
+    "cron(5,10 0 1 1 ? 2026)": "01-01T00:05 01-01T00:10",
+}
+"""Each form that AWS documents, and its first times from the 1st of January 2026 on (at nine, if it says no other)."""
+
+
+@pytest.mark.parametrize(("expression", "times"), FORMS.items(), ids=FORMS)
+def test_every_documented_form_is_told_and_fired_at_its_times(expression: str, times: str) -> None:
+    def whole(written: str) -> str:
+        date, _, clock = written.partition("T")
+        return f"{date if len(date) > 5 else f'2026-{date}'}T{clock or '09:00'}Z"
+
+    begin = ms("2025-12-31T23:59Z")
+    wanted = [ms(whole(written)) for written in times.split()]
+    assert table(expression).upcoming(begin, len(wanted)) == wanted
+    fired = islice(Recurrence(expression, "UTC").after(begin / 1000), len(wanted))
+    assert [round(at) * 1000 for at in fired] == wanted
+
+
+day_parts = st.one_of(st.integers(1, 31).map(str), st.integers(1, 31).map("{}W".format), st.sampled_from(["L", "LW"]))
+weekday_parts = st.one_of(
+    st.integers(1, 7).map(str),
+    st.integers(1, 7).map("{}L".format),
+    st.builds("{}#{}".format, st.integers(1, 7), st.integers(1, 5)),
+    st.just("L"),
 )
-def test_awss_own_expressions_are_read_alike(expression: str) -> None:
-    told = table(expression, BERLIN).upcoming(ms("2026-05-01T00:00Z"), 12)
-    fired = islice(Recurrence(expression, BERLIN).after(ms("2026-05-01T00:00Z") / 1000), 12)
+aws_days = st.one_of(
+    st.lists(day_parts, min_size=1, max_size=4).map(lambda parts: f"{','.join(parts)} * ?"),
+    st.lists(weekday_parts, min_size=1, max_size=4).map(lambda parts: f"? * {','.join(parts)}"),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(aws_days, st.sampled_from([BERLIN, "UTC"]), instants)
+def test_any_list_of_awss_own_days_is_told_as_it_is_fired(days: str, zone: str, after: datetime) -> None:
+    expression = f"cron(30 2 {days} *)"
+    told = table(expression, zone).upcoming(round(after.timestamp()) * 1000, 8)
+    fired = islice(Recurrence(expression, zone).after(float(round(after.timestamp()))), len(told))
     assert told == [round(at) * 1000 for at in fired]
     assert told
+
+
+@pytest.mark.parametrize(
+    "expression", ["cron(0 9 W * ? *)", "cron(0 9 32W * ? *)", "cron(0 9 1-5W * ? *)", "cron(0 9 *W * ? *)"]
+)
+def test_a_w_without_a_day_is_refused_by_both(expression: str) -> None:
+    with pytest.raises(BadExpression, match="day of month"):
+        parse_cron(expression)
+    with pytest.raises(UnknownExpression):
+        Recurrence(expression, "UTC").check()
 
 
 # -- clocks change
@@ -166,14 +261,6 @@ def test_the_latest_is_the_last_that_is_not_later(cron: str) -> None:
         assert times.latest(at + 30_000, since=at - 1) == at
         assert times.latest(at, since=at) is None
     assert times.latest(ms("1960-01-01T00:00Z"), since=0) is None
-
-
-def test_days_of_aws() -> None:
-    assert upcoming("cron(0 9 15W * ? *)", "UTC", "2026-08-01T00:00Z", 2) == [
-        "2026-08-14T09:00:00+00:00",  # the 15th is a Saturday
-        "2026-09-15T09:00:00+00:00",
-    ]
-    assert upcoming("cron(0 9 1W * ? *)", "UTC", "2026-08-01T00:00Z", 1) == ["2026-08-03T09:00:00+00:00"]
 
 
 # -- as EventBridge Scheduler gets it

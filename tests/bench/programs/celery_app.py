@@ -10,10 +10,11 @@ from notes import work
 
 endpoint = os.environ["AWS_ENDPOINT_URL"]
 address = urlsplit(endpoint).netloc
-key, label, path = os.environ["AWS_ACCESS_KEY_ID"], os.environ["BENCH_LABEL"], os.environ["BENCH_NOTES"]
+key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+label, path = os.environ["BENCH_LABEL"], os.environ["BENCH_NOTES"]
 app = Celery("bench")
 app.conf.update(
-    broker_url=f"sqs://{key}:local@{address}//",
+    broker_url=f"sqs://{key}:{secret}@{address}//",
     broker_transport_options={"region": "us-east-1", "is_secure": False, "queue_name_prefix": f"{label}-"},
     broker_connection_retry_on_startup=True,
     worker_enable_remote_control=False,  # not with SQS, says Celery's documentation

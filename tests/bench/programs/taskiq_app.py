@@ -13,7 +13,7 @@ broker = SQSBroker(
     sqs_queue_name=os.environ["BENCH_LABEL"],
     endpoint_url=os.environ["AWS_ENDPOINT_URL"],
     aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
-    aws_secret_access_key="local",
+    aws_secret_access_key=os.environ["AWS_SECRET_ACCESS_KEY"],
     max_number_of_messages=10,
     enable_batching=os.environ["BENCH_SETTINGS"] == "batching",
 )
