@@ -32,7 +32,7 @@ from functions.core.errors import (
     UnknownTaskType,
 )
 from functions.core.fields import within
-from functions.core.recurrence import MINUTE_MS, BadExpression, Rate, parse_cron, parse_rate, zone_of
+from functions.core.recurrence import MINUTE_MS, Rate
 from functions.core.schedule import CatchUp, Overlap, Schedule, bucket, recurring, scheduler_name
 from functions.core.task import keyed_id, ordered_id
 from functions.intake.firings import Firing
@@ -173,7 +173,7 @@ class Schedules:
             changes["catch_up"] = CatchUp(given.catch_up) if given.catch_up else schedule.catch_up
         if given.paused is not None and given.paused != schedule.paused:
             changes["paused_at"] = now if given.paused else None
-        errors += self._times(schedule, parsed, changes, now=now)
+        errors += self._times(schedule, parsed, given, changes)
         if isinstance(fields.get("task"), dict):
             template, lane, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
             changes |= {"task": template, "lane": lane}
@@ -186,7 +186,7 @@ class Schedules:
         check_times(changed, parsed, now=now)
         return changed
 
-    def _times(self, schedule: Schedule, parsed: Parsed[Any], changes: dict[str, Any], *, now: int) -> list[FieldError]:
+    def _times(self, schedule: Schedule, parsed: Parsed[Any], given: Any, changes: dict[str, Any]) -> list[FieldError]:
         """cron, rate and time zone into `changes`; what is wrong with them."""
         errors = []
         cron, rate = parsed.fields.get("cron"), parsed.fields.get("rate")
@@ -194,19 +194,11 @@ class Schedules:
             errors.append(FieldError(parsed.name("rate"), f"give either this or {parsed.name('cron')}, not both"))
         elif cron is None and rate is None and schedule.cron is None and schedule.rate is None:
             errors.append(FieldError("cron", "is required, or rate"))
-        for name, written, read_it in (("cron", cron, parse_cron), ("rate", rate, parse_rate)):
-            if isinstance(written, str):
-                try:
-                    read_it(written)
-                except BadExpression as bad:
-                    errors.append(FieldError(parsed.name(name), str(bad)))
-                changes |= {"cron": None, "rate": None} | {name: written.strip()}
-        zone = parsed.fields.get("timezone")
-        if isinstance(zone, str):
-            try:
-                changes["timezone"] = zone_of(zone).key
-            except BadExpression as bad:
-                errors.append(FieldError(parsed.name("timezone"), str(bad)))
+        for name in ("cron", "rate"):
+            if (expression := getattr(given, name)) is not None:
+                changes |= {"cron": None, "rate": None} | {name: expression}
+        if given.timezone is not None:
+            changes["timezone"] = given.timezone
         return errors
 
     def _template(

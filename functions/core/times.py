@@ -19,7 +19,8 @@ _CLOCK = re.compile(
     r"(?P<hour>[0-9]{2})(?::?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})(?:[.,](?P<part>[0-9]+))?)?)?"
 )
 _OFFSET = re.compile(
-    r" ?(?:(?P<utc>[Zz])|(?P<sign>[+\u2212-])(?P<hours>[0-9]{2})(?::?(?P<minutes>[0-9]{2})(?::?(?P<seconds>[0-9]{2}))?)?)"
+    r" ?(?:(?P<utc>[Zz])|"
+    r"(?P<sign>[+\u2212-])(?P<hours>[0-9]{2})(?::?(?P<minutes>[0-9]{2})(?::?(?P<seconds>[0-9]{2}))?)?)"
 )
 NO_OFFSET = "must say its offset from UTC: end it with Z, or with one like +02:00"
 
