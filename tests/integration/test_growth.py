@@ -75,7 +75,7 @@ INPUTS: dict[str, Callable[[int], Request]] = {
     "no JSON": lambda n: post("/tasks", "{" * n),
     # tasks
     "tags": lambda n: post("/tasks", MESSAGE | {"tags": many(n)}),
-    "dependencies": lambda n: post("/tasks", MESSAGE | {"dependencies": [ID] * n}),
+    "dependencies": lambda n: post("/tasks", MESSAGE | {"dependencies": [ID] * 2 * n}),
     "dependencies that are none": lambda n: post("/tasks", MESSAGE | {"dependencies": [1] * n}),
     "time": lambda n: post("/tasks", MESSAGE | {"runAt": "2027-02-01T10:00:00." + "0" * n}),
     "key": lambda n: post("/tasks", MESSAGE | {"idempotencyKey": "k" * n}),
