@@ -126,7 +126,8 @@ class Task:
 
 
 def lane_of(priority: int) -> str:
-    """0-9, higher first. The three bands are the three lanes: a lane is a queue with a worker pool of its own."""
+    """Of 0-9. The three bands are the three lanes: a lane is a queue with a worker pool of its own. Within a lane
+    priorities make no order: SQS has none."""
     if priority >= 7:
         return "high"
     return "normal" if priority >= 3 else "low"

@@ -181,7 +181,11 @@ class Work(Timed):
     payload: Any = Field(
         default_factory=dict, description="What the type's handler takes: it must fit that type's own schema."
     )
-    priority: Priority | None = Field(None, description="0 to 9, higher first; high is 8, normal 5 (default), low 1.")
+    priority: Priority | None = Field(
+        None,
+        description="Chooses the lane: 7 to 9 is `high`, 3 to 6 `normal`, 0 to 2 `low`. A lane has workers of its own; "
+        "within a lane priorities make no order. By name: high is 8, normal 5 (default), low 1.",
+    )
     max_retries: Retries | None = Field(
         None, description="Attempts after the first one. Left out: as the task type has it."
     )
@@ -211,7 +215,9 @@ class ChangeTask(Timed):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    priority: Priority | None = Field(None, description="As in a submit. Another lane is another place in the queue.")
+    priority: Priority | None = Field(
+        None, description="As in a submit. Only another lane (7 to 9, 3 to 6, 0 to 2) changes when it runs."
+    )
     payload: Any = Field(None, description="Replaces the payload whole; it must fit the schema of the task's type.")
 
 
