@@ -84,7 +84,7 @@ class Task:
     retry: RetryPolicy
     payload: Text
     digest: str
-    """Of the request as the caller sent it, normalized: tells a repeated submit from a reused key."""
+    """Of what the request asks for, whatever its spelling: tells a repeated submit from a reused key."""
     idempotency_key: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     lease_until: int = 0

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
@@ -30,7 +31,9 @@ from pydantic_core import PydanticCustomError
 from functions.core.errors import FieldError
 from functions.core.fields import field_errors
 from functions.core.notification import Notify
+from functions.core.notification import kept as kept_targets
 from functions.core.retry import MAX_DELAY_SECONDS
+from functions.core.schedule import KEY_PREFIX
 from functions.core.task import ALPHABET, MAX_HORIZON_MS
 from functions.core.times import BadTime, epoch_ms
 
@@ -46,6 +49,8 @@ CHANGE_ALIASES = TIME_ALIASES
 
 PRIORITY_NAMES = {"high": 8, "normal": 5, "low": 1}
 """The middle of each lane's band."""
+NORMAL_PRIORITY = PRIORITY_NAMES["normal"]
+KEY_LIMIT = 256
 TASK_ID = rf"^[{ALPHABET}]{{26}}(-[0-9]{{1,5}})?$"
 """A node of a workflow is `<run>-<index>`."""
 RUN_ID = rf"^[{ALPHABET}]{{26}}$"
@@ -103,9 +108,18 @@ def timeout(value: int, info: ValidationInfo) -> int:
     return value
 
 
+def key_problem(key: str) -> str | None:
+    """What is wrong with an idempotency key."""
+    if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
+        return f"must be 1 to {KEY_LIMIT} printable characters"
+    if key.startswith(KEY_PREFIX):
+        return f"must not begin with {KEY_PREFIX}, as the keys of what schedules submit do"
+    return None
+
+
 def stripped_key(value: str) -> str:
-    if not 1 <= len(value.strip()) <= 256 or not value.strip().isprintable():
-        raise refuse("must be 1 to 256 printable characters")
+    if problem := key_problem(value.strip()):
+        raise refuse(problem)
     return value.strip()
 
 
@@ -170,8 +184,13 @@ class Timed(Request):
         """Epoch ms, now at the earliest; None when no time is given."""
         if self.delay_seconds is not None:
             return now + round(self.delay_seconds * 1000)
-        given = [at for at in (self.run_at, self.available_at) if at is not None]
-        return max(now, *given) if given else None
+        at = self.instant
+        return None if at is None else max(now, at)
+
+    @property
+    def instant(self) -> int | None:
+        """Epoch ms: the time that was given, the later one of two, also when it has passed."""
+        return max((at for at in (self.run_at, self.available_at) if at is not None), default=None)
 
 
 class Work(Timed):
@@ -195,6 +214,29 @@ class Work(Timed):
     )
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=20)] | None = None
 
+    def overrides(self) -> dict[str, Any]:
+        """What of the type's retry policy the request replaces."""
+        given = self.retry.model_dump(exclude_none=True) if self.retry else {}
+        return given if self.max_retries is None else given | {"max_attempts": self.max_retries + 1}
+
+    def meaning(self, kind: str) -> dict[str, Any]:
+        """What is asked for, in one spelling: equal for two requests that are the same. `kind`: the type's own name.
+
+        A default that every request has is filled in; one that the task type has is left out, because a deployment
+        may change it between a request and its repetition.
+        """
+        delay = None if self.delay_seconds is None else round(self.delay_seconds * 1000)
+        return {
+            "type": kind,
+            "payload": self.payload,
+            "at": self.instant,
+            "delay": delay or None,
+            "priority": NORMAL_PRIORITY if self.priority is None else self.priority,
+            "retry": self.overrides(),
+            "timeout": self.timeout_seconds,
+            "tags": self.tags or {},
+        }
+
 
 class SubmitTask(Work):
     """A task to run: what (`type`), on what (`payload`), and when."""
@@ -208,6 +250,12 @@ class SubmitTask(Work):
         None, description="Tasks that must succeed first. If one does not, this task is SKIPPED."
     )
     notify: Notify | None = Field(None, description="Whom to tell when it has ended: up to 10 webhooks and mails.")
+
+    def meaning(self, kind: str) -> dict[str, Any]:
+        return super().meaning(kind) | {
+            "dependencies": sorted(set(self.dependencies or ())),
+            "notify": kept_targets(self.notify),
+        }
 
 
 class ChangeTask(Timed):
@@ -278,12 +326,42 @@ def renamed(field: str, names: Mapping[str, str]) -> str:
     return names.get(head, head) + field[len(head) :]
 
 
-def digest(fields: Mapping[str, Any]) -> str:
-    """Of a request: two that differ in spelling only (names of fields, order, null for left out) are the same one."""
-    meant = {
-        name: value
-        for name, value in fields.items()
-        if name != "idempotencyKey" and (value is not None or name == "payload")
-    }
-    canonical = json.dumps(meant, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+DIGEST_VERSION = "2:"
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Tells a repeated request from another one under its idempotency key.
+
+    `meaning`: of the request, as Work.meaning gives it. `fields`: as they came, under their canonical names.
+    """
+
+    meaning: Mapping[str, Any]
+    fields: Mapping[str, Any]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what was understood, whatever its spelling. Kept in the record."""
+        text = json.dumps(self.meaning)
+        # One spelling of numbers: JSON knows no difference between 900 and 900.0, and some writers only the latter.
+        return DIGEST_VERSION + hashed(json.loads(text, parse_float=number))[: 32 - len(DIGEST_VERSION)]
+
+    def fits(self, digest: str) -> bool:
+        """Whether a record with this digest is of the same request. Records of before version 2 hold one of the
+        fields as they were spelled: a repetition in the same spelling is still known."""
+        return digest == (self.digest if digest.startswith(DIGEST_VERSION) else spelled(self.fields))
+
+
+def number(written: str) -> int | float:
+    value = float(written)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def spelled(fields: Mapping[str, Any]) -> str:
+    """The digest before version 2."""
+    return hashed({n: v for n, v in fields.items() if n != "idempotencyKey" and (v is not None or n == "payload")})[:32]
+
+
+def hashed(document: Mapping[str, Any]) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
