@@ -42,7 +42,8 @@ class Config:
     # What the observer takes at once, and how long it gathers at most: counts are twice as old, and cheaper for it.
     observer_batch: int
     observer_window_seconds: int
-    # `account`: every caller of one AWS account is one tenant; `principal`: every IAM principal is its own.
+    # `account`: every caller of one AWS account is one tenant; `principal`: every IAM user and every role is its own
+    # (federated users are refused).
     tenant_from: Literal["account", "principal"]
     # An address that is verified in SES, or of a domain that is, in the account that is deployed to. Mail of
     # notifications, and of tasks that name no sender, is from it.

@@ -28,7 +28,7 @@ class Same:
     """Its idempotency key is an earlier task's of the batch, whose outcome it shares. `at`: the earlier one."""
 
     at: int
-    task: Task
+    prepared: Prepared
 
 
 Outcome = Prepared | Submitted | Same | Exception
@@ -99,7 +99,7 @@ def apart(outcomes: Sequence[Prepared | Submitted | Exception]) -> list[Outcome]
     found: list[Outcome] = []
     for at, outcome in enumerate(outcomes):
         if isinstance(outcome, Prepared) and first.setdefault(outcome.task.id, at) != at:
-            found.append(Same(first[outcome.task.id], outcome.task))
+            found.append(Same(first[outcome.task.id], outcome))
         else:
             found.append(outcome)
     return found
@@ -110,10 +110,10 @@ def joined(outcome: Outcome, outcomes: Sequence[Outcome]) -> Outcome:
     if not isinstance(outcome, Same):
         return outcome
     earlier = outcomes[outcome.at]
-    if isinstance(earlier, Submitted) and earlier.task.digest == outcome.task.digest:
+    if isinstance(earlier, Submitted) and outcome.prepared.fingerprint.fits(earlier.task.digest):
         return replace(earlier, created=False)
     if isinstance(earlier, Submitted):
-        return IdempotencyKeyReused(outcome.task.idempotency_key or "", earlier.task.id)
+        return IdempotencyKeyReused(outcome.prepared.task.idempotency_key or "", earlier.task.id)
     return earlier
 
 

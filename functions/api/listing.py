@@ -21,7 +21,7 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 LOOKED_AT = 1000
 """Records that one request reads at most, half a read unit each: a rare state takes several pages to be found."""
-POSITION = re.compile(rf"\d{{13}}#[{ALPHABET}]{{26}}(-\d{{1,6}})?")
+POSITION = re.compile(rf"[0-9]{{13}}#[{ALPHABET}]{{26}}(-[0-9]{{1,6}})?")
 TYPE_LIMIT = 256
 
 

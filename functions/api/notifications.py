@@ -18,7 +18,7 @@ from functions.intake.views import Json, written
 from functions.store.notifications import Known, NotificationStore
 
 PARAMETERS = ("state", "limit", "cursor")
-POSITION = re.compile(r"\d{13}#[0-9a-z-]{28,80}")
+POSITION = re.compile(r"[0-9]{13}#[0-9a-z-]{28,80}")
 
 
 @dataclass(frozen=True)

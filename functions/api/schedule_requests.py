@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from functions.intake.requests import Instant, Request, stripped_key
+from functions.core.recurrence import BadExpression, parse_cron, parse_rate, zone_of
+from functions.intake.requests import Instant, Request, refuse, stripped_key
 
 SCHEDULE_ALIASES = {
     "time_zone": "timezone",
@@ -21,6 +23,22 @@ TEMPLATE_LIMIT_BYTES = 256 * 1024
 """It is in the schedule's record; DynamoDB takes items of 400 KB."""
 
 
+def read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Stands behind the bounds of a field: what is too long is never parsed."""
+
+    def check(value: str) -> str:
+        try:
+            parse(value)
+        except BadExpression as bad:
+            raise refuse(str(bad)) from None
+        return value.strip()
+
+    return AfterValidator(check)
+
+
+Cron = Annotated[str, StringConstraints(min_length=1, max_length=256), read_by(parse_cron)]
+Rate = Annotated[str, StringConstraints(min_length=1, max_length=64), read_by(parse_rate)]
+Zone = Annotated[str, StringConstraints(min_length=1, max_length=50), read_by(zone_of)]
 Template = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
 """Its schema says more: functions/api/openapi_schedules.py."""
 
@@ -29,15 +47,15 @@ class Described(Request):
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
         None, description="For people; it need not be unique."
     )
-    cron: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
+    cron: Cron | None = Field(
         None,
         description="Five fields as in Unix, `0 9 * * MON-FRI`, or AWS's six, `cron(0 9 ? * MON-FRI *)`. Or give rate.",
         examples=["0 9 * * MON-FRI"],
     )
-    rate: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+    rate: Rate | None = Field(
         None, description="Minutes, hours or days of elapsed time, `5 minutes`. Or give cron.", examples=["5 minutes"]
     )
-    timezone: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = Field(
+    timezone: Zone | None = Field(
         None,
         description="In which cron is meant: an IANA name. Left out: UTC. Times that its clocks skip are skipped, of "
         "those that they repeat the first one counts.",

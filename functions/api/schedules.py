@@ -32,12 +32,12 @@ from functions.core.errors import (
     UnknownTaskType,
 )
 from functions.core.fields import within
-from functions.core.recurrence import MINUTE_MS, BadExpression, Rate, parse_cron, parse_rate, zone_of
+from functions.core.recurrence import MINUTE_MS, Rate
 from functions.core.schedule import CatchUp, Overlap, Schedule, bucket, recurring, scheduler_name
 from functions.core.task import keyed_id, ordered_id
 from functions.intake.firings import Firing
-from functions.intake.requests import SUBMIT_ALIASES, Limits, Parsed, digest, parse, resolve
-from functions.intake.submission import Submission, Submitted, idempotency_key
+from functions.intake.requests import SUBMIT_ALIASES, Fingerprint, Limits, Parsed, parse, resolve
+from functions.intake.submission import Prepared, Submission, Submitted, idempotency_key
 from functions.store import keys
 from functions.store.listings import Index, Listings
 from functions.store.schedules import ScheduleStore
@@ -78,11 +78,12 @@ class Schedules:
             updated_at=now,
             idempotency_key=key,
         )
-        schedule = self._applied(blank, parsed, key_errors, now=now)
-        meant = parsed.fields | {"task": schedule.task}
-        schedule = replace(schedule, digest=digest(meant))
+        schedule, template = self._applied(blank, parsed, key_errors, now=now)
+        assert template is not None, "a schedule is made with a template"
+        fingerprint = Fingerprint(meaning(schedule, template), parsed.fields | {"task": schedule.task})
+        schedule = replace(schedule, digest=fingerprint.digest)
         if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
-            return same(earlier, schedule)
+            return same(earlier, fingerprint)
         with told(parsed):
             if not self.scheduler.create(recurring(schedule, now=now)):
                 # Of a request that died before its record, or that is about to write it: whose record lands decides.
@@ -90,10 +91,10 @@ class Schedules:
         earlier = self.schedules.create(schedule)
         if earlier is None:
             return Made(schedule, created=True)
-        if earlier.digest != schedule.digest:
+        if not fingerprint.fits(earlier.digest):
             self.scheduler.put(recurring(earlier, now=now))
         # Without a key the id is nobody else's: our own write, whose answer was lost and which was sent again.
-        return Made(earlier, created=True) if key is None else same(earlier, schedule)
+        return Made(earlier, created=True) if key is None else same(earlier, fingerprint)
 
     def find(self, tenant: str, schedule_id: str) -> Schedule:
         schedule = self.schedules.get(tenant, schedule_id)
@@ -118,7 +119,7 @@ class Schedules:
         for _ in range(TRIES):
             now = self.clock()
             before = self.find(tenant, schedule_id)
-            after = self._applied(before, parsed, nothing, now=now)
+            after, _ = self._applied(before, parsed, nothing, now=now)
             after = replace(after, version=before.version + 1, updated_at=now)
             if after.paused and not self.schedules.change(after):
                 continue
@@ -155,8 +156,11 @@ class Schedules:
 
     # -- what a request asks for
 
-    def _applied(self, schedule: Schedule, parsed: Parsed[Any], more: list[FieldError], *, now: int) -> Schedule:
-        """Raises InvalidRequest naming everything that is wrong."""
+    def _applied(
+        self, schedule: Schedule, parsed: Parsed[Any], more: list[FieldError], *, now: int
+    ) -> tuple[Schedule, Prepared | None]:
+        """And its template as a task, when the request gives one. Raises InvalidRequest naming everything that is
+        wrong."""
         errors = [*parsed.errors, *more]
         given = parsed.request
         fields = parsed.fields
@@ -173,10 +177,11 @@ class Schedules:
             changes["catch_up"] = CatchUp(given.catch_up) if given.catch_up else schedule.catch_up
         if given.paused is not None and given.paused != schedule.paused:
             changes["paused_at"] = now if given.paused else None
-        errors += self._times(schedule, parsed, changes, now=now)
+        errors += self._times(schedule, parsed, given, changes)
+        task = None
         if isinstance(fields.get("task"), dict):
-            template, lane, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
-            changes |= {"task": template, "lane": lane}
+            template, task, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
+            changes |= {"task": template, "lane": task.task.lane if task else schedule.lane}
             errors += wrong
         if errors:
             raise InvalidRequest(errors)
@@ -184,9 +189,9 @@ class Schedules:
         if (changed.cron, changed.rate, changed.start_at) != (schedule.cron, schedule.rate, schedule.start_at):
             changed = replace(changed, anchor=anchor(changed, now=now))
         check_times(changed, parsed, now=now)
-        return changed
+        return changed, task
 
-    def _times(self, schedule: Schedule, parsed: Parsed[Any], changes: dict[str, Any], *, now: int) -> list[FieldError]:
+    def _times(self, schedule: Schedule, parsed: Parsed[Any], given: Any, changes: dict[str, Any]) -> list[FieldError]:
         """cron, rate and time zone into `changes`; what is wrong with them."""
         errors = []
         cron, rate = parsed.fields.get("cron"), parsed.fields.get("rate")
@@ -194,25 +199,17 @@ class Schedules:
             errors.append(FieldError(parsed.name("rate"), f"give either this or {parsed.name('cron')}, not both"))
         elif cron is None and rate is None and schedule.cron is None and schedule.rate is None:
             errors.append(FieldError("cron", "is required, or rate"))
-        for name, written, read_it in (("cron", cron, parse_cron), ("rate", rate, parse_rate)):
-            if isinstance(written, str):
-                try:
-                    read_it(written)
-                except BadExpression as bad:
-                    errors.append(FieldError(parsed.name(name), str(bad)))
-                changes |= {"cron": None, "rate": None} | {name: written.strip()}
-        zone = parsed.fields.get("timezone")
-        if isinstance(zone, str):
-            try:
-                changes["timezone"] = zone_of(zone).key
-            except BadExpression as bad:
-                errors.append(FieldError(parsed.name("timezone"), str(bad)))
+        for name in ("cron", "rate"):
+            if (expression := getattr(given, name)) is not None:
+                changes |= {"cron": None, "rate": None} | {name: expression}
+        if given.timezone is not None:
+            changes["timezone"] = given.timezone
         return errors
 
     def _template(
         self, schedule: Schedule, given: dict[str, Any], name: str, *, now: int
-    ) -> tuple[dict[str, Any], str, list[FieldError]]:
-        """Under the names that a task's fields are stored by; the lane of its tasks; what is wrong with it."""
+    ) -> tuple[dict[str, Any], Prepared | None, list[FieldError]]:
+        """Under the names that a task's fields are stored by; the task that it makes; what is wrong with it."""
         fields, names, _ = resolve(given, SUBMIT_ALIASES)
         errors = [
             FieldError(f"{name}.{names[field]}", "cannot be given: each task of a schedule has its own")
@@ -223,15 +220,17 @@ class Schedules:
         if size > TEMPLATE_LIMIT_BYTES:
             raise PayloadTooLarge(size, TEMPLATE_LIMIT_BYTES)
         alone = {each: value for each, value in given.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES}
-        lane = schedule.lane
+        task = None
         try:
             prepared = self.submission.prepare(alone, None, tenant=schedule.tenant, now=now, random=0)
-            lane = prepared.task.lane
+            # Without a key no earlier request can have been answered.
+            assert isinstance(prepared, Prepared)
+            task = prepared
         except InvalidRequest as refused:
             errors += [FieldError(within(name, each.field), each.message) for each in refused.errors]
         except UnknownTaskType as unknown:
             errors.append(FieldError(f"{name}.{names.get('type', 'type')}", str(unknown)))
-        return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, lane, errors
+        return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, task, errors
 
 
 def check_times(schedule: Schedule, parsed: Parsed[Any], *, now: int) -> None:
@@ -259,9 +258,24 @@ def anchor(schedule: Schedule, *, now: int) -> int | None:
     return bucket(now) + recurrence.period
 
 
-def same(earlier: Schedule, schedule: Schedule) -> Made:
-    if earlier.digest != schedule.digest:
-        raise IdempotencyKeyReused(schedule.idempotency_key or "", earlier.id, "schedule")
+def meaning(schedule: Schedule, template: Prepared) -> dict[str, Any]:
+    """What a request for this schedule asks for, in one spelling."""
+    return {
+        "name": schedule.name,
+        "when": schedule.recurrence.expression,
+        "timezone": schedule.timezone,
+        "start": schedule.start_at,
+        "end": schedule.end_at,
+        "paused": schedule.paused,
+        "overlap": schedule.overlap,
+        "catchUp": schedule.catch_up,
+        "task": template.fingerprint.meaning,
+    }
+
+
+def same(earlier: Schedule, fingerprint: Fingerprint) -> Made:
+    if not fingerprint.fits(earlier.digest):
+        raise IdempotencyKeyReused(earlier.idempotency_key or "", earlier.id, "schedule")
     return Made(earlier, created=False)
 
 

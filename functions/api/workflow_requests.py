@@ -17,18 +17,19 @@ from functions.core.reach import Reach
 from functions.core.registry import Registry, TaskType
 from functions.core.run import NodeSpec
 from functions.intake.requests import (
+    NORMAL_PRIORITY,
     SUBMIT_ALIASES,
+    Fingerprint,
     Limits,
     Parsed,
     Request,
     Work,
-    digest,
     integral,
     parse,
     refuse,
     stripped_key,
 )
-from functions.intake.submission import NORMAL_PRIORITY, policy
+from functions.intake.submission import policy
 
 NODE_ALIASES = SUBMIT_ALIASES | {"depends_on": "dependsOn"}
 WORKFLOW_ALIASES = {"deadline_seconds": "deadlineSeconds", "on_failure": "onFailure"}
@@ -62,6 +63,9 @@ class WorkflowNode(Work):
         None, description="Names of the nodes that must succeed first. If one does not, this one is SKIPPED."
     )
 
+    def meaning(self, kind: str) -> dict[str, Any]:
+        return super().meaning(kind) | {"name": self.name, "after": sorted(set(self.depends_on or ()))}
+
 
 class SubmitWorkflow(Request):
     """A DAG of tasks, accepted or refused as a whole. At most 10,000 nodes and 100,000 edges."""
@@ -86,14 +90,14 @@ class SubmitWorkflow(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """A request that may be accepted. `digest`: of the request, whatever its spelling."""
+    """A request that may be accepted."""
 
     name: str
     specs: list[NodeSpec]
     deadline_seconds: int
     on_failure: Literal["continue", "cancel"]
     notify: tuple[dict[str, Any], ...]
-    digest: str
+    fingerprint: Fingerprint
 
 
 def check(
@@ -128,14 +132,15 @@ def check(
     if errors or parsed.request is None:
         raise InvalidRequest(errors)
     request = parsed.request
-    return Checked(
-        name=request.name or "workflow",
-        specs=read.specs,
-        deadline_seconds=request.deadline_seconds or DAY_SECONDS,
-        on_failure=request.on_failure or "continue",
-        notify=notification.kept(told),
-        digest=digest(parsed.fields | {"nodes": read.meant}),
-    )
+    asked: dict[str, Any] = {
+        "name": request.name or "workflow",
+        "deadline_seconds": request.deadline_seconds or DAY_SECONDS,
+        "on_failure": request.on_failure or "continue",
+        "notify": notification.kept(told),
+    }
+    # A list and a map of the same nodes, in whatever order, are one DAG.
+    meaning = asked | {"nodes": sorted(read.meanings, key=lambda node: node["name"])}
+    return Checked(**asked, specs=read.specs, fingerprint=Fingerprint(meaning, parsed.fields | {"nodes": read.fields}))
 
 
 def entries(nodes: list[Any] | dict[str, Any]) -> list[tuple[str, Any]]:
@@ -162,7 +167,9 @@ class Nodes:
     def __init__(self, registry: Registry, given: Limits) -> None:
         self.specs: list[NodeSpec] = []
         self.shape: list[Node] = []
-        self.meant: list[dict[str, Any]] = []
+        self.meanings: list[dict[str, Any]] = []
+        self.fields: list[dict[str, Any]] = []
+        """As they came: digests of before version 2 are of them."""
         self.errors: list[FieldError] = []
         self._registry = registry
         self._given = given
@@ -181,7 +188,8 @@ class Nodes:
             self.shape.append(Node(name, tuple(names)))
         if parsed.request is not None and kind is not None:
             self.specs.append(spec(parsed.request, kind, self._given))
-            self.meant.append({field: value for field, value in parsed.fields.items() if value is not None})
+            self.meanings.append(parsed.request.meaning(kind.name))
+            self.fields.append({field: value for field, value in parsed.fields.items() if value is not None})
 
     def _kind(self, parsed: Parsed[WorkflowNode], found: list[FieldError]) -> TaskType | None:
         name = parsed.fields.get("type")

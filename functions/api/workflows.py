@@ -78,7 +78,7 @@ class Workflows:
             deadline_seconds=checked.deadline_seconds,
             on_failure=checked.on_failure,
             definition=self.documents.keep_definition(tenant, run_id, definition.written(checked.specs)),
-            digest=checked.digest,
+            digest=checked.fingerprint.digest,
             idempotency_key=key,
             notify=checked.notify,
         )
@@ -137,6 +137,6 @@ class Workflows:
 
 
 def same(earlier: Run, checked: Checked, key: str) -> SubmittedRun:
-    if earlier.digest != checked.digest:
+    if not checked.fingerprint.fits(earlier.digest):
         raise IdempotencyKeyReused(key, earlier.id, "workflow")
     return SubmittedRun(earlier, False, {})

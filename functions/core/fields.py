@@ -10,6 +10,10 @@ from typing import Any
 from functions.core.errors import FieldError
 
 PLAIN = re.compile(r"[\w-]+")
+NAME_LIMIT = 200
+"""Characters of a name in a path. A longer one is cut: each error below it repeats it."""
+
+Parts = tuple[str | int, ...]
 
 MESSAGES = {
     "missing": "is required",
@@ -25,6 +29,8 @@ def path(*parts: str | int) -> str:
     """`("payload", "to", 0)` as `payload.to[0]`. A name with a dot or the like in it is quoted: `nodes["a.b"].type`."""
     written = ""
     for part in parts:
+        if isinstance(part, str) and len(part) > NAME_LIMIT:
+            part = f"{part[:NAME_LIMIT]}…"
         plain = isinstance(part, str) and (not written or PLAIN.fullmatch(part))
         written = within(written, str(part) if plain else f"[{json.dumps(part, ensure_ascii=False)}]")
     return written
@@ -40,25 +46,25 @@ def field_errors(found: Sequence[Mapping[str, Any]], value: Any, *, under: str =
 
     Pydantic adds the members of unions to its paths (`to.str`, `to.list[str]`): the caller never wrote those.
     """
-    messages: dict[str, list[str]] = {}
-    alternatives = set()
+    messages: dict[Parts, dict[str, None]] = {}
+    alternatives: set[Parts] = set()
+    containers: set[Parts] = set()
     for error in found:
         parts, exact = as_written(error, value)
-        where = path(*((under,) if under else ()), *parts)
         if not exact:
-            alternatives.add(where)
-        message = MESSAGES.get(error["type"], error["msg"])
-        if message not in messages.setdefault(where, []):
-            messages[where].append(message)
+            alternatives.add(parts)
+        messages.setdefault(parts, {})[MESSAGES.get(error["type"], error["msg"])] = None
+        while parts and (parts := parts[:-1]) not in containers:
+            containers.add(parts)
     return [
-        FieldError(where, " or ".join(said))
-        for where, said in messages.items()
+        FieldError(path(*((under,) if under else ()), *parts), " or ".join(said))
+        for parts, said in messages.items()
         # Of a union's alternatives the one that fits further in is the one that was meant.
-        if not (where in alternatives and any(other.startswith((f"{where}[", f"{where}.")) for other in messages))
+        if not (parts in alternatives and parts in containers)
     ]
 
 
-def as_written(error: Mapping[str, Any], value: Any) -> tuple[list[str | int], bool]:
+def as_written(error: Mapping[str, Any], value: Any) -> tuple[Parts, bool]:
     """The parts of the error's path that are in `value`, and whether those are all of them."""
     parts: list[str | int] = []
     location = error["loc"]
@@ -71,4 +77,4 @@ def as_written(error: Mapping[str, Any], value: Any) -> tuple[list[str | int], b
         else:
             continue
         parts.append(part)
-    return parts, len(parts) == len(location)
+    return tuple(parts), len(parts) == len(location)

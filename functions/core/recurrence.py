@@ -122,10 +122,14 @@ class Rate:
             number += 1
 
 
+RATE = re.compile(r"(?:rate\(\s*)?(\d{1,6})\s+(minute|hour|day)s?(\s*\))?", re.IGNORECASE | re.ASCII)
+
+
 def parse_rate(text: str) -> Rate:
     """`5 minutes`, or AWS's own `rate(5 minutes)`."""
-    match = re.fullmatch(r"\s*(?:rate\(\s*)?(\d{1,6})\s+(minute|hour|day)s?\s*(\)?)\s*", text, re.IGNORECASE | re.ASCII)
-    if not match or bool(match[3]) != text.strip().lower().startswith("rate("):
+    stripped = text.strip()
+    match = RATE.fullmatch(stripped)
+    if not match or bool(match[3]) != stripped.lower().startswith("rate("):
         raise BadExpression("must be a number and minutes, hours or days, like 5 minutes")
     rate = Rate(int(match[1]), match[2].lower())
     if not 1 <= rate.value * UNITS[rate.unit] <= 366 * UNITS["day"]:

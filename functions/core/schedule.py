@@ -22,6 +22,10 @@ SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """AWS: Scheduler fills in the time that it fires for."""
 
 
+KEY_PREFIX = "schedule:"
+"""Of the idempotency keys of what schedules submit. No caller's key begins so: it would take a firing's place."""
+
+
 class Overlap(StrEnum):
     """What happens to a firing while the task of an earlier one has not settled."""
 
@@ -173,10 +177,10 @@ def bucket(at: int) -> int:
 
 def firing_key(schedule_id: str, at: int) -> str:
     """The idempotency key of the task of one time: fired twice, or by two producers, it is one task."""
-    return f"schedule:{schedule_id}:{iso(bucket(at))}"
+    return f"{KEY_PREFIX}{schedule_id}:{iso(bucket(at))}"
 
 
 def run_key(schedule_id: str, key: str) -> str:
     """Of a run that somebody asked for. A long key goes in as its hash: keys of tasks have an end."""
     short = key if len(key) <= RUN_KEY_LIMIT else hashlib.sha256(key.encode()).hexdigest()
-    return f"schedule:{schedule_id}:run:{short}"
+    return f"{KEY_PREFIX}{schedule_id}:run:{short}"

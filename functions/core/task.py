@@ -84,7 +84,7 @@ class Task:
     retry: RetryPolicy
     payload: Text
     digest: str
-    """Of the request as the caller sent it, normalized: tells a repeated submit from a reused key."""
+    """Of what the request asks for, whatever its spelling: tells a repeated submit from a reused key."""
     idempotency_key: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     lease_until: int = 0
@@ -126,7 +126,8 @@ class Task:
 
 
 def lane_of(priority: int) -> str:
-    """0-9, higher first. The three bands are the three lanes: a lane is a queue with a worker pool of its own."""
+    """Of 0-9. The three bands are the three lanes: a lane is a queue with a worker pool of its own. Within a lane
+    priorities make no order: SQS has none."""
     if priority >= 7:
         return "high"
     return "normal" if priority >= 3 else "low"

@@ -83,9 +83,11 @@ def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """JSON leaves open which of two counts: what was meant is not guessed, least of all of a filter or a node."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedBody(f"the body gives {twice!r} twice in one object")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise MalformedBody(f"the body gives {name!r} twice in one object")
+            seen.add(name)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,21 @@ class InvokerUnknown(NoIdentity):
 
     def __str__(self) -> str:
         return "each principal is a tenant of its own here, and the producer is not told who invokes it: use the API"
+
+
+@dataclass
+class PrincipalRefused(NoIdentity):
+    """Not a principal that IAM alone names."""
+
+    arn: str
+
+    def __str__(self) -> str:
+        return f"each IAM user and each role is a tenant here, and {self.arn[:300]} is neither: call in a role"
+
+
+PRINCIPAL = re.compile(
+    r"arn:aws(?:-[a-z]+)*:(?P<service>iam|sts)::(?P<account>[0-9]{12}):(?P<kind>[a-z-]+)(?:/(?P<name>.+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -55,15 +71,24 @@ def iam_tenant(iam: Mapping[str, Any], tenant_from: str) -> str:
     account, arn = iam.get("accountId"), iam.get("userArn")
     if not account or (tenant_from == "principal" and not arn):
         raise NoIdentity()
-    return f"{account}/{principal(str(arn))}" if tenant_from == "principal" else str(account)
+    return f"{account}/{principal(str(arn), str(account))}" if tenant_from == "principal" else str(account)
 
 
-def principal(arn: str) -> str:
-    """Role or user name: `…:assumed-role/ROLE/session` → ROLE, `…:user/path/NAME` → NAME, `…:root` → root.
+def principal(arn: str, account: str) -> str:
+    """`user/NAME`, `role/NAME` or `root`: what IAM keeps unique within the account, the kind included.
 
-    A session name is chosen by whoever assumes the role, so it tells nobody apart.
+    Paths are left out: a name is unique without, and an assumed role's ARN has none. So is a session's name, which
+    whoever assumes the role chooses. Raises PrincipalRefused for every other kind: the name of a federated user is
+    chosen by whoever asks for its credentials.
     """
-    kind, *names = arn.split(":", 5)[-1].split("/")
-    if not names:
-        return kind
-    return names[0] if kind == "assumed-role" else names[-1]
+    found = PRINCIPAL.fullmatch(arn)
+    if found is None or found["account"] != account:
+        raise PrincipalRefused(arn)
+    match found["service"], found["kind"], (found["name"] or "").split("/"):
+        case "iam", "root", [""]:
+            return "root"
+        case "iam", "user" | "role" as kind, [*_, name] if name:
+            return f"{kind}/{name}"
+        case "sts", "assumed-role", [role, session] if role and session:
+            return f"role/{role}"
+    raise PrincipalRefused(arn)

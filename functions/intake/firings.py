@@ -118,10 +118,9 @@ class Firing:
         return self._submit(schedule, key, now=now)
 
     def _submit(self, schedule: Schedule, key: str, *, now: int) -> Submitted:
-        body = {**schedule.task, "idempotencyKey": key}
         try:
             # The id comes from the key: no randomness is used.
-            return self.submission.submit(body, None, tenant=schedule.tenant, now=now, random=0)
+            return self.submission.submit(schedule.task, None, tenant=schedule.tenant, now=now, random=0, key=key)
         except IdempotencyKeyReused as reused:
             # Fired before, by another, with the template as it was a moment ago.
             return Submitted(self._there(schedule, reused.id), created=False)

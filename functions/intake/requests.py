@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import cached_property
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
@@ -32,8 +31,11 @@ from pydantic_core import PydanticCustomError
 from functions.core.errors import FieldError
 from functions.core.fields import field_errors
 from functions.core.notification import Notify
+from functions.core.notification import kept as kept_targets
 from functions.core.retry import MAX_DELAY_SECONDS
+from functions.core.schedule import KEY_PREFIX
 from functions.core.task import ALPHABET, MAX_HORIZON_MS
+from functions.core.times import BadTime, epoch_ms
 
 TYPE_ALIASES = {"task_name": "type", "taskName": "type"}
 TIME_ALIASES = {
@@ -47,12 +49,12 @@ CHANGE_ALIASES = TIME_ALIASES
 
 PRIORITY_NAMES = {"high": 8, "normal": 5, "low": 1}
 """The middle of each lane's band."""
+NORMAL_PRIORITY = PRIORITY_NAMES["normal"]
+KEY_LIMIT = 256
 TASK_ID = rf"^[{ALPHABET}]{{26}}(-[0-9]{{1,5}})?$"
 """A node of a workflow is `<run>-<index>`."""
 RUN_ID = rf"^[{ALPHABET}]{{26}}$"
 _YEARS = MAX_HORIZON_MS // (366 * 24 * 3600 * 1000)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_OFFSET = re.compile(r"(Z|z|[+-]\d\d:?\d\d(:?\d\d)?)$")
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,13 @@ def refuse(message: str) -> PydanticCustomError:
 
 
 def instant(value: Any, info: ValidationInfo) -> Any:
-    """ISO 8601 with an offset → epoch ms. All that is before 1970 is 1970: long ago is long ago, and stays in order."""
+    """A time with an offset → epoch ms. All that is before 1970 is 1970: long ago is long ago, and stays in order."""
     if not isinstance(value, str):
         raise refuse("must be a time as a string, like 2026-02-01T10:00:00Z")
     try:
-        # RFC 3339 takes t and z too.
-        parsed = datetime.fromisoformat(value.upper())
-    except ValueError:
-        raise refuse("must be an ISO 8601 time, like 2026-02-01T10:00:00Z") from None
-    if parsed.tzinfo is None or not _OFFSET.search(value):
-        raise refuse("must say its offset from UTC: end it with Z, or with one like +02:00")
-    at = math.floor((parsed - _EPOCH).total_seconds() * 1000 + 0.5)
+        at = epoch_ms(value)
+    except BadTime as bad:
+        raise refuse(str(bad)) from None
     if at > limits(info).now + MAX_HORIZON_MS:
         raise refuse(f"lies more than {_YEARS} years ahead")
     return max(0, at)
@@ -110,9 +108,18 @@ def timeout(value: int, info: ValidationInfo) -> int:
     return value
 
 
+def key_problem(key: str) -> str | None:
+    """What is wrong with an idempotency key."""
+    if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
+        return f"must be 1 to {KEY_LIMIT} printable characters"
+    if key.startswith(KEY_PREFIX):
+        return f"must not begin with {KEY_PREFIX}, as the keys of what schedules submit do"
+    return None
+
+
 def stripped_key(value: str) -> str:
-    if not 1 <= len(value.strip()) <= 256 or not value.strip().isprintable():
-        raise refuse("must be 1 to 256 printable characters")
+    if problem := key_problem(value.strip()):
+        raise refuse(problem)
     return value.strip()
 
 
@@ -177,8 +184,13 @@ class Timed(Request):
         """Epoch ms, now at the earliest; None when no time is given."""
         if self.delay_seconds is not None:
             return now + round(self.delay_seconds * 1000)
-        given = [at for at in (self.run_at, self.available_at) if at is not None]
-        return max(now, *given) if given else None
+        at = self.instant
+        return None if at is None else max(now, at)
+
+    @property
+    def instant(self) -> int | None:
+        """Epoch ms: the time that was given, the later one of two, also when it has passed."""
+        return max((at for at in (self.run_at, self.available_at) if at is not None), default=None)
 
 
 class Work(Timed):
@@ -188,7 +200,11 @@ class Work(Timed):
     payload: Any = Field(
         default_factory=dict, description="What the type's handler takes: it must fit that type's own schema."
     )
-    priority: Priority | None = Field(None, description="0 to 9, higher first; high is 8, normal 5 (default), low 1.")
+    priority: Priority | None = Field(
+        None,
+        description="Chooses the lane: 7 to 9 is `high`, 3 to 6 `normal`, 0 to 2 `low`. A lane has workers of its own; "
+        "within a lane priorities make no order. By name: high is 8, normal 5 (default), low 1.",
+    )
     max_retries: Retries | None = Field(
         None, description="Attempts after the first one. Left out: as the task type has it."
     )
@@ -197,6 +213,29 @@ class Work(Timed):
         None, description="The most that one attempt may run. Left out: as the task type has it."
     )
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=20)] | None = None
+
+    def overrides(self) -> dict[str, Any]:
+        """What of the type's retry policy the request replaces."""
+        given = self.retry.model_dump(exclude_none=True) if self.retry else {}
+        return given if self.max_retries is None else given | {"max_attempts": self.max_retries + 1}
+
+    def meaning(self, kind: str) -> dict[str, Any]:
+        """What is asked for, in one spelling: equal for two requests that are the same. `kind`: the type's own name.
+
+        A default that every request has is filled in; one that the task type has is left out, because a deployment
+        may change it between a request and its repetition.
+        """
+        delay = None if self.delay_seconds is None else round(self.delay_seconds * 1000)
+        return {
+            "type": kind,
+            "payload": self.payload,
+            "at": self.instant,
+            "delay": delay or None,
+            "priority": NORMAL_PRIORITY if self.priority is None else self.priority,
+            "retry": self.overrides(),
+            "timeout": self.timeout_seconds,
+            "tags": self.tags or {},
+        }
 
 
 class SubmitTask(Work):
@@ -212,13 +251,21 @@ class SubmitTask(Work):
     )
     notify: Notify | None = Field(None, description="Whom to tell when it has ended: up to 10 webhooks and mails.")
 
+    def meaning(self, kind: str) -> dict[str, Any]:
+        return super().meaning(kind) | {
+            "dependencies": sorted(set(self.dependencies or ())),
+            "notify": kept_targets(self.notify),
+        }
+
 
 class ChangeTask(Timed):
     """What is to change of a task that has not started. What is left out stays."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    priority: Priority | None = Field(None, description="As in a submit. Another lane is another place in the queue.")
+    priority: Priority | None = Field(
+        None, description="As in a submit. Only another lane (7 to 9, 3 to 6, 0 to 2) changes when it runs."
+    )
     payload: Any = Field(None, description="Replaces the payload whole; it must fit the schema of the task's type.")
 
 
@@ -279,12 +326,42 @@ def renamed(field: str, names: Mapping[str, str]) -> str:
     return names.get(head, head) + field[len(head) :]
 
 
-def digest(fields: Mapping[str, Any]) -> str:
-    """Of a request: two that differ in spelling only (names of fields, order, null for left out) are the same one."""
-    meant = {
-        name: value
-        for name, value in fields.items()
-        if name != "idempotencyKey" and (value is not None or name == "payload")
-    }
-    canonical = json.dumps(meant, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+DIGEST_VERSION = "2:"
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Tells a repeated request from another one under its idempotency key.
+
+    `meaning`: of the request, as Work.meaning gives it. `fields`: as they came, under their canonical names.
+    """
+
+    meaning: Mapping[str, Any]
+    fields: Mapping[str, Any]
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what was understood, whatever its spelling. Kept in the record."""
+        text = json.dumps(self.meaning)
+        # One spelling of numbers: JSON knows no difference between 900 and 900.0, and some writers only the latter.
+        return DIGEST_VERSION + hashed(json.loads(text, parse_float=number))[: 32 - len(DIGEST_VERSION)]
+
+    def fits(self, digest: str) -> bool:
+        """Whether a record with this digest is of the same request. Records of before version 2 hold one of the
+        fields as they were spelled: a repetition in the same spelling is still known."""
+        return digest == (self.digest if digest.startswith(DIGEST_VERSION) else spelled(self.fields))
+
+
+def number(written: str) -> int | float:
+    value = float(written)
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def spelled(fields: Mapping[str, Any]) -> str:
+    """The digest before version 2."""
+    return hashed({n: v for n, v in fields.items() if n != "idempotencyKey" and (v is not None or n == "payload")})[:32]
+
+
+def hashed(document: Mapping[str, Any]) -> str:
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -13,15 +13,23 @@ from functions.core.registry import Registry, TaskType
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Task, Text, keyed_id, ordered_id
-from functions.intake.requests import SUBMIT_ALIASES, Limits, Parsed, SubmitTask, Work, digest, parse
+from functions.intake.requests import (
+    NORMAL_PRIORITY,
+    SUBMIT_ALIASES,
+    Fingerprint,
+    Limits,
+    Parsed,
+    SubmitTask,
+    Work,
+    key_problem,
+    parse,
+)
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, check_size
 from functions.store.tasks import TaskStore, Wrote
 
 HEADER = "Idempotency-Key"
-KEY_LIMIT = 256
-NORMAL_PRIORITY = 5
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Prepared:
 
     task: Task
     payload: Any
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +62,21 @@ class Submission:
     timeout_limit: int
     webhook_reach: Reach = "public"
 
-    def submit(self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int) -> Submitted:
-        """`header`: Idempotency-Key as it came. `now`: epoch ms; `random`: 80 bits."""
-        prepared = self.prepare(body, header, tenant=tenant, now=now, random=random)
+    def submit(
+        self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
+    ) -> Submitted:
+        """`header`: Idempotency-Key as it came; `key`: one that Taskyard itself has made, instead of the caller's.
+        `now`: epoch ms; `random`: 80 bits."""
+        prepared = self.prepare(body, header, tenant=tenant, now=now, random=random, key=key)
         return prepared if isinstance(prepared, Submitted) else self._accept(self.kept(prepared), now)
 
     def prepare(
-        self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int
+        self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
     ) -> Prepared | Submitted:
         """Checks everything, writes nothing. Raises what is wrong with the request."""
         check_size(body.get("payload"))
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
-        key, key_errors = idempotency_key(header, parsed)
+        key, key_errors = idempotency_key(header, parsed) if key is None else (key, [])
         kind, type_errors = self._kind(parsed)
         notify = parsed.request.notify if parsed.request else None
         errors = [*parsed.errors, *key_errors, *type_errors, *notification.out_of_reach(notify, self.webhook_reach)]
@@ -76,20 +88,21 @@ class Submission:
         task = described(
             parsed.request, kind, tenant=tenant, task_id=task_id, now=now, timeout_limit=self.timeout_limit
         )
-        task = replace(task, digest=digest(parsed.fields), idempotency_key=key)
+        fingerprint = Fingerprint(parsed.request.meaning(kind.name), parsed.fields)
+        task = replace(task, digest=fingerprint.digest, idempotency_key=key)
         if errors := self._missing(task):
             # Upstreams expire before what was made of them: the same request again is still the same task.
             earlier = self.tasks.get(tenant, task_id) if key is not None else None
-            if earlier is not None and earlier.digest == task.digest:
+            if earlier is not None and fingerprint.fits(earlier.digest):
                 return Submitted(earlier, created=False)
             raise InvalidRequest(errors)
-        return Prepared(task, parsed.request.payload)
+        return Prepared(task, parsed.request.payload, fingerprint)
 
     def kept(self, prepared: Prepared) -> Prepared:
         """With the payload where it is to be: before anything can claim the task."""
         task = prepared.task
         payload = self.documents.keep_payload(task.tenant, task.id, prepared.payload)
-        return Prepared(replace(task, payload=payload), prepared.payload)
+        return replace(prepared, task=replace(task, payload=payload))
 
     def _accept(self, prepared: Prepared, now: int) -> Submitted:
         task = prepared.task
@@ -101,16 +114,17 @@ class Submission:
         task, payload = prepared.task, prepared.payload
         answer = self.tasks.create(task)
         if not isinstance(answer, Wrote):
-            return self._taken(task, answer.task, payload)
+            return self._taken(prepared, answer.task)
         if task.state is State.BLOCKED:
             self.consequences.link(task)
             task = self.tasks.get(task.tenant, task.id) or task
         return Submitted(task, created=True, payload=payload)
 
-    def _taken(self, task: Task, found: Task | None, payload: Any) -> Submitted:
+    def _taken(self, prepared: Prepared, found: Task | None) -> Submitted:
+        task, payload = prepared.task, prepared.payload
         if found is None:
             found = self.tasks.get(task.tenant, task.id) or task
-        if found.digest != task.digest:
+        if not prepared.fingerprint.fits(found.digest):
             raise IdempotencyKeyReused(task.idempotency_key or "", found.id)
         # Without a key the id is nobody else's: our own write, whose answer was lost and which boto3 sent again.
         return Submitted(found, created=task.idempotency_key is None, payload=payload)
@@ -175,10 +189,7 @@ def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str,
 
 
 def policy(request: Work, default: RetryPolicy) -> RetryPolicy:
-    given = request.retry.model_dump(exclude_none=True) if request.retry else {}
-    if request.max_retries is not None:
-        given["max_attempts"] = request.max_retries + 1
-    return replace(default, **given)
+    return replace(default, **request.overrides())
 
 
 def idempotency_key(header: str | None, parsed: Parsed[Any]) -> tuple[str | None, list[FieldError]]:
@@ -188,8 +199,8 @@ def idempotency_key(header: str | None, parsed: Parsed[Any]) -> tuple[str | None
     if header is None:
         return field, []
     key = unquoted(header.strip())
-    if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
-        return None, [FieldError(HEADER, f"must be 1 to {KEY_LIMIT} printable characters")]
+    if problem := key_problem(key):
+        return None, [FieldError(HEADER, problem)]
     if field is not None and field != key:
         return None, [FieldError(HEADER, f"is not the same as {parsed.name('idempotencyKey')}; give one of them")]
     return key, []

@@ -86,3 +86,37 @@ def test_a_submit_that_died_before_its_record_is_finished_by_the_next(api: Api, 
     )
     assert api("POST", "/tasks", MESSAGE, headers=KEY).status == 201
     assert len({json.dumps(wakeup, sort_keys=True) for wakeup in aws.wakeups()}) == 1
+
+
+RESERVED = "schedule:01kge3h90097d65j09c05awy79:2026-02-02T02:41:00.000Z"
+
+
+@pytest.mark.parametrize("key", [RESERVED, f"  {RESERVED} ", f'"{RESERVED}"', "schedule:", "schedule:x:run:1"])
+@pytest.mark.parametrize("path", ["/tasks", "/workflows", "/schedules", "/schedules/01kge3h90097d65j09c05awy79/run"])
+def test_a_key_of_a_firing_is_refused_as_a_header(api: Api, aws: Cloud, path: str, key: str) -> None:
+    body = None if path.endswith("/run") else {"rate": "1 minute", "task": MESSAGE, "nodes": [], **MESSAGE}
+    fields = api("POST", path, body, headers={"Idempotency-Key": key}).fields
+    assert "must not begin with schedule:" in fields["Idempotency-Key"]
+    assert aws.called() == []
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/workflows", "/schedules"])
+def test_a_key_of_a_firing_is_refused_as_a_field(api: Api, aws: Cloud, path: str) -> None:
+    fields = api("POST", path, {"idempotencyKey": RESERVED}).fields
+    assert "must not begin with schedule:" in fields["idempotencyKey"]
+    assert aws.called() == []
+
+
+def test_a_key_of_a_firing_is_refused_in_a_batch_and_without_http(api: Api, aws: Cloud) -> None:
+    task = MESSAGE | {"idempotencyKey": RESERVED}
+    (result,) = api("POST", "/tasks/batch", {"tasks": [task]}).body["results"]
+    assert [error["field"] for error in result["problem"]["errors"]] == ["idempotencyKey"]
+    for event in ({"submit": task}, {"submit": MESSAGE, "idempotencyKey": RESERVED}):
+        answer = aws.invoke("producer", event)
+        assert "must not begin with schedule:" in answer["problem"]["errors"][0]["message"]
+    assert aws.called() == []
+
+
+@pytest.mark.parametrize("key", ["schedules:1", "Schedule:1", "my-schedule:1", "schedule"])
+def test_other_keys_may_speak_of_schedules(api: Api, key: str) -> None:
+    assert api("POST", "/tasks", MESSAGE, headers={"Idempotency-Key": key}).status == 201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from functions.api.openapi import EXAMPLES, document
-from functions.core.task import keyed_id
+from functions.core.task import keyed_id, lane_of
 from tests.integration.api import MESSAGE, Answer, Api
 from tests.integration.cloud import EVENTS, TENANT, WORKER_TIMEOUT_SECONDS, Cloud
 
@@ -189,3 +190,12 @@ def test_every_answer_of_the_desk_is_as_described(api: Api, aws: Cloud) -> None:
     fits(api("POST", f"/tasks/{dead.body['tasks'][0]['id']}/retry", {}), "post", "/tasks/{id}/retry")
     fits(api("POST", f"/tasks/{dead.body['tasks'][0]['id']}/retry"), "post", "/tasks/{id}/retry")
     fits(api("POST", "/tasks/cancel", {"ids": [dead.body["tasks"][0]["id"]]}), "post", "/tasks/cancel")
+
+
+@pytest.mark.parametrize("schema", ["SubmitTask", "WorkflowNode"])
+@pytest.mark.parametrize(("least", "most"), [(7, 9), (3, 6), (0, 2)])
+def test_the_text_of_priority_names_the_lane_of_each_band(schema: str, least: int, most: int) -> None:
+    text = document(50)["components"]["schemas"][schema]["properties"]["priority"]["description"]
+    assert {lane_of(priority) for priority in range(least, most + 1)} == {lane_of(least)}
+    assert re.search(rf"{least} to {most} (is )?`{lane_of(least)}`", text)
+    assert "within a lane priorities make no order" in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -13,12 +14,11 @@ from functions.intake.requests import (
     CHANGE_ALIASES,
     SUBMIT_ALIASES,
     ChangeTask,
+    Fingerprint,
     Limits,
     Parsed,
     SubmitTask,
-    digest,
     parse,
-    resolve,
 )
 
 NOW = 1_770_000_000_000
@@ -202,17 +202,53 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_null_is_left_out() -> None:
     left_out = dict.fromkeys(["runAt", "priority", "retry", "tags", "dependencies", "idempotencyKey", "timeoutSeconds"])
     assert accepted(**left_out) == accepted()
-    assert digest(resolve({"type": "T", **left_out}, SUBMIT_ALIASES)[0]) == digest({"type": "T"})
 
 
-def test_the_digest_is_of_what_is_meant() -> None:
-    def of(body: dict[str, Any]) -> str:
-        return digest(resolve(body, SUBMIT_ALIASES)[0])
+def fingerprint(**fields: Any) -> Fingerprint:
+    parsed = submit(**fields)
+    assert parsed.request is not None, parsed.errors
+    return Fingerprint(parsed.request.meaning("T"), parsed.fields)
 
-    one = {"type": "T", "payload": {"a": 1, "b": [2]}, "maxRetries": 3}
-    assert of(one) == of({"retries": 3, "payload": {"b": [2], "a": 1}, "task_name": "T", "idempotencyKey": "k"})
-    assert of(one) != of(one | {"priority": 5})
-    assert of({"type": "T", "payload": None}) != of({"type": "T"})
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"priority": 6},
+        {"payload": None},
+        {"payload": {"a": True}},
+        {"payload": {"a": "1"}},
+        {"payload": {"a": 1.5}},
+        {"payload": {"a": 2**53 + 1}},
+        {"payload": {"a": None}},
+        {"payload": {"a": [1, 2]}},
+        {"payload": {"a": [2, 1]}},
+        {"payload": []},
+        {"maxRetries": 1},
+        {"retry": {"maxSeconds": 5}},
+        {"retry": {"jitter": 0}},
+        {"timeoutSeconds": 50},
+        {"tags": {"a": ""}},
+        {"dependencies": [ID]},
+        {"notify": [{"email": "ada@example.com"}]},
+        {"notify": [{"email": "ada@example.com", "on": "failure"}]},
+        {"delaySeconds": 1},
+        {"delaySeconds": 1.001},
+        {"runAt": "2026-02-02T02:41:00Z"},
+        {"runAt": "2026-02-02T02:41:00.001Z"},
+        {"runAt": "2020-01-01T00:00:00Z"},
+    ],
+)
+def test_the_digest_tells_requests_apart(fields: dict[str, Any]) -> None:
+    others = [{}, {"delaySeconds": 2}, {"runAt": "2026-02-02T02:42:00Z"}, {"payload": {"a": 1}}, {"maxRetries": 2}]
+    assert fingerprint(**fields).digest not in {fingerprint(**other).digest for other in others}
+
+
+def test_a_digest_of_before_is_still_known_in_the_same_spelling() -> None:
+    """As it was computed of this request, by hand: sha256 of its fields, sorted."""
+    before = hashlib.sha256(b'{"delaySeconds":60.0,"payload":{"a":1},"type":"T"}').hexdigest()[:32]
+    assert fingerprint(payload={"a": 1}, delay_seconds=60.0, tags=None, idempotencyKey="k").fits(before)
+    assert not fingerprint(payload={"a": 1}, delaySeconds=60).fits(before)
+    assert not fingerprint(payload={"a": 2}, delaySeconds=60.0).fits(before)
 
 
 def test_a_change_may_be_of_time_priority_and_payload() -> None:
@@ -241,4 +277,4 @@ def test_any_json_object_is_accepted_or_refused_by_name(body: dict[str, Any]) ->
         assert all(head in body or head == "type" or any(c in name for name in body for c in ".[") for head in heads)
     else:
         assert (parsed.request.due(NOW) or NOW) >= NOW
-        assert digest(parsed.fields)
+        assert Fingerprint(parsed.request.meaning("T"), parsed.fields).digest

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from functions.core.fields import field_errors, path, within
+from functions.core.fields import NAME_LIMIT, field_errors, path, within
 
 
 class Inner(BaseModel):
@@ -55,3 +55,9 @@ def test_a_path_reads_like_code() -> None:
     assert path("nodes", 'model.shop."a"', "payload", "to") == 'nodes["model.shop.\\"a\\""].payload.to'
     assert within("task", "payload") == "task.payload"
     assert within("nodes", '["a.b"].name') == 'nodes["a.b"].name'
+
+
+def test_a_long_name_is_cut_wherever_it_stands() -> None:
+    assert path("n" * 1000, "x") == "n" * NAME_LIMIT + "….x"
+    assert path("nodes", "n" * 1000) == f'nodes["{"n" * NAME_LIMIT}…"]'
+    assert path("nodes", "n" * NAME_LIMIT) == f"nodes.{'n' * NAME_LIMIT}"
