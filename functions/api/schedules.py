@@ -34,7 +34,7 @@ from functions.core.errors import (
 from functions.core.fields import within
 from functions.core.recurrence import MINUTE_MS, BadExpression, Rate, parse_cron, parse_rate, zone_of
 from functions.core.schedule import CatchUp, Overlap, Schedule, bucket, recurring, scheduler_name
-from functions.core.task import keyed_id, ordered_id
+from functions.core.task import Task, keyed_id, ordered_id
 from functions.intake.firings import Firing
 from functions.intake.requests import SUBMIT_ALIASES, Limits, Parsed, digest, parse, resolve
 from functions.intake.submission import Submission, Submitted, idempotency_key
@@ -175,8 +175,10 @@ class Schedules:
             changes["paused_at"] = now if given.paused else None
         errors += self._times(schedule, parsed, changes, now=now)
         if isinstance(fields.get("task"), dict):
-            template, lane, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
-            changes |= {"task": template, "lane": lane}
+            template, task, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
+            changes["task"] = template
+            if task is not None:
+                changes |= {"lane": task.lane, "mask": task.mask}
             errors += wrong
         if errors:
             raise InvalidRequest(errors)
@@ -211,8 +213,8 @@ class Schedules:
 
     def _template(
         self, schedule: Schedule, given: dict[str, Any], name: str, *, now: int
-    ) -> tuple[dict[str, Any], str, list[FieldError]]:
-        """Under the names that a task's fields are stored by; the lane of its tasks; what is wrong with it."""
+    ) -> tuple[dict[str, Any], Task | None, list[FieldError]]:
+        """Under the names that a task's fields are stored by; a task of it; what is wrong with it."""
         fields, names, _ = resolve(given, SUBMIT_ALIASES)
         errors = [
             FieldError(f"{name}.{names[field]}", "cannot be given: each task of a schedule has its own")
@@ -223,15 +225,14 @@ class Schedules:
         if size > TEMPLATE_LIMIT_BYTES:
             raise PayloadTooLarge(size, TEMPLATE_LIMIT_BYTES)
         alone = {each: value for each, value in given.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES}
-        lane = schedule.lane
+        task = None
         try:
-            prepared = self.submission.prepare(alone, None, tenant=schedule.tenant, now=now, random=0)
-            lane = prepared.task.lane
+            task = self.submission.prepare(alone, None, tenant=schedule.tenant, now=now, random=0).task
         except InvalidRequest as refused:
             errors += [FieldError(within(name, each.field), each.message) for each in refused.errors]
         except UnknownTaskType as unknown:
             errors.append(FieldError(f"{name}.{names.get('type', 'type')}", str(unknown)))
-        return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, lane, errors
+        return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, task, errors
 
 
 def check_times(schedule: Schedule, parsed: Parsed[Any], *, now: int) -> None:
