@@ -15,6 +15,7 @@ from functions.core.errors import (
     TaskNotFound,
     UnknownTaskType,
 )
+from functions.core.masking import Mask
 from functions.core.registry import Registry
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task, Text, lane_of
@@ -47,7 +48,8 @@ class Changes:
         check_size(body.get("payload"))
         parsed = parse(ChangeTask, body, CHANGE_ALIASES, Limits(self.clock(), 0))
         task = self._found(tenant, task_id)
-        errors = [*parsed.errors, *self._payload_errors(task, parsed.fields)]
+        mask, payload_errors = self._checked_payload(task, parsed.fields)
+        errors = [*parsed.errors, *payload_errors]
         if not any(value is not None or name == "payload" for name, value in parsed.fields.items()):
             errors.append(FieldError("body", "give at least one of runAt, delaySeconds, priority, payload"))
         if errors or parsed.request is None:
@@ -58,13 +60,13 @@ class Changes:
                 raise NotAllowedInState(task.id, "change", task.state)
             if kept is None and "payload" in parsed.fields:
                 kept = self.documents.keep_payload(tenant, task_id, parsed.fields["payload"])
-            changed = self._write(task, parsed.request, kept)
+            changed = self._write(task, parsed.request, kept, mask)
             if changed is not None:
                 return changed
             task = self._found(tenant, task_id)
         raise ChangedMeanwhile(task_id)
 
-    def _write(self, task: Task, request: ChangeTask, payload: Text | None) -> Task | None:
+    def _write(self, task: Task, request: ChangeTask, payload: Text | None, mask: Mask | None) -> Task | None:
         """None: somebody else changed it between our read and our write."""
         now = self.clock()
         due = request.due(now)
@@ -83,6 +85,7 @@ class Changes:
             available_at=available_at if moved else None,
             priority=priority if priority != task.priority or not (moved or payload) else None,
             payload=payload,
+            mask=mask,
         )
         if not isinstance(answer, Wrote):
             return None
@@ -90,16 +93,16 @@ class Changes:
             self._forget(task, now)
         return answer.task
 
-    def _payload_errors(self, task: Task, fields: Mapping[str, Any]) -> list[FieldError]:
+    def _checked_payload(self, task: Task, fields: Mapping[str, Any]) -> tuple[Mask | None, list[FieldError]]:
+        """The mask of a new payload, and what is wrong with it."""
         if "payload" not in fields:
-            return []
+            return None, []
         try:
-            self.registry().find(task.type).parse(fields["payload"])
+            return self.registry().find(task.type).accept(fields["payload"]), []
         except InvalidRequest as refused:
-            return list(refused.errors)
+            return None, list(refused.errors)
         except UnknownTaskType:
-            return [FieldError("payload", f"cannot be checked: this deployment has no handler for {task.type}")]
-        return []
+            return None, [FieldError("payload", f"cannot be checked: this deployment has no handler for {task.type}")]
 
     def cancel(self, tenant: str, task_id: str, *, reason: str | None = None) -> Task:
         """The cancelled task; cancelled before, it is the same. Raises NotAllowedInState once it has started."""

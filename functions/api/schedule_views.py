@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from functions.api.answers import Answer, Time
+from functions.core.masking import masked
 from functions.core.recurrence import BadExpression
 from functions.core.schedule import Schedule
 from functions.core.times import iso, written
@@ -38,7 +39,7 @@ def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
         "pausedAt": written(schedule.paused_at),
         "overlap": str(schedule.overlap),
         "catchUp": str(schedule.catch_up),
-        "task": schedule.task,
+        "task": template(schedule),
         "nextTimes": [iso(at) for at in upcoming],
         "createdAt": iso(schedule.created_at),
         "updatedAt": iso(schedule.updated_at),
@@ -63,6 +64,12 @@ def listed(schedule: Schedule, *, now: int) -> dict[str, Any]:
         shown["task"] = {name: value for name, value in schedule.task.items() if name != "payload"}
         shown["omitted"] = ["task.payload"]
     return shown
+
+
+def template(schedule: Schedule) -> dict[str, Any]:
+    if schedule.mask is None:
+        return schedule.task
+    return schedule.task | {"payload": masked(schedule.mask, schedule.task.get("payload"))}
 
 
 class ScheduleAnswer(Answer):

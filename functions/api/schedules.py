@@ -181,7 +181,9 @@ class Schedules:
         task = None
         if isinstance(fields.get("task"), dict):
             template, task, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
-            changes |= {"task": template, "lane": task.task.lane if task else schedule.lane}
+            changes["task"] = template
+            if task is not None:
+                changes |= {"lane": task.task.lane, "mask": task.task.mask}
             errors += wrong
         if errors:
             raise InvalidRequest(errors)

@@ -12,6 +12,7 @@ from functions.core import dag, notification
 from functions.core.dag import Node
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
 from functions.core.fields import path, within
+from functions.core.masking import Mask
 from functions.core.notification import Notify
 from functions.core.reach import Reach
 from functions.core.registry import Registry, TaskType
@@ -29,7 +30,7 @@ from functions.intake.requests import (
     refuse,
     stripped_key,
 )
-from functions.intake.submission import policy
+from functions.intake.submission import policy, policy_errors
 
 NODE_ALIASES = SUBMIT_ALIASES | {"depends_on": "dependsOn"}
 WORKFLOW_ALIASES = {"deadline_seconds": "deadlineSeconds", "on_failure": "onFailure"}
@@ -180,44 +181,48 @@ class Nodes:
             return
         parsed = parse(WorkflowNode, node, NODE_ALIASES, self._given)
         found = list(parsed.errors)
-        kind = self._kind(parsed, found)
+        kind, mask = self._kind(parsed, found)
         self.errors += [FieldError(within(where, error.field), error.message) for error in found]
         name, after = parsed.fields.get("name"), parsed.fields.get("dependsOn")
         if isinstance(name, str) and name:
             names = [one for one in after if isinstance(one, str)] if isinstance(after, list) else []
             self.shape.append(Node(name, tuple(names)))
         if parsed.request is not None and kind is not None:
-            self.specs.append(spec(parsed.request, kind, self._given))
+            self.specs.append(spec(parsed.request, kind, self._given, mask))
             self.meanings.append(parsed.request.meaning(kind.name))
             self.fields.append({field: value for field, value in parsed.fields.items() if value is not None})
 
-    def _kind(self, parsed: Parsed[WorkflowNode], found: list[FieldError]) -> TaskType | None:
+    def _kind(self, parsed: Parsed[WorkflowNode], found: list[FieldError]) -> tuple[TaskType | None, Mask | None]:
         name = parsed.fields.get("type")
         if not isinstance(name, str) or not name:
-            return None
+            return None, None
         try:
             kind = self._registry.find(name)
         except UnknownTaskType as unknown:
             found.append(
                 FieldError(parsed.name("type"), f"is not a known task type; known: {', '.join(unknown.known)}")
             )
-            return None
+            return None, None
+        mask = None
         try:
-            kind.parse(parsed.fields.get("payload", {}))
+            mask = kind.accept(parsed.fields.get("payload", {}))
         except InvalidRequest as refused:
             found += refused.errors
-        return kind
+        if parsed.request is not None:
+            found += policy_errors(parsed.request, kind.retry)
+        return kind, mask
 
 
-def spec(request: WorkflowNode, kind: TaskType, given: Limits) -> NodeSpec:
+def spec(request: WorkflowNode, kind: TaskType, given: Limits, mask: Mask | None) -> NodeSpec:
     """What the request leaves out is as the type has it. A time that has passed is now."""
     return NodeSpec(
         name=request.name,
         type=kind.name,
         payload=request.payload,
+        mask=mask,
         depends_on=tuple(dict.fromkeys(request.depends_on or ())),
         priority=NORMAL_PRIORITY if request.priority is None else request.priority,
-        timeout_seconds=request.timeout_seconds or max(1, min(kind.timeout_seconds, given.timeout_seconds)),
+        timeout_seconds=request.timeout_seconds or kind.timeout(given.timeout_seconds),
         retry=policy(request, kind.retry),
         available_at=request.due(given.now) or given.now,
         tags=request.tags or {},

@@ -12,7 +12,8 @@ from functions.core.run import NodeSpec
 
 def written(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
     """JSON-able, defaults filled in: a deployment that changes them does not change runs under way. Short, because
-    there may be 10,000: `after` are the indexes of the nodes waited for; tags that are not there are left out."""
+    there may be 10,000: `after` are the indexes of the nodes waited for; tags and a mask that are not there are left
+    out."""
     index = {spec.name: at for at, spec in enumerate(specs)}
     return [
         {
@@ -32,6 +33,7 @@ def written(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
             "at": spec.available_at,
         }
         | ({"tags": spec.tags} if spec.tags else {})
+        | ({"mask": spec.mask} if spec.mask is not None else {})
         for spec in specs
     ]
 
@@ -43,6 +45,7 @@ def read(nodes: Sequence[dict[str, Any]]) -> list[NodeSpec]:
             name=node["name"],
             type=node["type"],
             payload=node["payload"],
+            mask=node.get("mask"),
             depends_on=tuple(nodes[at]["name"] for at in node["after"]),
             priority=node["priority"],
             timeout_seconds=node["timeout"],

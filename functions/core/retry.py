@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 MAX_DELAY_SECONDS = 7 * 24 * 3600
 """The most that one retry may wait, whatever a policy or a Retry-After says: a week."""
+MOST_ATTEMPTS = 101
+"""The first one, and the hundred retries that a request may ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +41,26 @@ def spread(task_id: str, attempt: int) -> float:
     """A number in [0, 1), even over tasks and attempts, the same for the same two."""
     digest = hashlib.blake2b(f"{task_id}#{attempt}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64
+
+
+def policy_faults(policy: Any) -> Iterator[str]:
+    """What of a declared policy would be cut, or would fail, when it is used."""
+    if not isinstance(policy, RetryPolicy):
+        yield f"retry must be a RetryPolicy, not {type(policy).__name__}"
+        return
+    attempts = policy.max_attempts
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= MOST_ATTEMPTS:
+        yield f"max_attempts must be a whole number from 1 to {MOST_ATTEMPTS}, not {attempts!r}"
+    if policy.strategy not in ("exponential", "fixed"):
+        yield f"strategy must be 'exponential' or 'fixed', not {policy.strategy!r}"
+    for name, most in (("base_seconds", MAX_DELAY_SECONDS), ("max_seconds", MAX_DELAY_SECONDS), ("jitter", 1)):
+        value = getattr(policy, name)
+        # Not a number is not between any two.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            yield f"{name} must be a number from 0 to {most}, not {value!r}"
+            return
+    if policy.base_seconds > policy.max_seconds:
+        yield (
+            f"base_seconds is {policy.base_seconds:g}, above max_seconds, at which each wait ends: "
+            f"{policy.max_seconds:g}; raise max_seconds"
+        )

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from functions.core.dag import Plan, Step
+from functions.core.masking import Mask
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Membership, Text, lane_of
@@ -78,6 +79,7 @@ class NodeSpec:
     name: str
     type: str
     payload: Any
+    mask: Mask | None = None
     depends_on: tuple[str, ...]
     priority: int
     timeout_seconds: int

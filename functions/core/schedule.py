@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from functions.core.masking import Mask
 from functions.core.recurrence import MINUTE_MS, Rate, Recurrence, Timetable, parse_cron, parse_rate, zone_of
 from functions.core.times import iso
 
@@ -81,6 +82,8 @@ class Schedule:
     overlap: Overlap = Overlap.ALLOW
     catch_up: CatchUp = CatchUp.NONE
     task: dict[str, Any] = field(default_factory=dict)
+    mask: Mask | None = None
+    """Of the template's payload."""
     lane: str = "normal"
     created_at: int
     updated_at: int

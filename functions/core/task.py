@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from functions.core.masking import Mask
 from functions.core.retry import RetryPolicy
 from functions.core.states import TERMINAL, State, as_read
 
@@ -83,6 +84,8 @@ class Task:
     timeout_seconds: int
     retry: RetryPolicy
     payload: Text
+    mask: Mask | None = None
+    """Of the parts of the payload that only the handler may see (functions/core/masking.py)."""
     digest: str
     """Of what the request asks for, whatever its spelling: tells a repeated submit from a reused key."""
     idempotency_key: str | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from functions.core import notification
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
+from functions.core.masking import Mask
 from functions.core.reach import Reach
 from functions.core.registry import Registry, TaskType
 from functions.core.retry import RetryPolicy
@@ -77,7 +78,7 @@ class Submission:
         check_size(body.get("payload"))
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
         key, key_errors = idempotency_key(header, parsed) if key is None else (key, [])
-        kind, type_errors = self._kind(parsed)
+        kind, mask, type_errors = self._kind(parsed)
         notify = parsed.request.notify if parsed.request else None
         errors = [*parsed.errors, *key_errors, *type_errors, *notification.out_of_reach(notify, self.webhook_reach)]
         if isinstance(kind, UnknownTaskType):
@@ -89,7 +90,7 @@ class Submission:
             parsed.request, kind, tenant=tenant, task_id=task_id, now=now, timeout_limit=self.timeout_limit
         )
         fingerprint = Fingerprint(parsed.request.meaning(kind.name), parsed.fields)
-        task = replace(task, digest=fingerprint.digest, idempotency_key=key)
+        task = replace(task, mask=mask, digest=fingerprint.digest, idempotency_key=key)
         if errors := self._missing(task):
             # Upstreams expire before what was made of them: the same request again is still the same task.
             earlier = self.tasks.get(tenant, task_id) if key is not None else None
@@ -129,21 +130,24 @@ class Submission:
         # Without a key the id is nobody else's: our own write, whose answer was lost and which boto3 sent again.
         return Submitted(found, created=task.idempotency_key is None, payload=payload)
 
-    def _kind(self, parsed: Parsed[SubmitTask]) -> tuple[TaskType | UnknownTaskType | None, list[FieldError]]:
-        """The type, if the body names one that can be looked up, and what is wrong with the payload for it."""
+    def _kind(
+        self, parsed: Parsed[SubmitTask]
+    ) -> tuple[TaskType | UnknownTaskType | None, Mask | None, list[FieldError]]:
+        """The type, if the body names one that can be looked up; the mask of the payload, and what is wrong with it."""
         name = parsed.fields.get("type")
         if not isinstance(name, str) or not name:
-            return None, []
+            return None, None, []
         try:
             kind = self.registry().find(name)
         except UnknownTaskType as unknown:
             known = ", ".join(unknown.known)
-            return unknown, [FieldError(parsed.name("type"), f"is not a known task type; known: {known}")]
+            return unknown, None, [FieldError(parsed.name("type"), f"is not a known task type; known: {known}")]
         try:
-            kind.parse(parsed.fields.get("payload", {}))
+            mask = kind.accept(parsed.fields.get("payload", {}))
         except InvalidRequest as refused:
-            return kind, list(refused.errors)
-        return kind, []
+            return kind, None, list(refused.errors)
+        wrong = policy_errors(parsed.request, kind.retry) if parsed.request else []
+        return kind, mask, wrong
 
     def _missing(self, task: Task) -> list[FieldError]:
         if not task.dependencies:
@@ -177,7 +181,7 @@ def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str,
         created_at=now,
         available_at=due,
         priority=NORMAL_PRIORITY if request.priority is None else request.priority,
-        timeout_seconds=request.timeout_seconds or max(1, min(kind.timeout_seconds, timeout_limit)),
+        timeout_seconds=request.timeout_seconds or kind.timeout(timeout_limit),
         retry=policy(request, kind.retry),
         payload=Text(),
         digest="",
@@ -190,6 +194,22 @@ def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str,
 
 def policy(request: Work, default: RetryPolicy) -> RetryPolicy:
     return replace(default, **request.overrides())
+
+
+def policy_errors(request: Work, default: RetryPolicy) -> list[FieldError]:
+    """A wait that would be cut to the type's own longest is refused: what is asked for is done, or not taken."""
+    wanted = policy(request, default)
+    if request.retry is None or wanted.base_seconds <= wanted.max_seconds:
+        return []
+    # A request that names one of the two alone is at odds with the type's other one.
+    field = "baseSeconds" if request.retry.base_seconds is not None else "maxSeconds"
+    return [
+        FieldError(
+            f"retry.{field}",
+            f"baseSeconds ({wanted.base_seconds:g}) must not be above maxSeconds ({wanted.max_seconds:g}), at which "
+            "each wait is cut",
+        )
+    ]
 
 
 def idempotency_key(header: str | None, parsed: Parsed[Any]) -> tuple[str | None, list[FieldError]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from functions.core.masking import masked
 from functions.core.states import State
 from functions.core.task import Attempt, Membership, Task, Text
 from functions.core.telling import asked
@@ -20,7 +21,7 @@ Json = dict[str, Any]
 def full(task: Task, documents: Documents, *, now: int) -> Json:
     """With payload and result, from wherever they are kept. One that would not fit an answer is named in `omitted`."""
     view = base(task, now=now)
-    view["payload"] = documents.read(task.tenant, task.id, task.payload)
+    view["payload"] = masked(task.mask, documents.read(task.tenant, task.id, task.payload))
     view["result"] = documents.read(task.tenant, task.id, task.result)
     for name in ("payload", "result"):
         if fits(view):
@@ -31,7 +32,7 @@ def full(task: Task, documents: Documents, *, now: int) -> Json:
 
 def submitted(task: Task, payload: Any, *, now: int) -> Json:
     """Of a task just made, whose payload is at hand."""
-    view = base(task, now=now) | {"payload": payload}
+    view = base(task, now=now) | {"payload": masked(task.mask, payload)}
     if not fits(view):
         omit(view, "payload")
     return view
@@ -42,11 +43,11 @@ def brief(task: Task, *, now: int) -> Json:
     view = base(task, now=now)
     for attempt in view["attempts"]:
         del attempt["log"]
-    for name, kept in (("payload", task.payload), ("result", task.result)):
+    for name, kept, mask in (("payload", task.payload, task.mask), ("result", task.result, None)):
         if kept is not None and kept.ref is not None:
             omit(view, name)
         else:
-            view[name] = inline(kept)
+            view[name] = masked(mask, inline(kept))
     return view
 
 

@@ -42,6 +42,8 @@ def to_item(task: Task, *, shards: int) -> Item:
         "digest": text(task.digest),
     }
     item |= document("payload", task.payload)
+    if task.mask is not None:
+        item["mask"] = text(dump(task.mask))
     if task.member is not None:
         item |= member_fields(task.member)
     else:
@@ -87,6 +89,7 @@ def from_item(item: Item) -> Task:
         timeout_seconds=integer("timeoutSeconds"),
         retry=policy(item["retry"]["S"]),
         payload=Text(string("payload"), string("payloadRef")),
+        mask=loaded("mask", None),
         digest=item["digest"]["S"],
         idempotency_key=string("idempotencyKey"),
         tags=loaded("tags", {}),

@@ -59,7 +59,8 @@ class ScheduleStore:
     def change(self, schedule: Schedule) -> bool:
         """Writes it, if it is still of the version before. False when somebody else was first, or it is gone."""
         wanted = fields(schedule)
-        gone = [name for name in (*OPTIONAL_TEXTS.values(), *OPTIONAL_TIMES.values()) if name not in wanted]
+        optional = (*OPTIONAL_TEXTS.values(), *OPTIONAL_TIMES.values(), "mask")
+        gone = [name for name in optional if name not in wanted]
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in wanted)
         answer = self.table.update(
             keys.schedule_key(schedule.tenant, schedule.id),
@@ -152,6 +153,8 @@ def fields(schedule: Schedule) -> Item:
     for name, attribute in OPTIONAL_TIMES.items():
         if (value := getattr(schedule, name)) is not None:
             item[attribute] = number(value)
+    if schedule.mask is not None:
+        item["mask"] = text(dump(schedule.mask))
     return item
 
 
@@ -168,6 +171,7 @@ def schedule_of(item: Item, firings: Item | None) -> Schedule:
         overlap=Overlap(item["overlap"]["S"]),
         catch_up=CatchUp(item["catchUp"]["S"]),
         task=json.loads(item["template"]["S"]),
+        mask=json.loads(item["mask"]["S"]) if "mask" in item else None,
         lane=item["lane"]["S"],
         created_at=int(item["createdAt"]["N"]),
         updated_at=int(item["updatedAt"]["N"]),

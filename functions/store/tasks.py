@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from functions.core.masking import Mask
 from functions.core.settlement import Settlement, lost
 from functions.core.states import DEAD_LETTERS, State
 from functions.core.task import REDRIVEN_LIMIT, Task, Text
@@ -87,8 +88,10 @@ class TaskStore:
         available_at: int | None = None,
         priority: int | None = None,
         payload: Text | None = None,
+        mask: Mask | None = None,
     ) -> Answer:
-        """What a caller may change of a task that waits, if it is still the generation that was read."""
+        """What a caller may change of a task that waits, if it is still the generation that was read. `mask`: of the
+        new payload."""
         sets: Item = {}
         if state is not None:
             sets["#state"] = text(state)
@@ -102,6 +105,10 @@ class TaskStore:
         if payload is not None:
             sets |= document("payload", payload)
             removed = ("payload",) if payload.ref else ("payloadRef",)
+            if mask is not None:
+                sets["mask"] = text(dump(mask))
+            else:
+                removed += ("mask",)
         return self._update(
             task,
             sets,

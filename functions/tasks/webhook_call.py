@@ -17,6 +17,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from functions.core.context import Context
 from functions.core.outcomes import Permanent, Retry
 from functions.core.registry import task
+from functions.core.sensitive import Sensitive
 
 BODY_KEPT = 120
 """Characters of the response that the result keeps: with its status it stays within the record."""
@@ -62,9 +63,9 @@ class Webhook(BaseModel):
 
     url: Annotated[str, Field(max_length=2048), AfterValidator(checked_url)]
     method: Literal["POST", "PUT", "PATCH"] = "POST"
-    headers: Annotated[dict[str, str], Field(max_length=50), AfterValidator(checked_headers)] = Field(
-        default_factory=dict
-    )
+    headers: Annotated[
+        dict[str, Annotated[str, Sensitive()]], Field(max_length=50), AfterValidator(checked_headers)
+    ] = Field(default_factory=dict)
     body: Any = Field(default=None, validation_alias=AliasChoices("body", "payload"))
 
 

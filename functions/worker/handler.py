@@ -12,6 +12,7 @@ from functions.core.wakeup import WakeUp
 from functions.runtime import wiring
 from functions.runtime.metrics import Metrics
 from functions.runtime.settings import WorkerSettings
+from functions.worker import redaction
 from functions.worker.batch import Batch
 from functions.worker.execution import Executor
 from functions.worker.pipeline import Message, Pipeline
@@ -51,6 +52,7 @@ def message(record: dict[str, Any]) -> Message:
 def assembled() -> Batch:
     settings = WorkerSettings.from_env(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
+    redaction.install()
     pipeline = Pipeline(
         tasks=wiring.task_store(settings),
         documents=wiring.documents(settings, settings.document_bucket),

@@ -9,6 +9,7 @@ from typing import Any
 
 from functions.core.context import Context, LeaseLost, Mail
 from functions.core.errors import PayloadTooLarge
+from functions.core.masking import Redaction
 from functions.core.outcomes import Failed, Outcome, Succeeded
 from functions.core.registry import Registry
 from functions.core.run import node_id
@@ -24,6 +25,7 @@ from functions.store.effects import Effects
 from functions.store.tasks import Found, TaskStore, Wrote
 from functions.worker.execution import Executor
 from functions.worker.record import AttemptRecord
+from functions.worker.redaction import redacted, redacting
 
 logger = logging.getLogger("taskyard.worker")
 
@@ -190,11 +192,12 @@ class Pipeline:
         if task.attempt == 1 and task.available_at > task.created_at:
             self.metrics.time("Drift", started - task.available_at, lane=self.lane)
         ends = min(started + task.timeout_seconds * 1000, ends_at - SETTLE_MARGIN_MS)
-        record = AttemptRecord(task, self.tasks, self.effects, self.clock)
         log: list[str] = []
         try:
             kind = self.registry().find(task.type)
-            payload = kind.parse(self.documents.read(task.tenant, task.id, task.payload))
+            document = self.documents.read(task.tenant, task.id, task.payload)
+            redaction = Redaction.of(kind.mask(document), document)
+            payload = kind.parse(document)
             ctx = Context(
                 task_id=task.id,
                 tenant=task.tenant,
@@ -206,7 +209,7 @@ class Pipeline:
                 inputs=self._inputs(task),
                 mail=self.mail,
                 now=lambda: self.clock() / 1000,
-                _record=record,
+                _record=AttemptRecord(task, self.tasks, self.effects, self.clock, redaction),
                 _log=log,
             )
         except Exception as error:
@@ -215,14 +218,16 @@ class Pipeline:
             logger.warning("could not begin", extra={"taskId": task.id, "attempt": task.attempt}, exc_info=True)
             return self.settle(task, Failed(type(error).__name__, str(error)))
         try:
-            ended = self.executor.run(kind, ctx, payload, seconds=(ends - self.clock()) / 1000)
+            with redacting(redaction):
+                ended = self.executor.run(kind, ctx, payload, seconds=(ends - self.clock()) / 1000)
         except LeaseLost:
             logger.warning("lease lost: another attempt runs", extra={"taskId": task.id, "attempt": task.attempt})
             return Keep(None)
         self.metrics.time("RunTime", self.clock() - started, lane=self.lane)
-        if ended.stuck and isinstance(ended.outcome, Failed):
-            return Stuck(task, ended.outcome, tuple(log))
-        return self.settle(task, ended.outcome, log=tuple(log))
+        outcome, lines = redacted(ended.outcome, redaction), tuple(map(redaction.text, log))
+        if ended.stuck and isinstance(outcome, Failed):
+            return Stuck(task, outcome, lines)
+        return self.settle(task, outcome, log=lines)
 
     def _inputs(self, task: Task) -> dict[str, Any]:
         """What the upstreams returned: by task id, or by name for a node of a workflow."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.core.context import Effect
+from functions.core.masking import NO_REDACTION, Redaction
 from functions.core.task import Task
 from functions.store.documents import written
 from functions.store.effects import Effects
@@ -25,6 +26,8 @@ class AttemptRecord:
     tasks: TaskStore
     effects: Effects
     clock: Callable[[], int]
+    redaction: Redaction = NO_REDACTION
+    """Of the task's payload."""
     _tokens: dict[str, str] = field(default_factory=dict)
     """Of the effects that are reserved for this attempt. One a reservation, not one an attempt: a handler that asks for
     the same effect twice is told what became of the first, as any other attempt is."""
@@ -43,9 +46,10 @@ class AttemptRecord:
         self.effects.give_back(self.task, name, token=self._tokens.pop(name))
 
     def progress(self, fraction: float, note: str) -> bool:
-        answer = self.tasks.progress(self.task, fraction=fraction, note=note, now=self.clock())
+        answer = self.tasks.progress(self.task, fraction=fraction, note=self.redaction.text(note), now=self.clock())
         return isinstance(answer, Wrote)
 
     def say(self, line: str, fields: Mapping[str, Any]) -> None:
         extra = {"taskId": self.task.id, "taskType": self.task.type, "attempt": self.task.attempt}
-        logger.info(line, extra=extra | {"fields": dict(fields)})
+        clean = self.redaction.value(dict(fields))
+        logger.info(self.redaction.text(line), extra=extra | {"fields": clean})

@@ -202,6 +202,7 @@ class Steps:
             timeout_seconds=spec.timeout_seconds,
             retry=spec.retry,
             payload=self.documents.keep_payload(run.tenant, task_id, spec.payload),
+            mask=spec.mask,
             digest="",
             tags=spec.tags,
             waiting_for=frozenset(map(str, waits_for)),

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
+import enum
 import functools
-from typing import Any
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, create_model
+from typing_extensions import TypedDict
 
 import functions.tasks
 from functions.core.errors import InvalidRequest, UnknownTaskType
@@ -20,6 +28,15 @@ def kind(handler: Any) -> TaskType:
     found = handler.__task_type__
     assert isinstance(found, TaskType)
     return found
+
+
+def taking(annotation: Any) -> TaskType:
+    """A type whose payload is annotated so."""
+
+    def handler(ctx: Any, payload: Any) -> None: ...
+
+    handler.__annotations__["payload"] = annotation
+    return kind(task("A")(handler))
 
 
 def test_a_handler_says_its_names_policy_and_model() -> None:
@@ -39,9 +56,9 @@ def test_coroutines_are_known_as_such() -> None:
 
 
 @pytest.mark.parametrize("payload", [{"a": 1}, None, "text", [1]])
-def test_without_a_model_the_payload_is_taken_as_it_came(payload: Any) -> None:
+def test_parse_annotation_any_returns_payload_as_it_came(payload: Any) -> None:
     @task("A")
-    def handler(ctx: Any, payload: dict[str, Any]) -> None: ...
+    def handler(ctx: Any, payload: Any) -> None: ...
 
     assert kind(handler).parse(payload) == payload
 
@@ -64,6 +81,87 @@ def test_a_handler_takes_two_and_has_a_name() -> None:
 
     with pytest.raises(TypeError, match="needs the name"):
         task()
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "written"),
+    [
+        (datetime, "2026-02-01T10:00:00Z"),
+        (date, "2026-02-01"),
+        (timedelta, "PT5M"),
+        (UUID, "00000000-0000-0000-0000-000000000001"),
+        (Decimal, "1.10"),
+        (Decimal, 0.1),
+        (bytes, "abc"),
+        (Path, "/tmp"),
+        (HttpUrl, "https://example.com/"),
+        (Colour, "red"),
+        (tuple[int, int], [1, 2]),
+        (frozenset[int], [1]),
+        (dict[int, str], {"1": "a"}),
+        (float, 1),
+        (int, 12345678901234567890),
+    ],
+)
+def test_parse_strict_model_takes_what_json_can_say(annotation: Any, written: Any) -> None:
+    model = create_model("Strict", __config__=ConfigDict(strict=True), value=(annotation, ...))
+    found = taking(model)
+    found.accept({"value": written})
+    assert isinstance(found.parse({"value": written}), model)
+
+
+@pytest.mark.parametrize(("annotation", "written"), [(int, "1"), (str, 1), (bool, "true"), (int, 1.5)])
+def test_parse_strict_model_refuses_another_json_type(annotation: Any, written: Any) -> None:
+    model = create_model("Strict", __config__=ConfigDict(strict=True), deep=(list[dict[str, annotation]], ...))
+    with pytest.raises(InvalidRequest) as refused:
+        taking(model).parse({"deep": [{"a": written}]})
+    assert [error.field for error in refused.value.errors] == ["payload.deep[0].a"]
+
+
+class Sizes(TypedDict):
+    width: int
+
+
+@dataclasses.dataclass
+class Size:
+    width: int
+
+
+@pytest.mark.parametrize(
+    ("annotation", "wrong"),
+    [
+        (Payload, "payload.width"),
+        (Sizes, "payload.width"),
+        (Size, "payload.width"),
+        (dict[str, int], "payload.width"),
+        (Mapping[str, int], "payload.width"),
+        (Annotated[dict[str, int], Field(min_length=1)], "payload.width"),
+        (list[int], "payload"),
+        (dict[str, Any] | None, None),
+        (Payload | Size, "payload.width"),
+    ],
+)
+def test_parse_checks_every_annotation_that_pydantic_can(annotation: Any, wrong: str | None) -> None:
+    found = taking(annotation)
+    assert found.payload_model == annotation
+    if wrong is None:
+        assert found.parse({"width": "wide"}) == {"width": "wide"}
+        return
+    with pytest.raises(InvalidRequest) as refused:
+        found.parse({"width": "wide"})
+    assert [error.field for error in refused.value.errors] == [wrong]
+
+
+@pytest.mark.parametrize(("declared", "limit", "seconds"), [(None, 50, 30), (None, 20, 20), (20, 50, 20), (50, 50, 50)])
+def test_timeout_undeclared_is_what_workers_have(declared: int | None, limit: int, seconds: int) -> None:
+    @task("A", timeout_seconds=declared)
+    def handler(ctx: Any, payload: Any) -> None: ...
+
+    assert kind(handler).timeout(limit) == seconds
 
 
 def test_types_are_found_by_every_name_and_the_unknown_told_what_there_is() -> None:
