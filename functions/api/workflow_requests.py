@@ -194,6 +194,8 @@ class Nodes:
                 FieldError(parsed.name("type"), f"is not a known task type; known: {', '.join(unknown.known)}")
             )
             return None
+        if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):
+            found.append(FieldError(parsed.name("timeoutSeconds"), problem))
         try:
             kind.parse(parsed.fields.get("payload", {}))
         except InvalidRequest as refused:

@@ -28,6 +28,8 @@ class TaskType:
     """A pydantic model, or None: the handler takes the payload as it came."""
     retry: RetryPolicy
     timeout_seconds: int
+    least_timeout_seconds: int = 1
+    """Of an attempt that can do anything at all: a task may not ask for less."""
 
     @property
     def name(self) -> str:
@@ -36,6 +38,12 @@ class TaskType:
     @property
     def is_coroutine(self) -> bool:
         return inspect.iscoroutinefunction(self.handler)
+
+    def timeout_problem(self, seconds: Any) -> str | None:
+        """What is wrong with a `timeoutSeconds` that a task asks for; None: nothing, or it is no number at all."""
+        if isinstance(seconds, int | float) and seconds < self.least_timeout_seconds:
+            return f"must be at least {self.least_timeout_seconds} for {self.name}: in less it can do nothing"
+        return None
 
     def parse(self, payload: Any) -> Any:
         """The payload as the handler takes it. Raises InvalidRequest with the path of every field that does not fit."""
@@ -51,14 +59,20 @@ class TaskType:
 
 
 def task(
-    *names: str, retry: RetryPolicy | None = None, timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS
+    *names: str,
+    retry: RetryPolicy | None = None,
+    timeout_seconds: int = DEFAULT_TIMEOUT_SECONDS,
+    least_timeout_seconds: int = 1,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a function `handler(ctx, payload)`, plain or `async`, the handler of the task type `names[0]`.
 
-    A pydantic model as the annotation of `payload` is what a submit is checked against.
+    A pydantic model as the annotation of `payload` is what a submit is checked against. `least_timeout_seconds`: a task
+    that asks for less is refused.
     """
     if not names:
         raise TypeError("@task needs the name of the task type: @task('SEND_EMAIL')")
+    if least_timeout_seconds > timeout_seconds:
+        raise TypeError(f"@task({names[0]!r}): its time-out of {timeout_seconds} s is below the least that it allows")
 
     def mark(handler: Callable[..., Any]) -> Callable[..., Any]:
         handler.__task_type__ = TaskType(  # type: ignore[attr-defined]
@@ -67,6 +81,7 @@ def task(
             payload_model=payload_model(handler),
             retry=retry or RetryPolicy(),
             timeout_seconds=timeout_seconds,
+            least_timeout_seconds=least_timeout_seconds,
         )
         return handler
 

@@ -116,7 +116,7 @@ class Submission:
         return Submitted(found, created=task.idempotency_key is None, payload=payload)
 
     def _kind(self, parsed: Parsed[SubmitTask]) -> tuple[TaskType | UnknownTaskType | None, list[FieldError]]:
-        """The type, if the body names one that can be looked up, and what is wrong with the payload for it."""
+        """The type, if the body names one that can be looked up, and what is wrong with payload and time-out for it."""
         name = parsed.fields.get("type")
         if not isinstance(name, str) or not name:
             return None, []
@@ -125,11 +125,14 @@ class Submission:
         except UnknownTaskType as unknown:
             known = ", ".join(unknown.known)
             return unknown, [FieldError(parsed.name("type"), f"is not a known task type; known: {known}")]
+        errors = []
+        if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):
+            errors.append(FieldError(parsed.name("timeoutSeconds"), problem))
         try:
             kind.parse(parsed.fields.get("payload", {}))
         except InvalidRequest as refused:
-            return kind, list(refused.errors)
-        return kind, []
+            errors += refused.errors
+        return kind, errors
 
     def _missing(self, task: Task) -> list[FieldError]:
         if not task.dependencies:
