@@ -46,8 +46,10 @@ class Config:
     tenant_from: Literal["account", "principal"]
     # An address or domain verified in SES in the account that is deployed to.
     mail_from: str
-    # `public`: webhooks are https, to addresses of the public internet. `any`: plain http, loopback and private
-    # networks too, for receivers under development. Link-local addresses, where clouds keep metadata, are never called.
+    # Where webhooks and WEBHOOK_CALL may lead. `public`: https, to addresses of the public internet. `any`: plain http
+    # and private networks too, for receivers under development. The loopback, where Lambda keeps its Runtime API, and
+    # link-local addresses, where clouds keep metadata, are never called by what is deployed; the local system calls the
+    # loopback where this is `any`.
     webhook_reach: Literal["public", "any"]
     log_level: Literal["DEBUG", "INFO", "WARNING"]
     # False: deleting the stack deletes the tasks, and the table can be deleted.
@@ -58,6 +60,11 @@ class Config:
     @property
     def stack_name(self) -> str:
         return f"Taskyard-{self.environment}"
+
+    @property
+    def webhook_secrets(self) -> str:
+        """The path of the secrets that webhooks are signed with: `<path>/<tenant>/<name>`."""
+        return f"taskyard/{self.environment}/webhooks"
 
     @property
     def visibility_seconds(self) -> int:

@@ -34,12 +34,14 @@ class Worker(Construct):
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
                 "LANE": lane.name,
                 "MAIL_FROM": config.mail_from,
+                **foundation.webhook_environment(),
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
                 storage.document("GetObject", "PutObject"),
                 consume(lane),
                 *foundation.consequences(),
+                foundation.webhook_secrets(),
                 mail(self),
             ],
         )

@@ -47,7 +47,8 @@ def field_errors(found: Sequence[Mapping[str, Any]], value: Any, *, under: str =
         where = path(*((under,) if under else ()), *parts)
         if not exact:
             alternatives.add(where)
-        message = MESSAGES.get(error["type"], error["msg"])
+        # What a validator of ours, or of a task type, raises as ValueError.
+        message = MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
         if message not in messages.setdefault(where, []):
             messages[where].append(message)
     return [

@@ -108,9 +108,13 @@ class ProducerSettings(IntakeSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings(TaskSettings):
+    """`webhook_secrets`: the path of this deployment's secrets, `taskyard/dev/webhooks`."""
+
     document_bucket: str
     lane: str
     mail_from: str
+    webhook_reach: Reach
+    webhook_secrets: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
@@ -118,6 +122,8 @@ class WorkerSettings(TaskSettings):
             "document_bucket": env["DOCUMENT_BUCKET"],
             "lane": env["LANE"],
             "mail_from": env["MAIL_FROM"],
+            "webhook_reach": reach(env),
+            "webhook_secrets": env["WEBHOOK_SECRETS"],
         }
 
 
@@ -146,7 +152,7 @@ class WorkflowSettings(TaskSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class NotifierSettings(Settings):
-    """`webhook_secrets`: the path of this deployment's secrets, `taskyard/dev/webhooks`."""
+    """`webhook_secrets`: as the workers'."""
 
     listing_shards: int
     mail_from: str
@@ -169,8 +175,10 @@ def reach(env: Mapping[str, str]) -> Reach:
             return "public"
         case "any":
             return "any"
+        case "local":
+            return "local"
         case other:
-            raise ValueError(f"WEBHOOK_REACH is 'public' or 'any', not {other!r}")
+            raise ValueError(f"WEBHOOK_REACH is 'public', 'any' or 'local', not {other!r}")
 
 
 BY_HANDLER: dict[str, type[Settings]] = {
