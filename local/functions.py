@@ -197,7 +197,7 @@ class Function:
             "_HANDLER": spec.handler,
             **self._credentials,
             **spec.environment,
-            **_local(spec.environment),
+            **local_environment(spec.environment),
         }
 
     def ready(self, process: _Process) -> None:
@@ -286,7 +286,7 @@ class Function:
             process.server.close()
 
 
-def _local(environment: dict[str, str]) -> dict[str, str]:
+def local_environment(environment: dict[str, str]) -> dict[str, str]:
     """The one variable that is not the template's own: receivers under development are on the loopback, which no
     deployed function calls."""
     return {"WEBHOOK_REACH": "local"} if environment.get("WEBHOOK_REACH") == "any" else {}

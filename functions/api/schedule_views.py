@@ -9,6 +9,7 @@ from pydantic import Field
 from functions.api.answers import Answer, Time
 from functions.core.recurrence import BadExpression
 from functions.core.schedule import Schedule
+from functions.core.telling import asked
 from functions.core.times import iso, written
 from functions.intake.views import dump
 
@@ -38,7 +39,7 @@ def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
         "pausedAt": written(schedule.paused_at),
         "overlap": str(schedule.overlap),
         "catchUp": str(schedule.catch_up),
-        "task": schedule.task,
+        "task": shown_template(schedule.task),
         "nextTimes": [iso(at) for at in upcoming],
         "createdAt": iso(schedule.created_at),
         "updatedAt": iso(schedule.updated_at),
@@ -54,6 +55,11 @@ def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
         "lastError": firings.error,
         "lastErrorAt": written(firings.error_at),
     }
+
+
+def shown_template(task: dict[str, Any]) -> dict[str, Any]:
+    """The template as it may be shown: of the URLs in `notify` the origins, as in the views of tasks and runs."""
+    return task | {"notify": asked(tuple(task["notify"]))} if task.get("notify") else task
 
 
 def listed(schedule: Schedule, *, now: int) -> dict[str, Any]:
@@ -78,7 +84,7 @@ class ScheduleAnswer(Answer):
     paused_at: Time | None
     overlap: str
     catch_up: str
-    task: dict[str, Any] = Field(description="The template.")
+    task: dict[str, Any] = Field(description="The template; of webhooks in `notify` the origins.")
     omitted: list[Literal["task.payload"]] = Field(
         default=[], description="Of a list: what is too large for it; ask for the schedule."
     )
