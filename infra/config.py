@@ -57,6 +57,10 @@ class Config:
     # Gets a confirmation mail from SNS at the first deployment; None: the topic has no subscriber.
     alarm_email: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.webhook_reach not in ("public", "any"):
+            raise ValueError(f"{self.environment}: webhook_reach is 'public' or 'any', not {self.webhook_reach!r}")
+
     @property
     def stack_name(self) -> str:
         return f"Taskyard-{self.environment}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import string
 from typing import Any
@@ -104,6 +105,11 @@ def test_outside_development_only_the_public_internet_is_called(template: Templa
     reach = config_of(template.environment).webhook_reach
     assert {template.variables(part)["WEBHOOK_REACH"] for part in (*CALLING, "api", "producer")} == {reach}
     assert reach == ("any" if template.environment == "dev" else "public"), "never local: that is the local system's"
+
+
+def test_the_loopback_is_in_the_reach_of_nothing_that_is_deployed() -> None:
+    with pytest.raises(ValueError, match="webhook_reach"):
+        dataclasses.replace(config_of("dev"), webhook_reach="local")  # type: ignore[arg-type]
 
 
 def watching(template: Template, metric: str) -> list[dict[str, Any]]:
