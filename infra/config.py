@@ -48,8 +48,10 @@ class Config:
     # An address that is verified in SES, or of a domain that is, in the account that is deployed to. Mail of
     # notifications, and of tasks that name no sender, is from it.
     mail_from: str
-    # `public`: webhooks are https, to addresses of the public internet. `any`: plain http, loopback and private
-    # networks too, for receivers under development. Link-local addresses, where clouds keep metadata, are never called.
+    # Where webhooks and WEBHOOK_CALL may lead. `public`: https, to addresses of the public internet. `any`: plain http
+    # and private networks too, for receivers under development. The loopback, where Lambda keeps its Runtime API, and
+    # link-local addresses, where clouds keep metadata, are never called by what is deployed; the local system calls the
+    # loopback where this is `any`.
     webhook_reach: Literal["public", "any"]
     log_level: Literal["DEBUG", "INFO", "WARNING"]
     # False: deleting the stack deletes the tasks, and the table can be deleted.
@@ -59,6 +61,10 @@ class Config:
     # Gets a confirmation mail from SNS at the first deployment; None: the topic has no subscriber.
     alarm_email: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.webhook_reach not in ("public", "any"):
+            raise ValueError(f"{self.environment}: webhook_reach is 'public' or 'any', not {self.webhook_reach!r}")
+
     @property
     def stack_name(self) -> str:
         return f"Taskyard-{self.environment}"
@@ -67,6 +73,11 @@ class Config:
     def senders(self) -> tuple[str, ...]:
         """All addresses that tasks may send mail from."""
         return (self.mail_from, *self.mail_senders)
+
+    @property
+    def webhook_secrets(self) -> str:
+        """The path of the secrets that webhooks are signed with: `<path>/<tenant>/<name>`."""
+        return f"taskyard/{self.environment}/webhooks"
 
     @property
     def visibility_seconds(self) -> int:

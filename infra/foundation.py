@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from infra.config import Config
@@ -51,6 +52,25 @@ class Foundation:
             "MAIL_SENDERS": ",".join(self.config.senders),
             **self.schedules.environment(),
         }
+
+    def webhook_environment(self) -> dict[str, str]:
+        """Of functions that call receivers outside, and sign what they send."""
+        return {
+            "WEBHOOK_REACH": self.config.webhook_reach,
+            "WEBHOOK_SECRETS": self.config.webhook_secrets,
+        }
+
+    def webhook_secrets(self) -> iam.PolicyStatement:
+        """Read what webhooks are signed with, of every tenant."""
+        resource = cdk.Stack.of(self.bundle).format_arn(
+            service="secretsmanager",
+            resource="secret",
+            resource_name=f"{self.config.webhook_secrets}/*",
+            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+        )
+        return iam.PolicyStatement(
+            sid="WebhookSecrets", actions=["secretsmanager:GetSecretValue"], resources=[resource]
+        )
 
     def consequences(self) -> list[iam.PolicyStatement]:
         """What the end of a task leads to: others are woken, their run is answered, somebody is told."""

@@ -9,7 +9,6 @@ import string
 from typing import Any
 
 import aws_cdk as cdk
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
@@ -46,10 +45,9 @@ class Notifier(Construct):
         super().__init__(scope, id)
         config, storage = foundation.config, foundation.storage
         stack = cdk.Stack.of(self)
-        secrets = f"taskyard/{config.environment}/webhooks"
         if config.tenant_from == "account":
             # The one tenant that is known now. Others, and other names, are made by hand: docs/notifications.md.
-            self._default_secret(f"{secrets}/{stack.account}/default")
+            self._default_secret(f"{config.webhook_secrets}/{stack.account}/default")
         self.function = Function(
             self,
             "Handler",
@@ -62,23 +60,11 @@ class Notifier(Construct):
                 "TABLE_NAME": storage.table.table_name,
                 "LISTING_SHARDS": str(config.listing_shards),
                 "MAIL_FROM": config.mail_from,
-                "WEBHOOK_REACH": config.webhook_reach,
-                "WEBHOOK_SECRETS": secrets,
+                **foundation.webhook_environment(),
             },
             statements=[
                 storage.records("GetItem", "UpdateItem"),
-                iam.PolicyStatement(
-                    sid="WebhookSecrets",
-                    actions=["secretsmanager:GetSecretValue"],
-                    resources=[
-                        stack.format_arn(
-                            service="secretsmanager",
-                            resource="secret",
-                            resource_name=f"{secrets}/*",
-                            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-                        )
-                    ],
-                ),
+                foundation.webhook_secrets(),
                 mail(self, senders=(config.mail_from,)),
             ],
         )

@@ -37,12 +37,14 @@ class Worker(Construct):
                 "LANE": lane.name,
                 "MAIL_FROM": config.mail_from,
                 "MAIL_SENDERS": ",".join(config.senders),
+                **foundation.webhook_environment(),
             },
             statements=[
                 storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
                 storage.document("GetObject", "PutObject"),
                 consume(lane),
                 *foundation.consequences(),
+                foundation.webhook_secrets(),
                 mail(self, senders=config.senders),
             ],
         )

@@ -203,6 +203,7 @@ class Function:
             "_HANDLER": spec.handler,
             **self.credentials,
             **spec.environment,
+            **local_environment(spec.environment),
         }
 
     def ready(self, process: _Process) -> None:
@@ -289,6 +290,12 @@ class Function:
             process.parked.cancel()  # nobody will ever be given an invocation for it
         if process.server:
             process.server.close()
+
+
+def local_environment(environment: dict[str, str]) -> dict[str, str]:
+    """The one variable that is not the template's own: receivers under development are on the loopback, which no
+    deployed function calls."""
+    return {"WEBHOOK_REACH": "local"} if environment.get("WEBHOOK_REACH") == "any" else {}
 
 
 def _error(kind: str, message: str) -> bytes:

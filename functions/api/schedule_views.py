@@ -10,6 +10,7 @@ from functions.api.answers import Answer, Time
 from functions.core.masking import masked
 from functions.core.recurrence import BadExpression
 from functions.core.schedule import Schedule
+from functions.core.telling import asked
 from functions.core.times import iso, written
 from functions.intake.views import dump
 
@@ -61,15 +62,20 @@ def listed(schedule: Schedule, *, now: int) -> dict[str, Any]:
     """One of a list: a hundred templates of a quarter of a megabyte would fit no answer."""
     shown = view(schedule, now=now)
     if len(dump(schedule.task)) > LISTED_CHARACTERS:
-        shown["task"] = {name: value for name, value in schedule.task.items() if name != "payload"}
+        shown["task"].pop("payload", None)
         shown["omitted"] = ["task.payload"]
     return shown
 
 
 def template(schedule: Schedule) -> dict[str, Any]:
-    if schedule.mask is None:
-        return schedule.task
-    return schedule.task | {"payload": masked(schedule.mask, schedule.task.get("payload"))}
+    """A copy as it may be shown: sensitive parts of the payload are masked, and of the URLs in `notify` the origins are
+    left, as in the views of tasks and runs."""
+    shown = dict(schedule.task)
+    if schedule.mask is not None:
+        shown["payload"] = masked(schedule.mask, shown.get("payload"))
+    if shown.get("notify"):
+        shown["notify"] = asked(tuple(shown["notify"]))
+    return shown
 
 
 class ScheduleAnswer(Answer):
@@ -85,7 +91,7 @@ class ScheduleAnswer(Answer):
     paused_at: Time | None
     overlap: str
     catch_up: str
-    task: dict[str, Any] = Field(description="The template.")
+    task: dict[str, Any] = Field(description="The template; of webhooks in `notify` the origins.")
     omitted: list[Literal["task.payload"]] = Field(
         default=[], description="Of a list: what is too large for it; ask for the schedule."
     )

@@ -204,6 +204,8 @@ class Nodes:
             )
             return None, None
         mask = None
+        if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):
+            found.append(FieldError(parsed.name("timeoutSeconds"), problem))
         try:
             mask = kind.accept(parsed.fields.get("payload", {}))
         except InvalidRequest as refused:

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from functions.core.errors import StoreUnavailable
+from functions.core.mail_addresses import masked
 from functions.core.outcomes import Permanent, Retry
 
 REFUSED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "InvalidParameterValue"})
@@ -40,12 +41,14 @@ class Mail:
                 )["MessageId"]
             )
         except ClientError as error:
-            code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+            code = error.response["Error"]["Code"]
+            # SES names the addresses that it does not like, and errors are kept and logged.
+            message = masked(error.response["Error"].get("Message", ""))
             if code in REFUSED:
-                raise Permanent(f"SES refused the mail: {message}") from error
+                raise Permanent(f"SES refused the mail: {message}") from None
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500:
-                raise Retry(f"SES did not take the mail ({code}): {message}") from error
-            raise StoreUnavailable("SES", code) from error
+                raise Retry(f"SES did not take the mail ({code}): {message}") from None
+            raise StoreUnavailable("SES", code) from None
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             raise Retry(f"SES could not be reached: {error}") from error
         except BotoCoreError as error:

@@ -17,7 +17,7 @@ STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 @dataclass
 class SecretUnusable(Exception):
-    """There is none of this name, or it holds something else than base64. Its owner can put it right."""
+    """There is none of this name, or it holds no key: no base64, or too short a one. Its owner can put it right."""
 
     name: str
     reason: str

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from functions.core import signature
+from functions.core.http import HttpClient
 from functions.core.outcomes import InDoubt, Permanent, Retry
 from functions.core.task import LOG_BYTES, LOG_LINE_LIMIT, LOG_LINES, bounded
 
@@ -47,7 +49,7 @@ class Mail(Protocol):
 @dataclass(kw_only=True)
 class Context:
     """`deadline` in epoch seconds: what is not done by then fails as TimedOut. `inputs`: upstream task id → result.
-    `now`: the worker's clock, epoch seconds."""
+    `now`: the worker's clock, epoch seconds. `http`: for requests to receivers outside, where they may go."""
 
     task_id: str
     tenant: str
@@ -58,6 +60,8 @@ class Context:
     tags: Mapping[str, str]
     inputs: Mapping[str, Any]
     mail: Mail
+    http: HttpClient
+    secrets: signature.Secrets
     now: Callable[[], float]
     _record: Record
     _log: list[str] = field(default_factory=list)
@@ -81,6 +85,12 @@ class Context:
             raise ValueError(f"progress is a fraction from 0 to 1, not {fraction}")
         if not self._record.progress(fraction, note[:200]):
             raise LeaseLost(self.task_id)
+
+    def signed(self, body: bytes, *, secret: str) -> dict[str, str]:
+        """Headers that sign `body` after Standard Webhooks, by the secret of that name of the task's own tenant. Their
+        id is the task's: a receiver knows every attempt by it. Raises when there is no such secret."""
+        keys = self.secrets.keys(self.tenant, secret)
+        return signature.headers(keys, id=self.task_id, at=int(self.now()), body=body)
 
     def once(self, name: str, effect: Callable[[], Any]) -> Any:
         """Runs `effect` at most once for this task, over all its attempts, and returns its JSON-able result.

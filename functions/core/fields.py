@@ -53,7 +53,9 @@ def field_errors(found: Sequence[Mapping[str, Any]], value: Any, *, under: str =
         parts, exact = as_written(error, value)
         if not exact:
             alternatives.add(parts)
-        messages.setdefault(parts, {})[MESSAGES.get(error["type"], error["msg"])] = None
+        # What a validator of ours, or of a task type, raises as ValueError.
+        message = MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
+        messages.setdefault(parts, {})[message] = None
         while parts and (parts := parts[:-1]) not in containers:
             containers.add(parts)
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,35 +20,25 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from functions.core.errors import FieldError
-from functions.core.reach import Reach, is_address, is_public
+from functions.core.reach import Reach, is_address, may_call
+from functions.core.signature import SECRET_NAME
+from functions.core.urls import MAX_LENGTH, checked_url
 
 MAX_TARGETS = 10
 MAX_BYTES = 4096
 """Of all targets together, as JSON: they ride in the record, and every write of it pays for them."""
 ADDRESS = r"^[^@\s<>,;\x00-\x1f]{1,64}@[^@\s<>,;\x00-\x1f]{1,255}$"
 """No more than shape: whether an address exists only its server knows."""
-SECRET_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the name of one
+
+UNREACHED: Mapping[Reach, str] = {
+    "public": "must be on the public internet",
+    "any": "must not be a loopback or link-local address",
+    "local": "must not be a link-local address",
+}
 
 
 def refuse(message: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{message}", {"message": message})
-
-
-def checked_url(url: str) -> str:
-    if not re.fullmatch(r"[!-~]+", url):
-        raise refuse("must be ASCII without spaces: percent-encode the path, write the host in punycode")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise refuse("is not a URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise refuse("must be an https URL with a host")
-    if parts.username is not None or parts.password is not None:
-        raise refuse("must not hold credentials: what is sent is signed instead")
-    if parts.fragment:
-        raise refuse("must not have a fragment: it is never sent")
-    return url
 
 
 def checked_address(address: str) -> str:
@@ -64,7 +54,7 @@ class NotifyTarget(BaseModel):
         strict=True, extra="forbid", json_schema_extra={"oneOf": [{"required": ["webhook"]}, {"required": ["email"]}]}
     )
 
-    webhook: Annotated[str, Field(max_length=2048), AfterValidator(checked_url)] | None = Field(
+    webhook: Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(checked_url)] | None = Field(
         None, description="An https URL. It gets a POST, signed after Standard Webhooks."
     )
     email: (
@@ -109,12 +99,13 @@ def kept(targets: Sequence[NotifyTarget] | None) -> tuple[dict[str, Any], ...]:
 def out_of_reach(targets: Sequence[NotifyTarget] | None, reach: Reach) -> Iterator[FieldError]:
     """Webhooks that this deployment will certainly not call. What a name resolves to is looked at when it is called."""
     for at, target in enumerate(targets or ()):
-        if target.webhook is None or reach == "any":
+        if target.webhook is None:
             continue
         parts = urlsplit(target.webhook)
-        if parts.scheme != "https":
+        host = (parts.hostname or "").removesuffix(".")
+        # The names of the loopback (RFC 6761).
+        address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
+        if reach == "public" and parts.scheme != "https":
             yield FieldError(f"notify[{at}].webhook", "must be an https URL")
-        elif parts.hostname == "localhost" or (
-            is_address(parts.hostname or "") and not is_public(parts.hostname or "")
-        ):
-            yield FieldError(f"notify[{at}].webhook", "must be on the public internet")
+        elif is_address(address) and not may_call(address, reach):
+            yield FieldError(f"notify[{at}].webhook", UNREACHED[reach])

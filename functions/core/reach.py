@@ -1,17 +1,70 @@
-"""Where webhooks may go. The addresses are those of the connection itself, not of a name."""
+"""Where requests of functions may go. The addresses are those of the connection itself, not of a name."""
 
 from __future__ import annotations
 
 import ipaddress
 from typing import Literal
 
-Reach = Literal["public", "any"]
-"""public: https, to addresses of the public internet. any: plain http, loopback and private networks too, for
-development."""
+Reach = Literal["public", "any", "local"]
+"""public: https, to addresses of the public internet. any: plain http and private networks too. local: loopback too.
+`local` is what the local system makes of `any`: no configuration that is deployed has it, because the loopback of a
+function holds Lambda's Runtime API."""
 
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-AWS_METADATA = ipaddress.ip_network("fd00:ec2::/32")
-"""AWS's own services on instances, over IPv6; over IPv4 they are link-local."""
+Place = Literal["public", "private", "loopback", "nowhere"]
+"""nowhere: called under no reach."""
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+CALLED: dict[Reach, frozenset[Place]] = {
+    "public": frozenset({"public"}),
+    "any": frozenset({"public", "private"}),
+    "local": frozenset({"public", "private", "loopback"}),
+}
+
+
+def _networks(*networks: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, networks))
+
+
+# Lists of our own, after IANA's special-purpose registries (RFC 6890): what `is_global` says of some of these depends
+# on the version of Python.
+_NOWHERE = _networks(
+    "0.0.0.0/8",  # this host: Linux connects 0.0.0.0 to the loopback
+    "169.254.0.0/16",  # link-local: metadata of clouds
+    "224.0.0.0/4",  # multicast
+    "240.0.0.0/4",  # reserved, and broadcast
+    "::/128",
+    "fe80::/10",  # link-local
+    "fd00:ec2::/32",  # AWS's own services on instances
+    "ff00::/8",  # multicast
+    # Addresses with an IPv4 address in them, which ends wherever a translator or a tunnel takes it. None of them is
+    # what a name resolves to today; the two forms that are, are unfolded in `_plain`.
+    "::/96",  # IPv4-compatible
+    "::ffff:0:0:0/96",  # IPv4-translated
+    "64:ff9b:1::/48",  # NAT64 with a prefix of one's own
+    "2001::/32",  # Teredo
+    "2002::/16",  # 6to4
+    "fec0::/10",  # site-local
+)
+_LOOPBACK = _networks("127.0.0.0/8", "::1/128")
+_MAPPED, _NAT64 = _networks("::ffff:0:0/96", "64:ff9b::/96")
+_PRIVATE = _networks(
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "2001::/23",
+    "2001:db8::/32",
+    "3fff::/20",
+)
+(_GLOBAL_UNICAST,) = _networks("2000::/3")
+"""All that is public of IPv6."""
 
 
 def is_address(host: str) -> bool:
@@ -22,25 +75,24 @@ def is_address(host: str) -> bool:
     return True
 
 
-def plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def place_of(address: str) -> Place:
+    """`address`: IPv4 or IPv6 as text, with or without a zone. Raises ValueError."""
+    found = _plain(ipaddress.ip_address(address.partition("%")[0]))
+    if any(found in network for network in _LOOPBACK):
+        return "loopback"
+    if any(found in network for network in _NOWHERE):
+        return "nowhere"
+    if any(found in network for network in _PRIVATE) or (found.version == 6 and found not in _GLOBAL_UNICAST):
+        return "private"
+    return "public"
+
+
+def _plain(address: IPAddress) -> IPAddress:
     """The address that packets end at: of an IPv6 address that stands for an IPv4 one, that."""
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return parsed
-    if parsed in NAT64:
-        return ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
-    teredo = parsed.teredo[1] if parsed.teredo else None
-    return parsed.ipv4_mapped or parsed.sixtofour or teredo or parsed
-
-
-def is_public(address: str) -> bool:
-    found = plain(address)
-    return found.is_global and not found.is_multicast
+    if address in _MAPPED or address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address
 
 
 def may_call(address: str, reach: Reach) -> bool:
-    """Link-local is where clouds keep their metadata: refused wherever we run. So is what is no host at all."""
-    found = plain(address)
-    if found.is_link_local or found.is_multicast or found.is_unspecified or found in AWS_METADATA:
-        return False
-    return reach == "any" or is_public(address)
+    return place_of(address) in CALLED[reach]

@@ -53,6 +53,8 @@ class TaskType:
     retry: RetryPolicy
     timeout_seconds: int | None = None
     """None: not declared."""
+    least_timeout_seconds: int = 1
+    """Of an attempt that can do anything at all: a task may not ask for less."""
 
     @property
     def name(self) -> str:
@@ -61,6 +63,12 @@ class TaskType:
     @property
     def is_coroutine(self) -> bool:
         return inspect.iscoroutinefunction(self.handler)
+
+    def timeout_problem(self, seconds: Any) -> str | None:
+        """What is wrong with a `timeoutSeconds` that a task asks for; None: nothing, or it is no number at all."""
+        if isinstance(seconds, int | float) and seconds < self.least_timeout_seconds:
+            return f"must be at least {self.least_timeout_seconds} for {self.name}: in less it can do nothing"
+        return None
 
     def timeout(self, limit: int) -> int:
         """Seconds that an attempt may run. `limit`: the most that a worker gives; what a type declares is below it, or
@@ -121,15 +129,24 @@ class TaskType:
 
 
 def task(
-    *names: str, retry: RetryPolicy | None = None, timeout_seconds: int | None = None
+    *names: str,
+    retry: RetryPolicy | None = None,
+    timeout_seconds: int | None = None,
+    least_timeout_seconds: int = 1,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Makes a function `handler(ctx, payload)`, plain or `async`, the handler of the task type `names[0]`.
 
     The annotation of `payload` is what a submit is checked against: a pydantic model, a TypedDict, a dataclass, or
-    whatever else pydantic checks; `Any`: nothing is checked. Raises TaskFileError for what cannot be a task type.
+    whatever else pydantic checks; `Any`: nothing is checked. `least_timeout_seconds`: a task that asks for less is
+    refused. Raises TaskFileError for what cannot be a task type.
     """
     file, line = caller()
-    for fault in (*name_faults(names), *timeout_faults(timeout_seconds), *policy_faults(retry or RetryPolicy())):
+    faults = (
+        *name_faults(names),
+        *timeout_faults(timeout_seconds, least_timeout_seconds),
+        *policy_faults(retry or RetryPolicy()),
+    )
+    for fault in faults:
         raise TaskFileError(file, line, fault)
 
     def mark(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -146,6 +163,7 @@ def task(
             payload_model=model,
             retry=retry or RetryPolicy(),
             timeout_seconds=timeout_seconds,
+            least_timeout_seconds=least_timeout_seconds,
         )
         return handler
 
@@ -173,9 +191,11 @@ def name_faults(names: tuple[Any, ...]) -> Iterator[str]:
             yield f"{name!r} is given twice: remove one"
 
 
-def timeout_faults(seconds: Any) -> Iterator[str]:
+def timeout_faults(seconds: Any, least: int) -> Iterator[str]:
     if seconds is not None and (isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 1):
         yield f"timeout_seconds must be a whole number of seconds, at least 1, not {seconds!r}"
+    elif least > (DEFAULT_TIMEOUT_SECONDS if seconds is None else seconds):
+        yield f"the time-out is below the least_timeout_seconds of {least} s that it allows"
 
 
 def handler_faults(handler: Any) -> Iterator[str]:

@@ -6,8 +6,18 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
+from typing import Protocol
 
 PREFIX = "whsec_"
+SHORTEST_KEY_BYTES = 24
+"""As Standard Webhooks asks: what is shorter can be guessed by whoever has seen one signature."""
+SIGNATURE_HEADERS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature"})
+SECRET_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the name of one
+
+
+class Secrets(Protocol):
+    def keys(self, tenant: str, name: str) -> tuple[bytes, ...]:
+        """Of the secret of that name, newest first. Raises when there is none, or none that may sign."""
 
 
 def key_of(secret: str) -> bytes:
@@ -17,8 +27,8 @@ def key_of(secret: str) -> bytes:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         raise ValueError("the secret is not base64") from None
-    if not key:
-        raise ValueError("the secret is empty")
+    if len(key) < SHORTEST_KEY_BYTES:
+        raise ValueError(f"the secret has {len(key)} bytes: {SHORTEST_KEY_BYTES} at least, as base64")
     return key
 
 

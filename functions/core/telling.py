@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from functions.core.run import Run, RunState
 from functions.core.states import State
 from functions.core.task import Attempt, Task
 from functions.core.times import written
+from functions.core.urls import origin
 
 Owner = Literal["task", "workflow"]
 
@@ -119,12 +119,10 @@ def wanted(notify: tuple[dict[str, Any], ...], *, success: bool) -> Iterator[tup
 
 
 def shown(to: Mapping[str, Any]) -> str:
-    """A target as it may be shown and logged: of a URL its origin, because paths and queries are where services keep
-    the token that lets one post to them."""
+    """A target as it may be shown to whoever may see the task: of a URL its origin."""
     if email := to.get("email"):
         return str(email)
-    parts = urlsplit(str(to["webhook"]))
-    return f"{parts.scheme}://{parts.netloc}"
+    return origin(str(to["webhook"]))
 
 
 SAID = {State.SUCCESS: "succeeded", RunState.SUCCESS: "succeeded"}

@@ -133,7 +133,8 @@ class Submission:
     def _kind(
         self, parsed: Parsed[SubmitTask]
     ) -> tuple[TaskType | UnknownTaskType | None, Mask | None, list[FieldError]]:
-        """The type, if the body names one that can be looked up; the mask of the payload, and what is wrong with it."""
+        """The type, if the body names one that can be looked up; the mask of the payload, and what is wrong with
+        payload and time-out for it."""
         name = parsed.fields.get("type")
         if not isinstance(name, str) or not name:
             return None, None, []
@@ -142,12 +143,15 @@ class Submission:
         except UnknownTaskType as unknown:
             known = ", ".join(unknown.known)
             return unknown, None, [FieldError(parsed.name("type"), f"is not a known task type; known: {known}")]
+        errors = []
+        if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):
+            errors.append(FieldError(parsed.name("timeoutSeconds"), problem))
         try:
             mask = kind.accept(parsed.fields.get("payload", {}))
         except InvalidRequest as refused:
-            return kind, None, list(refused.errors)
-        wrong = policy_errors(parsed.request, kind.retry) if parsed.request else []
-        return kind, mask, wrong
+            return kind, None, [*errors, *refused.errors]
+        errors += policy_errors(parsed.request, kind.retry) if parsed.request else []
+        return kind, mask, errors
 
     def _missing(self, task: Task) -> list[FieldError]:
         if not task.dependencies:

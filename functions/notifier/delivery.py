@@ -6,19 +6,21 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from functions.aws.secrets import SecretUnusable
 from functions.core import signature
 from functions.core.context import Mail
 from functions.core.errors import StoreUnavailable
+from functions.core.http import HttpClient, HttpRequest, retry_after
+from functions.core.mail_addresses import masked
 from functions.core.outcomes import Permanent, Retry
 from functions.core.telling import DEFAULT_SECRET, Delivery, Notification, shown
 from functions.core.times import iso
+from functions.core.urls import without_target
 from functions.notifier import email
-from functions.notifier.webhook import Answer, NotAllowed, NotReached
 from functions.runtime.metrics import Metrics
-from functions.store.notifications import Known, NotificationStore
+from functions.store.notifications import NotificationStore
 
 logger = logging.getLogger("taskyard.notifier")
 
@@ -30,6 +32,10 @@ LONGEST_PAUSE_SECONDS = 3600
 RESULT_BYTES = 64 * 1024
 """A larger result is left out, named in `omitted`: who wants it asks for the task."""
 GONE = 410
+ATTEMPT_SECONDS = 15.0
+"""For the webhook of one attempt as a whole; Standard Webhooks advises 15 to 30."""
+ANSWER_LIMIT = 100
+"""Characters of an answer that is not 2xx that go into the error."""
 
 
 class NotDeliveredError(Exception):
@@ -38,14 +44,6 @@ class NotDeliveredError(Exception):
 
 class AskedToWaitError(Exception):
     """For the state machine: try again at the time that the message is."""
-
-
-class Sender(Protocol):
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer: ...
-
-
-class Secrets(Protocol):
-    def keys(self, tenant: str, name: str) -> tuple[bytes, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,8 @@ class Deliverer:
     """`clock`: epoch ms."""
 
     store: NotificationStore
-    webhooks: Sender
-    secrets: Secrets
+    http: HttpClient
+    secrets: signature.Secrets
     mail: Mail
     metrics: Metrics
     environment: str
@@ -87,10 +85,11 @@ class Deliverer:
 
     def attempt(self, note: Notification, *, started_at: int) -> Delivery:
         """`started_at`: epoch ms, of the execution. Raises NotDeliveredError or AskedToWaitError for another one."""
-        found = self.store.get(note)
-        if found is not None and found.final:
+        # Before anything is sent or read: whatever ends this attempt, a cut-off too, it has been one.
+        begun = self.store.begin(note, now=self.clock())
+        if begun.refused:
             # The attempt before did it and died, or its answer was lost on the way to the machine.
-            return found.state
+            return begun.known.state
         outcome = self._send(note)
         now = self.clock()
         last = now - started_at >= WINDOW_MS
@@ -101,10 +100,10 @@ class Deliverer:
             return Delivery.DELIVERED
         if isinstance(outcome, Hopeless) or last:
             return self._give_up(note, outcome.error, status=outcome.status, now=now)
-        noted = self.store.note(note, Delivery.PENDING, now=now, status=outcome.status, error=outcome.error)
+        self.store.note(note, Delivery.PENDING, now=now, status=outcome.status, error=outcome.error)
         self.metrics.count("NotificationRetried")
         logger.warning("not delivered: %s", outcome.error, extra=said(note))
-        raise again(outcome, noted, now=now, ends_at=started_at + WINDOW_MS)
+        raise again(outcome, begun.known.attempts, now=now, ends_at=started_at + WINDOW_MS)
 
     def give_up(self, note: Notification, *, error: str) -> Delivery:
         """The machine's own retries are used up without our word: we crashed, or could not be invoked."""
@@ -112,12 +111,10 @@ class Deliverer:
         if found is not None and found.final:
             return found.state
         because = found.error if found is not None and found.error else f"the notifier itself failed: {error}"
-        return self._give_up(note, because, status=found.status if found else None, now=self.clock(), attempted=False)
+        return self._give_up(note, because, status=found.status if found else None, now=self.clock())
 
-    def _give_up(
-        self, note: Notification, error: str, *, status: int | None, now: int, attempted: bool = True
-    ) -> Delivery:
-        self.store.note(note, Delivery.UNDELIVERABLE, now=now, status=status, error=error, attempted=attempted)
+    def _give_up(self, note: Notification, error: str, *, status: int | None, now: int) -> Delivery:
+        self.store.note(note, Delivery.UNDELIVERABLE, now=now, status=status, error=error)
         self.metrics.count("NotificationUndeliverable")
         logger.error("undeliverable: %s", error, extra=said(note))
         return Delivery.UNDELIVERABLE
@@ -127,9 +124,9 @@ class Deliverer:
             if "email" in note.to:
                 return self._mail(note)
             return self._post(note)
-        except (StoreUnavailable, Retry, NotReached, SecretUnusable) as error:
+        except (StoreUnavailable, Retry, SecretUnusable) as error:
             return NotYet(str(error))
-        except (Permanent, NotAllowed) as error:
+        except Permanent as error:
             return Hopeless(str(error))
 
     def _mail(self, note: Notification) -> Outcome:
@@ -146,13 +143,18 @@ class Deliverer:
         keys = self.secrets.keys(note.tenant, note.to.get("secret", DEFAULT_SECRET))
         body = json.dumps(self._body(note), ensure_ascii=False, separators=(",", ":")).encode()
         signed = signature.headers(keys, id=note.name, at=self.clock() // 1000, body=body)
-        answer = self.webhooks.post(note.to["webhook"], body, signed)
+        headers = {"Content-Type": "application/json", "User-Agent": "Taskyard", **signed}
+        url = note.to["webhook"]
+        answer = self.http.send(
+            HttpRequest(method="POST", url=url, body=body, headers=headers), seconds=ATTEMPT_SECONDS
+        )
         if 200 <= answer.status < 300:
             return Delivered(answer.status)
-        error = f"answered {answer.status}" + (f": {answer.said}" if answer.said else "")
+        words = " ".join(without_target(answer.text, url).split())[:ANSWER_LIMIT]
+        error = f"answered {answer.status}" + (f": {words}" if words else "")
         if answer.status == GONE:
             return Hopeless(error, answer.status)
-        return NotYet(error, answer.status, answer.retry_after)
+        return NotYet(error, answer.status, retry_after(answer.headers, now=self.clock() / 1000))
 
     def _body(self, note: Notification) -> dict[str, Any]:
         """The same, byte for byte, in every attempt: what it is made of never changes."""
@@ -168,10 +170,10 @@ class Deliverer:
         return body
 
 
-def again(outcome: NotYet, noted: Known | None, *, now: int, ends_at: int) -> Exception:
-    """A wait that is asked for is granted when it is longer than our own pause: a receiver that asks for a second
-    each time would else be called 86,400 times. It ends with the window: there is one last attempt then."""
-    attempts = noted.attempts if noted else 1
+def again(outcome: NotYet, attempts: int, *, now: int, ends_at: int) -> Exception:
+    """`attempts`: so far, this one too. A wait that is asked for is granted when it is longer than our own pause: a
+    receiver that asks for a second each time would else be called 86,400 times. It ends with the window: there is one
+    last attempt then."""
     if outcome.wait is not None and outcome.wait > pause(attempts):
         return AskedToWaitError(iso(min(now + round(outcome.wait * 1000), ends_at)))
     return NotDeliveredError(outcome.error)
@@ -183,4 +185,4 @@ def pause(attempts: int) -> int:
 
 
 def said(note: Notification) -> dict[str, Any]:
-    return {"notification": note.name, "tenant": note.tenant, "to": shown(note.to)}
+    return {"notification": note.name, "tenant": note.tenant, "to": masked(shown(note.to))}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
-from functions.aws.clients import client
-from functions.aws.secrets import WebhookSecrets
 from functions.core.telling import Notification
 from functions.core.times import epoch_ms
 from functions.notifier.delivery import AskedToWaitError, Deliverer, NotDeliveredError
-from functions.notifier.webhook import Webhooks
 from functions.runtime import wiring
 from functions.runtime.metrics import Metrics
 from functions.runtime.settings import NotifierSettings
@@ -42,8 +39,8 @@ def assembled() -> Deliverer:
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
     return Deliverer(
         store=NotificationStore(table=wiring.table(settings), shards=settings.listing_shards),
-        webhooks=Webhooks(settings.webhook_reach, wiring.clock),
-        secrets=WebhookSecrets(partial(client, "secretsmanager"), settings.webhook_secrets, wiring.clock),
+        http=wiring.http_client(settings.webhook_reach),
+        secrets=wiring.webhook_secrets(settings.webhook_secrets),
         mail=wiring.mail(settings.mail_from),
         metrics=Metrics(settings.environment),
         environment=settings.environment,

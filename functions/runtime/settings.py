@@ -108,10 +108,14 @@ class ProducerSettings(IntakeSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings(TaskSettings):
+    """`webhook_secrets`: the path of this deployment's secrets, `taskyard/dev/webhooks`."""
+
     document_bucket: str
     lane: str
     mail_from: str
     mail_senders: frozenset[str]
+    webhook_reach: Reach
+    webhook_secrets: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
@@ -120,6 +124,8 @@ class WorkerSettings(TaskSettings):
             "lane": env["LANE"],
             "mail_from": env["MAIL_FROM"],
             "mail_senders": frozenset(env["MAIL_SENDERS"].split(",")),
+            "webhook_reach": reach(env),
+            "webhook_secrets": env["WEBHOOK_SECRETS"],
         }
 
 
@@ -148,7 +154,7 @@ class WorkflowSettings(TaskSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class NotifierSettings(Settings):
-    """`webhook_secrets`: the path of this deployment's secrets, `taskyard/dev/webhooks`."""
+    """`webhook_secrets`: as the workers'."""
 
     listing_shards: int
     mail_from: str
@@ -171,8 +177,10 @@ def reach(env: Mapping[str, str]) -> Reach:
             return "public"
         case "any":
             return "any"
+        case "local":
+            return "local"
         case other:
-            raise ValueError(f"WEBHOOK_REACH is 'public' or 'any', not {other!r}")
+            raise ValueError(f"WEBHOOK_REACH is 'public', 'any' or 'local', not {other!r}")
 
 
 BY_HANDLER: dict[str, type[Settings]] = {

@@ -10,7 +10,9 @@ from functions.aws.clients import client
 from functions.aws.executions import Executions
 from functions.aws.mail import Mail
 from functions.aws.queues import Queues
+from functions.aws.secrets import WebhookSecrets
 from functions.aws.timers import Timers
+from functions.http.client import Client
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.notifications import Notifications
@@ -23,6 +25,7 @@ from functions.store.table import Table
 from functions.store.tasks import TaskStore
 
 if TYPE_CHECKING:
+    from functions.core.reach import Reach
     from functions.core.registry import Registry
 
 API_TIMEOUT_SECONDS = 30
@@ -100,6 +103,14 @@ def notifications(settings: TaskSettings) -> Notifications:
 
 def mail(sender: str, senders: frozenset[str] = frozenset()) -> Mail:
     return Mail(partial(client, "ses", attempts=1), sender, senders)
+
+
+def http_client(reach: Reach) -> Client:
+    return Client(reach)
+
+
+def webhook_secrets(path: str) -> WebhookSecrets:
+    return WebhookSecrets(partial(client, "secretsmanager"), path, clock)
 
 
 def writer_ms(settings: TaskSettings) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from functions.core.telling import Delivery, Notification, Owner, shown
 from functions.store import keys
 from functions.store.records import Item, number, text
-from functions.store.table import Refused, Table
+from functions.store.table import Refused, Table, Written
 
 INDEX = "deadLetters"
 ERROR_LIMIT = 300
@@ -36,6 +36,14 @@ class Known:
     @property
     def final(self) -> bool:
         return self.state in (Delivery.DELIVERED, Delivery.UNDELIVERABLE)
+
+
+@dataclass(frozen=True)
+class Begun:
+    """`refused`: it is final, and no attempt is to be made."""
+
+    known: Known
+    refused: bool
 
 
 @dataclass(frozen=True)
@@ -68,30 +76,39 @@ class NotificationStore:
         )
         return sorted(map(known, items), key=lambda found: (int(found.event.rpartition("-")[2]), found.target))
 
+    def begin(self, note: Notification, *, now: int) -> Begun:
+        """Counts an attempt that is about to be made: one that is cut off has been one. Refused when the notification
+        is final."""
+        answer = self._write(note, Delivery.PENDING, now=now, values={}, attempts=1)
+        if not isinstance(answer, Refused):
+            return Begun(known(answer.item), refused=False)
+        found = known(answer.item) if answer.item else self.get(note)
+        assert found is not None, f"{note.name} was refused and is not there"
+        return Begun(found, refused=True)
+
     def note(
-        self,
-        note: Notification,
-        state: Delivery,
-        *,
-        now: int,
-        status: int | None = None,
-        error: str | None = None,
-        attempted: bool = True,
+        self, note: Notification, state: Delivery, *, now: int, status: int | None = None, error: str | None = None
     ) -> Known | None:
-        """How an attempt ended. What is final stays as it is: None then. `attempted`: False counts no attempt."""
+        """How an attempt ended. What is final stays as it is: None then."""
+        values = {
+            "status": None if status is None else number(status),
+            "error": None if error is None else text(error[:ERROR_LIMIT]),
+        }
+        answer = self._write(note, state, now=now, values=values, attempts=0)
+        return None if isinstance(answer, Refused) else known(answer.item)
+
+    def _write(
+        self, note: Notification, state: Delivery, *, now: int, values: dict[str, Any], attempts: int
+    ) -> Written | Refused:
+        """`values`: attribute → its new value, None to remove it. `attempts`: how many more."""
         sets = {
             "#state = :state": text(state),
             "#to = :to": text(shown(note.to)),
             "lastAt = :now": number(now),
             "firstAt = if_not_exists(firstAt, :now)": None,
         }
-        removed = []
-        for name, value in (("status", status), ("error", error)):
-            if value is None:
-                removed.append(f"#{name}")
-            else:
-                kept = number(value) if isinstance(value, int) else text(value[:ERROR_LIMIT])
-                sets[f"#{name} = :{name}"] = kept
+        sets |= {f"#{name} = :{name}": value for name, value in values.items() if value is not None}
+        removed = [f"#{name}" for name, value in values.items() if value is None]
         if note.expires_at is not None:
             sets["expiresAt = :expires"] = number(note.expires_at)
         if state is Delivery.UNDELIVERABLE:
@@ -100,15 +117,14 @@ class NotificationStore:
             sets["deadSk = :deadSk"] = text(keys.time_sort(now, note.name))
         update = "SET " + ", ".join(sets)
         update += f" REMOVE {', '.join(removed)}" if removed else ""
-        update += " ADD attempts :one"
-        answer = self.table.update(
+        update += " ADD attempts :attempts"
+        return self.table.update(
             key(note),
             update,
             condition="attribute_not_exists(pk) OR #state = :pending",
             values={part.rpartition(" = ")[2]: value for part, value in sets.items() if value is not None}
-            | {":pending": text(Delivery.PENDING), ":one": number(1 if attempted else 0)},
+            | {":pending": text(Delivery.PENDING), ":attempts": number(attempts)},
         )
-        return None if isinstance(answer, Refused) else known(answer.item)
 
     def result(self, note: Notification, *, limit: int) -> str | None:
         """JSON text of a result that is kept as an item, if it has at most `limit` bytes."""

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from functions.core.context import Context
+from functions.core.mail_addresses import masked
 from functions.core.registry import task
 
 ADDRESS = r"^[^@\s<>]+@[^@\s<>]+$"
@@ -55,5 +56,5 @@ def send_email(ctx: Context, payload: Email) -> dict[str, Any]:
         )
 
     message_id = ctx.once("send", send)
-    ctx.log(f"mail {message_id} to {', '.join(payload.recipients())}")
+    ctx.log(f"mail {message_id} to {masked(', '.join(payload.recipients()))}")
     return {"messageId": message_id}

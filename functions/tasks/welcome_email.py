@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.core.context import Context
+from functions.core.mail_addresses import masked
 from functions.core.registry import task
 
 ADDRESS = r"^[^@\s<>]+@[^@\s<>]+$"
@@ -34,5 +35,5 @@ def welcome_email(ctx: Context, payload: Welcome) -> dict[str, Any]:
         )
 
     message_id = ctx.once("send", send)
-    ctx.log(f"mail {message_id} to {payload.email}")
+    ctx.log(f"mail {message_id} to {masked(payload.email)}")
     return {"messageId": message_id}

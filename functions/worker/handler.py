@@ -62,6 +62,8 @@ def assembled() -> Batch:
         registry=wiring.registry,
         executor=Executor(),
         mail=wiring.mail(settings.mail_from, settings.mail_senders),
+        http=wiring.http_client(settings.webhook_reach),
+        secrets=wiring.webhook_secrets(settings.webhook_secrets),
         metrics=Metrics(settings.environment),
         clock=wiring.clock,
         lane=settings.lane,

@@ -9,11 +9,13 @@ from typing import Any
 
 from functions.core.context import Context, LeaseLost, Mail
 from functions.core.errors import PayloadTooLarge
+from functions.core.http import HttpClient
 from functions.core.masking import Redaction
 from functions.core.outcomes import Failed, Outcome, Succeeded
 from functions.core.registry import Registry
 from functions.core.run import node_id
 from functions.core.settlement import Settlement, settle
+from functions.core.signature import Secrets
 from functions.core.states import State
 from functions.core.task import Task, Text
 from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide, landed
@@ -100,6 +102,8 @@ class Pipeline:
     registry: Callable[[], Registry]
     executor: Executor
     mail: Mail
+    http: HttpClient
+    secrets: Secrets
     metrics: Metrics
     clock: Callable[[], int]
     lane: str
@@ -208,6 +212,8 @@ class Pipeline:
                 tags=task.tags,
                 inputs=self._inputs(task),
                 mail=self.mail,
+                http=self.http,
+                secrets=self.secrets,
                 now=lambda: self.clock() / 1000,
                 _record=AttemptRecord(task, self.tasks, self.effects, self.clock, redaction),
                 _log=log,

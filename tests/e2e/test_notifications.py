@@ -79,3 +79,15 @@ def test_after_a_day_it_is_listed_and_the_task_is_as_it_was(system: LocalSystem)
     assert before | {"notifications": []} == after | {"notifications": []}
     listed = httpx.get(f"{system.url}/notifications", params={"state": "UNDELIVERABLE"}, timeout=30).json()
     assert after["id"] in [entry["id"] for entry in listed["notifications"]]
+
+
+def test_a_task_that_names_a_secret_is_signed_by_a_worker(system: LocalSystem) -> None:
+    """Under the worker's own role, which may read the secret."""
+    with receiver() as here:
+        task = {"type": "WEBHOOK_CALL", "payload": {"url": here.url, "body": {"a": 1}, "secret": "default"}}
+        answer = httpx.post(f"{system.url}/tasks", json=task, timeout=30)
+        assert answer.status_code == 201, answer.text
+        assert system.settle()
+        got = here.got[0]
+    assert got.headers["webhook-id"] == answer.json()["id"]
+    check_signature(got)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import string
 from typing import Any
@@ -14,6 +15,8 @@ from tests.infra.template import Template, as_list
 from tests.integration.notifications import MOST_RETRIES
 
 TELLING = ("api", "worker-high", "worker-normal", "worker-low", "dead-letter", "workflow")
+
+CALLING = ("notifier", "worker-high", "worker-normal", "worker-low")
 
 
 @pytest.fixture
@@ -86,9 +89,12 @@ def test_whoever_runs_consequences_may_start_it(template: Template, machine: dic
     assert arn in allowed
 
 
-def test_the_default_secret_is_where_the_function_looks(template: Template) -> None:
+@pytest.mark.parametrize("part", CALLING)
+def test_the_default_secret_is_where_the_function_looks(template: Template, part: str) -> None:
     (secret,) = template.of_type("AWS::SecretsManager::Secret").values()
-    path = template.variables("notifier")["WEBHOOK_SECRETS"]
+    path = template.variables(part)["WEBHOOK_SECRETS"]
+    (statement,) = [it for it in template.statements(part) if it.get("Sid") == "WebhookSecrets"]
+    assert template.resolve(statement["Resource"]).endswith(f":secret:{path}/*")
     assert template.resolve(secret["Name"]) == f"{path}/ref-AWS::AccountId/default"
     generated = secret["GenerateSecretString"]
     assert generated["ExcludeCharacters"] == string.punctuation, "what is left is base64"
@@ -97,8 +103,13 @@ def test_the_default_secret_is_where_the_function_looks(template: Template) -> N
 
 def test_outside_development_only_the_public_internet_is_called(template: Template) -> None:
     reach = config_of(template.environment).webhook_reach
-    assert template.variables("notifier")["WEBHOOK_REACH"] == template.variables("api")["WEBHOOK_REACH"] == reach
-    assert (reach == "public") == (template.environment != "dev")
+    assert {template.variables(part)["WEBHOOK_REACH"] for part in (*CALLING, "api", "producer")} == {reach}
+    assert reach == ("any" if template.environment == "dev" else "public"), "never local: that is the local system's"
+
+
+def test_the_loopback_is_in_the_reach_of_nothing_that_is_deployed() -> None:
+    with pytest.raises(ValueError, match="webhook_reach"):
+        dataclasses.replace(config_of("dev"), webhook_reach="local")  # type: ignore[arg-type]
 
 
 def watching(template: Template, metric: str) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ WORKER = {
     *TELL,
     "s3:GetObject",
     "s3:PutObject",
+    "secretsmanager:GetSecretValue",
     "ses:SendEmail",
 }
 ACTIONS = {

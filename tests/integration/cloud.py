@@ -194,7 +194,7 @@ def environment(lanes: Mapping[str, Any]) -> dict[str, str]:
         "TENANT_FROM": "account",
         "RUN_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-runs",
         "NOTIFY_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-notifications",
-        "WEBHOOK_REACH": "any",
+        "WEBHOOK_REACH": "local",
         "SCHEDULE_GROUP": SCHEDULE_GROUP,
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/taskyard-test-schedules",
         "PRODUCER_ARN": PRODUCER_ARN,

@@ -17,6 +17,10 @@ class Reply:
     body: bytes = b"ok"
     hang: bool = False
     """Until the receiver is closed."""
+    raw: bytes | None = None
+    """Instead of all that: exactly these bytes; with `hang` the connection stays open behind them."""
+    drip: bytes = b""
+    """Sent behind `raw`, byte by byte with pauses, until it is all sent or the other side is gone."""
 
 
 @dataclass
@@ -34,6 +38,8 @@ class Receiver:
     url: str = ""
     replies: list[Reply] = field(default_factory=lambda: [Reply()])
     got: list[Got] = field(default_factory=list)
+    dripped: list[int] = field(default_factory=list)
+    """How many bytes of each drip were sent."""
     closed: threading.Event = field(default_factory=threading.Event)
 
 
@@ -46,8 +52,13 @@ def receiver(*replies: Reply) -> Iterator[Receiver]:
             length = int(self.headers.get("Content-Length") or 0)
             here.got.append(Got(self.command, self.path, dict(self.headers.items()), self.rfile.read(length)))
             reply = here.replies.pop(0) if len(here.replies) > 1 else here.replies[0]
+            if reply.raw is not None:
+                self.wfile.write(reply.raw)
+                self.close_connection = True
+                here.dripped.append(self.drip(reply.drip))
             if reply.hang:
                 here.closed.wait(20)
+            if reply.hang or reply.raw is not None:
                 return
             self.send_response(reply.status)
             for name, value in reply.headers.items():
@@ -55,6 +66,16 @@ def receiver(*replies: Reply) -> Iterator[Receiver]:
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             self.wfile.write(reply.body)
+
+        def drip(self, drops: bytes) -> int:
+            for at in range(len(drops)):
+                if here.closed.wait(0.02):
+                    return at
+                try:
+                    self.connection.sendall(drops[at : at + 1])
+                except OSError:
+                    return at
+            return len(drops)
 
         do_POST = do_PUT = do_PATCH = do_GET = answer
 

@@ -272,3 +272,13 @@ def test_requests_of_the_events_folder(api: Api) -> None:
         )
         assert api.send(sent).status == status
     assert api("GET", "/schedules/none").status == 404
+
+
+def test_of_a_templates_webhooks_the_origins_are_shown(api: Api) -> None:
+    task = MESSAGE | {"notify": [{"webhook": "https://hooks.example.com/s3cr3t", "on": "failure"}]}
+    made = api("POST", "/schedules", {"rate": "1 day", "task": task})
+    assert made.status == 201, made.body
+    listed = api("GET", "/schedules").body["schedules"]
+    for shown in (made.body, look(api, made.body), *listed):
+        assert shown["task"]["notify"] == [{"to": "https://hooks.example.com", "on": "failure"}]
+        assert "s3cr3t" not in json.dumps(shown)

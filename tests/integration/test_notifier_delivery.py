@@ -11,8 +11,10 @@ import pytest
 import standardwebhooks.webhooks
 from standardwebhooks import Webhook
 
+from functions.core.http import HttpRequest, HttpResponse
 from functions.core.states import State
 from functions.core.task import Text
+from functions.http.client import Client
 from functions.notifier.delivery import WINDOW_MS, AskedToWaitError, NotDeliveredError
 from functions.notifier.handler import handler
 from tests.integration.api import Api
@@ -165,6 +167,79 @@ def test_a_wait_ends_with_the_day(scene: Scene, machine: Machine, got: Receiver,
     assert scene.clock.now - began == WINDOW_MS
 
 
+def test_an_attempt_is_on_record_before_it_is_made(
+    scene: Scene, machine: Machine, got: Receiver, default_secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function is cut off at its limit in the middle of it: no line of its own runs after the call."""
+    name = settled(scene, {"webhook": got.url})
+    on_record: list[Any] = []
+
+    class Cut(BaseException):
+        pass
+
+    def send(self: Client, request: HttpRequest, *, seconds: float) -> HttpResponse:
+        on_record.append(shown(scene))
+        raise Cut
+
+    monkeypatch.setattr(Client, "send", send)
+    for attempts in (1, 2):
+        with pytest.raises(Cut):
+            machine.attempt(name)
+        assert on_record[-1]["attempts"] == shown(scene)["attempts"] == attempts
+    assert shown(scene)["state"] == "PENDING"
+    assert machine.give_up(name, "Sandbox.Timedout") == "UNDELIVERABLE"
+    assert (shown(scene)["attempts"], "Sandbox.Timedout" in shown(scene)["error"]) == (2, True)
+
+
+def test_an_attempt_is_on_record_before_its_secret_is_read(scene: Scene, machine: Machine) -> None:
+    name = settled(scene, {"webhook": "http://127.0.0.1:1/"})
+    with pytest.raises(NotDeliveredError, match="there is none"):
+        machine.attempt(name)
+    assert shown(scene)["attempts"] == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["Wed, 21 Oct 2015 07:28:00 +99999999999999999999", "-1", "NaN", "Mon, 02 Feb 2026 02:45:00"]
+)
+def test_an_odd_retry_after_is_ignored(
+    scene: Scene, machine: Machine, got: Receiver, default_secret: str, value: str
+) -> None:
+    got.replies[:] = [Reply(503, {"Retry-After": value})]
+    name = settled(scene, {"webhook": got.url})
+    with pytest.raises(NotDeliveredError, match="answered 503"):
+        machine.attempt(name)
+    assert (shown(scene)["attempts"], shown(scene)["status"]) == (1, 503)
+
+
+@pytest.mark.parametrize(
+    ("raw", "state", "status"),
+    [
+        (b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\nHTTP/1.1 204 Done\r\n\r\n", "DELIVERED", 204),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", "DELIVERED", 200),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "DELIVERED", 200),
+        (b"HTTP/1.1 410 Gone\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", "UNDELIVERABLE", 410),
+        (b"HTTP/1.1 410 Gone\r\nContent-Length: 10\r\n\r\n", "UNDELIVERABLE", 410),
+    ],
+)
+def test_the_status_decides_whatever_comes_with_it(
+    scene: Scene, machine: Machine, got: Receiver, default_secret: str, raw: bytes, state: str, status: int
+) -> None:
+    got.replies[:] = [Reply(raw=raw)]
+    assert machine.attempt(settled(scene, {"webhook": got.url})) == state
+    assert (shown(scene)["status"], shown(scene)["attempts"]) == (status, 1)
+
+
+def test_what_the_receiver_repeats_of_the_path_is_not_told(
+    scene: Scene, machine: Machine, got: Receiver, default_secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    got.replies[:] = [Reply(404, body=b"Cannot POST /services/s3cr3t-token")]
+    name = settled(scene, {"webhook": got.url + "/services/s3cr3t-token"})
+    with pytest.raises(NotDeliveredError) as error:
+        machine.attempt(name)
+    assert "s3cr3t" not in f"{error.value}{shown(scene)}{caplog.text}"
+    assert "Cannot POST" in str(error.value)
+
+
 def test_nobody_there_is_tried_again(scene: Scene, machine: Machine, default_secret: str) -> None:
     with receiver() as closed:
         url = closed.url
@@ -219,6 +294,13 @@ def test_mail(scene: Scene, machine: Machine) -> None:
     assert sent["Message"]["Subject"]["Data"] == f"Task NOTE succeeded: {ID}"
     assert f"Task {ID} ended as SUCCESS." in sent["Message"]["Body"]["Text"]["Data"]
     assert shown(scene)["to"] == "night@example.com"
+
+
+def test_recipients_are_masked_in_logs(scene: Scene, machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    name = settled(scene, {"email": "night@example.com"})
+    with caplog.at_level("DEBUG", logger="taskyard"):
+        assert machine.attempt(name) == "DELIVERED"
+    assert [record.to for record in caplog.records if hasattr(record, "to")] == ["n***@example.com"]
 
 
 def test_mail_that_ses_refuses_is_given_up(scene: Scene, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

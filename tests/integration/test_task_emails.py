@@ -71,10 +71,30 @@ def test_welcome_email_greets_by_name_and_escapes(scene: Scene) -> None:
     assert "<p>Hello Albert &lt;b&gt;,</p>" in body["Html"]["Data"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("SEND_EMAIL", {"to": ["ada@example.com", "bob@example.com"], "subject": "s"}),
+        ("welcome-email", {"email": "ada@example.com", "name": "Ada", "message": "m"}),
+    ],
+)
+def test_recipients_are_masked_in_logs(
+    scene: Scene, caplog: pytest.LogCaptureFixture, kind: str, payload: dict[str, Any]
+) -> None:
+    caplog.set_level("DEBUG", logger="taskyard")
+    task = run(scene, kind, payload)
+    assert task.state is State.SUCCESS
+    for log in ("\n".join(task.log), caplog.text):
+        assert "a***@example.com" in log
+        assert "ada@" not in log
+        assert "bob@" not in log
+
+
 def test_a_sender_that_ses_refuses_fails_the_task(scene: Scene) -> None:
     task = run(scene, "SEND_EMAIL", MAIL | {"from": "unverified@example.org"})
     assert task.state is State.FAILED
     assert "SES refused the mail" in str(task.history[0].error)
+    assert "stranger" not in str(task.history[0].error), "SES names the addresses that it does not like"
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from standardwebhooks import Webhook
 
 from functions.core.states import State
 from functions.core.task import Text
-from functions.tasks.webhook_call import Webhook, redirected, retry_after, webhook_call
+from functions.tasks.webhook_call import Webhook as Payload
+from functions.tasks.webhook_call import webhook_call
+from tests.integration.api import Api
 from tests.integration.receiver import Reply, receiver
 from tests.integration.scene import ID, Scene
 
@@ -92,6 +96,7 @@ def test_these_are_permanent(call: Any, status: int) -> None:
         ("Mon, 02 Feb 2026 02:42:00 GMT", 120),
         ("Mon, 02 Feb 2026 02:30:00 GMT", 0),
         ("soon", 10),
+        ("Wed, 21 Oct 2015 07:28:00 +99999999999999999999", 10),
     ],
 )
 def test_retry_after_is_honoured(call: Any, scene: Scene, value: str, seconds: int) -> None:
@@ -99,10 +104,38 @@ def test_retry_after_is_honoured(call: Any, scene: Scene, value: str, seconds: i
     with receiver(Reply(429, {"Retry-After": value})) as there:
         task = call(there.url)
     assert task.available_at == scene.clock.now + seconds * 1000
+    assert "answered 429" in str(task.history[0].error)
 
 
-def test_retry_after_without_a_date_of_the_receivers_counts_from_now() -> None:
-    assert retry_after({"Retry-After": "Mon, 02 Feb 2026 02:42:00 GMT"}, now=1_770_000_000) == 120
+UNREADABLE = [
+    b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok",
+    b"Content-Length: 10\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("rest", UNREADABLE)
+@pytest.mark.parametrize(
+    ("status", "state"), [(200, State.SUCCESS), (410, State.FAILED), (503, State.RETRY), (307, State.RETRY)]
+)
+def test_an_answer_that_cannot_be_read_is_what_its_status_says(
+    call: Any, status: int, state: State, rest: bytes
+) -> None:
+    with receiver(Reply(raw=b"HTTP/1.1 %d X\r\n" % status + rest)) as there:
+        assert call(there.url).state is state
+    assert len(there.got) == 1
+
+
+def test_a_body_that_never_comes_is_an_empty_one(call: Any) -> None:
+    with receiver(Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", hang=True)) as there:
+        task = call(there.url, timeout=2)
+    assert (task.state, json.loads(task.result.inline)) == (State.SUCCESS, {"status": 200, "body": ""})
+
+
+def test_an_interim_answer_is_not_the_answer(call: Any) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    with receiver(Reply(raw=early)) as there:
+        assert call(there.url).state is State.SUCCESS
 
 
 def test_a_receiver_that_is_not_there_is_tried_again(call: Any) -> None:
@@ -126,15 +159,29 @@ def test_without_time_it_does_not_begin(call: Any) -> None:
     assert there.got == []
 
 
+@pytest.mark.parametrize("seconds", [1, 1.0])
+def test_a_time_out_in_which_it_can_send_nothing_is_refused(seconds: float, api: Api) -> None:
+    node = {"type": "webhook", "payload": {"url": "https://a.example/"}, "timeoutSeconds": seconds}
+    alone = api("POST", "/tasks", node)
+    assert (alone.status, alone.body["errors"][0]["field"]) == (422, "timeoutSeconds")
+    assert "at least 2 for WEBHOOK_CALL" in alone.body["errors"][0]["message"]
+    run = api("POST", "/workflows", {"nodes": {"a": node}})
+    assert (run.status, run.body["errors"][0]["field"]) == (422, "nodes.a.timeoutSeconds")
+    schedule = api("POST", "/schedules", {"rate": "1 day", "task": node})
+    assert (schedule.status, schedule.body["errors"][0]["field"]) == (422, "task.timeoutSeconds")
+    assert api("POST", "/tasks", node | {"timeoutSeconds": 2}).status == 201
+
+
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_redirect_that_keeps_the_request_is_followed(call: Any, status: int) -> None:
+    given = {"Authorization": "secret", "X-Mine": "1", "X-Api-Key": "2"}
     with receiver() as final, receiver(Reply(status, {"Location": f"{final.url}/new"})) as there:
-        task = call(there.url, body=[1], headers={"Authorization": "secret", "X-Mine": "1"})
+        task = call(there.url, body=[1], headers=given)
     assert task.state is State.SUCCESS
     [got] = final.got
     assert (got.method, got.path, got.body) == ("POST", "/new", b"[1]")
-    assert "Authorization" not in got.headers, "another host's"
-    assert got.headers["X-Mine"] == "1"
+    assert not set(given) & set(got.headers), "another host's"
+    assert (got.headers["Idempotency-Key"], got.headers["Content-Type"]) == (ID, "application/json")
 
 
 def test_redirects_in_a_circle_end(call: Any) -> None:
@@ -144,21 +191,63 @@ def test_redirects_in_a_circle_end(call: Any) -> None:
     assert len(there.got) == 4
 
 
+@pytest.mark.parametrize("reach", ["public", "any"])
+def test_where_this_deployment_calls_nobody_it_fails_for_good(
+    call: Any, reach: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda's Runtime API is on the loopback: a call to it would end other invocations."""
+    monkeypatch.setenv("WEBHOOK_REACH", reach)
+    with receiver() as there:
+        task = call(f"{there.url}/2018-06-01/runtime/init/error")
+    assert (task.state, task.history[0].error_type) == (State.FAILED, "ReceiverRefusedError")
+    assert there.got == []
+
+
+def test_with_a_secret_it_is_signed_as_notifications_are(call: Any, scene: Scene, default_secret: str) -> None:
+    with receiver() as there:
+        call(there.url, body={"a": "ü"}, secret="default")
+    [got] = there.got
+    headers = {name.lower(): value for name, value in got.headers.items()}
+    assert (headers["webhook-id"], headers["webhook-timestamp"]) == (ID, str(scene.clock.now // 1000))
+    expected = Webhook(default_secret).sign(ID, datetime.fromtimestamp(scene.clock.now // 1000, UTC), got.body.decode())
+    assert headers["webhook-signature"] == expected
+
+
+def test_without_a_secret_it_is_not_signed(call: Any, scene: Scene, default_secret: str) -> None:
+    with receiver() as there:
+        call(there.url, body={})
+    assert not [name for name in there.got[0].headers if name.lower().startswith("webhook-")]
+    assert [name for name in scene.aws.called() if name.startswith("secretsmanager")] == []
+
+
+def test_a_secret_that_is_missing_is_tried_again_and_nothing_is_sent(call: Any) -> None:
+    with receiver() as there:
+        task = call(there.url, secret="partner")
+    assert (task.state, task.history[0].error_type) == (State.RETRY, "SecretUnusable")
+    assert there.got == []
+
+
 @pytest.mark.parametrize(
-    ("url", "location", "following"),
+    "reply",
     [
-        ("http://a/x", "https://a/y", "https://a/y"),
-        ("https://a/x", "/y", "https://a/y"),
-        ("https://a/x", "http://a/y", None),
-        ("http://a/x", "ftp://a/y", None),
-        ("http://a/x", "file:///etc/passwd", None),
-        ("http://a/x", "http://u:p@b/", None),
-        ("http://a/x", None, None),
+        Reply(404, body=b"Cannot POST /services/s3cr3t-token?key=s3cr3t-key"),
+        Reply(500, body=b"no s3cr3t-token"),
+        Reply(307, {"Location": "/services/s3cr3t-token"}),
+        Reply(raw=b"nonsense\r\n\r\n"),
+        Reply(),
     ],
 )
-def test_redirects_stay_on_the_web(url: str, location: str | None, following: str | None) -> None:
-    assert redirected(url, 307, location) == following
-    assert redirected(url, 302, location) is None
+def test_nothing_that_is_kept_or_logged_says_more_of_the_url_than_its_origin(
+    call: Any, reply: Reply, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="taskyard")
+    with receiver(reply) as there:
+        task = call(f"{there.url}/services/s3cr3t-token?key=s3cr3t-key")
+        origin = there.url
+    kept = json.dumps([[attempt.error, *attempt.log] for attempt in task.history] + list(task.log))
+    assert origin in kept
+    assert "s3cr3t" not in kept
+    assert "s3cr3t" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -170,15 +259,28 @@ def test_redirects_stay_on_the_web(url: str, location: str | None, following: st
         {"url": "nonsense"},
         {"url": "http://u:p@a/"},
         {"url": "http://a:99999/"},
+        {"url": "http://bücher.example/"},
         {"url": "http://a/", "method": "GET"},
+        {"url": "http://a/", "method": "POST\r\nX: y"},
         {"url": "http://a/", "headers": {"X\r\nY": "1"}},
         {"url": "http://a/", "headers": {"X": "1\r\nY: 2"}},
         {"url": "http://a/", "headers": {"Host": "b"}},
+        {"url": "http://a/", "headers": {"Content-Length": "1"}},
         {"url": "http://a/", "headers": {"Transfer-Encoding": "chunked"}},
+        {"url": "http://a/", "secret": "../other"},
+        {"url": "http://a/", "secret": "a", "headers": {"Webhook-Signature": "v1,x"}},
         {"url": "http://a/", "more": 1},
         {},
     ],
 )
 def test_payloads_that_are_refused(payload: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Webhook.model_validate(payload)
+        Payload.model_validate(payload)
+
+
+def test_a_host_that_is_not_ascii_is_refused_with_its_punycode(api: Api) -> None:
+    answer = api("POST", "/tasks", {"type": "WEBHOOK_CALL", "payload": {"url": "https://bücher.example/"}})
+    assert answer.status == 422
+    [error] = answer.body["errors"]
+    assert error["field"] == "payload.url"
+    assert error["message"].endswith("write the host in punycode: xn--bcher-kva.example")

@@ -71,6 +71,7 @@ def environment(function: str) -> dict[str, str]:
         "RUN_MACHINE_ARN": RUN_MACHINE,
         "NOTIFY_MACHINE_ARN": f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:notifications",
         "WEBHOOK_REACH": CONFIG.webhook_reach,
+        "WEBHOOK_SECRETS": CONFIG.webhook_secrets,
         "SCHEDULE_GROUP": SCHEDULES_GROUP,
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/schedules",
         "PRODUCER_ARN": function_arn("producer"),

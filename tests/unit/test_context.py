@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from functions.core import signature
 from functions.core.context import Context, Effect, LeaseLost
+from functions.core.http import HttpRequest, HttpResponse
 from functions.core.outcomes import InDoubt, Permanent, Retry
 
 
@@ -43,6 +45,16 @@ class NoMail:
         raise NotImplementedError
 
 
+class NoHttp:
+    def send(self, request: HttpRequest, *, seconds: float) -> HttpResponse:
+        raise NotImplementedError
+
+
+class OneSecret:
+    def keys(self, tenant: str, name: str) -> tuple[bytes, ...]:
+        return (f"{tenant}/{name}".encode().ljust(24),)
+
+
 def context(notes: Notes) -> Context:
     return Context(
         task_id="x",
@@ -54,6 +66,8 @@ def context(notes: Notes) -> Context:
         tags={},
         inputs={},
         mail=NoMail(),
+        http=NoHttp(),
+        secrets=OneSecret(),
         now=lambda: 100.0,
         _record=notes,
     )
@@ -121,3 +135,8 @@ def test_log_lines_are_written_as_they_are_kept() -> None:
     notes = Notes()
     context(notes).log("half \ud800", number=7)
     assert notes.said == ["half ? {'number': 7}"]
+
+
+def test_a_body_is_signed_by_the_secret_of_the_tasks_own_tenant() -> None:
+    key = b"t/partner".ljust(24)
+    assert context(Notes()).signed(b"{}", secret="partner") == signature.headers([key], id="x", at=100, body=b"{}")

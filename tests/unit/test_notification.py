@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +11,7 @@ from functions.core.errors import FieldError
 from functions.core.fields import field_errors
 from functions.core.notification import Notify, kept, out_of_reach
 from functions.core.reach import Reach
+from functions.core.urls import url_problem
 
 HOOK = "https://hooks.example.com/a?b=c"
 
@@ -88,9 +89,28 @@ def test_ten_at_most_and_four_kilobytes_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["http://example.com/", "https://localhost/", "https://10.0.0.1/", "https://[::1]/", "https://169.254.169.254/"],
+    ("url", "reaches"),
+    [
+        ("https://example.com/", ["public", "any", "local"]),
+        ("http://example.com/", ["any", "local"]),
+        ("http://10.0.0.1/", ["any", "local"]),
+        ("https://10.0.0.1/", ["any", "local"]),
+        ("https://localhost/", ["local"]),
+        ("https://LOCALHOST./", ["local"]),
+        ("https://x.localhost/", ["local"]),
+        ("http://127.0.0.1:9001/", ["local"]),
+        ("https://[::1]/", ["local"]),
+        ("https://169.254.169.254/", []),
+        ("https://[::ffff:169.254.169.254]/", []),
+        ("https://[fec0::1]/", []),
+        ("https://0.0.0.0/", []),
+    ],
 )
-def test_what_this_deployment_never_calls_is_refused_at_once(url: str) -> None:
-    assert list(errors({"webhook": url})) == ["notify[0].webhook"]
-    assert errors({"webhook": url}, reach="any") == {}
+def test_what_this_deployment_never_calls_is_refused_at_once(url: str, reaches: list[Reach]) -> None:
+    for reach in get_args(Reach):
+        assert list(errors({"webhook": url}, reach=reach)) == ([] if reach in reaches else ["notify[0].webhook"]), reach
+
+
+@pytest.mark.parametrize("url", ["https://bücher.example/", "http://127.1/", "https://a:b@example.com/"])
+def test_a_url_is_refused_by_the_one_rule_for_urls(url: str) -> None:
+    assert errors({"webhook": url}) == {"notify[0].webhook": url_problem(url)}

@@ -208,3 +208,21 @@ def test_the_shipped_types_under_the_names_that_are_asked_for(name: str, module:
 
 def test_every_shipped_type_declares_its_payload() -> None:
     assert all(found.payload_model is not None for found in shipped().types.values())
+
+
+def test_a_type_says_the_least_time_out_that_a_task_may_ask_for() -> None:
+    @task("CALL", least_timeout_seconds=3)
+    def handler(ctx: Any, payload: Any) -> None: ...
+
+    assert [kind(handler).timeout_problem(seconds) is None for seconds in (2, 2.9, 3, None, "2")] == [
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+
+
+def test_a_least_time_out_above_the_types_own_is_refused() -> None:
+    with pytest.raises(TypeError, match="CALL"):
+        task("CALL", timeout_seconds=2, least_timeout_seconds=3)

@@ -1,0 +1,1 @@
+"""The one HTTP client: every request of a function to a receiver outside AWS."""
