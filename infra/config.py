@@ -110,6 +110,7 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             observer_window_seconds=1,
             tenant_from="account",
             mail_from="taskyard@example.com",
+            mail_senders=("no-reply@example.com",),
             webhook_reach="any",
             log_level="INFO",
             keep_data=False,

@@ -200,7 +200,7 @@ def environment(lanes: Mapping[str, Any]) -> dict[str, str]:
         "PRODUCER_ARN": PRODUCER_ARN,
         "WEBHOOK_SECRETS": "taskyard/test/webhooks",
         "MAIL_FROM": "taskyard@example.com",
-        "MAIL_SENDERS": "taskyard@example.com,unverified@example.org",
+        "MAIL_SENDERS": "taskyard@example.com,no-reply@example.com,unverified@example.org",
         "LOG_LEVEL": "INFO",
     }
 
