@@ -9,7 +9,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 MAX_LENGTH = 2048
 TOKEN_LENGTH = 8
 """Characters of a part of a path that may be a secret; shorter ones are words."""
-NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,253}(\.[A-Za-z0-9_-]{1,253}){0,126}\.?")
+"""A name of the DNS has 253 characters at most."""
 NETLOC = re.compile(rf"({NAME.pattern}|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 NUMERIC = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 """As the last part of a host: everything that resolves names reads the host as an IPv4 address then."""
