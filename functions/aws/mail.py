@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from functions.core.errors import StoreUnavailable
+from functions.core.mail_fields import one_line
 from functions.core.outcomes import Permanent, Retry
 
 REFUSED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "InvalidParameterValue"})
@@ -26,6 +27,10 @@ class Mail:
         """Returns SES's message id. What it raises tells `ctx.once` whether a mail may have gone out:
         Permanent (SES will never take this one) and Retry (throttled, not reached): certainly not.
         StoreUnavailable (a time-out while waiting, an error within SES): perhaps."""
+        try:
+            one_line(subject)
+        except ValueError as error:
+            raise Permanent(f"the subject {error}") from None
         body = {kind: {"Data": data, "Charset": "UTF-8"} for kind, data in (("Text", text), ("Html", html)) if data}
         try:
             return str(

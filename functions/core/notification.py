@@ -20,13 +20,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from functions.core.errors import FieldError
+from functions.core.mail_fields import ADDRESS
 from functions.core.reach import Reach, is_address, is_public
 
 MAX_TARGETS = 10
 MAX_BYTES = 4096
 """Of all targets together, as JSON: they ride in the record, and every write of it pays for them."""
-ADDRESS = r"^[^@\s<>,;\x00-\x1f]{1,64}@[^@\s<>,;\x00-\x1f]{1,255}$"
-"""No more than shape: whether an address exists only its server knows."""
 SECRET_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the name of one
 
 
