@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from infra.config import CONFIGS, UnknownEnvironmentError
+from infra.config import CONFIGS, DeploymentError
 from infra.requirements import RequirementsError
 from infra.synthesis import failure, synthesize
 
@@ -26,7 +26,7 @@ def _context(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Print the template's path and return the exit code."""
+    """Print the template's path and return the exit code; 2: what is to be deployed is wrong, and stderr says all."""
     by_cli = "CDK_OUTDIR" in environ
     parser = argparse.ArgumentParser(description="Synthesize one environment.")
     parser.add_argument("--env", default=_context(environ).get("env", "dev"), help=", ".join(sorted(CONFIGS)))
@@ -37,7 +37,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         # The CLI reads the manifest, which tells of the last environment that was written: so never skip for it.
         template = synthesize(given.env, given.out, force=given.force or by_cli, check=given.check)
-    except UnknownEnvironmentError as error:
+    except DeploymentError as error:
         print(error, file=sys.stderr)
         return 2
     except RequirementsError as error:

@@ -5,7 +5,7 @@ A deployment is changed here and nowhere else; the constructs read it and decide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -89,6 +89,24 @@ class Config:
         return LONGEST_DELAY_SECONDS + lane.tolerated_wait_seconds + self.visibility_seconds
 
 
+# Name → least, most, and whose limit it is.
+BOUNDS: Mapping[str, tuple[int, int, str]] = MappingProxyType(
+    {
+        # Ten seconds of it are kept for what a worker does around an attempt, and a handler needs some too.
+        "worker_timeout_seconds": (15, 900, "Lambda; below 15 s no attempt has time to run"),
+        "worker_memory": (128, 10_240, "Lambda"),
+        "retention_days": (1, 3650, "Taskyard"),
+        "throttle_rate": (1, 1_000_000, "API Gateway"),
+        "throttle_burst": (1, 1_000_000, "API Gateway"),
+        "listing_shards": (1, 100, "a listing reads them all"),
+        "observer_batch": (1, 10_000, "event sources of streams"),
+        "observer_window_seconds": (0, 300, "event sources of streams"),
+    }
+)
+LOG_RETENTION_DAYS = frozenset(
+    {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+)
+
 CONFIGS: Mapping[str, Config] = MappingProxyType(
     {
         "dev": Config(
@@ -143,7 +161,15 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
 )
 
 
-class UnknownEnvironmentError(Exception):
+class DeploymentError(Exception):
+    """What is to be deployed is wrong. Its text says all: where, what, and how to put it right."""
+
+
+class WrongConfigError(DeploymentError):
+    """A value that AWS, or Taskyard, would cut or refuse after minutes of deploying."""
+
+
+class UnknownEnvironmentError(DeploymentError):
     """No such environment. `name`: what was asked for; `known`: what there is."""
 
     def __init__(self, name: str) -> None:
@@ -153,8 +179,23 @@ class UnknownEnvironmentError(Exception):
 
 
 def config_of(environment: str) -> Config:
-    """The configuration of one environment; raises UnknownEnvironmentError."""
+    """The configuration of one environment; raises UnknownEnvironmentError, WrongConfigError."""
     try:
-        return CONFIGS[environment]
+        config = CONFIGS[environment]
     except KeyError:
         raise UnknownEnvironmentError(environment) from None
+    if wrong := [f"infra/config.py: {environment}: {each}" for each in config_faults(config)]:
+        raise WrongConfigError("\n".join(wrong))
+    return config
+
+
+def config_faults(config: Config) -> Iterator[str]:
+    for name, (least, most, source) in BOUNDS.items():
+        value = getattr(config, name)
+        if not least <= value <= most:
+            yield f"{name} is {value}: it must be {least} to {most} ({source})"
+    if config.log_retention_days not in LOG_RETENTION_DAYS:
+        yield f"log_retention_days is {config.log_retention_days}: CloudWatch takes {sorted(LOG_RETENTION_DAYS)}"
+    for lane in config.lanes:
+        if not 2 <= lane.max_concurrency <= 1000:
+            yield f"lane {lane.name}: max_concurrency is {lane.max_concurrency}: it must be 2 to 1000 (event sources)"

@@ -14,6 +14,7 @@ from pathlib import Path
 from infra.assets import LOCK_FILE, ROOT, Assets, build_assets, code_digest, digest_of, layer_digest, locked, read_below
 from infra.bytecode import Compiler, find_compiler
 from infra.config import config_of
+from infra.task_files import check_task_files
 
 
 def template_path(environment: str, out: Path) -> Path:
@@ -25,7 +26,8 @@ def synthesize(environment: str, out: Path, *, force: bool = False, check: bool 
 
     Skipped when `out` holds the template of the same sources. `force` writes it anyway; `check` also holds it against
     cdk-nag and CDK's own validation, and raises when they find what is not acknowledged. Two calls at once for the
-    same `out` wait for each other. Raises UnknownEnvironmentError, MissingWheelError, RequirementsError.
+    same `out` wait for each other. Raises DeploymentError (the environment, its configuration or a task file is wrong),
+    MissingWheelError, RequirementsError.
     """
     out = out.resolve()
     template = template_path(environment, out)
@@ -36,6 +38,7 @@ def synthesize(environment: str, out: Path, *, force: bool = False, check: bool 
         current = stamp.exists() and template.exists() and stamp.read_text() == digest
         if current and not (force or check):
             return template
+        check_task_files(config_of(environment))
         started = time.monotonic()
         print(f"synthesizing {environment} ...", file=sys.stderr, flush=True)
         # First: a synth that dies leaves no stamp, and the next one writes everything again.

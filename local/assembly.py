@@ -34,6 +34,9 @@ def synthesize(environment: str) -> None:
         text=True,
         check=False,
     )
+    if done.returncode == 2:
+        # What is to be run is wrong: a task file, the configuration. Its first line says where.
+        raise AssemblyError(done.stderr.strip())
     if done.returncode:
         raise AssemblyError(f"{useful_line(done.stderr)}\n\n{done.stdout}{done.stderr}")
 

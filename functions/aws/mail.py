@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from functions.core.errors import StoreUnavailable
 from functions.core.mail_addresses import masked
+from functions.core.mail_fields import one_line
 from functions.core.outcomes import Permanent, Retry
 
 REFUSED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "InvalidParameterValue"})
@@ -31,6 +32,10 @@ class Mail:
         source = sender or self.sender
         if source != self.sender and source not in self.senders:
             raise Permanent(f"{source} is no sender of this deployment")
+        try:
+            one_line(subject)
+        except ValueError as error:
+            raise Permanent(f"the subject {error}") from None
         body = {kind: {"Data": data, "Charset": "UTF-8"} for kind, data in (("Text", text), ("Html", html)) if data}
         try:
             return str(

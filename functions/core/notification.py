@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from functions.core.errors import FieldError
+from functions.core.mail_fields import ADDRESS
 from functions.core.reach import Reach, is_address, may_call
 from functions.core.signature import SECRET_NAME
 from functions.core.urls import MAX_LENGTH, checked_url
@@ -27,8 +28,6 @@ from functions.core.urls import MAX_LENGTH, checked_url
 MAX_TARGETS = 10
 MAX_BYTES = 4096
 """Of all targets together, as JSON: they ride in the record, and every write of it pays for them."""
-ADDRESS = r"^[^@\s<>,;\x00-\x1f]{1,64}@[^@\s<>,;\x00-\x1f]{1,255}$"
-"""No more than shape: whether an address exists only its server knows."""
 
 UNREACHED: Mapping[Reach, str] = {
     "public": "must be on the public internet",

@@ -201,19 +201,13 @@ def policy(request: Work, default: RetryPolicy) -> RetryPolicy:
 
 
 def policy_errors(request: Work, default: RetryPolicy) -> list[FieldError]:
-    """A wait that would be cut to the type's own longest is refused: what is asked for is done, or not taken."""
-    wanted = policy(request, default)
-    if request.retry is None or wanted.base_seconds <= wanted.max_seconds:
+    """A wait that would be cut is refused: what is asked for is done, or not taken."""
+    base = request.retry.base_seconds if request.retry else None
+    longest = policy(request, default).max_seconds
+    if base is None or base <= longest:
         return []
-    # A request that names one of the two alone is at odds with the type's other one.
-    field = "baseSeconds" if request.retry.base_seconds is not None else "maxSeconds"
-    return [
-        FieldError(
-            f"retry.{field}",
-            f"baseSeconds ({wanted.base_seconds:g}) must not be above maxSeconds ({wanted.max_seconds:g}), at which "
-            "each wait is cut",
-        )
-    ]
+    message = f"is above maxSeconds, at which each wait ends: {longest:g} here; give a maxSeconds too"
+    return [FieldError("retry.baseSeconds", message)]
 
 
 def idempotency_key(header: str | None, parsed: Parsed[Any]) -> tuple[str | None, list[FieldError]]:

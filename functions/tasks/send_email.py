@@ -10,11 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from functions.core.context import Context
 from functions.core.mail_addresses import masked
+from functions.core.mail_fields import ADDRESS, ONE_LINE, one_line
 from functions.core.registry import task
 
-ADDRESS = r"^[^@\s<>]+@[^@\s<>]+$"
-"""No more than shape: whether an address exists only its server knows."""
-Address = Annotated[str, Field(pattern=ADDRESS, max_length=320)]
+Address = Annotated[str, Field(pattern=ADDRESS)]
 
 
 def allowed_sender(address: str) -> str:
@@ -33,7 +32,9 @@ class Email(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     to: Address | Annotated[list[Address], Field(min_length=1, max_length=50)]
-    subject: str = Field(min_length=1, max_length=998)
+    subject: Annotated[str, AfterValidator(one_line)] = Field(
+        min_length=1, max_length=998, json_schema_extra={"pattern": ONE_LINE}
+    )
     content: str | None = Field(default=None, validation_alias=AliasChoices("content", "html"))
     text: str | None = None
     sender: Annotated[Address, AfterValidator(allowed_sender)] | None = Field(default=None, alias="from")

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from functions.core.context import Context
 from functions.core.mail_addresses import masked
+from functions.core.mail_fields import ADDRESS, ONE_LINE, one_line
 from functions.core.registry import task
-
-ADDRESS = r"^[^@\s<>]+@[^@\s<>]+$"
-"""No more than shape: whether an address exists only its server knows."""
 
 
 class Welcome(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    email: str = Field(pattern=ADDRESS, max_length=320)
-    name: str = Field(min_length=1, max_length=200)
+    email: str = Field(pattern=ADDRESS)
+    name: Annotated[str, AfterValidator(one_line)] = Field(
+        min_length=1, max_length=200, json_schema_extra={"pattern": ONE_LINE}
+    )
     message: str = Field(min_length=1, max_length=10_000)
 
 

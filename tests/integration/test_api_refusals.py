@@ -121,3 +121,24 @@ def test_without_identity_nothing_is_accepted(api: Api, aws: Cloud) -> None:
         del anonymous["requestContext"]["authorizer"]
         is_problem(api.send(anonymous), 403, "no-identity")
     assert aws.called() == []
+
+
+@pytest.mark.parametrize(
+    ("retry", "errors"),
+    [
+        ({"baseSeconds": 901}, {"retry.baseSeconds": "900 here"}),
+        ({"baseSeconds": 901, "strategy": "fixed"}, {"retry.baseSeconds": "900 here"}),
+        ({"baseSeconds": 5, "maxSeconds": 4}, {"retry.baseSeconds": "4 here"}),
+        ({"baseSeconds": 3600, "maxSeconds": 7200}, {}),
+        ({"baseSeconds": 900}, {}),
+        ({"maxSeconds": 1}, {}),
+    ],
+)
+def test_retry_wait_that_would_be_cut_is_refused(api: Api, retry: Any, errors: dict[str, str]) -> None:
+    task = api("POST", "/tasks", MESSAGE | {"retry": retry})
+    run = api("POST", "/workflows", {"nodes": {"a": MESSAGE | {"retry": retry}, "b": {"type": "NONE"}}})
+    found = task.fields if task.status == 422 else {}
+    assert found.keys() == errors.keys()
+    assert all(words in found[field] for field, words in errors.items())
+    # The other node is wrong, so that nothing is started.
+    assert run.fields.keys() - {"nodes.b.type"} == {f"nodes.a.{field}" for field in errors}

@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from pydantic import ValidationError
 
 from functions.aws.clients import client
+from functions.core.errors import InvalidRequest
 from functions.core.outcomes import Permanent
 from functions.core.states import State
 from functions.core.task import Text
@@ -206,3 +207,41 @@ def test_a_welcome_needs_all_three() -> None:
         del payload[missing]
         with pytest.raises(ValidationError, match=missing):
             Welcome.model_validate(payload)
+
+
+BREAKS = ["\r\n", "\n", "\r", "\x00", "\x0b", "\x1c", "\x7f", "\x85", "\u2028", "\u2029"]
+PAYLOADS: list[tuple[str, dict[str, Any], str]] = [
+    ("SEND_EMAIL", MAIL, "subject"),
+    ("SEND_EMAIL", MAIL, "to"),
+    ("SEND_EMAIL", MAIL | {"to": ["b@example.com"]}, "to"),
+    ("SEND_EMAIL", MAIL, "from"),
+    ("welcome-email", {"email": "a@example.com", "name": "Ada", "message": "m"}, "email"),
+    ("welcome-email", {"email": "a@example.com", "name": "Ada", "message": "m"}, "name"),
+]
+
+
+@pytest.mark.parametrize("end", ["", "Bcc: everybody@example.com"], ids=["at the end", "within"])
+@pytest.mark.parametrize("line_break", BREAKS)
+@pytest.mark.parametrize(("kind", "payload", "field"), PAYLOADS)
+def test_mail_field_with_a_line_break_is_refused_by_name(
+    scene: Scene, kind: str, payload: dict[str, Any], field: str, line_break: str, end: str
+) -> None:
+    value = payload[field]
+    broken = [*value, value[0] + line_break + end] if isinstance(value, list) else value + line_break + end
+    with pytest.raises(InvalidRequest) as refused:
+        scene.types[kind].accept(payload | {field: broken})
+    assert [error.field.partition("[")[0] for error in refused.value.errors] == [f"payload.{field}"]
+
+
+def test_mail_body_may_have_lines(scene: Scene) -> None:
+    scene.types["SEND_EMAIL"].accept(MAIL | {"content": "a\r\nb", "text": "a\nb"})
+    scene.types["welcome-email"].accept({"email": "a@example.com", "name": "Ada É", "message": "a\nb"})
+
+
+def test_subject_of_a_handlers_own_with_a_line_break_is_not_sent(scene: Scene) -> None:
+    def handler(ctx: Any, payload: Any) -> None:
+        ctx.mail.send(to=["a@example.com"], subject="a\r\nBcc: b@example.com", text="t", html=None, sender=None)
+
+    scene.handle("OWN", handler)
+    assert run(scene, "OWN", {}).state is State.FAILED
+    assert sent(scene) == []

@@ -61,7 +61,11 @@ def delayed(client: Client) -> None:
 
 @workload
 def retried(client: Client) -> None:
-    retry = {"baseSeconds": some(client, 0, 1, 5, 500), "strategy": some(client, "fixed", "exponential")}
+    retry = {
+        "baseSeconds": some(client, 0, 1, 5, 500),
+        "maxSeconds": 500,
+        "strategy": some(client, "fixed", "exponential"),
+    }
     client.submit(
         {"outcomes": some(client, ["fail", "ok"], ["fail", "retry:2", "ok"], ["retry:1000", "ok"])},
         retry=retry,

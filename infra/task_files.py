@@ -1,0 +1,57 @@
+"""The task files, checked before anything is synthesized, started or deployed.
+
+In a process of its own: what deploys and what is deployed meet in files only, and a task file may do anything when it
+is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from infra.assets import ROOT
+from infra.config import Config, DeploymentError
+
+TIMEOUT_SECONDS = 120
+CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"})
+
+
+class WrongTaskFilesError(DeploymentError):
+    """`faults`: one a line, `file:line: what is wrong: what to do`."""
+
+    def __init__(self, faults: str) -> None:
+        self.faults = faults
+        super().__init__(faults)
+
+
+def check_task_files(config: Config) -> None:
+    """Raises WrongTaskFilesError."""
+    command = [sys.executable, "-m", "functions.runtime.task_files", str(config.worker_timeout_seconds)]
+    # A client that is made when a file is imported finds a region, as on Lambda, and nobody's credentials.
+    environment = {name: value for name, value in os.environ.items() if name not in CREDENTIALS}
+    environment |= {"PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    try:
+        ran = subprocess.run(  # noqa: S603 - our own arguments
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise WrongTaskFilesError(
+            f"functions/tasks: importing the task files takes longer than {TIMEOUT_SECONDS} s: importing a task file "
+            "must do nothing but define"
+        ) from None
+    if ran.returncode == 1 and ran.stdout.strip():
+        raise WrongTaskFilesError(ran.stdout.strip())
+    if ran.returncode:
+        last = ran.stderr.strip().rpartition("\n")[2] or "without a word"
+        raise WrongTaskFilesError(
+            f"functions/tasks: importing the task files ends the process ({ran.returncode}): {last}: importing a task "
+            f"file must do nothing but define\n{ran.stderr}"
+        )
