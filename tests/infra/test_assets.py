@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
 
 from infra import assets as building
@@ -42,6 +43,7 @@ def _size(folder: Path) -> int:
 
 
 def test_the_layer_is_small(assets: Assets) -> None:
+    # A budget of this repository, not a limit of Lambda: a dependency that is worth its size raises it.
     assert _size(assets.layer.path) <= 25 * MEGABYTE
 
 
@@ -75,6 +77,24 @@ print(importlib.metadata.version("aws-lambda-powertools"))
     ran = subprocess.run(command, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert f"aws-lambda-powertools=={ran.stdout.strip()}" in (ROOT / "requirements" / "functions.txt").read_text()
+
+
+def requests_of_services(site: Path, region: str) -> dict[str, str]:
+    program = Path(__file__).with_name("requests_of_services.py")
+    command = [sys.executable, "-B", "-S", str(program), region, *sorted(SERVICES)]
+    ran = subprocess.run(command, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert Path(found["file"]).is_relative_to(site)
+    requests: dict[str, str] = found["requests"]
+    return requests
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "cn-north-1", "us-gov-west-1"])
+def test_the_pruned_layer_makes_the_same_request_of_every_operation(assets: Assets, region: str) -> None:
+    whole = requests_of_services(Path(botocore.__file__).parents[1], region)
+    assert {name.partition(".")[0] for name in whole} == SERVICES
+    assert requests_of_services(assets.layer.path / "python", region) == whole
 
 
 def test_the_page_of_the_api_keeps_its_files(assets: Assets) -> None:
@@ -150,6 +170,7 @@ def test_pruning_takes_what_is_known_to_be_unused_and_no_package_s_own(tmp_path:
     queue = {"shape": "Queue", "documentation": "A queue."}
     member = {"documentation": {"shape": "String"}}
     described = {"metadata": {"endpointPrefix": "sqs"}, "operations": {"Get": queue}, "members": member}
+    described["clientContextParams"] = {"Fast": {"type": "boolean", "documentation": "Read without a default."}}
     service = tmp_path / "botocore/data/sqs/2012/service-2.json.gz"
     service.write_bytes(gzip.compress(json.dumps(described).encode()))
     endpoints = tmp_path / "botocore/data/endpoints.json"
@@ -165,7 +186,8 @@ def test_pruning_takes_what_is_known_to_be_unused_and_no_package_s_own(tmp_path:
     }
     assert json.loads(endpoints.read_text()) == {"partitions": [{"partition": "aws", "services": {"sqs": {"a": 1}}}]}
     left = json.loads(gzip.decompress(service.read_bytes()))
-    assert left == described | {"operations": {"Get": {"shape": "Queue"}}}
+    parameters = {"Fast": {"type": "boolean", "documentation": ""}}
+    assert left == described | {"operations": {"Get": {"shape": "Queue"}}, "clientContextParams": parameters}
 
 
 @pytest.fixture
