@@ -80,7 +80,8 @@ def vended_log_group(scope: Construct, id: str, *, config: Config, what: str) ->
 class Function(Construct):
     """A function with its own role, log group and variables.
 
-    `part` names it in logs and metrics and is its package: `dead-letter` is `functions.dead_letter.handler.handler`.
+    `part` names it in logs and metrics and is its package: `dead-letter` is `functions.dead_letter.handler.handler`;
+    `package`: another's, whose code it shares.
     `statements` are all that its role may do, beside writing to its own log group. `name`: for a function that others
     have to find; else CloudFormation names it.
     """
@@ -92,6 +93,7 @@ class Function(Construct):
         *,
         bundle: Bundle,
         part: str,
+        package: str | None = None,
         timeout_seconds: int,
         memory: int,
         environment: Mapping[str, str],
@@ -122,7 +124,7 @@ class Function(Construct):
             description=f"Taskyard {config.environment}: {part}",
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
-            handler=f"functions.{part.replace('-', '_')}.handler.handler",
+            handler=f"functions.{(package or part).replace('-', '_')}.handler.handler",
             code=bundle.code,
             layers=[bundle.layer],
             role=role,

@@ -71,6 +71,7 @@ class Monitoring(Construct):
             "observer": observer.function,
             "workflow": workflow.function,
             "producer": producer.function,
+            "firing": producer.firing,
             "notifier": notifier.function,
         }
         self.topic = _topic(self, email=config.alarm_email)
@@ -162,7 +163,7 @@ class Monitoring(Construct):
                 statistic="Sum",
             ),
             threshold=1,
-            says="EventBridge Scheduler could not call the producer and gave firings up: docs/schedules.md.",
+            says="EventBridge Scheduler could not call the firing function and gave firings up: docs/schedules.md.",
         )
         self._alarm(
             "SchedulesRefused",

@@ -14,27 +14,26 @@ from infra.scheduler import firing_role, manage
 class Schedules(Construct):
     """A group of their own: what ends a task's timer never meets them, and what they drop is counted apart.
 
-    `producer_name`, `producer_arn`: of the function that they call, known before it is made. The name is fixed so that
-    scripts find it, and so that schedules made years ago still do.
+    `firing_name`, `firing_arn`: of the function that they call, known before it is made. The name is fixed so that
+    schedules made years ago still find it. `producer_name`: of the function that scripts submit by; schedules made
+    before there was a firing function call it until their next firing (docs/adr/0024).
     """
 
     def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
+        self.firing_name = f"{config.stack_name}-firing"
         self.producer_name = f"{config.stack_name}-producer"
-        self.producer_arn = stack.format_arn(
-            service="lambda",
-            resource="function",
-            resource_name=self.producer_name,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
+        self.firing_arn, producer_arn = (_arn(stack, name) for name in (self.firing_name, self.producer_name))
         self.group = scheduler.CfnScheduleGroup(self, "Group")
         self.role = firing_role(
             self,
             self.group,
             description="EventBridge Scheduler: fire a schedule",
             policy="fire",
-            fires=iam.PolicyStatement(sid="Fire", actions=["lambda:InvokeFunction"], resources=[self.producer_arn]),
+            fires=iam.PolicyStatement(
+                sid="Fire", actions=["lambda:InvokeFunction"], resources=[self.firing_arn, producer_arn]
+            ),
         )
 
     def environment(self) -> dict[str, str]:
@@ -42,10 +41,19 @@ class Schedules(Construct):
         return {
             "SCHEDULE_GROUP": self.group.ref,
             "SCHEDULE_ROLE_ARN": self.role.role_arn,
-            "PRODUCER_ARN": self.producer_arn,
+            "FIRING_ARN": self.firing_arn,
         }
 
-    def manage(self) -> list[iam.PolicyStatement]:
-        """Make, change and delete schedules."""
-        actions = ("CreateSchedule", "UpdateSchedule", "DeleteSchedule")
+    def manage(self, *more: str) -> list[iam.PolicyStatement]:
+        """Make, change and delete schedules. `more`: actions besides."""
+        actions = ("CreateSchedule", "UpdateSchedule", "DeleteSchedule", *more)
         return manage(self.group, self.role, sid="Schedules", role_sid="ScheduleRole", actions=actions)
+
+
+def _arn(stack: cdk.Stack, function: str) -> str:
+    return stack.format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=function,
+        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+    )

@@ -166,7 +166,7 @@ def paths() -> Json:
     key = {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "As the field idempotencyKey; if both are given they must agree.",
+        "description": "As the field idempotencyKey; if both are given they must agree. Not with `schedule:` first.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 256},
     }
     submit = operation(

@@ -1,4 +1,4 @@
-"""Recurring EventBridge schedules, one for each of Taskyard's, which call the producer."""
+"""Recurring EventBridge schedules, one for each of Taskyard's, which call the firing function."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class RefusedByScheduler(Exception):
 
 @dataclass(frozen=True)
 class Schedules:
-    """`client` makes the Scheduler client on first use. `target_arn`: the producer function."""
+    """`client` makes the Scheduler client on first use. `target_arn`: the firing function."""
 
     client: Callable[[], Any]
     group: str
@@ -45,6 +45,15 @@ class Schedules:
         except scheduler.exceptions.ResourceNotFoundException:
             if recurring.enabled:
                 self.create(recurring)
+
+    def target(self, name: str) -> str | None:
+        """The ARN of the function that it calls; None when there is none of this name."""
+        scheduler = self.client()
+        with passing_faults("Scheduler"):
+            try:
+                return str(scheduler.get_schedule(Name=name, GroupName=self.group)["Target"]["Arn"])
+            except scheduler.exceptions.ResourceNotFoundException:
+                return None
 
     def delete(self, name: str) -> None:
         """One that is gone already is fine."""

@@ -32,7 +32,7 @@ def schedule_store(settings: IntakeSettings) -> ScheduleStore:
 
 def schedules(settings: IntakeSettings) -> Schedules:
     return Schedules(
-        partial(client, "scheduler"), settings.schedule_group, settings.schedule_role_arn, settings.producer_arn
+        partial(client, "scheduler"), settings.schedule_group, settings.schedule_role_arn, settings.firing_arn
     )
 
 

@@ -1,1 +1,1 @@
-"""The door without HTTP: firings of schedules, and submits by whoever may invoke it."""
+"""The doors without HTTP: firings, by EventBridge Scheduler alone, and submits, by whoever may invoke the producer."""

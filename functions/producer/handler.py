@@ -1,4 +1,5 @@
-"""Entry point of the producer: firings of schedules (from EventBridge Scheduler), and submits without HTTP.
+"""Entry point of two functions: firing, which EventBridge Scheduler alone may invoke, and producer, which takes submits
+without HTTP from whoever may invoke it.
 
 A submit: `{"submit": {…as POST /tasks}, "idempotencyKey": …}`;
 its answer: `{"status": 201, "task": {…}}` or `{"status": 422, "problem": {…}}`.
@@ -30,30 +31,41 @@ logger = logging.getLogger("taskyard.producer")
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     parts = assembled()
     try:
-        if "Records" in event:
+        door = unqualified(context.invoked_function_arn)
+        if "Records" in event and door == parts.settings.firing_arn:
             return again(event, context)
-        return submit(event, context) if "submit" in event else fire(event)
+        return take(event, context, door)
     finally:
         parts.metrics.flush(wiring.clock())
 
 
+def take(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
+    """`door`: the ARN of the function that was invoked with it."""
+    if "submit" in event and door != assembled().settings.firing_arn:
+        return submit(event, context, door)
+    return fire(event, door)
+
+
 def again(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Invocations that Lambda had given up, from the queue that they are put in: one a message."""
+    """Invocations that Lambda had given up, of both functions, from the queue that they are put in: one a message.
+    Lambda says in it whose they were, and not whoever made them."""
     failed = []
     for record in event["Records"]:
         try:
-            payload = json.loads(record["body"])["requestPayload"]
-            if "submit" in payload:
-                submit(payload, context)
-            else:
-                fire(payload)
+            given_up = json.loads(record["body"])
+            take(given_up["requestPayload"], context, unqualified(given_up["requestContext"]["functionArn"]))
         except Exception:
-            logger.warning("firing failed again", exc_info=True, extra={"messageId": record.get("messageId")})
+            logger.warning("failed again", exc_info=True, extra={"messageId": record.get("messageId")})
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
 
 
-def fire(event: Mapping[str, Any]) -> dict[str, Any]:
+def unqualified(function_arn: str) -> str:
+    """Without version or alias."""
+    return ":".join(function_arn.split(":")[:7])
+
+
+def fire(event: Mapping[str, Any], door: str) -> dict[str, Any]:
     from functions.producer.fire import Alarm
 
     now = wiring.clock()
@@ -63,19 +75,21 @@ def fire(event: Mapping[str, Any]) -> dict[str, Any]:
         # Not ours: tried again, it would be the same.
         logger.error("unreadable event: %s", error)
         return {"outcome": "dropped", "reason": str(error), "task": None}
-    fired = assembled().fire.take(alarm, now=now)
-    logger.info("%s %s", fired.outcome, fired.reason, extra={"schedule": alarm.schedule, "taskId": fired.task})
+    fired = assembled().fire.take(alarm, door=door, now=now)
+    level = logging.WARNING if fired.outcome == "dropped" else logging.INFO
+    extra = {"schedule": alarm.schedule, "taskId": fired.task}
+    logger.log(level, "%s %s", fired.outcome, fired.reason, extra=extra)
     return {"outcome": str(fired.outcome), "reason": fired.reason, "task": fired.task}
 
 
-def submit(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Whoever may invoke this function may submit: IAM has decided that before."""
+def submit(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
+    """Whoever may invoke the producer may submit: IAM has decided that before."""
     from functions.intake import body, problems, views
     from functions.intake.caller import invoker
 
     parts, now = assembled(), wiring.clock()
     try:
-        who = invoker(context.invoked_function_arn, tenant_from=parts.settings.tenant_from)
+        who = invoker(door, tenant_from=parts.settings.tenant_from)
         if unknown := [name for name in event if name not in ("submit", "idempotencyKey")]:
             raise InvalidRequest([FieldError(name, "is not a known field") for name in unknown])
         # The same reader as for HTTP, and so the same rules.
@@ -115,6 +129,7 @@ class Parts:
             schedules=assembly.schedule_store(self.settings),
             scheduler=assembly.schedules(self.settings),
             firing=assembly.firing(self.settings, self.submission, self.metrics),
+            door=self.settings.firing_arn,
             writer_ms=wiring.API_TIMEOUT_SECONDS * 1000,
         )
 

@@ -64,14 +64,15 @@ class TaskSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeSettings(TaskSettings):
-    """Of the functions that take requests, and submit what schedules ask for."""
+    """Of the functions that take requests, and submit what schedules ask for. `firing_arn`: of the function that
+    EventBridge Scheduler fires schedules by."""
 
     document_bucket: str
     tenant_from: str
     webhook_reach: Reach
     schedule_group: str
     schedule_role_arn: str
-    producer_arn: str
+    firing_arn: str
 
     @property
     def timeout_limit(self) -> int:
@@ -88,7 +89,7 @@ class IntakeSettings(TaskSettings):
             "webhook_reach": reach(env),
             "schedule_group": env["SCHEDULE_GROUP"],
             "schedule_role_arn": env["SCHEDULE_ROLE_ARN"],
-            "producer_arn": env["PRODUCER_ARN"],
+            "firing_arn": env["FIRING_ARN"],
         }
 
 

@@ -138,7 +138,7 @@ def test_a_firing_that_the_table_refuses_for_minutes_is_not_lost(system: LocalSy
     refused = []
 
     def tap(caller: str, call: Call, answer: Callable[[], Response]) -> Response:
-        if caller == "producer" and call.operation == "BatchGetItem":
+        if caller == "firing" and call.operation == "BatchGetItem":
             refused.append(call)
             return error("dynamodb", "TransactionConflictException", "for now")
         return answer()
@@ -146,7 +146,7 @@ def test_a_firing_that_the_table_refuses_for_minutes_is_not_lost(system: LocalSy
     with schedule(system, rate="1 day", catchUp="last") as url:
         first = datetime.fromisoformat(look(url)["nextTimes"][0])
         system.tap(tap)
-        # Lambda tries it after one and two minutes again, then puts it into the producer's queue.
+        # Lambda tries it after one and two minutes again, then puts it into the queue of what failed.
         system.clock.advance(until(system, first) + 400)
         system.tap(lambda caller, call, answer: answer())
         assert len(refused) >= 4
@@ -187,4 +187,4 @@ def test_the_sdk_speaks_of_schedules(system: LocalSystem) -> None:
 
 def test_no_invocation_failed_and_no_call_was_denied(system: LocalSystem) -> None:
     assert [invocation.error for invocation in system.invocations if invocation.error] == []
-    assert not any("not authorized" in line for label in ("api", "producer") for line in system.logs(label))
+    assert not any("not authorized" in line for label in ("api", "producer", "firing") for line in system.logs(label))

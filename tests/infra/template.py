@@ -17,6 +17,7 @@ PARTS = (
     "observer",
     "workflow",
     "producer",
+    "firing",
     "notifier",
 )
 

@@ -32,12 +32,13 @@ INTAKE = (
         "MAIL_SENDERS",
         "SCHEDULE_GROUP",
         "SCHEDULE_ROLE_ARN",
-        "PRODUCER_ARN",
+        "FIRING_ARN",
     }
 )
 VARIABLES = {
     "api": INTAKE | {"RUN_MACHINE_ARN"},
     "producer": INTAKE,
+    "firing": INTAKE,
     "worker-high": WORKER,
     "worker-normal": WORKER,
     "worker-low": WORKER,
@@ -55,6 +56,7 @@ SHAPES = {
     "dead-letter": ("functions.dead_letter.handler.handler", 30, 256),
     "observer": ("functions.observer.handler.handler", 30, 256),
     "producer": ("functions.producer.handler.handler", 30, 512),
+    "firing": ("functions.producer.handler.handler", 30, 512),
     "workflow": ("functions.workflow.handler.handler", 900, 1024),
     "notifier": ("functions.notifier.handler.handler", 30, 256),
 }
@@ -100,7 +102,7 @@ def test_lanes_are_json_with_a_url_and_arns_for_each(template: Template, part: s
 
 def test_wake_ups_may_go_round(template: Template) -> None:
     allowed = {part for part in PARTS if template.function(part).get("RecursiveLoop") == "Allow"}
-    assert allowed == {"worker-high", "worker-normal", "worker-low", "dead-letter", "producer"}
+    assert allowed == {"worker-high", "worker-normal", "worker-low", "dead-letter", "producer", "firing"}
 
 
 def test_every_function_has_its_own_log_group_and_role(template: Template) -> None:

@@ -76,7 +76,7 @@ def test_a_dead_letter_queue_that_stays_full_alarms(template: Template, lane: st
 
 
 def test_what_the_producer_failed_at_alarms_for_as_long_as_it_is_tried(template: Template) -> None:
-    queue = target(template.sources("producer")[0]["EventSourceArn"])
+    queue = target(template.sources("firing")[0]["EventSourceArn"])
     (alarm,) = _of(template, "NumberOfMessagesReceived", queue)
     assert alarm["Period"] >= template.properties({"Ref": queue})["VisibilityTimeout"]
 

@@ -31,8 +31,15 @@ TABLE = "taskyard-test"
 BUCKET = "taskyard-test-documents"
 TIMER_GROUP = "taskyard-test"
 SCHEDULE_GROUP = "taskyard-test-schedules"
-PRODUCER_ARN = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:taskyard-test-producer"
 TIMER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/taskyard-test-timers"
+
+
+def function_arn(name: str) -> str:
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+FIRING_ARN = function_arn("Taskyard-dev-firing")
+"""Of events/producer/failed_firing.json."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,12 @@ class Cloud:
 
     def invoke(self, name: str, event: dict[str, Any], *, remaining_ms: int = WORKER_TIMEOUT_SECONDS * 1000) -> Any:
         """Calls the function of that name (`api`, `worker`, `dead_letter`, `observer`) as Lambda would."""
-        handler = importlib.import_module(f"functions.{name}.handler").handler
+        package = "producer" if name == "firing" else name
+        handler = importlib.import_module(f"functions.{package}.handler").handler
         context = SimpleNamespace(
             aws_request_id=str(uuid.uuid4()),
             function_name=name,
-            invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}",
+            invoked_function_arn=FIRING_ARN if name == "firing" else function_arn(name),
             get_remaining_time_in_millis=lambda: remaining_ms,
         )
         return handler(event, context)
@@ -197,7 +205,7 @@ def environment(lanes: Mapping[str, Any]) -> dict[str, str]:
         "WEBHOOK_REACH": "local",
         "SCHEDULE_GROUP": SCHEDULE_GROUP,
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/taskyard-test-schedules",
-        "PRODUCER_ARN": PRODUCER_ARN,
+        "FIRING_ARN": FIRING_ARN,
         "WEBHOOK_SECRETS": "taskyard/test/webhooks",
         "MAIL_FROM": "taskyard@example.com",
         "MAIL_SENDERS": "taskyard@example.com,no-reply@example.com,unverified@example.org",

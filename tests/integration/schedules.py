@@ -37,8 +37,8 @@ def in_scheduler(aws: Cloud) -> list[dict[str, Any]]:
 
 
 def fire(aws: Cloud, at: int, *, made: dict[str, Any] | None = None) -> Any:
-    """What the producer answers when the one schedule in Scheduler (or `made`) is fired for `at` (epoch ms)."""
+    """What the firing function answers when the one schedule in Scheduler (or `made`) is fired for `at` (epoch ms)."""
     if made is None:
         (made,) = in_scheduler(aws)
     time = f"{datetime.fromtimestamp(at / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    return aws.invoke("producer", json.loads(made["Target"]["Input"].replace("<aws.scheduler.scheduled-time>", time)))
+    return aws.invoke("firing", json.loads(made["Target"]["Input"].replace("<aws.scheduler.scheduled-time>", time)))

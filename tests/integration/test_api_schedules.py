@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.api import MESSAGE, Api
-from tests.integration.cloud import PRODUCER_ARN, Cloud, event
+from tests.integration.cloud import FIRING_ARN, Cloud, event
 from tests.integration.conftest import Clock
 from tests.integration.schedules import create, in_scheduler, look, tasks
 
@@ -32,7 +32,7 @@ def test_event_bridge_scheduler_is_told(api: Api, aws: Cloud) -> None:
     assert told["ScheduleExpression"] == made["expression"]
     assert told["ScheduleExpressionTimezone"] == "Europe/Berlin"
     assert told["State"] == "ENABLED"
-    assert told["Target"]["Arn"] == PRODUCER_ARN
+    assert told["Target"]["Arn"] == FIRING_ARN
     fired = json.loads(told["Target"]["Input"])
     assert fired["schedule"] == made["id"]
     assert fired["scheduledTime"] == "<aws.scheduler.scheduled-time>"

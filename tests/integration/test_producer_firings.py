@@ -42,7 +42,7 @@ def test_a_time_that_was_not_filled_in_is_now(api: Api, aws: Cloud, clock: Clock
     create(api)
     clock.advance(62)
     (made,) = in_scheduler(aws)
-    fired = aws.invoke("producer", json.loads(made["Target"]["Input"]))
+    fired = aws.invoke("firing", json.loads(made["Target"]["Input"]))
     assert (fired["outcome"], fired["task"]) == ("submitted", tasks(api)[0]["id"])
     assert fire(aws, START + MINUTE)["outcome"] == "repeated"
 
@@ -85,6 +85,7 @@ def test_fired_with_a_template_that_was_changed_meanwhile_it_is_one_task(api: Ap
     first = fire(aws, START + MINUTE, made=told)
     api("PATCH", path(made), {"task": MESSAGE | {"payload": {"message": "other"}}})
     assert fire(aws, START + MINUTE, made=told)["task"] == first["task"]
+    clock.advance(60)
     assert fire(aws, START + 2 * MINUTE, made=told)["outcome"] == "submitted"
     assert {task["payload"]["message"] for task in tasks(api)} == {"hello", "other"}
 
@@ -348,7 +349,7 @@ def test_a_paused_schedule_that_is_gone_from_scheduler_is_made_again_when_it_is_
 def test_a_stranger_cannot_remove_a_schedule_by_a_firing(api: Api, aws: Cloud, clock: Clock) -> None:
     made = create(api)
     forged = event("producer", "firing") | {"schedule": made["id"], "tenant": "210987654321"}
-    assert aws.invoke("producer", forged)["outcome"] == "dropped"
+    assert aws.invoke("firing", forged)["outcome"] == "dropped"
     assert len(in_scheduler(aws)) == 1
 
 
@@ -365,16 +366,16 @@ def test_a_firing_that_failed_comes_again_from_its_queue(
     body["requestPayload"]["schedule"] = made["id"]
     records["Records"][0]["body"] = json.dumps(body)
     with broken(monkeypatch, "dynamodb", "BatchGetItem"):
-        assert aws.invoke("producer", records) == {
+        assert aws.invoke("firing", records) == {
             "batchItemFailures": [{"itemIdentifier": records["Records"][0]["messageId"]}]
         }
-    assert aws.invoke("producer", records) == {"batchItemFailures": []}
+    assert aws.invoke("firing", records) == {"batchItemFailures": []}
     assert look(api, made)["fired"] == 1
 
 
 @pytest.mark.parametrize("wrong", [{}, {"schedule": "x", "tenant": "y", "scheduledTime": "yesterday"}, {"schedule": 1}])
 def test_what_is_no_firing_is_dropped(api: Api, aws: Cloud, wrong: dict[str, Any]) -> None:
-    assert aws.invoke("producer", wrong)["outcome"] == "dropped"
+    assert aws.invoke("firing", wrong)["outcome"] == "dropped"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ MODULES = {
     "observer": "functions.observer.handler",
     "workflow": "functions.workflow.handler",
     "producer": "functions.producer.handler",
+    "firing": "functions.producer.handler",
 }
 PACKAGES = {"core", "aws", "store", "tasks", "intake", "runtime", *(name.split(".")[1] for name in MODULES.values())}
 TIMEOUTS = {
@@ -26,12 +27,13 @@ TIMEOUTS = {
     "observer": 30,
     "workflow": 900,
     "producer": 30,
+    "firing": 30,
 }
 """Seconds."""
 MAX_RECEIVES = 12
 DEAD_LETTER_VISIBILITY_SECONDS = 40
 PRODUCER_PAUSE_SECONDS = 300
-"""Visibility of what the producer failed at."""
+"""Visibility of what producer and firing function failed at."""
 RUN_MACHINE = f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:run"
 SCHEDULES_GROUP = "schedules"
 
@@ -74,7 +76,7 @@ def environment(function: str) -> dict[str, str]:
         "WEBHOOK_SECRETS": CONFIG.webhook_secrets,
         "SCHEDULE_GROUP": SCHEDULES_GROUP,
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/schedules",
-        "PRODUCER_ARN": function_arn("producer"),
+        "FIRING_ARN": function_arn("firing"),
         "LANE": function.removeprefix("worker-"),
         "LOG_LEVEL": "INFO",
         "POWERTOOLS_SERVICE_NAME": function,

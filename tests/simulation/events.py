@@ -1,10 +1,11 @@
-"""Lambda's queue of events: the producer is invoked by one that nobody waits for, and again when it fails."""
+"""Lambda's queue of events: the firing function is invoked by one that nobody waits for, and again when it fails."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.deployment import function_arn
 from tests.simulation.fibers import SECOND
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Events:
             if tries < len(PAUSES):
                 self.world.hub.after(PAUSES[tries], lambda: self.invoke(given, tries + 1))
             else:
-                self.failures.send(json.dumps({"requestPayload": json.loads(given)}))
+                given_up = {"requestContext": {"functionArn": f"{function_arn('firing')}:$LATEST"}}
+                self.failures.send(json.dumps(given_up | {"requestPayload": json.loads(given)}))
 
-        self.world.functions.invoke("producer", json.loads(given), done, "a firing")
+        self.world.functions.invoke("firing", json.loads(given), done, "a firing")

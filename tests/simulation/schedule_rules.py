@@ -91,7 +91,7 @@ class ScheduleRules:
             violate(f"{key}: that is none of its times")
         if at > self.world.hub.now // MS:
             violate(f"{key} is made before its time")
-        if process.function == "producer":
+        if process.function == "firing":
             self._by_firing(process, key, identity)
 
     def _by_firing(self, process: Any, key: str, identity: str) -> None:

@@ -84,7 +84,7 @@ class World:
         self.table = table(self._wrote)
         self.stream = Stream(self, self.faults.choose((1, 2, 4)))
         self.queues = [queue for lane in LANES for queue in self._lane(lane)]
-        failures = Queue(self, "producer-failures", "producer", PRODUCER_PAUSE_SECONDS * SECOND, 2, batch=1)
+        failures = Queue(self, "producer-failures", "firing", PRODUCER_PAUSE_SECONDS * SECOND, 2, batch=1)
         self.queues.append(failures)
         self.events = Events(self, failures)
         self.timers = Scheduler(self)
@@ -137,8 +137,8 @@ class World:
 
     def raised(self, function: str, error: BaseException) -> None:
         """An entry point let an exception through: workers and the dead-letter function never may, steps of runs and
-        the producer only what says that it may pass."""
-        passing = function in ("workflow", "producer") and type(error).__name__ in PASSING
+        the firing function only what says that it may pass."""
+        passing = function in ("workflow", "firing") and type(error).__name__ in PASSING
         if function not in ("api", "observer") and not passing:
             self.violate(f"{function} raised {type(error).__name__}: {error}")
 

@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "WEBHOOK_REACH": "public",
     "SCHEDULE_GROUP": "schedules",
     "SCHEDULE_ROLE_ARN": "arn:role",
-    "PRODUCER_ARN": "arn:aws:lambda:us-east-1:1:function:producer",
+    "FIRING_ARN": "arn:aws:lambda:us-east-1:1:function:firing",
     "WEBHOOK_SECRETS": "taskyard/test/webhooks",
     "RETENTION_DAYS": "7",
     "WORKER_TIMEOUT_SECONDS": "60",
