@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
             name, colon, value = line.partition(":")
             if not colon:
                 raise _BadRequest(400)
-            name, value = name.lower(), value.strip()
+            name, value = name.lower(), value.strip(" \t")
             if name in headers:
                 value = headers[name] + ("; " if name == "cookie" else ",") + value
             headers[name] = value
