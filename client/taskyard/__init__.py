@@ -13,9 +13,12 @@ tenths of a second to import, which `taskyard --help` need not wait for.
 from typing import TYPE_CHECKING, Any
 
 from taskyard.errors import (
+    Cause,
     Conflict,
     Forbidden,
+    InvalidEndpoint,
     InvalidRequest,
+    NoCredentials,
     NoEndpoint,
     NotFound,
     ProblemError,
@@ -59,12 +62,15 @@ __all__ = [
     "Attempt",
     "Backoff",
     "Cancelled",
+    "Cause",
     "Conflict",
     "EmailTarget",
     "Forbidden",
     "Health",
+    "InvalidEndpoint",
     "InvalidRequest",
     "Lane",
+    "NoCredentials",
     "NoEndpoint",
     "Node",
     "NotFound",

@@ -12,8 +12,8 @@ import httpx
 
 from taskyard import calls, desk_calls
 from taskyard.calls import UNSET, Call, Request, Response
-from taskyard.connection import TIMEOUT, Connection
-from taskyard.errors import ProblemError, UnexpectedAnswer, Unreachable, WaitTimeout
+from taskyard.connection import TIMEOUT_SECONDS, Connection, Tries, response_of, unread
+from taskyard.errors import ProblemError, Throttled, Unavailable, UnexpectedAnswer, Unreachable, WaitTimeout
 from taskyard.following import Patience, each_awaited
 from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Stats, Task, TaskSpec
 from taskyard.notify import Notification
@@ -39,6 +39,7 @@ class AsyncTaskyard:
         url: str | None = None,
         auth: str | None = None,
         *,
+        timeout: float = TIMEOUT_SECONDS,
         backoff: Backoff | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -46,8 +47,9 @@ class AsyncTaskyard:
         now: Callable[[], datetime] = _now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connection = Connection.open(url, auth, backoff or Backoff(), draw, now)
-        self._http = httpx.AsyncClient(timeout=TIMEOUT, transport=transport, trust_env=self._connection.trust_env)
+        self._connection = Connection.open(url, auth, backoff, draw, now, clock, timeout)
+        proxy = self._connection.proxy if transport is None else None
+        self._http = httpx.AsyncClient(transport=transport, proxy=proxy, trust_env=False)
         self._sleep, self._now, self._clock = sleep, now, clock
 
     @property
@@ -62,6 +64,11 @@ class AsyncTaskyard:
     @property
     def url(self) -> str:
         return self._connection.endpoint.url
+
+    @property
+    def auth(self) -> str:
+        """none, iam or bearer."""
+        return self._connection.endpoint.auth_kind
 
     async def submit(
         self, type: str, payload: Any = None, *, idempotency_key: str | None = None, **options: Unpack[TaskOptions]
@@ -139,7 +146,7 @@ class AsyncTaskyard:
 
     async def retry(self, task_id: str, attempts: int | None = None) -> Task:
         """Run a dead letter again, now, with new attempts (None: as many as its type has). Raises Conflict for a task
-        that is none; also when the answer to a first try was lost, and this is the second."""
+        that is none."""
         return await self._perform(desk_calls.retry(task_id, attempts))
 
     async def redrive(self, *, dry_run: bool = False, **options: Unpack[RedriveOptions]) -> Redrive:
@@ -198,13 +205,19 @@ class AsyncTaskyard:
 
     async def wait(self, task_id: str, timeout: float | None = None) -> Task:
         """Look until the task has settled, at growing pauses of at most 5 s. Raises WaitTimeout after `timeout` s."""
-        patience = Patience(timeout, self._clock)
-        while not (task := await self.get(task_id)).settled:
+        patience, task = Patience(timeout, self._clock), None
+        while True:
+            try:
+                task = await self._perform(calls.get(task_id), patience.left())
+            except (Unreachable, Unavailable, Throttled):
+                if task is None or not patience.is_over:
+                    raise
+            if task.settled:
+                return task
             pause = patience.pause()
             if pause is None:
                 raise WaitTimeout(task, timeout or 0)
             await self._sleep(pause)
-        return task
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -217,22 +230,28 @@ class AsyncTaskyard:
     ) -> None:
         await self.close()
 
-    async def _perform(self, call: Call[T]) -> T:
-        tried = 0
+    async def _perform(self, call: Call[T], within: float | None = None) -> T:
+        tries = Tries(self._connection, call, within)
         while True:
-            outcome = await self._send(call.request)
-            tried += 1
-            pause = self._connection.pause(outcome, tried)
+            outcome = await self._send(call.request, tries.seconds())
+            pause = tries.pause(outcome)
             if pause is None:
-                if isinstance(outcome, Unreachable):
-                    raise outcome
-                return call.result(outcome)
+                return tries.result(outcome)
             await self._sleep(pause)
 
-    async def _send(self, request: Request) -> Response | Unreachable:
+    async def _send(self, request: Request, seconds: float) -> Response | Unreachable:
         try:
-            # Signing may read credentials over the network (a role's), so it stays out of the event loop.
-            sendable = await asyncio.to_thread(self._connection.sendable, request)
-            return self._connection.answer(await self._http.send(sendable))
+            async with asyncio.timeout(seconds):
+                # Signing may read credentials over the network (a role's), so it stays out of the event loop.
+                sendable = await asyncio.to_thread(self._connection.sendable, request, seconds)
+                response = await self._http.send(sendable, stream=True)
+                try:
+                    return response_of(response, await response.aread())
+                except httpx.RequestError as error:
+                    return unread(response, error)
+                finally:
+                    await response.aclose()
         except httpx.TransportError as error:
             return self._connection.no_answer(error)
+        except TimeoutError:
+            return self._connection.too_late(seconds)

@@ -4,7 +4,6 @@ A new route is one function here and one method in each client.
 """
 
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,8 @@ from enum import Enum
 from typing import Any, Final, Generic, TypeVar, Unpack
 from urllib.parse import quote
 
-from taskyard.errors import UnexpectedAnswer, problem
+from taskyard.errors import NotFound, UnexpectedAnswer, problem
+from taskyard.idempotency import key_header
 from taskyard.model import Health, Page, Stats, Task, TaskSpec
 from taskyard.notify import NotificationPage
 from taskyard.options import TASK, TaskOptions, given, named
@@ -44,28 +44,43 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """headers: names in lower case."""
+    """headers: names in lower case. unreadable: why there is no body, where one was sent that cannot be read: the
+    status stands all the same."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    unreadable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
+    """removes: a success leaves nothing to find, so that to a repeat "there is none" is a success."""
+
     request: Request
     read: Callable[[Mapping[str, Any]], T]
+    removes: bool = False
 
-    def result(self, response: Response) -> T:
-        """The typed answer; raises ProblemError for a refusal, UnexpectedAnswer for what is no answer of this API."""
+    def result(self, response: Response, *, repeated: bool = False) -> T:
+        """The typed answer; raises ProblemError for a refusal, UnexpectedAnswer for what is no answer of this API.
+        repeated: an earlier try may have been carried out."""
         if response.status >= 400:
-            raise problem(response.status, response.body)
+            error = problem(response.status, response.body)
+            if repeated and self.removes and isinstance(error, NotFound):
+                return self.read({})
+            raise error
         if response.status >= 300:
             raise UnexpectedAnswer(response.status, f"a redirect to {response.headers.get('location')}")
+        return self.answer(response)
+
+    def answer(self, response: Response) -> T:
+        """Of a success."""
+        if response.unreadable is not None and response.status != 204:
+            raise UnexpectedAnswer(response.status, response.unreadable)
         try:
             document = json.loads(response.body) if response.body else {}
             return self.read(document)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnexpectedAnswer(response.status, response.body[:200].decode("utf-8", "replace")) from error
 
 
@@ -73,7 +88,7 @@ def submit(
     type: str, payload: Any = None, *, idempotency_key: str | None = None, **options: Unpack[TaskOptions]
 ) -> Call[Task]:
     document = task_document(TaskSpec(type=type, payload=payload, **options))
-    return submit_body(encode(document), idempotency_key or new_key())
+    return post("/tasks", document, Task.read, idempotency_key)
 
 
 def task_document(spec: TaskSpec) -> dict[str, Any]:
@@ -117,7 +132,9 @@ def update(
         document["runAt"] = to_wire(run_at)
     if not document:
         raise ValueError("nothing to change: give priority, payload or run_at")
-    return Call(Request("PATCH", path_of("tasks", task_id), JSON, encode(document)), Task.read)
+    # Without the key a repeat is refused when the task has started since: the first try may have moved it to now.
+    headers = {**JSON, **key_header()}
+    return Call(Request("PATCH", path_of("tasks", task_id), headers, encode(document)), Task.read)
 
 
 def reschedule(task_id: str, run_at: datetime | None, delay: float | timedelta | None, now: datetime) -> Call[Task]:
@@ -142,10 +159,6 @@ def health() -> Call[Health]:
     return Call(Request("GET", "/monitor/health"), Health.read)
 
 
-def new_key() -> str:
-    return str(uuid.uuid4())
-
-
 def query_of(**parameters: object) -> str:
     """`?a=b&c=d`, without what is None."""
     query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in given(parameters).items())
@@ -160,28 +173,34 @@ def path_of(kind: str, id: str) -> str:
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """Raises ValueError for what JSON cannot hold."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        near = text[max(0, error.start - 20) : error.end]
+        raise ValueError(f"half of a surrogate pair is no character: {near!r}") from error
 
 
-def post(path: str, document: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T]) -> Call[T]:
-    """The body without what is None."""
-    return Call(Request("POST", path, JSON, encode(given(document))), read)
+def post(
+    path: str, document: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T], idempotency_key: str | None = None
+) -> Call[T]:
+    """Under its key, or a new one. The body without what is None."""
+    return Call(Request("POST", path, {**JSON, **key_header(idempotency_key)}, encode(given(document))), read)
 
 
 def post_keyed(path: str, body: bytes, idempotency_key: str | None, read: Callable[[Mapping[str, Any]], T]) -> Call[T]:
     """A body as it is, byte for byte. Without a key of its own (argument or field) it gets a fresh one, so that a
     submit whose answer is lost can be sent again and stays one."""
     headers = dict(JSON)
-    if idempotency_key is None and not names_a_key(body):
-        idempotency_key = new_key()
-    if idempotency_key is not None:
-        headers["idempotency-key"] = idempotency_key
+    if idempotency_key is not None or not names_a_key(body):
+        headers |= key_header(idempotency_key)
     return Call(Request("POST", path, headers, body), read)
 
 
 def names_a_key(body: bytes) -> bool:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(document, Mapping) and bool({"idempotencyKey", "idempotency_key"} & document.keys())

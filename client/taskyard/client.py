@@ -11,14 +11,15 @@ import httpx
 
 from taskyard import calls, desk_calls
 from taskyard.calls import UNSET, Call, Request, Response
-from taskyard.connection import TIMEOUT, Connection
-from taskyard.errors import ProblemError, UnexpectedAnswer, Unreachable, WaitTimeout
+from taskyard.connection import TIMEOUT_SECONDS, Connection, Tries, response_of, unread
+from taskyard.errors import ProblemError, Throttled, Unavailable, UnexpectedAnswer, Unreachable, WaitTimeout
 from taskyard.following import Patience, each
 from taskyard.model import Cancelled, Health, Outcome, Page, Redrive, Stats, Task, TaskSpec
 from taskyard.notify import Notification
 from taskyard.options import CancelFilter, LetterFilter, RedriveOptions, TaskOptions
 from taskyard.retrying import Backoff
 from taskyard.schedules import Schedules
+from taskyard.transport import DeadlineTransport
 from taskyard.workflows import Workflows
 
 T = TypeVar("T")
@@ -32,7 +33,8 @@ def _now() -> datetime:
 
 class Taskyard:
     """url: else TASKYARD_URL, else the local system's `.local/endpoint.json` in this folder or above.
-    auth: None (else TASKYARD_TOKEN, else the local system's own token), "none", "iam", or a bearer token.
+    auth: "none", "iam", or a bearer token; None is TASKYARD_AUTH, else TASKYARD_TOKEN; of a local system its own token.
+    timeout: seconds that one request may take, to the last byte of its answer; a call may make several.
     transport, sleep, draw, now, clock: for tests. `draw` is uniform in [0, 1); `clock` counts seconds.
     """
 
@@ -41,6 +43,7 @@ class Taskyard:
         url: str | None = None,
         auth: str | None = None,
         *,
+        timeout: float = TIMEOUT_SECONDS,
         backoff: Backoff | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
@@ -48,8 +51,11 @@ class Taskyard:
         now: Callable[[], datetime] = _now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connection = Connection.open(url, auth, backoff or Backoff(), draw, now)
-        self._http = httpx.Client(timeout=TIMEOUT, transport=transport, trust_env=self._connection.trust_env)
+        self._connection = Connection.open(url, auth, backoff, draw, now, clock, timeout)
+        if transport is None:
+            tls = self.url.startswith("https:")
+            transport = DeadlineTransport(tls=tls, proxy=self._connection.proxy)
+        self._http = httpx.Client(transport=transport, trust_env=False)
         self._sleep, self._now, self._clock = sleep, now, clock
 
     @property
@@ -65,6 +71,11 @@ class Taskyard:
     @property
     def url(self) -> str:
         return self._connection.endpoint.url
+
+    @property
+    def auth(self) -> str:
+        """none, iam or bearer."""
+        return self._connection.endpoint.auth_kind
 
     def submit(
         self, type: str, payload: Any = None, *, idempotency_key: str | None = None, **options: Unpack[TaskOptions]
@@ -142,7 +153,7 @@ class Taskyard:
 
     def retry(self, task_id: str, attempts: int | None = None) -> Task:
         """Run a dead letter again, now, with new attempts (None: as many as its type has). Raises Conflict for a task
-        that is none; also when the answer to a first try was lost, and this is the second."""
+        that is none."""
         return self._perform(desk_calls.retry(task_id, attempts))
 
     def redrive(self, *, dry_run: bool = False, **options: Unpack[RedriveOptions]) -> Redrive:
@@ -199,13 +210,19 @@ class Taskyard:
 
     def wait(self, task_id: str, timeout: float | None = None) -> Task:
         """Look until the task has settled, at growing pauses of at most 5 s. Raises WaitTimeout after `timeout` s."""
-        patience = Patience(timeout, self._clock)
-        while not (task := self.get(task_id)).settled:
+        patience, task = Patience(timeout, self._clock), None
+        while True:
+            try:
+                task = self._perform(calls.get(task_id), patience.left())
+            except (Unreachable, Unavailable, Throttled):
+                if task is None or not patience.is_over:
+                    raise
+            if task.settled:
+                return task
             pause = patience.pause()
             if pause is None:
                 raise WaitTimeout(task, timeout or 0)
             self._sleep(pause)
-        return task
 
     def close(self) -> None:
         self._http.close()
@@ -218,20 +235,23 @@ class Taskyard:
     ) -> None:
         self.close()
 
-    def _perform(self, call: Call[T]) -> T:
-        tried = 0
+    def _perform(self, call: Call[T], within: float | None = None) -> T:
+        tries = Tries(self._connection, call, within)
         while True:
-            outcome = self._send(call.request)
-            tried += 1
-            pause = self._connection.pause(outcome, tried)
+            outcome = self._send(call.request, tries.seconds())
+            pause = tries.pause(outcome)
             if pause is None:
-                if isinstance(outcome, Unreachable):
-                    raise outcome
-                return call.result(outcome)
+                return tries.result(outcome)
             self._sleep(pause)
 
-    def _send(self, request: Request) -> Response | Unreachable:
+    def _send(self, request: Request, seconds: float) -> Response | Unreachable:
         try:
-            return self._connection.answer(self._http.send(self._connection.sendable(request)))
+            response = self._http.send(self._connection.sendable(request, seconds), stream=True)
+            try:
+                return response_of(response, response.read())
+            except httpx.RequestError as error:
+                return unread(response, error)
+            finally:
+                response.close()
         except httpx.TransportError as error:
             return self._connection.no_answer(error)

@@ -1,12 +1,13 @@
 """The calls of many tasks at once and of the failure desk, as values (see calls.py)."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
-from taskyard.calls import JSON, Call, Request, encode, new_key, path_of, post, query_of, task_document
+from taskyard.calls import JSON, Call, Request, encode, path_of, post, query_of, task_document
 from taskyard.errors import TaskyardError
+from taskyard.idempotency import new_key
 from taskyard.model import Cancelled, Outcome, Page, Redrive, Task, TaskSpec
 from taskyard.options import (
     CANCEL,
@@ -42,34 +43,40 @@ class Batch:
 def batches(tasks: Iterable[Mapping[str, Any] | TaskSpec], limit: int = BODY_LIMIT) -> Iterator[Batch]:
     """As few requests as hold them all. Each task has an idempotency key, its own or a new one."""
     first, sent, bodies, size = 0, list[Mapping[str, Any]](), list[bytes](), 0
+    ours = set[str]()
     for task in tasks:
-        document = keyed(task)
+        document = task_document(task) if isinstance(task, TaskSpec) else task
+        if not document.get("idempotencyKey"):
+            document = {**document, "idempotencyKey": new_key()}
+            ours.add(document["idempotencyKey"])
         body = encode(document)
         if bodies and (len(bodies) == MOST or size + len(body) > limit):
-            yield batch(first, sent, bodies)
+            yield batch(first, sent, bodies, ours)
             first, sent, bodies, size = first + len(sent), [], [], 0
         sent.append(document)
         bodies.append(body)
         # With the comma after it.
         size += len(body) + 1
     if bodies:
-        yield batch(first, sent, bodies)
+        yield batch(first, sent, bodies, ours)
 
 
-def batch(first: int, sent: Sequence[Mapping[str, Any]], bodies: Sequence[bytes]) -> Batch:
+def batch(first: int, sent: Sequence[Mapping[str, Any]], bodies: Sequence[bytes], ours: Set[str]) -> Batch:
+    """ours: keys that were made for this submit. A task that was submitted before under one of them was submitted by a
+    try of ours, whose answer was lost."""
+
     def read(document: Mapping[str, Any]) -> list[Outcome]:
         results = document["results"]
         if len(results) != len(sent):
             raise ValueError(f"{len(results)} results for {len(sent)} tasks")
-        return [Outcome.read(first + at, sent[at], result) for at, result in enumerate(results)]
+        outcomes = [Outcome.read(first + at, sent[at], result) for at, result in enumerate(results)]
+        return [
+            replace(outcome, created=True) if outcome.ok and outcome.sent["idempotencyKey"] in ours else outcome
+            for outcome in outcomes
+        ]
 
     body = b'{"tasks":[' + b",".join(bodies) + b"]}"
     return Batch(first, sent, Call(Request("POST", "/tasks/batch", JSON, body), read))
-
-
-def keyed(task: Mapping[str, Any] | TaskSpec) -> Mapping[str, Any]:
-    document = task_document(task) if isinstance(task, TaskSpec) else task
-    return document if document.get("idempotencyKey") else {**document, "idempotencyKey": new_key()}
 
 
 def dead_letters(limit: int, cursor: str | None, wanted: LetterFilter) -> Call[Page]:

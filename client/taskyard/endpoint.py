@@ -1,11 +1,14 @@
 """Where the API is, and how a caller shows who it is. Pure but for reading one small file."""
 
+import ipaddress
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from taskyard.errors import NoEndpoint
+from taskyard.errors import InvalidEndpoint, NoEndpoint
 
 ENDPOINT_FILE = Path(".local") / "endpoint.json"
 
@@ -19,30 +22,69 @@ class Endpoint:
     found_in: str
 
     def __repr__(self) -> str:
-        shown = self.auth if self.auth in (None, "iam") else "bearer"
-        return f"Endpoint(url={self.url!r}, auth={shown!r}, found_in={self.found_in!r})"
+        return f"Endpoint(url={self.url!r}, auth={self.auth_kind!r}, found_in={self.found_in!r})"
+
+    @property
+    def auth_kind(self) -> str:
+        """none, iam or bearer."""
+        return self.auth if self.auth == "iam" else "none" if self.auth is None else "bearer"
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
 
 
 def find_endpoint(url: str | None, auth: str | None, environ: Mapping[str, str], start: Path) -> Endpoint:
     """The URL from the argument, else TASKYARD_URL, else `.local/endpoint.json` (which a running local system writes)
-    in `start` or the nearest folder above it. NoEndpoint when there is none.
+    in `start` or the nearest folder above it. NoEndpoint when there is none, InvalidEndpoint for one that is not used.
 
-    auth: the argument ("none" for none), else TASKYARD_TOKEN, else the token in the endpoint file, but that one only
-    when the URL came from there: it is not sent to another server.
+    auth: the argument ("none" for none), else TASKYARD_AUTH, which is written in the same way, else TASKYARD_TOKEN. A
+    file in a folder above may be anybody's: its URL may be on this machine only, gets its own token, and nothing of the
+    environment.
     """
-    token: str | None = None
-    if url:
-        found, found_in = url, "argument"
-    elif environ.get("TASKYARD_URL"):
-        found, found_in = environ["TASKYARD_URL"], "TASKYARD_URL"
+    if url or environ.get("TASKYARD_URL"):
+        found, found_in = (url, "argument") if url else (environ["TASKYARD_URL"], "TASKYARD_URL")
+        chosen = auth or environ.get("TASKYARD_AUTH") or environ.get("TASKYARD_TOKEN")
     else:
         file = _endpoint_file(start)
         found, token = _read(file)
         found_in = str(file)
-    if not found.startswith(("http://", "https://")):
-        raise NoEndpoint(f"{found!r} ({found_in}) is no http:// or https:// URL")
-    chosen = auth or environ.get("TASKYARD_TOKEN") or token
-    return Endpoint(found.rstrip("/"), None if chosen == "none" else chosen, found_in)
+        chosen = auth or token
+    endpoint = Endpoint((found or "").strip().rstrip("/"), None if chosen == "none" else chosen, found_in)
+    _check(endpoint)
+    if found_in not in ("argument", "TASKYARD_URL") and not endpoint.is_loopback:
+        raise InvalidEndpoint(f"{found_in} names {endpoint.host}, which is not this machine: pass the URL yourself")
+    return endpoint
+
+
+def is_loopback(host: str) -> bool:
+    """host: without brackets. A name other than localhost is not, whatever it resolves to."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check(endpoint: Endpoint) -> None:
+    where = f"{endpoint.url!r} ({endpoint.found_in})"
+    if not endpoint.url.lower().startswith(("http://", "https://")):
+        raise InvalidEndpoint(f"{where} is no http:// or https:// URL")
+    try:
+        parts = urlsplit(endpoint.url)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError as error:
+        raise InvalidEndpoint(f"{where} is no URL: {error}") from error
+    # What readers of URLs disagree about is not used: the host that is checked here must be the host that is called.
+    plain = all(character.isprintable() and character not in " \\?#@" for character in endpoint.url)
+    if not usable or not plain:
+        raise InvalidEndpoint(f"{where} is no URL of an API: scheme, host, port and path, and nothing else")
+    if endpoint.auth is not None and parts.scheme.lower() != "https" and not endpoint.is_loopback:
+        what = "a signature" if endpoint.auth_kind == "iam" else "a token"
+        raise InvalidEndpoint(f"{where} would be sent {what} in the clear: use https://, or auth none")
 
 
 def _endpoint_file(start: Path) -> Path:
@@ -55,8 +97,17 @@ def _endpoint_file(start: Path) -> Path:
 
 
 def _read(file: Path) -> tuple[str, str | None]:
+    """URL and token. Raises InvalidEndpoint for a file that others may have written."""
     try:
-        document = json.loads(file.read_text())
-        return str(document["url"]), document.get("token")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NoEndpoint(f"{file} can't be read ({error}): a local system that was killed may have left it") from error
+        with file.open(encoding="utf-8") as opened:
+            status = os.fstat(opened.fileno())
+            # Windows knows neither.
+            if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+                raise InvalidEndpoint(f"{file} is not used: it belongs to, or can be written by, somebody else")
+            document = json.load(opened)
+        url, token = document["url"], document.get("token")
+        return str(url), None if token is None else str(token)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidEndpoint(
+            f"{file} can't be read ({error}): a local system that was killed may have left it"
+        ) from error

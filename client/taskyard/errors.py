@@ -3,6 +3,7 @@ for an argument that no server need be asked about (a naive datetime, a run time
 
 import json
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,20 +19,44 @@ class NoEndpoint(TaskyardError):
     """No URL was given and none was found."""
 
 
+class InvalidEndpoint(NoEndpoint):
+    """The URL that was given, or found, is not one that requests are sent to."""
+
+
+class NoCredentials(TaskyardError):
+    """Asked to sign with AWS credentials, and there are none, or no region."""
+
+
+class Cause(StrEnum):
+    """What kept an answer from coming."""
+
+    NAME = "name"
+    """The host's name is not known."""
+    REFUSED = "refused"
+    """Nothing listens there."""
+    TLS = "tls"
+    PROXY = "proxy"
+    TIMEOUT = "timeout"
+    PROTOCOL = "protocol"
+    """What came is no HTTP."""
+    OTHER = "other"
+
+
 class Unreachable(TaskyardError):
     """No answer came. Whether the request was carried out is unknown; sent again, it is the same request."""
 
-    def __init__(self, url: str, reason: str) -> None:
+    def __init__(self, url: str, reason: str, cause: Cause = Cause.OTHER) -> None:
         super().__init__(f"no answer from {url}: {reason}")
         self.url = url
         self.reason = reason
+        self.cause = cause
 
 
 class UnexpectedAnswer(TaskyardError):
     """A success that is not what the API answers: the URL is probably another server's."""
 
     def __init__(self, status: int, excerpt: str) -> None:
-        super().__init__(f"status {status} with a body that is not Taskyard's: {excerpt}")
+        super().__init__(f"status {status} with a body that is not Taskyard's: {one_line(excerpt)}")
         self.status = status
 
 
@@ -71,10 +96,12 @@ class ProblemError(TaskyardError):
         self.title = title
         self.detail = detail
         self.errors = tuple(errors)
-        self.fields = dict(fields or {"type": type, "status": status, "title": title, "detail": detail})
-        parts = [f"{status} {title}" + (f": {detail}" if detail else "")]
-        parts += [f"  {error.get('field', '')}: {error.get('message', '')}" for error in self.errors]
-        super().__init__("\n".join(parts))
+        self.fields = {"type": type, "status": status, "title": title, "detail": detail, **(fields or {})}
+        listed = [f"{error.get('field', '')}: {error.get('message', '')}" for error in self.errors]
+        # A detail that is the list in one line is not said a second time.
+        repeated = bool(listed) and all(one_line(each) in one_line(detail) for each in listed)
+        head = f"{status} {title}" + (f": {detail}" if detail and not repeated else "")
+        super().__init__("\n".join([one_line(head), *(f"  {one_line(each)}" for each in listed)]))
 
 
 class InvalidRequest(ProblemError):
@@ -116,9 +143,15 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
     404: NotFound,
     409: Conflict,
     413: TooLarge,
+    415: InvalidRequest,
     422: InvalidRequest,
     429: Throttled,
 }
+
+
+def one_line(text: str) -> str:
+    """What another side sent, as it may stand in a line of ours."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def problem(status: int, body: bytes) -> ProblemError:
@@ -126,20 +159,21 @@ def problem(status: int, body: bytes) -> ProblemError:
     ({"message": "Forbidden"}, an HTML page, nothing)."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     return problem_of(status, document if isinstance(document, Mapping) else {})
 
 
 def problem_of(status: int, fields: Mapping[str, Any]) -> ProblemError:
-    """The error for a problem document."""
+    """The error for a problem document. The status that came with it stands, whatever the document says."""
     kind = Unavailable if status >= 500 else _BY_STATUS.get(status, ProblemError)
     listed = fields.get("errors")
     return kind(
         type=str(fields.get("type") or "about:blank"),
         status=status,
-        title=str(fields.get("title") or fields.get("message") or kind.__name__),
+        # API Gateway writes `message`, AWS's own authorizer `Message`.
+        title=str(fields.get("title") or fields.get("message") or fields.get("Message") or kind.__name__),
         detail=str(fields.get("detail") or ""),
         errors=[error for error in listed if isinstance(error, Mapping)] if isinstance(listed, list) else (),
-        fields=fields or None,
+        fields={**fields, "status": status},
     )

@@ -11,6 +11,9 @@ T = TypeVar("T")
 PAGE_LIMIT = 100
 
 
+LAST_LOOK_SECONDS = 1.0
+
+
 class Cursored(Protocol):
     @property
     def cursor(self) -> str | None: ...
@@ -50,7 +53,8 @@ async def each_awaited(
 
 
 class Patience:
-    """How long to go on looking, and the pauses between: growing, at most 5 s. clock: seconds."""
+    """How long to go on looking, and the pauses between: growing, at most 5 s. clock: seconds. The last look comes up
+    to a second before the end: that is its own time."""
 
     def __init__(self, timeout: float | None, clock: Callable[[], float]) -> None:
         self.timeout = timeout
@@ -58,10 +62,19 @@ class Patience:
         self._clock = clock
         self._pauses = polling_pauses()
 
+    def left(self) -> float | None:
+        """Seconds that a look may take; None is without end. Who gives no time gets one look, and its usual time."""
+        return None if self._end is None or not self.timeout else max(0.0, self._end - self._clock())
+
+    @property
+    def is_over(self) -> bool:
+        return self._end is not None and self._clock() >= self._end
+
     def pause(self) -> float | None:
         """Seconds until the next look; None when the time is up."""
         pause = next(self._pauses)
-        if self._end is None:
+        if self._end is None or self.timeout is None:
             return pause
-        left = self._end - self._clock()
-        return min(pause, left) if left > 0 else None
+        left = self._end - self._clock() - min(LAST_LOOK_SECONDS, self.timeout / 10)
+        # Less than a millisecond is a rounding, which no sleep would ever use up.
+        return min(pause, left) if left > 0.001 else None

@@ -261,7 +261,8 @@ class Outcome:
     """What became of one task of a batch: `task` or `error`. A task read from it has its main fields only.
 
     sent: its body with its idempotency key. Submitted again (`yard.submit_batch(o.sent for o in outcomes if not o.ok)`)
-    it can't become two tasks. created: False when it was submitted before.
+    it can't become two tasks. created: False when it was submitted before; of a task with a key of your own also when
+    an earlier try of this submit was carried out and its answer lost.
     """
 
     index: int

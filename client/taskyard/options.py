@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 
+from taskyard.idempotency import checked_key
 from taskyard.model import Retry
 from taskyard.notify import Targets, written
 from taskyard.times import in_seconds, to_wire
@@ -64,7 +65,7 @@ TASK: Fields = {
     "max_retries": ("maxRetries", as_it_is),
     "retry": ("retry", lambda policy: policy.write() if isinstance(policy, Retry) else policy),
     "timeout": ("timeoutSeconds", in_seconds),
-    "idempotency_key": ("idempotencyKey", as_it_is),
+    "idempotency_key": ("idempotencyKey", checked_key),
     "tags": ("tags", dict),
     "dependencies": ("dependencies", list),
     "notify": ("notify", written),

@@ -17,11 +17,11 @@ from typing import Any, Unpack
 
 from taskyard import calls
 from taskyard.calls import Response
-from taskyard.errors import NoEndpoint, Unreachable
+from taskyard.errors import NoCredentials, NoEndpoint, Unreachable
+from taskyard.idempotency import checked_key, new_key
 from taskyard.model import Task
 from taskyard.options import TaskOptions
 from taskyard.retrying import Backoff, pause_before_retry
-from taskyard.signing import NoCredentials
 
 VARIABLE = "TASKYARD_FUNCTION"
 
@@ -52,9 +52,10 @@ class Producer:
 
     def submit(self, type: str, payload: Any = None, *, key: str | None = None, **options: Unpack[TaskOptions]) -> Task:
         """As `Taskyard.submit`; `key` is its idempotency_key. Raises the same errors."""
-        call = calls.submit(type, payload, idempotency_key=key, **options)
         # Each try has the same key: a try whose answer was lost is not done twice.
-        event = {"submit": json.loads(call.request.body), "idempotencyKey": call.request.headers["idempotency-key"]}
+        key = new_key() if key is None else checked_key(key)
+        call = calls.submit(type, payload, idempotency_key=key, **options)
+        event = {"submit": json.loads(call.request.body), "idempotencyKey": key}
         tried = 0
         while True:
             outcome = self._invoke(event)

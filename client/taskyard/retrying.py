@@ -1,7 +1,7 @@
 """When a request is sent again, and after what pause. Pure: the random draw and the present are arguments.
 
-Sending again is safe for every request that this client makes: a submit carries an idempotency key, and reading,
-cancelling and changing a task to stated values are the same done twice. What was redriven is no dead letter any more.
+Sending again is safe for every request that this client makes: what would not be the same done twice (a submit, a
+change, a retry, a redrive, a bulk cancel) carries an idempotency key.
 """
 
 from collections.abc import Iterator
@@ -57,9 +57,10 @@ def retry_after_seconds(header: str | None, now: datetime) -> float | None:
         return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
+    except (ValueError, OverflowError, TypeError):
+        # An offset or a date that no clock has, as well.
         return None
-    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds())
 
 
 def polling_pauses(first: float = 0.1, growth: float = 1.5, cap: float = 5.0) -> Iterator[float]:

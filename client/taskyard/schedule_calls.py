@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from taskyard.calls import JSON, Call, Request, encode, new_key, path_of, post_keyed, query_of
+from taskyard.calls import JSON, Call, Request, encode, path_of, post, query_of
+from taskyard.idempotency import key_header
 from taskyard.model import Task
-from taskyard.options import SCHEDULE, ScheduleOptions, given, named
+from taskyard.options import SCHEDULE, ScheduleOptions, named
 from taskyard.schedule_model import Schedule, SchedulePage
 
 TAKEN_AWAY = ("name", "startAt", "endAt")
@@ -16,8 +17,7 @@ def create(
 ) -> Call[Schedule]:
     if (options.get("cron") is None) == (options.get("rate") is None):
         raise ValueError("a schedule has a cron expression or a rate: exactly one of them")
-    document = given(named(options, SCHEDULE)) | {"task": dict(task)}
-    return post_keyed("/schedules", encode(document), idempotency_key or new_key(), Schedule.read)
+    return post("/schedules", named(options, SCHEDULE) | {"task": dict(task)}, Schedule.read, idempotency_key)
 
 
 def get(schedule_id: str) -> Call[Schedule]:
@@ -40,9 +40,9 @@ def update(
 
 
 def delete(schedule_id: str) -> Call[None]:
-    return Call(Request("DELETE", path_of("schedules", schedule_id)), lambda document: None)
+    return Call(Request("DELETE", path_of("schedules", schedule_id)), lambda document: None, removes=True)
 
 
 def run(schedule_id: str, idempotency_key: str | None = None) -> Call[Task]:
-    headers = {"idempotency-key": idempotency_key or new_key()}
-    return Call(Request("POST", f"{path_of('schedules', schedule_id)}/run", headers), Task.read)
+    path = f"{path_of('schedules', schedule_id)}/run"
+    return Call(Request("POST", path, key_header(idempotency_key)), Task.read)

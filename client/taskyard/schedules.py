@@ -48,7 +48,7 @@ class Schedules:
         return self.update(schedule_id, paused=False)
 
     def delete(self, schedule_id: str) -> None:
-        """Its tasks stay. Raises NotFound; also when the answer to a first try was lost, and this is the second."""
+        """Its tasks stay. Raises NotFound."""
         self.perform(calls.delete(schedule_id))
 
     def run(self, schedule_id: str, idempotency_key: str | None = None) -> Task:

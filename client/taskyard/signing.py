@@ -8,17 +8,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from taskyard.errors import TaskyardError
+from taskyard.errors import NoCredentials
 
 # (method, URL as sent, headers, body) → the headers to add. Called once per try: a signature carries its time.
 Signer = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]
 
 SERVICE = "execute-api"
 _REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com")
-
-
-class NoCredentials(TaskyardError):
-    """Asked to sign with AWS credentials, and there are none, or no region."""
 
 
 def signer_for(auth: str | None) -> Signer:

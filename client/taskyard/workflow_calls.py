@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
-from taskyard.calls import Call, Request, Response, encode, new_key, path_of, post_keyed, query_of
-from taskyard.errors import UnexpectedAnswer, problem
-from taskyard.options import WORKFLOW, WorkflowOptions, given, named
+from taskyard.calls import Call, Request, Response, path_of, post, post_keyed, query_of
+from taskyard.errors import UnexpectedAnswer
+from taskyard.idempotency import key_header
+from taskyard.options import WORKFLOW, WorkflowOptions, named
 from taskyard.workflow_model import Workflow, WorkflowPage
 
 Nodes = Sequence[Mapping[str, Any]] | Mapping[str, Mapping[str, Any]]
@@ -17,18 +18,15 @@ FORMATS = ("mermaid", "dot", "svg")
 class TextCall(Call[str]):
     """A call whose answer is text, not JSON."""
 
-    def result(self, response: Response) -> str:
-        if response.status >= 400:
-            raise problem(response.status, response.body)
-        if response.status >= 300:
-            raise UnexpectedAnswer(response.status, f"a redirect to {response.headers.get('location')}")
-        return response.body.decode()
+    def answer(self, response: Response) -> str:
+        if response.unreadable is not None:
+            raise UnexpectedAnswer(response.status, response.unreadable)
+        return response.body.decode("utf-8", "replace")
 
 
 def submit(nodes: Nodes, *, idempotency_key: str | None = None, **options: Unpack[WorkflowOptions]) -> Call[Workflow]:
     listed = dict(nodes) if isinstance(nodes, Mapping) else list(nodes)
-    document = given({"nodes": listed} | named(options, WORKFLOW))
-    return submit_body(encode(document), idempotency_key or new_key())
+    return post("/workflows", {"nodes": listed} | named(options, WORKFLOW), Workflow.read, idempotency_key)
 
 
 def submit_body(body: bytes, idempotency_key: str | None = None) -> Call[Workflow]:
@@ -48,7 +46,7 @@ def cancel(workflow_id: str) -> Call[None]:
 
 
 def retry(workflow_id: str) -> Call[Workflow]:
-    return Call(Request("POST", f"{path_of('workflows', workflow_id)}/retry"), Workflow.read)
+    return Call(Request("POST", f"{path_of('workflows', workflow_id)}/retry", key_header()), Workflow.read)
 
 
 def graph(workflow_id: str, format: str = "mermaid") -> TextCall:

@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar, Unpack
 
 from taskyard import workflow_calls as calls
 from taskyard.calls import Call
-from taskyard.errors import WorkflowWaitTimeout
+from taskyard.errors import Throttled, Unavailable, Unreachable, WorkflowWaitTimeout
 from taskyard.following import Patience, each, each_awaited
 from taskyard.options import WorkflowOptions
 from taskyard.workflow_calls import Nodes
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 class Perform(Protocol):
-    """Sends a call, again where that may help, and reads the answer."""
+    """Sends a call, again where that may help, and reads the answer. within: seconds that it may take in all."""
 
-    def __call__(self, call: Call[T]) -> T: ...
+    def __call__(self, call: Call[T], within: float | None = None) -> T: ...
 
 
 class AsyncPerform(Protocol):
-    async def __call__(self, call: Call[T]) -> T: ...
+    async def __call__(self, call: Call[T], within: float | None = None) -> T: ...
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,19 @@ class Workflows:
 
     def wait(self, workflow_id: str, timeout: float | None = None) -> Workflow:
         """Look until it has ended, at growing pauses of at most 5 s. Raises WorkflowWaitTimeout after `timeout` s."""
-        patience = Patience(timeout, self.clock)
-        while not (found := self.get(workflow_id, limit=1)).ended:
+        patience, found = Patience(timeout, self.clock), None
+        while True:
+            try:
+                found = self.perform(calls.get(workflow_id, limit=1), patience.left())
+            except (Unreachable, Unavailable, Throttled):
+                if found is None or not patience.is_over:
+                    raise
+            if found.ended:
+                return found
             pause = patience.pause()
             if pause is None:
                 raise WorkflowWaitTimeout(found, timeout or 0)
             self.sleep(pause)
-        return found
 
 
 @dataclass(frozen=True)
@@ -118,10 +124,16 @@ class AsyncWorkflows:
         return await self.perform(calls.graph(workflow_id, format))
 
     async def wait(self, workflow_id: str, timeout: float | None = None) -> Workflow:
-        patience = Patience(timeout, self.clock)
-        while not (found := await self.get(workflow_id, limit=1)).ended:
+        patience, found = Patience(timeout, self.clock), None
+        while True:
+            try:
+                found = await self.perform(calls.get(workflow_id, limit=1), patience.left())
+            except (Unreachable, Unavailable, Throttled):
+                if found is None or not patience.is_over:
+                    raise
+            if found.ended:
+                return found
             pause = patience.pause()
             if pause is None:
                 raise WorkflowWaitTimeout(found, timeout or 0)
             await self.sleep(pause)
-        return found

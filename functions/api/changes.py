@@ -20,6 +20,7 @@ from functions.core.registry import Registry
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task, Text, lane_of
 from functions.intake.requests import CHANGE_ALIASES, ChangeTask, Limits, parse
+from functions.intake.submission import keyed_change
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, check_size
@@ -43,8 +44,9 @@ class Changes:
     registry: Callable[[], Registry]
     clock: Callable[[], int]
 
-    def change(self, tenant: str, task_id: str, body: Mapping[str, Any]) -> Task:
-        """The task as it is after. Raises NotAllowedInState once it has started."""
+    def change(self, tenant: str, task_id: str, body: Mapping[str, Any], header: str | None) -> Task:
+        """The task as it is after. Raises NotAllowedInState once it has started. `header`: Idempotency-Key as it came;
+        the same request under it again changes nothing, whatever has become of the task."""
         check_size(body.get("payload"))
         parsed = parse(ChangeTask, body, CHANGE_ALIASES, Limits(self.clock(), 0))
         task = self._found(tenant, task_id)
@@ -54,19 +56,25 @@ class Changes:
             errors.append(FieldError("body", "give at least one of runAt, delaySeconds, priority, payload"))
         if errors or parsed.request is None:
             raise InvalidRequest(errors)
+        keyed = keyed_change(header, parsed.request)
         kept = None
         for _ in range(TRIES):
+            if keyed and task.change_mark and keyed.is_among([task.change_mark], id=task.id):
+                return task
             if task.state not in CANCELLABLE:
                 raise NotAllowedInState(task.id, "change", task.state)
             if kept is None and "payload" in parsed.fields:
                 kept = self.documents.keep_payload(tenant, task_id, parsed.fields["payload"])
-            changed = self._write(task, parsed.request, kept, mask)
+            mark = keyed.mark if keyed else None
+            changed = self._write(task, parsed.request, kept, mask, mark=mark)
             if changed is not None:
                 return changed
             task = self._found(tenant, task_id)
         raise ChangedMeanwhile(task_id)
 
-    def _write(self, task: Task, request: ChangeTask, payload: Text | None, mask: Mask | None) -> Task | None:
+    def _write(
+        self, task: Task, request: ChangeTask, payload: Text | None, mask: Mask | None, *, mark: str | None
+    ) -> Task | None:
         """None: somebody else changed it between our read and our write."""
         now = self.clock()
         due = request.due(now)
@@ -86,6 +94,7 @@ class Changes:
             priority=priority if priority != task.priority or not (moved or payload) else None,
             payload=payload,
             mask=mask,
+            mark=mark,
         )
         if not isinstance(answer, Wrote):
             return None

@@ -28,6 +28,7 @@ from functions.core.retry import RetryPolicy
 from functions.core.states import REDRIVE
 from functions.core.task import MAX_HORIZON_MS, Task
 from functions.intake import views
+from functions.intake.submission import keyed_change
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store import keys
@@ -87,20 +88,25 @@ class Desk:
             "cursor": None if page.after is None else listing.cursor(page.after, f"0.{filter_of(tenant, wanted)}"),
         }
 
-    def retry(self, tenant: str, task_id: str, body: Mapping[str, Any], *, by: str) -> Task:
-        """One dead letter, due at once. Raises NotAllowedInState for what is none."""
+    def retry(self, tenant: str, task_id: str, body: Mapping[str, Any], header: str | None, *, by: str) -> Task:
+        """One dead letter, due at once. Raises NotAllowedInState for what is none. `header`: Idempotency-Key as it
+        came; the same request under it again runs nothing again."""
         request = read(RetryTask, body, self.clock())
+        keyed = keyed_change(header, request)
         for _ in range(TRIES):
             task = self.tasks.get(tenant, task_id)
             if task is None:
                 raise TaskNotFound(task_id)
             if task.member is not None:
                 raise NotAllowedInState(task.id, "retry (it is a node: retry its workflow)", task.state)
+            if keyed and keyed.is_among((entry.get("mark", "") for entry in task.redriven), id=task.id):
+                return task
             if task.state not in REDRIVE:
                 raise NotAllowedInState(task.id, "retry", task.state)
             now = self.clock()
             self.dispatcher.dispatch_next([replace(task, available_at=now)], now=now)
-            answer = self._bring_back(task, at=now, attempts=request.attempts, by=by, now=now)
+            mark = keyed.mark if keyed else None
+            answer = self._bring_back(task, at=now, attempts=request.attempts, by=by, now=now, mark=mark)
             if isinstance(answer, Wrote):
                 return answer.task
         raise ChangedMeanwhile(task_id)
@@ -177,11 +183,13 @@ class Desk:
         trouble += [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         return Group(sum(outcome is True for outcome in outcomes), trouble[0] if trouble else None)
 
-    def _bring_back(self, task: Task, *, at: int, attempts: int | None, by: str, now: int) -> Answer:
+    def _bring_back(
+        self, task: Task, *, at: int, attempts: int | None, by: str, now: int, mark: str | None = None
+    ) -> Answer:
         """What its end owes to others is done first: who was to do it may have died, and the wake-up that would have
         done it again finds the task alive."""
         self.consequences.run(task)
-        return self.tasks.redrive(task, at=at, attempts=attempts or self._attempts(task), by=by, now=now)
+        return self.tasks.redrive(task, at=at, attempts=attempts or self._attempts(task), by=by, now=now, mark=mark)
 
     def _attempts(self, task: Task) -> int:
         try:

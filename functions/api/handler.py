@@ -55,8 +55,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def submit_task() -> Response[str]:
     parts, now = assembled(), wiring.clock()
-    header = app.current_event.headers.get("idempotency-key")
-    done = parts.submission.submit(request_body(), header, tenant=tenant(), now=now, random=secrets.randbits(80))
+    done = parts.submission.submit(request_body(), key_header(), tenant=tenant(), now=now, random=secrets.randbits(80))
     if not done.created:
         return answer(200, views.full(done.task, parts.documents, now=now), {"Location": f"/tasks/{done.task.id}"})
     parts.metrics.count("TaskSubmitted", lane=done.task.lane)
@@ -77,7 +76,7 @@ def get_task(id: str) -> Response[str]:
 
 
 def change_task(id: str) -> Response[str]:
-    task = assembled().changes.change(tenant(), task_id(id), request_body())
+    task = assembled().changes.change(tenant(), task_id(id), request_body(), key_header())
     return answer(200, shown(task))
 
 
@@ -102,13 +101,20 @@ def submit_batch() -> Response[str]:
 
 
 def cancel_tasks() -> Response[str]:
-    who = identity()
-    return answer(200, assembled().bulk_cancel.cancel(who.tenant, request_body(), by=who.name))
+    who, parts, asked = identity(), assembled(), request_body()
+    done = parts.bulk_requests.answer_once(
+        who.tenant,
+        "cancel",
+        asked,
+        key_header(),
+        lambda: parts.bulk_cancel.cancel(who.tenant, asked, by=who.name),
+    )
+    return answer(200, done)
 
 
 def retry_task(id: str) -> Response[str]:
     who = identity()
-    task = assembled().desk.retry(who.tenant, task_id(id), optional_body(), by=who.name)
+    task = assembled().desk.retry(who.tenant, task_id(id), optional_body(), key_header(), by=who.name)
     return answer(200, shown(task))
 
 
@@ -118,8 +124,11 @@ def list_dead_letters() -> Response[str]:
 
 
 def redrive_dead_letters() -> Response[str]:
-    who = identity()
-    return answer(200, assembled().desk.redrive(who.tenant, optional_body(), by=who.name))
+    who, parts, asked = identity(), assembled(), optional_body()
+    done = parts.bulk_requests.answer_once(
+        who.tenant, "redrive", asked, key_header(), lambda: parts.desk.redrive(who.tenant, asked, by=who.name)
+    )
+    return answer(200, done)
 
 
 def list_notifications() -> Response[str]:
@@ -128,8 +137,7 @@ def list_notifications() -> Response[str]:
 
 def submit_workflow() -> Response[str]:
     parts, now = assembled(), wiring.clock()
-    header = app.current_event.headers.get("idempotency-key")
-    done = parts.workflows.submit(request_body(), header, tenant=tenant(), now=now, random=secrets.randbits(80))
+    done = parts.workflows.submit(request_body(), key_header(), tenant=tenant(), now=now, random=secrets.randbits(80))
     for lane, count in done.lanes.items():
         parts.metrics.count("TaskSubmitted", lane=lane, times=count)
     parts.metrics.flush(now)
@@ -164,13 +172,12 @@ def cancel_workflow(id: str) -> Response[str]:
 
 def retry_workflow(id: str) -> Response[str]:
     nothing_asked()
-    run = assembled().workflows.retry(tenant(), run_id(id), now=wiring.clock())
+    run = assembled().workflows.retry(tenant(), run_id(id), key_header(), now=wiring.clock())
     return answer(202, workflow_views.summary(run), located(run))
 
 
 def create_schedule() -> Response[str]:
-    header = app.current_event.headers.get("idempotency-key")
-    made = assembled().schedules.create(request_body(), header, tenant=tenant(), random=secrets.randbits(80))
+    made = assembled().schedules.create(request_body(), key_header(), tenant=tenant(), random=secrets.randbits(80))
     return schedule_answer(201 if made.created else 200, made.schedule)
 
 
@@ -194,8 +201,7 @@ def delete_schedule(id: str) -> Response[str]:
 def run_schedule(id: str) -> Response[str]:
     nothing_asked()
     parts, now = assembled(), wiring.clock()
-    header = app.current_event.headers.get("idempotency-key")
-    done = parts.schedules.run(tenant(), schedule_id(id), header, random=secrets.randbits(80))
+    done = parts.schedules.run(tenant(), schedule_id(id), key_header(), random=secrets.randbits(80))
     if done.created:
         parts.metrics.count("TaskSubmitted", lane=done.task.lane)
         parts.metrics.flush(now)
@@ -275,6 +281,11 @@ def identity() -> Caller:
 
 def tenant() -> str:
     return identity().tenant
+
+
+def key_header() -> str | None:
+    """As it came: functions.intake.submission reads it."""
+    return app.current_event.headers.get("idempotency-key")
 
 
 def optional_body() -> dict[str, Any]:

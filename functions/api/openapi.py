@@ -111,6 +111,10 @@ BATCH_WORDS = (
     "Each as in POST /tasks. What is wrong with one is that one's outcome: the others are accepted. They cannot "
     "depend on each other: that is a workflow."
 )
+KEY_SPELLINGS = (
+    "1 to 256 printable characters: bare, in quotes, or, above all where they are not ASCII, as a Display String of "
+    'RFC 9651: `%"na%c3%afve"`.'
+)
 GATEWAY = frozenset({403, 413, 429, 500, 503})
 """The gateway answers some of these itself, as plain JSON."""
 ALWAYS = (403, 429, 500, 503)
@@ -166,9 +170,11 @@ def paths() -> Json:
     key = {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "As the field idempotencyKey; if both are given they must agree. Not with `schedule:` first.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+        "description": "As the field idempotencyKey; if both are given they must agree. Not with `schedule:` first. "
+        + KEY_SPELLINGS,
+        "schema": {"type": "string", "minLength": 1},
     }
+    change_key = key | {"description": f"The same key and body again change nothing more. {KEY_SPELLINGS}"}
     submit = operation(
         "tasks",
         "submitTask",
@@ -188,6 +194,7 @@ def paths() -> Json:
         "Move a task to another time, change its priority or payload, while it has not started",
         {200: ok("The task as it is after.", answers.Task)},
         (400, 404, 409, 413, 415, 422),
+        parameters=[change_key],
         body=requests.ChangeTask,
     )
     cancelled: dict[int, Json] = {204: {"description": "It will not run."}}
@@ -209,8 +216,8 @@ def paths() -> Json:
             "patch": change,
             "delete": operation("tasks", "cancelTask", "Cancel a task that has not started", cancelled, (404, 409)),
         },
-        **desk_paths(),
-        **workflow_paths(key),
+        **desk_paths(change_key),
+        **workflow_paths(key, change_key),
         **schedule_paths(key),
         "/notifications": {
             "get": operation(
@@ -263,7 +270,8 @@ def notification_parameters() -> list[Json]:
     ]
 
 
-def desk_paths() -> Json:
+def desk_paths(change_key: Json) -> Json:
+    """`change_key`: the parameter Idempotency-Key of what has no field for it."""
     batch = operation(
         "tasks",
         "submitBatch",
@@ -293,6 +301,7 @@ def desk_paths() -> Json:
         "Cancel what has not started, by ids or by filter",
         {200: ok("What became of each.", answers.CancelAnswer)},
         (400, 413, 415, 422),
+        parameters=[change_key],
         body=desk_requests.CancelTasks,
     )
     retry = operation(
@@ -301,6 +310,7 @@ def desk_paths() -> Json:
         "Run a dead letter again, now",
         {200: ok("The task as it is after.", answers.Task)},
         (400, 404, 409, 413, 415, 422),
+        parameters=[change_key],
         body=desk_requests.RetryTask,
     )
     redrive = operation(
@@ -309,6 +319,7 @@ def desk_paths() -> Json:
         "Run dead letters again, by filter and slowly",
         {200: ok("How many, and where to go on.", answers.RedriveAnswer)},
         (400, 413, 415, 422),
+        parameters=[change_key],
         body=desk_requests.Redrive,
     )
     for optional in (retry, redrive):

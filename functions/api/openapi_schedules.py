@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functions.api import answers, listing, schedule_views
-from functions.api.openapi import COMPONENTS, TASK_HEADER, Json, ok, operation
+from functions.api.openapi import COMPONENTS, KEY_SPELLINGS, TASK_HEADER, Json, ok, operation
 from functions.api.schedule_requests import NOT_IN_TEMPLATES, ChangeSchedule, CreateSchedule
 from functions.intake.requests import SUBMIT_ALIASES, SubmitTask
 
@@ -51,7 +51,7 @@ def schedule_paths(key: Json) -> Json:
         "Submit its task now, once for each Idempotency-Key",
         {201: ok("The task.", answers.Task, TASK_HEADER), 200: ok("Run before.", answers.Task, TASK_HEADER)},
         (400, 404, 415, 422),
-        parameters=[key | {"description": "The same key is the same run."}],
+        parameters=[key | {"description": f"The same key is the same run. {KEY_SPELLINGS}"}],
     )
     limit = {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT}
     pages = [

@@ -37,8 +37,8 @@ GONE = "There is no such workflow of this caller, or it has expired."
 ID: Json = {"name": "id", "in": "path", "required": True, "schema": {"$ref": f"{COMPONENTS}WorkflowId"}}
 
 
-def workflow_paths(key: Json) -> Json:
-    """`key`: the parameter Idempotency-Key."""
+def workflow_paths(key: Json, change_key: Json) -> Json:
+    """The parameter Idempotency-Key: `key` of what has a field for it, `change_key` of what has none."""
     location = {"Location": {"description": "Path of the workflow.", "schema": {"type": "string"}}}
     summary = workflow_answers.WorkflowSummary
     submit = operation(
@@ -115,6 +115,7 @@ def workflow_paths(key: Json) -> Json:
                     "Run again what did not succeed",
                     {202: ok("The workflow, in its next round.", summary, location)},
                     (400, 404, 409, 415, 422),
+                    parameters=[change_key],
                 ),
                 "It runs, or all of it succeeded (`state` says which).",
             ),

@@ -19,6 +19,7 @@ from functions.store.tasks import TaskStore
 if TYPE_CHECKING:
     # Pydantic and the handlers of all task types: reading requests never need them.
     from functions.api.batch import Batch
+    from functions.api.bulk import BulkRequests
     from functions.api.bulk_cancel import BulkCancel
     from functions.api.changes import Changes
     from functions.api.desk import Desk
@@ -78,6 +79,13 @@ class Parts:
         from functions.api.bulk_cancel import BulkCancel
 
         return BulkCancel(changes=self.changes, listings=Listings(self.tasks), canonical=canonical, clock=wiring.clock)
+
+    @cached_property
+    def bulk_requests(self) -> BulkRequests:
+        from functions.api.bulk import BulkRequests
+        from functions.store.answers import AnswerStore
+
+        return BulkRequests(answers=AnswerStore(wiring.table(self.settings)), clock=wiring.clock)
 
     @cached_property
     def desk(self) -> Desk:

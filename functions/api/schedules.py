@@ -37,7 +37,7 @@ from functions.core.schedule import CatchUp, Overlap, Schedule, bucket, recurrin
 from functions.core.task import keyed_id, ordered_id
 from functions.intake.firings import Firing
 from functions.intake.requests import SUBMIT_ALIASES, Fingerprint, Limits, Parsed, parse, resolve
-from functions.intake.submission import Prepared, Submission, Submitted, idempotency_key
+from functions.intake.submission import Prepared, Submission, Submitted, header_key, idempotency_key
 from functions.store import keys
 from functions.store.listings import Index, Listings
 from functions.store.schedules import ScheduleStore
@@ -148,9 +148,7 @@ class Schedules:
     def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> Submitted:
         """Now, once for each Idempotency-Key."""
         now = self.clock()
-        key, errors = idempotency_key(header, Parsed(None, {}, {}, []))
-        if errors:
-            raise InvalidRequest(errors)
+        key = header_key(header)
         schedule = self.find(tenant, schedule_id)
         return self.firing.run(schedule, key or ordered_id(now, random), now=now)
 

@@ -14,12 +14,13 @@ from functions.api.workflow_requests import WORKFLOW_ALIASES, Checked, SubmitWor
 from functions.aws.executions import Executions
 from functions.core import definition
 from functions.core.errors import IdempotencyKeyReused, StoreUnavailable, WorkflowNotAllowed, WorkflowNotFound
+from functions.core.idempotency import KeyedChange
 from functions.core.reach import Reach
 from functions.core.registry import Registry
 from functions.core.run import Run, RunState
 from functions.core.task import keyed_id, ordered_id
 from functions.intake.requests import Limits, parse
-from functions.intake.submission import idempotency_key
+from functions.intake.submission import header_key, idempotency_key
 from functions.runtime.notifications import Notifications
 from functions.store.documents import Documents, check_size
 from functions.store.runs import RunStore
@@ -103,26 +104,35 @@ class Workflows:
         asked = None if run.ended else self.runs.ask_to_cancel(run)
         if asked is None:
             run = self.find(tenant, run_id)
-            if run.state is not RunState.CANCELLED:
+            # Asked to before, it may have ended otherwise: nodes that ran then were let run.
+            if not run.cancelled and run.state is not RunState.CANCELLED:
                 raise WorkflowNotAllowed(run.id, "cancel", run.state)
             return
         if asked.token:
             self.executions.answer(asked.token, {"outcome": "cancel"})
         # No token yet: the step that stores it finds that the run was cancelled.
 
-    def retry(self, tenant: str, run_id: str, *, now: int) -> Run:
-        """The run, in its next round. Raises WorkflowNotAllowed while it runs, and when all of it succeeded."""
+    def retry(self, tenant: str, run_id: str, header: str | None, *, now: int) -> Run:
+        """The run, in its next round. Raises WorkflowNotAllowed while it runs, and when all of it succeeded. `header`:
+        Idempotency-Key as it came; the same request under it again begins no other round."""
+        key = header_key(header)
+        keyed = None if key is None else KeyedChange(key, {})
         run = self.find(tenant, run_id)
+        if keyed and keyed.is_among(run.retries, id=run.id, what="workflow"):
+            return run
         if not run.ended or run.state is RunState.SUCCESS:
             raise WorkflowNotAllowed(run.id, "retry", run.state)
         # The step that wrote this end may have died before it told of it; tried again, it finds another round.
         self.notifications.tell_run(run)
         self._start(run, round_=run.round + 1, now=now)
-        again = self.runs.again(run)
-        if again is None:
-            # Another request was faster: the execution is the one that it started, too.
-            raise WorkflowNotAllowed(run.id, "retry", self.find(tenant, run_id).state)
-        return again
+        again = self.runs.again(run, mark=keyed.mark if keyed else None)
+        if again is not None:
+            return again
+        # Another request was faster: the execution is the one that it started, too.
+        faster = self.find(tenant, run_id)
+        if keyed and keyed.is_among(faster.retries, id=run.id, what="workflow"):
+            return faster
+        raise WorkflowNotAllowed(run.id, "retry", faster.state)
 
     def _start(self, run: Run, *, round_: int, now: int) -> None:
         """One execution for the round, whoever asks for it and how often: its name is its identity. A name that is used

@@ -15,6 +15,8 @@ from functions.core.task import Membership, Text, lane_of
 CHUNK = 120
 """Indexes a record holds beside its own fields, or a chunk item holds alone: under a kilobyte either way."""
 INLINE = 40
+RETRIES_LIMIT = 10
+"""Retries of a run that are known again by their idempotency key."""
 OPEN = "OPEN"
 """In counts of nodes per state: those that have not ended, when nobody looked at each of them."""
 
@@ -60,6 +62,8 @@ class Run:
     token: str | None = None
     cancelled: bool = False
     """Asked to: what has not started is being cancelled."""
+    retries: tuple[str, ...] = ()
+    """Marks of the last retries under an idempotency key (KeyedChange), oldest first."""
     failing: bool = False
     """A node failed in this round, and onFailure is cancel."""
     reason: str | None = None

@@ -100,7 +100,10 @@ class Task:
     history: tuple[Attempt, ...] = ()
     progress: dict[str, Any] | None = None
     redriven: tuple[dict[str, Any], ...] = ()
-    """Who ran a dead letter again, and when: {by, at (epoch ms), attempts}; the last REDRIVEN_LIMIT."""
+    """Who ran a dead letter again, and when: {by, at (epoch ms), attempts}, with the `mark` of a KeyedChange under an
+    idempotency key; the last REDRIVEN_LIMIT."""
+    change_mark: str | None = None
+    """Of the last KeyedChange of what a caller may change of a task that waits."""
     reason: str | None = None
     """Why the task is in its state, when the state alone does not say."""
     dependencies: tuple[str, ...] = ()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from functions.core import notification
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
+from functions.core.idempotency import KeyedChange
 from functions.core.masking import Mask
 from functions.core.reach import Reach
 from functions.core.registry import Registry, TaskType
@@ -20,6 +23,7 @@ from functions.intake.requests import (
     Fingerprint,
     Limits,
     Parsed,
+    Request,
     SubmitTask,
     Work,
     key_problem,
@@ -216,7 +220,7 @@ def idempotency_key(header: str | None, parsed: Parsed[Any]) -> tuple[str | None
     field = field.strip() if isinstance(field, str) else None
     if header is None:
         return field, []
-    key = unquoted(header.strip())
+    key = key_of_header(header)
     if problem := key_problem(key):
         return None, [FieldError(HEADER, problem)]
     if field is not None and field != key:
@@ -224,8 +228,42 @@ def idempotency_key(header: str | None, parsed: Parsed[Any]) -> tuple[str | None
     return key, []
 
 
-def unquoted(value: str) -> str:
-    """The draft of the header has it as a string of RFC 8941, in quotes; most people send it bare."""
+def keyed_change(header: str | None, request: Request) -> KeyedChange | None:
+    """Of a route whose body has no field for the key; None without a header. Raises InvalidRequest."""
+    key = header_key(header)
+    if key is None:
+        return None
+    fields = request.model_dump(mode="json", include=request.model_fields_set)
+    # null says what leaving a field out says, except of a payload.
+    return KeyedChange(key, {name: value for name, value in fields.items() if value is not None or name == "payload"})
+
+
+def header_key(header: str | None) -> str | None:
+    """The key of a request that can give it in the header only. Raises InvalidRequest."""
+    key, errors = idempotency_key(header, Parsed(None, {}, {}, []))
+    if errors:
+        raise InvalidRequest(errors)
+    return key
+
+
+def key_of_header(value: str) -> str:
+    """The key as the field idempotencyKey would have it. It may be spelled in three ways: bare; in quotes, as the draft
+    of the header has it (a String of RFC 9651); or, for any character, as a Display String of RFC 9651, such as
+    `%"na%c3%afve"`. "" for a Display String that is none."""
+    with contextlib.suppress(UnicodeError):
+        # Sent bare as UTF-8. Gateways differ in whether they read the bytes as UTF-8 or as Latin-1.
+        value = value.encode("latin-1").decode()
+    value = value.strip()
+    if len(value) >= 3 and value.startswith('%"') and value.endswith('"'):
+        return display_string(value[2:-1]).strip()
     if len(value) >= 2 and value[0] == value[-1] == '"':
-        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\").strip()
     return value
+
+
+def display_string(encoded: str) -> str:
+    """`na%c3%afve` → `naïve`; "" when it is not UTF-8."""
+    try:
+        return unquote_to_bytes(encoded).decode()
+    except UnicodeError:
+        return ""

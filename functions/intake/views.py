@@ -108,7 +108,9 @@ def base(task: Task, *, now: int) -> Json:
         "notify": asked(task.notify),
         "workflow": tie(task.member) if task.member else None,
         "progress": progress(task.progress),
-        "redriven": [entry | {"at": written(entry["at"])} for entry in task.redriven],
+        "redriven": [
+            {"by": entry["by"], "at": written(entry["at"]), "attempts": entry["attempts"]} for entry in task.redriven
+        ],
         "attempts": [attempt(entry) for entry in (*task.history, *latest(task))],
     }
 

@@ -97,7 +97,9 @@ def submit(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
         key = event.get("idempotencyKey")
         if key is not None and not isinstance(key, str):
             raise InvalidRequest([FieldError("idempotencyKey", "must be a string")])
-        done = parts.submission.submit(asked, key, tenant=who.tenant, now=now, random=secrets.randbits(80))
+        if key is not None and asked.setdefault("idempotencyKey", key) != key:
+            raise InvalidRequest([FieldError("idempotencyKey", "is not the same as submit.idempotencyKey; give one")])
+        done = parts.submission.submit(asked, None, tenant=who.tenant, now=now, random=secrets.randbits(80))
     except Exception as error:
         found = problems.problem(error, request_id=context.aws_request_id)
         return {"status": found.status, "problem": dict(found.document)}

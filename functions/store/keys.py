@@ -83,6 +83,11 @@ def tally_key(tenant: str, run: str, round_: int, level: int, number: int) -> Ke
 JOIN = "JOIN"
 
 
+def answer_key(tenant: str, route: str, key: str) -> Key:
+    """`key`: of idempotency, whatever characters it has."""
+    return {"pk": {"S": f"ANSWER#{tenant}#{route}#{hashlib.sha256(key.encode()).hexdigest()}"}, "sk": {"S": "ANSWER"}}
+
+
 def run_listing_partition(tenant: str, number: int) -> str:
     return f"LISTRUN#{tenant}#{number}"
 

@@ -102,6 +102,7 @@ def from_item(item: Item) -> Task:
         history=tuple(attempt(fields) for fields in loaded("history", ())),
         progress=loaded("progress", None),
         redriven=tuple(loaded("redriven", ())),
+        change_mark=string("changeMark"),
         reason=string("reason"),
         dependencies=tuple(loaded("dependencies", ())),
         notify=tuple(loaded("notify", ())),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.core.dag import Tally
-from functions.core.run import Run, RunState, node_id
+from functions.core.run import RETRIES_LIMIT, Run, RunState, node_id
 from functions.core.states import State
 from functions.core.task import Text
 from functions.store import keys
@@ -119,11 +119,13 @@ class RunStore:
             names={"#token": "token", "#round": "round"},
         )
 
-    def again(self, run: Run) -> Run | None:
-        """The next round of a run that has ended; its execution is started already. None when somebody was first."""
+    def again(self, run: Run, *, mark: str | None = None) -> Run | None:
+        """The next round of a run that has ended; its execution is started already. None when somebody was first.
+        `mark`: of the KeyedChange."""
+        retries = "" if mark is None else ", retries = :retries"
         return self._update(
             run,
-            "SET #state = :pending, #round = :next"
+            f"SET #state = :pending, #round = :next{retries}"
             " REMOVE endedAt, expiresAt, counts, reason, cancelled, failing, nth, #token",
             condition="NOT #state IN (:pending, :running) AND #round = :round",
             values={
@@ -131,7 +133,8 @@ class RunStore:
                 ":running": text(RunState.RUNNING),
                 ":next": number(run.round + 1),
                 ":round": number(run.round),
-            },
+            }
+            | ({} if mark is None else {":retries": text(dump((*run.retries, mark)[-RETRIES_LIMIT:]))}),
             names={"#token": "token", "#round": "round"},
         )
 
@@ -291,6 +294,7 @@ def run_of(item: Item) -> Run:
         notify=tuple(json.loads(item["notify"]["S"])) if "notify" in item else (),
         token=string("token"),
         cancelled="cancelled" in item,
+        retries=tuple(json.loads(item["retries"]["S"])) if "retries" in item else (),
         failing="failing" in item,
         reason=string("reason"),
         counts=json.loads(item["counts"]["S"]) if "counts" in item else {},

@@ -89,10 +89,13 @@ class TaskStore:
         priority: int | None = None,
         payload: Text | None = None,
         mask: Mask | None = None,
+        mark: str | None = None,
     ) -> Answer:
         """What a caller may change of a task that waits, if it is still the generation that was read. `mask`: of the
-        new payload."""
+        new payload. `mark`: of the KeyedChange."""
         sets: Item = {}
+        if mark is not None:
+            sets["changeMark"] = text(mark)
         if state is not None:
             sets["#state"] = text(state)
         if generation is not None:
@@ -289,11 +292,12 @@ class TaskStore:
             | ({":last": {"SS": [last]}} if last else {}),
         )
 
-    def redrive(self, task: Task, *, at: int, attempts: int, by: str, now: int) -> Answer:
+    def redrive(self, task: Task, *, at: int, attempts: int, by: str, now: int, mark: str | None = None) -> Answer:
         """A dead letter, back to life with new attempts; the wake-up of the next generation is in flight already. Its
-        history stays. What was SKIPPED because of it stays skipped."""
+        history stays. What was SKIPPED because of it stays skipped. `mark`: of the KeyedChange."""
         policy = replace(task.retry, max_attempts=task.attempt + attempts)
-        redriven = (*task.redriven, {"by": by, "at": now, "attempts": attempts})[-REDRIVEN_LIMIT:]
+        entry = {"by": by, "at": now, "attempts": attempts} | ({} if mark is None else {"mark": mark})
+        redriven = (*task.redriven, entry)[-REDRIVEN_LIMIT:]
         return self._update(
             task,
             {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -120,3 +121,61 @@ def test_a_key_of_a_firing_is_refused_in_a_batch_and_without_http(api: Api, aws:
 @pytest.mark.parametrize("key", ["schedules:1", "Schedule:1", "my-schedule:1", "schedule"])
 def test_other_keys_may_speak_of_schedules(api: Api, key: str) -> None:
     assert api("POST", "/tasks", MESSAGE, headers={"Idempotency-Key": key}).status == 201
+
+
+@pytest.mark.parametrize(
+    ("field", "headers"),
+    [
+        ("заказ-17", ['%"%d0%b7%d0%b0%d0%ba%d0%b0%d0%b7-17"', "заказ-17", "заказ-17".encode().decode("latin-1")]),
+        ("voilà", ['%"voil%c3%a0"', '%"voil%C3%A0"', "voilà".encode().decode("latin-1")]),
+        ('"', ['%"%22"', '"\\""']),
+    ],
+)
+def test_a_key_that_is_not_ascii_is_one_key_in_every_spelling(api: Api, field: str, headers: list[str]) -> None:
+    first = api("POST", "/tasks", MESSAGE | {"idempotencyKey": field})
+    for header in headers:
+        again = api("POST", "/tasks", MESSAGE, headers={"Idempotency-Key": header})
+        assert (again.status, again.body["id"]) == (200, first.body["id"])
+
+
+@pytest.mark.parametrize("key", ['%"%ff"', '%"%d0"', '%"%00"', '%""'])
+def test_a_display_string_that_is_none_is_refused(api: Api, key: str) -> None:
+    assert list(api("POST", "/tasks", MESSAGE, headers={"Idempotency-Key": key}).fields) == ["Idempotency-Key"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "first", "other"),
+    [
+        ("PATCH", "/tasks/{waiting}", {"priority": 9}, {"priority": 1}),
+        ("POST", "/tasks/{dead}/retry", {"attempts": 2}, {"attempts": 3}),
+        ("POST", "/tasks/cancel", {"type": "DELAYED_MESSAGE"}, {"type": "SEND_EMAIL"}),
+        ("POST", "/dead-letters/redrive", {"ratePerSecond": 1}, {"ratePerSecond": 2}),
+    ],
+)
+def test_a_change_under_a_key_is_made_once_and_another_under_it_is_refused(
+    api: Api, aws: Cloud, method: str, path: str, first: Any, other: Any
+) -> None:
+    dead = api.submit(type="FAIL_SOMETIMES", payload={"probability": 1}, maxRetries=0)["id"]
+    aws.work_off()
+    waiting = api.submit(delaySeconds=3600)["id"]
+    path = path.format(waiting=waiting, dead=dead)
+    answer = api(method, path, first, headers=KEY)
+    aws.work_off()
+    items = aws.items()
+    again = api(method, path, first, headers=KEY)
+    assert (answer.status, again.status) == (200, 200)
+    assert aws.items() == items
+    refused = api(method, path, other, headers=KEY)
+    assert (refused.status, refused.body["type"]) == (422, "urn:taskyard:problem:idempotency-key-reused")
+    assert api(method, path, first, headers={"Idempotency-Key": "a\x00b"}).status == 422
+    assert aws.items() == items
+
+
+def test_a_bulk_request_under_a_key_is_answered_alike_for_its_tenant_only(api: Api, aws: Cloud) -> None:
+    ids = [api.submit(delaySeconds=3600)["id"] for _ in range(2)]
+    first = api("POST", "/tasks/cancel", {"type": "DELAYED_MESSAGE"}, headers=KEY).body
+    assert sorted(first["cancelled"]) == sorted(ids)
+    assert api("POST", "/tasks/cancel", {"type": "DELAYED_MESSAGE"}, headers=KEY).body == first
+    theirs = Api(aws, account="999999999999")("POST", "/tasks/cancel", {"type": "DELAYED_MESSAGE"}, headers=KEY)
+    assert theirs.body["matched"] == 0
+    assert api("POST", "/tasks/cancel", {"type": "DELAYED_MESSAGE"}).body["matched"] == 0

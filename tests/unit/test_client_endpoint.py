@@ -33,9 +33,9 @@ def test_the_local_token_is_sent_to_the_local_system_only(tmp_path: Path) -> Non
     local_system(tmp_path, url="http://127.0.0.1:3", token="local-token")
     assert find_endpoint(None, None, {}, tmp_path).auth == "local-token"
     assert find_endpoint("https://elsewhere.example", None, {}, tmp_path).auth is None
-    assert find_endpoint(None, None, {"TASKYARD_TOKEN": "mine"}, tmp_path).auth == "mine"
-    assert find_endpoint(None, "none", {"TASKYARD_TOKEN": "mine"}, tmp_path).auth is None
-    assert find_endpoint(None, "iam", {"TASKYARD_TOKEN": "mine"}, tmp_path).auth == "iam"
+    assert find_endpoint(None, None, {"TASKYARD_TOKEN": "mine"}, tmp_path).auth == "local-token"
+    assert find_endpoint(None, "none", {}, tmp_path).auth is None
+    assert find_endpoint(None, "iam", {}, tmp_path).auth == "iam"
 
 
 def test_a_token_is_not_shown() -> None:

@@ -4,6 +4,7 @@ from enum import IntEnum
 
 from taskyard.errors import (
     Forbidden,
+    NoCredentials,
     NoEndpoint,
     NotFound,
     ProblemError,
@@ -14,7 +15,6 @@ from taskyard.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from taskyard.signing import NoCredentials
 
 
 class ExitCode(IntEnum):

@@ -1,0 +1,38 @@
+"""A change under an Idempotency-Key. What is kept of it on the record that it changes makes the same request again the
+same change, and not a second one. docs/adr/0023."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.core.errors import IdempotencyKeyReused
+
+
+@dataclass(frozen=True)
+class KeyedChange:
+    """`request`: what it asks for, as it was understood."""
+
+    key: str
+    request: Mapping[str, Any]
+
+    @property
+    def mark(self) -> str:
+        """`<key>.<request>`, 16 hexadecimal digits each: a record has room for it whatever the key's length."""
+        return f"{short_digest(self.key)}.{short_digest(json.dumps(self.request, sort_keys=True))}"
+
+    def is_among(self, marks: Iterable[str], *, id: str, what: str = "task") -> bool:
+        """Whether it is done. `marks`: of the last changes. Raises IdempotencyKeyReused where its key belongs to
+        another request."""
+        key, _, request = self.mark.partition(".")
+        requests = [mark.partition(".")[2] for mark in marks if mark.partition(".")[0] == key]
+        if requests and request not in requests:
+            raise IdempotencyKeyReused(self.key, id, what)
+        return bool(requests)
+
+
+def short_digest(value: str) -> str:
+    return hashlib.blake2b(value.encode(errors="replace"), digest_size=8).hexdigest()

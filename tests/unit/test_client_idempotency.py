@@ -1,0 +1,101 @@
+"""Which keys there are, and that each of them is one key wherever it is written."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from taskyard import TaskSpec, calls, desk_calls, schedule_calls, workflow_calls
+from taskyard.idempotency import checked_key, key_header
+
+from functions.intake.submission import key_of_header
+
+KEYS = [
+    "order-1001",
+    "заказ-17",
+    "bestellung-ü",
+    "注文 17",
+    "🚀",
+    "voilà",  # in UTF-8 it ends with what Latin-1 calls a space
+    "100%",
+    "%41",
+    "a b",
+    '"quoted"',
+    '"',
+    '%"display"',
+    '%"%41"',
+    "back\\slash",
+    '\\"',
+    "Ã¼",  # what "ü" is when its UTF-8 is read as Latin-1
+    "k" * 256,
+    "ü" * 256,
+]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_the_same_one_in_the_header_of_the_client_and_in_the_field(key: str) -> None:
+    (value,) = key_header(key).values()
+    assert value.isascii()
+    assert key_of_header(value) == key == checked_key(key)
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if not key.startswith(('"', '%"')) and key != "Ã¼"])
+@pytest.mark.parametrize("gateway", ["utf-8", "latin-1"])
+def test_a_key_that_is_sent_bare_is_the_same_one_however_a_gateway_reads_it(key: str, gateway: str) -> None:
+    assert key_of_header(key.encode().decode(gateway)) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("", "1 to 256 characters, not 0"),
+        ("  \t ", "1 to 256 characters, not 0"),
+        ("k" * 257, "1 to 256 characters, not 257"),
+        ("a\nb", r"'\\n'"),
+        ("a\rb", "printable"),
+        ("a\x00b", "printable"),
+        ("a\x1b[2Jb", "printable"),
+        ("\ud800", r"'\\ud800'"),
+        ("a\u200bb", "printable"),
+        (17, "a string, not 17"),
+    ],
+)
+def test_what_is_no_key_is_refused_before_it_is_sent(key: str, why: str) -> None:
+    for make in (
+        lambda: calls.submit("X", idempotency_key=key),
+        lambda: calls.submit_body(b"{}", key),
+        lambda: workflow_calls.submit({}, idempotency_key=key),
+        lambda: workflow_calls.submit_body(b"{}", key),
+        lambda: schedule_calls.create({}, rate="1 day", idempotency_key=key),
+        lambda: schedule_calls.run("s", key),
+        lambda: list(desk_calls.batches([TaskSpec(type="X", idempotency_key=key)])),
+    ):
+        with pytest.raises(ValueError, match=why):
+            make()
+
+
+def test_every_change_carries_a_key_of_its_own() -> None:
+    def made() -> list[str]:
+        return [
+            call.request.headers["idempotency-key"]
+            for call in (
+                calls.submit("X"),
+                calls.submit_body(b"{}"),
+                calls.update("t", run_at=datetime(2026, 2, 1, tzinfo=UTC)),
+                desk_calls.retry("t"),
+                desk_calls.redrive(False, None, {}),
+                *desk_calls.cancel_many(["t"]),
+                workflow_calls.submit({}),
+                workflow_calls.retry("w"),
+                schedule_calls.create({}, rate="1 day"),
+                schedule_calls.run("s"),
+            )
+        ]
+
+    assert len({*made(), *made()}) == 20
+
+
+def test_half_a_surrogate_pair_in_a_payload_is_named() -> None:
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        calls.submit("X", json.loads('{"name": "\\ud800"}'))
