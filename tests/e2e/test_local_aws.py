@@ -69,7 +69,7 @@ def test_what_the_policy_allows_works(tiny: LocalSystem) -> None:
         ("sqs", "send_message", {"QueueUrl": "Tiny-Dead", "MessageBody": "x"}, "(AccessDenied)"),
         ("sqs", "receive_message", {"QueueUrl": "Tiny-Queue"}, "sqs:ReceiveMessage"),
         ("ses", "send_raw_email", {"RawMessage": {"Data": "x"}}, "AccessDenied"),
-        ("sns", "publish", {"TopicArn": "arn:aws:sns:us-east-1:123456789012:t", "Message": "x"}, "sns:Publish"),
+        ("ssm", "get_parameter", {"Name": "/theirs"}, "ssm:GetParameter"),
     ],
 )
 def test_what_the_policy_does_not_allow_is_denied(
