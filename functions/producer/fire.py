@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.schedules import Schedules
 from functions.core.schedule import SCHEDULED_TIME, Schedule, bucket, recurring, scheduler_name
+from functions.core.task import ALPHABET
 from functions.core.times import epoch_ms
 from functions.core.wakeup import writer_gone
 from functions.intake.firings import Fired, Firing, Outcome
 from functions.store.schedules import ScheduleStore
 
+IDENTITY = re.compile(rf"[{ALPHABET}]{{26}}")
+TENANT_LIMIT = 256
 CLOCKS_DIFFER_MS = 5000
 """Scheduler fires within the minute that follows a time. The clock of this function may be that much behind its."""
 
@@ -31,15 +35,17 @@ class Alarm:
     def read(cls, event: Mapping[str, Any], *, now: int) -> Alarm:
         """Raises ValueError for what is none. Emulators may leave the time to be filled in: then it is now."""
         try:
-            at = str(event["scheduledTime"])
+            at, tenant, schedule = (str(event[name]) for name in ("scheduledTime", "tenant", "schedule"))
+            if not IDENTITY.fullmatch(schedule) or not 1 <= len(tenant) <= TENANT_LIMIT:
+                raise ValueError(f"no firing of a schedule: {schedule[:50]!r} of {tenant[:50]!r}")
             return cls(
-                tenant=str(event["tenant"]),
-                schedule=str(event["schedule"]),
+                tenant=tenant,
+                schedule=schedule,
                 scheduled=now if at == SCHEDULED_TIME else epoch_ms(at),
                 revision=str(event.get("revision", "")),
                 written_at=int(event.get("writtenAt", 0)),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"no firing: {str(event)[:200]}") from error
 
 
@@ -82,6 +88,8 @@ class Fire:
         at = bucket(alarm.scheduled)
         if at > now + CLOCKS_DIFFER_MS:
             return Fired(Outcome.DROPPED, "a time that has not come")
+        if at < bucket(schedule.created_at):
+            return Fired(Outcome.DROPPED, "a time before the schedule was made")
         if schedule.timetable.upcoming(at - 1, 1) != [at]:
             # Of a change that has not landed, or of before one that has.
             return Fired(Outcome.DROPPED, "none of the schedule's times")

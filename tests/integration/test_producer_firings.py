@@ -373,9 +373,31 @@ def test_a_firing_that_failed_comes_again_from_its_queue(
     assert look(api, made)["fired"] == 1
 
 
-@pytest.mark.parametrize("wrong", [{}, {"schedule": "x", "tenant": "y", "scheduledTime": "yesterday"}, {"schedule": 1}])
-def test_what_is_no_firing_is_dropped(api: Api, aws: Cloud, wrong: dict[str, Any]) -> None:
-    assert aws.invoke("firing", wrong)["outcome"] == "dropped"
+FIRING = {"schedule": "01kge3h90097d65j09c05awy79", "tenant": "123456789012", "scheduledTime": "2026-02-02T02:41:00Z"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"schedule": 1},
+        FIRING | {"scheduledTime": "yesterday"},
+        FIRING | {"scheduledTime": "2026-02-02T02:41:00"},
+        FIRING | {"scheduledTime": None},
+        FIRING | {"schedule": "x"},
+        FIRING | {"schedule": "x" * 10_000},
+        FIRING | {"schedule": "../../01kge3h90097d65j09c0"},
+        FIRING | {"tenant": ""},
+        FIRING | {"tenant": "t" * 3000},
+        FIRING | {"writtenAt": "soon"},
+        FIRING | {"writtenAt": float("inf")},
+        FIRING | {"writtenAt": []},
+    ],
+)
+@pytest.mark.parametrize("door", ["firing", "producer"])
+def test_what_is_no_firing_is_dropped(aws: Cloud, wrong: dict[str, Any], door: str) -> None:
+    assert aws.invoke(door, wrong)["outcome"] == "dropped"
+    assert aws.called() == []
 
 
 @contextmanager
