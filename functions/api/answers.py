@@ -103,7 +103,10 @@ class Task(Answer):
     reason: str | None = Field(description="Why the task is in its state, when the state alone does not say.")
     priority: Annotated[int, Field(ge=0, le=9)] = Field(description="Chooses the lane, and no more.")
     lane: Literal["high", "normal", "low"] = Field(description="Of priority 7 to 9, 3 to 6, 0 to 2.")
-    payload: Any = Field(default=None, description="Left out when `omitted` names it.")
+    payload: Any = Field(
+        default=None,
+        description="Left out when `omitted` names it. What its type marks as sensitive is `**********`.",
+    )
     result: Any = Field(default=None, description="What the handler returned. Left out when `omitted` names it.")
     omitted: list[Literal["payload", "result"]] = Field(
         default=[],

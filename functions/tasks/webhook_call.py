@@ -38,7 +38,8 @@ def checked_headers(headers: dict[str, str]) -> dict[str, str]:
 
 
 class Webhook(BaseModel):
-    """`body` (or `payload`) is sent as JSON; text goes out as it is when `headers` give a Content-Type."""
+    """`body` (or `payload`) is sent as JSON; text goes out as it is when `headers` give a Content-Type. The values of
+    `headers` are sent and shown to nobody else."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -57,6 +57,7 @@ tasks = st.builds(
     timeout_seconds=st.integers(1, 900),
     retry=policies,
     payload=st.builds(Text, inline=words) | st.builds(Text, inline=st.none(), ref=words),
+    mask=st.none() | st.just(1) | st.dictionaries(words, st.just(1), min_size=1, max_size=3),
     digest=words,
     idempotency_key=st.none() | words,
     tags=st.dictionaries(words, words, max_size=3),

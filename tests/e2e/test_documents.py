@@ -1,0 +1,38 @@
+"""The examples of the SDK in README.md and docs/, run against the whole system as they stand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+from taskyard import Taskyard
+
+from local.system import LocalSystem
+from tests.documents import Example, examples
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("taskyard")]
+
+BY_INVOKING = "Producer("
+"""Such an example names a function of a deployed stack: tests/e2e/test_schedules.py has the local one's."""
+RUN = [each for each in examples("python") if each.file is None and BY_INVOKING not in each.text]
+
+
+def given(yard: Taskyard) -> dict[str, Any]:
+    """What examples of a few lines take from around them."""
+    mail = {"to": "ada@example.com", "subject": "An example ran"}
+    secret, body, now = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", '{"type": "task.dead"}', datetime.now(UTC)
+    headers = {
+        "webhook-id": "an-example",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign("an-example", now, body),
+    }
+    return {"yard": yard, "mail": mail, "mails": [mail, mail], "secret": secret, "body": body, "headers": headers}
+
+
+@pytest.mark.parametrize("example", RUN, ids=str)
+def test_python_example_runs(system: LocalSystem, monkeypatch: pytest.MonkeyPatch, example: Example) -> None:
+    monkeypatch.setenv("TASKYARD_URL", system.url)
+    with Taskyard() as yard:
+        exec(compile(example.text, str(example), "exec"), given(yard))

@@ -1,0 +1,52 @@
+"""The README's task type: its file is right, does what it says, and its test passes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import functions.tasks
+from functions.core.masking import STARS
+from functions.runtime import wiring
+from functions.runtime.task_files import faults
+from tests.documents import example_of
+from tests.integration.api import Api
+from tests.integration.cloud import Cloud
+from tests.integration.scene import Scene
+
+
+@pytest.fixture
+def dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    (tmp_path / "resize_image.py").write_text(example_of("functions/tasks/resize_image.py").text)
+    monkeypatch.setattr(functions.tasks, "__path__", [*functions.tasks.__path__, str(tmp_path)])
+    # A test may put another in its place.
+    registry = wiring.registry
+    registry.cache_clear()
+    yield
+    registry.cache_clear()
+    sys.modules.pop("functions.tasks.resize_image", None)
+
+
+def test_readme_task_file_is_right(dropped: None) -> None:
+    assert faults(functions.tasks, worker_seconds=60) == []
+
+
+@pytest.mark.parametrize(("width", "state"), [(640, "SUCCESS"), (20_000, "FAILED")])
+def test_readme_task_type_runs(dropped: None, api: Api, aws: Cloud, width: int, state: str) -> None:
+    payload = {"url": "https://example.com/a.png", "width": width, "token": "secret-token"}
+    task = api.submit(type="RESIZE_IMAGE", payload=payload)
+    aws.work_off()
+    done = api.get(task["id"])
+    assert (done["state"], done["payload"]["token"]) == (state, STARS)
+    assert done["result"] == ({"stored": "https://example.com/a.png?width=640"} if state == "SUCCESS" else None)
+
+
+def test_readme_test_of_the_task_type_passes(dropped: None, scene: Scene) -> None:
+    namespace: dict[str, Any] = {}
+    exec(example_of("tests/integration/test_task_resize_image.py").text, namespace)
+    [test] = [value for name, value in namespace.items() if name.startswith("test_")]
+    test(scene)
