@@ -68,6 +68,8 @@ def endpoint_file(url: str, path: Path) -> Iterator[None]:
     text = json.dumps({"url": url, "docs": f"{url}/docs"}) + "\n"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
+    # Clients believe no file that others may write.
+    path.chmod(0o600)
     try:
         yield
     finally:
