@@ -86,7 +86,8 @@ def endpoint_file(system: LocalSystem, path: Path) -> Iterator[None]:
     }
     text = json.dumps({"url": system.url, "docs": f"{system.url}/docs", "aws": aws}) + "\n"
     path.parent.mkdir(exist_ok=True)
-    # Never readable by others, whatever was there before: written beside it, then put in its place.
+    # Never readable by others, whatever was there before: written beside it, then put in its place. Clients believe no
+    # file that others may write.
     fd, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with open(fd, "w") as file:
         file.write(text)

@@ -8,110 +8,68 @@ nodes:
 """
 
 import json
-import re
-import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+
+from taskyard.input_files import name_text, parse_json, parse_yaml, read_bytes
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MERMAID_EDGES = 500
 """Its default maxEdges."""
-_PLAIN = (
-    ("bool", r"true|false", "tf"),
-    ("null", r"null|~|", ["n", "~", ""]),
-    ("int", r"-?(0|[1-9][0-9]*)", "-0123456789"),
-    ("float", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", "-0123456789"),
-    ("merge", r"<<", "<"),
-)
-"""YAML's tag, what it looks like, its first characters."""
 
 
 def read(source: str) -> dict[str, Any]:
     """A file, or stdin for `-`. Raises ValueError saying what is wrong with it, where that can be told without asking
-    the API: a key that stands twice, text that is neither YAML nor JSON."""
+    the API: a key that stands twice, text that is neither YAML nor JSON, something else where a list must be."""
+    content = read_bytes(source)
     try:
-        content = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"can't read {source}: {error.strerror}") from error
-    try:
-        document = json.loads(content, object_pairs_hook=_pairs) if source.endswith(".json") else _yaml(content)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{source} is not UTF-8") from error
+        document = parse_json(content) if source.endswith(".json") else parse_yaml(content)
+        if not isinstance(document, dict) or "nodes" not in document:
+            raise ValueError("it is no workflow: it needs `nodes`")
+        return _with_names(document)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
-    if not isinstance(document, dict) or "nodes" not in document:
-        raise ValueError(f"{source} is no workflow: it needs `nodes`")
-    return document if source.endswith(".json") else _named(document)
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name!r} stands twice")
-        found[name] = value
-    return found
-
-
-def _yaml(content: str) -> Any:
-    """As JSON has it: plain `true`, `null` and numbers are that, all else is text (times, `on`, `12:30`, `007`). Names
-    are text, none stands twice."""
-    import yaml
-
-    # libyaml's, where there is one, is several times as fast.
-    base: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class Loader(base):  # type: ignore[valid-type, misc]
-        yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
-    for kind, pattern, first in _PLAIN:
-        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), list(first))
-
-    def mapping(loader: Any, node: Any, deep: bool = False) -> dict[str, Any]:
-        loader.flatten_mapping(node)
-        pairs = [
-            (loader.construct_object(key, deep=True), loader.construct_object(value, deep=True))
-            for key, value in node.value
-        ]
-        return _pairs([(_text(name), value) for name, value in pairs])
-
-    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
-    try:
-        return yaml.load(content, Loader)  # noqa: S506 - a SafeLoader with less in it
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
-def _text(name: Any) -> str:
-    """A number is a name too."""
-    return name if isinstance(name, str) else json.dumps(name)
-
-
-def _named(document: dict[str, Any]) -> dict[str, Any]:
-    """With text for names wherever nodes are named."""
-    nodes = document["nodes"]
-    for node in nodes.values() if isinstance(nodes, dict) else nodes if isinstance(nodes, list) else ():
-        if isinstance(node, dict):
-            for field in {"dependsOn", "depends_on"} & node.keys():
-                if isinstance(node[field], list):
-                    node[field] = [_text(name) for name in node[field]]
-            if "name" in node:
-                node["name"] = _text(node["name"])
+def _with_names(document: dict[str, Any]) -> dict[str, Any]:
+    """With text for names wherever nodes are named: YAML reads some of them as numbers."""
+    for path, node in _nodes(document):
+        for name in WAITS & node.keys():
+            if node[name] is None:
+                continue
+            if not isinstance(node[name], list):
+                raise ValueError(f"{path}.{name} must be a list, not {json.dumps(node[name], ensure_ascii=False)[:60]}")
+            node[name] = [name_text(one) for one in node[name]]
+        if node.get("name") is not None:
+            node["name"] = name_text(node["name"])
     return document
+
+
+WAITS = {"dependsOn", "depends_on"}
+
+
+def _nodes(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each with its path."""
+    nodes = document["nodes"]
+    if isinstance(nodes, dict):
+        named = [(f"nodes.{name}", node) for name, node in nodes.items()]
+    elif isinstance(nodes, list):
+        named = [(f"nodes[{at}]", node) for at, node in enumerate(nodes)]
+    else:
+        raise ValueError("nodes must be a list, or a mapping by name")
+    for path, node in named:
+        if not isinstance(node, dict):
+            raise ValueError(f"{path} must be a mapping")
+        yield path, node
 
 
 def edges(document: Mapping[str, Any]) -> dict[str, list[str]]:
     """Name → what it waits for. Raises ValueError for nodes that have no names."""
     nodes = document["nodes"]
-    listed: Iterator[tuple[Any, Any]] | list[tuple[Any, Any]] = (
-        list(nodes.items())
-        if isinstance(nodes, Mapping)
-        else [(node.get("name") if isinstance(node, Mapping) else None, node) for node in nodes]
-    )
+    listed = nodes.items() if isinstance(nodes, Mapping) else [(node.get("name"), node) for node in nodes]
     found: dict[str, list[str]] = {}
     for name, node in listed:
-        if not isinstance(name, str) or not isinstance(node, Mapping):
+        if not isinstance(name, str):
             raise ValueError("each node needs a name")
         if name in found:
             raise ValueError(f"two nodes are named {name!r}")

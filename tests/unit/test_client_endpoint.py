@@ -1,11 +1,12 @@
 """Where the client looks for the API and its credentials."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from taskyard.endpoint import find_endpoint
-from taskyard.errors import NoEndpoint
+from taskyard.errors import InvalidEndpoint, NoEndpoint
 
 
 def local_system(folder: Path, **fields: str) -> Path:
@@ -47,9 +48,117 @@ def test_nothing_found_says_what_to_do(tmp_path: Path) -> None:
         find_endpoint(None, None, {}, tmp_path)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", "not json", '{"url": "ftp://x"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        "not json",
+        '{"url": "ftp://x"}',
+        '{"url": null}',
+        '"' + "[" * 100_000,
+        '{"url": "http://127.0.0.1:x"}',
+    ],
+)
 def test_an_unreadable_file_is_named(tmp_path: Path, content: str) -> None:
     local_system(tmp_path)
     (tmp_path / ".local" / "endpoint.json").write_text(content)
-    with pytest.raises(NoEndpoint, match=r"endpoint\.json"):
+    with pytest.raises(InvalidEndpoint, match=r"endpoint\.json"):
         find_endpoint(None, None, {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example",
+        "http://evil.example",
+        "http://192.168.1.7:4510",
+        "http://localhost.evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://127.0.0.1@evil.example",
+        "http://evil.example#@127.0.0.1",
+        "http://evil.example\\\\@127.0.0.1",
+        "http://evil.example?@127.0.0.1",
+        "http://2130706433",
+        "http://0.0.0.0:4510",
+        "http://[::ffff:192.168.1.7]",
+        "http://169.254.169.254",
+    ],
+)
+def test_a_file_may_name_this_machine_only(tmp_path: Path, url: str) -> None:
+    local_system(tmp_path, url=url)
+    with pytest.raises(InvalidEndpoint):
+        find_endpoint(None, None, {"TASKYARD_TOKEN": "mine"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:4510", "http://localhost:4510", "http://[::1]:4510", "http://127.8.9.1"]
+)
+@pytest.mark.parametrize("variable", ["TASKYARD_TOKEN", "TASKYARD_AUTH"])
+def test_a_file_gets_nothing_of_the_environment(tmp_path: Path, url: str, variable: str) -> None:
+    local_system(tmp_path, url=url)
+    assert find_endpoint(None, None, {variable: "mine"}, tmp_path).auth is None
+    assert find_endpoint(None, "given", {variable: "mine"}, tmp_path).auth == "given"
+    assert find_endpoint(url, None, {variable: "mine"}, tmp_path).auth == "mine"
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o664, 0o602, 0o620])
+def test_a_file_that_others_may_write_is_not_used(tmp_path: Path, mode: int) -> None:
+    file = local_system(tmp_path, url="http://127.0.0.1:3") / ".local" / "endpoint.json"
+    file.chmod(mode)
+    with pytest.raises(InvalidEndpoint, match="somebody else"):
+        find_endpoint(None, None, {}, tmp_path)
+
+
+def test_a_file_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    local_system(tmp_path, url="http://127.0.0.1:3")
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(InvalidEndpoint, match="somebody else"):
+        find_endpoint(None, None, {}, tmp_path)
+
+
+@pytest.mark.parametrize("auth", ["iam", "a-token"])
+@pytest.mark.parametrize("given", ["argument", "environment"])
+def test_who_a_caller_is_goes_to_other_machines_over_https_only(auth: str, given: str) -> None:
+    def found(url: str) -> str | None:
+        if given == "argument":
+            return find_endpoint(url, auth, {}, Path("/")).auth
+        return find_endpoint(None, None, {"TASKYARD_URL": url, "TASKYARD_AUTH": auth}, Path("/")).auth
+
+    for url in ("http://taskyard.example", "HTTP://taskyard.example", "http://127.0.0.1.example", "http://10.0.0.1"):
+        with pytest.raises(InvalidEndpoint, match="in the clear"):
+            found(url)
+        assert find_endpoint(url, "none", {}, Path("/")).auth is None
+    for url in ("https://taskyard.example", "http://127.0.0.1:4510", "http://localhost", "http://[::1]:1"):
+        assert found(url) == auth
+
+
+def test_the_way_to_show_who_calls_is_the_argument_then_the_variable_then_the_token() -> None:
+    environ = {"TASKYARD_AUTH": "iam", "TASKYARD_TOKEN": "token"}
+    url = "https://taskyard.example"
+    assert find_endpoint(url, "none", environ, Path("/")).auth is None
+    assert find_endpoint(url, None, environ, Path("/")).auth == "iam"
+    assert find_endpoint(url, None, {"TASKYARD_TOKEN": "token"}, Path("/")).auth == "token"
+    assert find_endpoint(url, None, environ | {"TASKYARD_AUTH": "none"}, Path("/")).auth is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x",
+        "taskyard.example",
+        "https://",
+        "https://a b",
+        "https://user:password@taskyard.example",
+        "https://taskyard.example:0",
+        "https://taskyard.example:99999",
+        "https://[::1",
+        "https://taskyard.example/?a=b",
+        "https://taskyard.example\r\nx: y",
+        "https://taskyard.example\\\\x",
+    ],
+)
+def test_what_is_no_url_of_an_api_is_refused(url: str) -> None:
+    with pytest.raises(InvalidEndpoint):
+        find_endpoint(url, None, {}, Path("/"))

@@ -60,3 +60,56 @@ def test_what_a_gateway_in_front_answers_is_an_error_too(body: bytes) -> None:
 def test_another_servers_answer_is_not_taken_for_a_task(response: Response) -> None:
     with pytest.raises(taskyard.UnexpectedAnswer):
         get("t1").result(response)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, taskyard.Unauthorized),
+        (403, taskyard.Forbidden),
+        (404, taskyard.NotFound),
+        (413, taskyard.TooLarge),
+        (429, taskyard.Throttled),
+        (500, taskyard.Unavailable),
+        (503, taskyard.Unavailable),
+        (504, taskyard.Unavailable),
+    ],
+)
+@pytest.mark.parametrize("name", ["message", "Message"])
+def test_what_the_gateway_answers_is_the_same_error_as_what_the_api_answers(
+    status: int, kind: type[taskyard.ProblemError], name: str
+) -> None:
+    """API Gateway knows `{"message": …}` only."""
+    error = problem(status, json.dumps({name: "No\x1b way"}).encode())
+    assert type(error) is kind
+    assert str(error) == f"{status} No way"
+    assert (error.fields["status"], error.fields["title"], error.fields["type"]) == (
+        status,
+        "No\x1b way",
+        "about:blank",
+    )
+
+
+def test_the_status_that_came_stands_whatever_the_document_says() -> None:
+    error = problem(503, b'{"status": 200, "title": "fine"}')
+    assert type(error) is taskyard.Unavailable
+    assert error.status == error.fields["status"] == 503
+
+
+@pytest.mark.parametrize(
+    ("detail", "text"),
+    [
+        ("payload.to: is missing; type: is not known", "422 Invalid\n  payload.to: is missing\n  type: is not known"),
+        ("read the manual", "422 Invalid: read the manual\n  payload.to: is missing\n  type: is not known"),
+        ("", "422 Invalid\n  payload.to: is missing\n  type: is not known"),
+    ],
+)
+def test_what_is_wrong_is_said_once(detail: str, text: str) -> None:
+    errors = [{"field": "payload.to", "message": "is missing"}, {"field": "type", "message": "is not known"}]
+    assert str(problem(422, json.dumps({"title": "Invalid", "detail": detail, "errors": errors}).encode())) == text
+
+
+def test_what_is_exported_is_there() -> None:
+    for name in taskyard.__all__:
+        assert getattr(taskyard, name) is not None
+    assert taskyard.NoCredentials is taskyard.errors.NoCredentials

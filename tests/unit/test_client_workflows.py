@@ -158,8 +158,6 @@ def test_names_in_yaml_are_text_also_where_they_are_waited_for(tmp_path: Path, s
     }
     file.write_text("nodes: [{name: 1, type: X}, {name: b, type: X, dependsOn: [1]}]")
     assert workflow_file.edges(workflow_file.read(str(file))) == {"1": [], "b": ["1"]}
-    file.write_text("nodes: [7, {name: 1, dependsOn: 1}]")
-    assert workflow_file.read(str(file))["nodes"] == [7, {"name": "1", "dependsOn": 1}]
 
 
 def test_a_picture_that_mermaid_would_not_draw_says_so(tmp_path: Path, shell: Any) -> None:

@@ -10,9 +10,10 @@ from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.schedule import schedule
 from taskyard.cli.several import several
 from taskyard.cli.text import console_for, stats_lines, summary, task_lines, tasks_table
-from taskyard.cli.values import read_bytes, read_payload
+from taskyard.cli.values import read_payload
 from taskyard.cli.watching import watch
 from taskyard.cli.workflow import workflow
+from taskyard.input_files import read_bytes
 from taskyard.model import Task
 
 if TYPE_CHECKING:

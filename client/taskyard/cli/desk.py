@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
 from taskyard.cli.several import several
 from taskyard.cli.text import NARROW, clock, console_for, last_word, plain, summary, tasks_table, told
-from taskyard.cli.values import read_bytes
 from taskyard.errors import ProblemError, TaskyardError
+from taskyard.input_files import parse_json, read_bytes
 from taskyard.model import Outcome, Redrive
 from taskyard.times import to_wire
 
@@ -39,17 +39,28 @@ def read_tasks(source: str) -> list[dict[str, Any]]:
     """A JSON array, `{"tasks": [...]}`, or one task a line. ValueError when it is none of these."""
     content = read_bytes(source)
     try:
-        try:
-            document = json.loads(content)
-        except ValueError:
-            document = [json.loads(line) for line in content.splitlines() if line.strip()]
+        document = parse_json(content)
     except ValueError as error:
-        raise ValueError(f"{source} is neither JSON nor a JSON document a line: {error}") from error
+        document = _tasks_by_line(source, content, error)
     if isinstance(document, dict):
         document = document["tasks"] if isinstance(document.get("tasks"), list) else [document]
     if not isinstance(document, list) or not document or not all(isinstance(task, dict) for task in document):
         raise ValueError(f"{source} holds no tasks: give a JSON array of objects, or an object a line")
     return document
+
+
+def _tasks_by_line(source: str, content: bytes, as_one: ValueError) -> list[Any]:
+    """`as_one`: what is wrong with it as one document."""
+    tasks, lines = [], content.splitlines()
+    for at, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                tasks.append(parse_json(line))
+            except ValueError as error:
+                # The first line alone is no document either: it never was one a line.
+                said = f"line {at}: {error}" if tasks else as_one
+                raise ValueError(f"{source} is neither JSON nor a JSON document a line: {said}") from error
+    return tasks
 
 
 def dead_letters(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:

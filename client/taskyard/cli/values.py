@@ -1,26 +1,16 @@
 """How what is written on the command line is read."""
 
 import argparse
-import json
 import re
-import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+from taskyard.input_files import parse_json, read_bytes
 from taskyard.notify import EmailTarget, On, WebhookTarget
 from taskyard.times import from_wire, parse_duration
 
 ENDS: dict[str, On] = {"success": "success", "failure": "failure", "both": "both"}
 WHOM = re.compile(r"(.+?)((?:,(?:on|secret)=[^,]*)*)")
-
-
-def read_bytes(source: str) -> bytes:
-    """A file, or stdin for `-`. ValueError when it can't be read."""
-    try:
-        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-    except OSError as error:
-        raise ValueError(f"can't read {source}: {error.strerror}") from error
 
 
 def read_payload(text: str | None) -> Any:
@@ -30,7 +20,7 @@ def read_payload(text: str | None) -> Any:
     source = text if text == "-" else text.removeprefix("@")
     content: str | bytes = read_bytes(source) if text == "-" or text.startswith("@") else text
     try:
-        return json.loads(content)
+        return parse_json(content)
     except ValueError as error:
         raise ValueError(f"--payload is no JSON: {error}") from error
 

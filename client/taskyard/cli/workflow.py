@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskyard import workflow_file
+from taskyard.calls import encode
 from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.several import several
 from taskyard.cli.text import STYLES, clock, console_for, notification_lines, plain, table
@@ -37,8 +38,7 @@ def workflow(yard: "Taskyard", args: argparse.Namespace, sleep: Callable[[float]
                 if "notify" in document:
                     raise ValueError(f"{args.file} says whom to notify: leave --notify out")
                 document["notify"] = written(args.notify)
-            body = json.dumps(document, ensure_ascii=False).encode()
-            return _begun(yard, args, yard.workflows.submit_body(body, args.key), sleep)
+            return _begun(yard, args, yard.workflows.submit_body(encode(document), args.key), sleep)
         case "retry":
             return _begun(yard, args, yard.workflows.retry(args.id), sleep)
         case "get":
