@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from functions.core.context import Context, LeaseLost, Mail
+from functions.core.context import Context, Mail
 from functions.core.errors import PayloadTooLarge
+from functions.core.failure import failure_of
 from functions.core.outcomes import Failed, Outcome, Succeeded
 from functions.core.registry import Registry
 from functions.core.run import node_id
 from functions.core.settlement import Settlement, settle
 from functions.core.states import State
-from functions.core.task import Task, Text
+from functions.core.task import ERROR_LIMIT, Task, Text, bounded
 from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide, landed
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
@@ -22,7 +23,7 @@ from functions.runtime.metrics import Metrics
 from functions.store.documents import Documents
 from functions.store.effects import Effects
 from functions.store.tasks import Found, TaskStore, Wrote
-from functions.worker.execution import Executor
+from functions.worker.execution import Ended, Executor
 from functions.worker.record import AttemptRecord
 
 logger = logging.getLogger("taskyard.worker")
@@ -194,7 +195,7 @@ class Pipeline:
         log: list[str] = []
         try:
             kind = self.registry().find(task.type)
-            payload = kind.parse(self.documents.read(task.tenant, task.id, task.payload))
+            payload = self.documents.read(task.tenant, task.id, task.payload)
             ctx = Context(
                 task_id=task.id,
                 tenant=task.tenant,
@@ -210,18 +211,24 @@ class Pipeline:
                 _log=log,
             )
         except Exception as error:
-            # Its type or payload was accepted by a newer or older deployment of the api, and a retry may meet a worker
-            # that knows it; or a document cannot be read for now. Said on the task, not left to its lease's end.
-            logger.warning("could not begin", extra={"taskId": task.id, "attempt": task.attempt}, exc_info=True)
-            return self.settle(task, Failed(type(error).__name__, str(error)))
+            # Its type was accepted by a newer or older deployment of the api, and a retry may meet a worker that knows
+            # it; or a document cannot be read for now. Said on the task, not left to its lease's end.
+            return self.settle(task, failure_of(error))
+        now = self.clock()
         try:
-            ended = self.executor.run(kind, ctx, payload, seconds=(ends - self.clock()) / 1000)
-        except LeaseLost:
-            logger.warning("lease lost: another attempt runs", extra={"taskId": task.id, "attempt": task.attempt})
-            return Keep(None)
+            ended = self.executor.run(
+                kind, ctx, payload, seconds=(ends - now) / 1000, limit=(ends_at - SETTLE_MARGIN_MS - now) / 1000
+            )
+        except Exception as error:
+            # No thread could be started for it: the handlers of this process hold too many.
+            ended = Ended(failure_of(error))
         self.metrics.time("RunTime", self.clock() - started, lane=self.lane)
         if ended.stuck and isinstance(ended.outcome, Failed):
             return Stuck(task, ended.outcome, tuple(log))
+        if ctx.lease_lost:
+            # However it ended: the fence was refused, so there is nothing to settle.
+            logger.warning("lease lost: another attempt runs", extra={"taskId": task.id, "attempt": task.attempt})
+            return Keep(None)
         return self.settle(task, ended.outcome, log=tuple(log))
 
     def _inputs(self, task: Task) -> dict[str, Any]:
@@ -246,8 +253,11 @@ class Pipeline:
         if isinstance(outcome, Succeeded) and outcome.result is not None:
             try:
                 result = self.documents.keep_result(task.tenant, task.id, outcome.result)
-            except (TypeError, ValueError, RecursionError, PayloadTooLarge) as error:
-                outcome = Failed(type(error).__name__, f"the handler's result cannot be kept: {error}", permanent=True)
+            except PayloadTooLarge as error:
+                message = f"the handler's result cannot be stored: {error.size} bytes, the limit is {error.limit}"
+                outcome = Failed(type(error).__name__, message, permanent=True)
+        if isinstance(outcome, Failed):
+            self._log(task, outcome)
         settlement = settle(task, outcome, now=self.clock(), log=log, not_before=not_before)
         if settlement.available_at is not None:
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=settlement.available_at, now=self.clock())
@@ -262,6 +272,18 @@ class Pipeline:
             return Keep(None)
         self.consequences.run(found)
         return Delete()
+
+    def _log(self, task: Task, failed: Failed) -> None:
+        logger.warning(
+            "attempt %d of task %s (%s) failed: %s: %s\n%s",
+            task.attempt,
+            task.id,
+            task.type,
+            failed.error_type,
+            bounded(failed.message, ERROR_LIMIT),
+            failed.traceback or "",
+            extra={"taskId": task.id, "taskType": task.type, "attempt": task.attempt, "errorType": failed.error_type},
+        )
 
     def _count(self, settlement: Settlement) -> None:
         counted = {
