@@ -30,6 +30,8 @@ CHAIN_TEXT = 160
 """Characters of each error's text in the chain. That of the last error is stored beside it."""
 MODULE = re.compile(r"^(?:\w+\.)+(?=\w+(?::|$))")
 """Of an error's class: its name says enough in a chain."""
+FOLDERS = re.compile(r".*/(?:functions|site-packages|opt/python|python3\.\d+)/")
+"""Where code lies: of the project, of installed packages, of Lambda's layers, of Python itself."""
 TRACEBACK_LIMIT = 32_000
 """Characters that are logged. CloudWatch takes events of up to 256 KB."""
 
@@ -183,10 +185,7 @@ def place(stack: traceback.StackSummary) -> str | None:
 
 
 def short(filename: str) -> str:
-    for folder in ("/functions/", "/site-packages/"):
-        if folder in filename:
-            return filename.rpartition(folder)[2]
-    return filename
+    return FOLDERS.sub("", filename)
 
 
 def tail(text: str, limit: int) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.core.failure import failure_of
+from functions.core.failure import failure_of, short
 from functions.core.outcomes import Failed, InDoubt, Permanent, ResultNotStored, Retry
 
 INF = float("inf")
@@ -161,6 +161,20 @@ def test_failure_of_groups_that_share_members_is_counted_in_members() -> None:
     for _ in range(60):
         group = ExceptionGroup("g", [group, group])
     assert failure_of(group).message.count("the one") == 1
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("/var/task/functions/tasks/sync.py", "tasks/sync.py"),
+        ("/var/lang/lib/python3.13/asyncio/tasks.py", "asyncio/tasks.py"),
+        ("/opt/python/pydantic/main.py", "pydantic/main.py"),
+        ("/home/me/.venv/lib/python3.11/site-packages/pydantic/main.py", "pydantic/main.py"),
+        ("<string>", "<string>"),
+    ],
+)
+def test_failure_chain_has_short_names_of_files(filename: str, name: str) -> None:
+    assert short(filename) == name
 
 
 def chained() -> Failed:
