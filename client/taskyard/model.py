@@ -68,6 +68,7 @@ class Attempt:
     error_type: str | None = None
     error: str | None = None
     where: str | None = None
+    traceback: str | None = None
     log: tuple[Any, ...] = ()
 
     @classmethod
@@ -80,6 +81,7 @@ class Attempt:
             error_type=document.get("errorType"),
             error=document.get("error"),
             where=document.get("where"),
+            traceback=document.get("traceback"),
             log=tuple(document.get("log") or ()),
         )
 

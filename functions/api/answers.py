@@ -44,6 +44,11 @@ class Attempt(Answer):
     error_type: str | None
     error: str | None
     where: str | None = Field(description="File and line that raised.")
+    traceback: str | None = Field(
+        default=None,
+        description="Frames and errors, causes first, a line each; with notes, and the errors of a group. The last "
+        "1,000 bytes; kept for the last attempt that failed. Not in lists. The worker's log has it in full.",
+    )
     log: list[str] = Field(default=[], description="Bounded; kept for the last attempts. Not in lists.")
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from functions.core.outcomes import Failed, Outcome, Succeeded
+from functions.core.outcomes import Failed, LoopBlocked, Outcome, Succeeded
 from functions.core.retry import MAX_DELAY_SECONDS
 from functions.core.states import State
-from functions.core.task import ERROR_LIMIT, Attempt, Task, bounded
+from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_LIMIT, Attempt, Task, bounded, last_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,8 @@ class Settlement:
     attempt: Attempt
     reason: str | None = None
     available_at: int | None = None
+    max_attempts: int | None = None
+    """Another maximum from now on: the attempt is not charged, because one more than before may follow."""
 
 
 def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = (), not_before: int = 0) -> Settlement:
@@ -29,6 +31,15 @@ def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = (),
             state=State.FAILED,
             attempt=ended(task, "FAILED", now=now, log=log, failed=outcome),
             reason="permanent error: no retry makes sense",
+        )
+    if not outcome.charged and uncharged(task) < UNCHARGED_LIMIT:
+        # The attempt number is the fence and only ever rises, so what is given back is not the number.
+        return Settlement(
+            state=State.RETRY,
+            attempt=ended(task, "RETRY", now=now, log=log, failed=outcome),
+            reason=f"attempt {task.attempt} was not let run and is not charged",
+            available_at=max(not_before, now),
+            max_attempts=task.retry.max_attempts + 1,
         )
     if task.attempt >= task.retry.max_attempts:
         return Settlement(
@@ -43,6 +54,10 @@ def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = (),
         reason=f"attempt {task.attempt} of {task.retry.max_attempts} failed",
         available_at=max(not_before, now + round(min(max(seconds, 0.0), MAX_DELAY_SECONDS) * 1000)),
     )
+
+
+def uncharged(task: Task) -> int:
+    return sum(entry.error_type == LoopBlocked.__name__ for entry in task.history)
 
 
 def lost(task: Task) -> Attempt:
@@ -66,5 +81,6 @@ def ended(task: Task, outcome: str, *, now: int, log: tuple[str, ...] = (), fail
         error_type=failed.error_type if failed else None,
         error=bounded(failed.message, ERROR_LIMIT) if failed else None,
         where=failed.where if failed else None,
+        traceback=last_bytes(failed.chain, TRACEBACK_BYTES) if failed and failed.chain else None,
         log=log,
     )

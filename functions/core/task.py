@@ -12,13 +12,20 @@ from functions.core.states import TERMINAL, State, as_read
 
 HISTORY_LIMIT = 20
 """Failed attempts kept on a task; the oldest go first. With the limits below the record stays under 60 KB, in any
-script: twenty errors of at most 2 KB, and four logs (three in the history, one of the attempt that ended it)."""
+script: twenty errors of at most 2 KB, one traceback, and four logs (three in the history, one of the attempt that
+ended it)."""
 REDRIVEN_LIMIT = 10
 ERROR_LIMIT = 500
 LOG_LINES = 50
 LOG_LINE_LIMIT = 500
 LOG_BYTES = 4096
 """Of one attempt's lines together: every write of the record pays for all that it holds."""
+TRACEBACK_BYTES = 1000
+"""A kilobyte is one write unit: a long chain costs one more at most, and the next attempt that fails takes its place.
+An ordinary one has about 100 bytes, and rides in the unit of a small task (tests/unit/test_records.py)."""
+UNCHARGED_LIMIT = 10
+"""So many attempts of the history may be ones that were not let run; a further one is charged like any failure. A task
+that is always kept from running would go round for ever."""
 
 MAX_HORIZON_MS = 5 * 366 * 24 * 3600 * 1000
 """A run time may lie five years ahead, no further: beyond that a typing error is likelier than a wish."""
@@ -28,6 +35,14 @@ def bounded(text: str, limit: int) -> str:
     """At most `limit` characters, and nothing that DynamoDB refuses: half a surrogate pair is no text in UTF-8."""
     kept = text if len(text) <= limit else text[: limit - 1] + "…"
     return kept.encode(errors="replace").decode()
+
+
+def last_bytes(text: str, limit: int) -> str:
+    """At most the last `limit` bytes of it in UTF-8."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= limit:
+        return encoded.decode()
+    return "…" + encoded[3 - limit :].decode(errors="ignore")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +56,8 @@ class Attempt:
     error_type: str | None = None
     error: str | None = None
     where: str | None = None
+    traceback: str | None = None
+    """Short, causes first; of the last attempt in the history only."""
     log: tuple[str, ...] = ()
 
 

@@ -39,10 +39,10 @@ def submitted(task: Task, payload: Any, *, now: int) -> Json:
 
 
 def brief(task: Task, *, now: int) -> Json:
-    """One of a list: without the logs of its attempts, and without documents that would cost a read each."""
+    """One of a list: without logs and tracebacks of its attempts, and without documents that would cost a read each."""
     view = base(task, now=now)
     for attempt in view["attempts"]:
-        del attempt["log"]
+        del attempt["log"], attempt["traceback"]
     for name, kept, mask in (("payload", task.payload, task.mask), ("result", task.result, None)):
         if kept is not None and kept.ref is not None:
             omit(view, name)
@@ -144,6 +144,7 @@ def attempt(entry: Attempt) -> Json:
         "errorType": entry.error_type,
         "error": entry.error,
         "where": entry.where,
+        "traceback": entry.traceback,
         "log": list(entry.log),
     }
 

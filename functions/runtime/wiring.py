@@ -60,8 +60,8 @@ def documents(settings: Settings, bucket: str) -> Documents:
     return Documents(table(settings), bucket, partial(client, "s3"))
 
 
-def effects(settings: Settings) -> Effects:
-    return Effects(table(settings))
+def effects(settings: Settings, bucket: str) -> Effects:
+    return Effects(table(settings), documents(settings, bucket))
 
 
 def queues(settings: TaskSettings) -> Queues:

@@ -45,8 +45,13 @@ class Documents:
     def keep_payload(self, tenant: str, task_id: str, value: Any) -> Text:
         return self._keep(tenant, task_id, keys.PAYLOAD, written(value), PAYLOAD_INLINE_BYTES)
 
-    def keep_result(self, tenant: str, task_id: str, value: Any) -> Text:
-        return self._keep(tenant, task_id, keys.RESULT, written(value), RESULT_INLINE_BYTES)
+    def keep_result(self, tenant: str, task_id: str, result: str) -> Text:
+        """`result`: JSON text, as of every document that a handler makes."""
+        return self._keep(tenant, task_id, keys.RESULT, result, RESULT_INLINE_BYTES)
+
+    def keep_effect(self, tenant: str, task_id: str, result: str) -> Text:
+        """Of `ctx.once`: in the item of the effect, or in S3."""
+        return self._keep(tenant, task_id, keys.EFFECT, result, ITEM_BYTES)
 
     def keep_definition(self, tenant: str, run: str, value: Any) -> Text:
         """Of a workflow. What fits a request may fill more here, with its defaults filled in."""

@@ -6,15 +6,17 @@ import json
 from dataclasses import dataclass
 
 from functions.core.context import Effect
-from functions.core.task import Task
+from functions.core.task import ERROR_LIMIT, Task, Text, bounded
 from functions.store import keys
-from functions.store.records import number, text
+from functions.store.documents import Documents
+from functions.store.records import document, number, text
 from functions.store.table import Table, Written
 
 
 @dataclass(frozen=True)
 class Effects:
     table: Table
+    documents: Documents
 
     def reserve(self, task: Task, name: str, *, token: str, now: int) -> Effect | None:
         """None: it is ours. `token` is of this call: a reservation whose answer was lost is known again by it."""
@@ -29,20 +31,36 @@ class Effects:
         found = answer.item
         if found is None or found["token"]["S"] == token:
             return None
+        stored = Text(
+            inline=found["result"]["S"] if "result" in found else None,
+            ref=found["resultRef"]["S"] if "resultRef" in found else None,
+        )
         return Effect(
-            done="result" in found,
+            done=not found.keys().isdisjoint({"result", "resultRef", "problem"}),
             attempt=int(found["attempt"]["N"]),
-            result=json.loads(found["result"]["S"]) if "result" in found else None,
+            result=self.documents.read(task.tenant, task.id, stored),
+            problem=found["problem"]["S"] if "problem" in found else None,
         )
 
-    def record(self, task: Task, name: str, result: str, *, token: str) -> None:
-        """`result`: JSON text. A crash before this leaves the effect in doubt; nobody repeats it."""
+    def record(self, task: Task, name: str, result: str | None, problem: str | None, *, token: str) -> Effect:
+        """`result`: JSON text, or None with the `problem` that it has. A crash before this leaves the effect in doubt;
+        nobody repeats it."""
+        stored = Text()
+        if result is not None:
+            try:
+                stored = self.documents.keep_effect(task.tenant, task.id, result)
+            except Exception as error:
+                # That the effect is done matters more than its result: that much is recorded in any case.
+                problem = str(error)
+        problem = problem and bounded(problem, ERROR_LIMIT)
+        fields = {"problem": text(problem)} if problem else document("result", stored)
         self.table.update(
             keys.key(task.tenant, task.id, keys.EFFECT + name),
-            "SET #result = :result",
+            "SET " + ", ".join(f"#{field} = :{field}" for field in fields),
             condition="#token = :token",
-            values={":result": text(result), ":token": text(token)},
+            values={f":{field}": value for field, value in fields.items()} | {":token": text(token)},
         )
+        return Effect(True, task.attempt, None if problem or result is None else json.loads(result), problem)
 
     def give_back(self, task: Task, name: str, *, token: str) -> None:
         key = keys.key(task.tenant, task.id, keys.EFFECT + name)

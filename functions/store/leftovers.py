@@ -24,7 +24,8 @@ class Leftovers:
         """`removed`: the task's record as it was. Idempotent.
 
         The same idempotency key may have made a new task under the same id meanwhile. Its documents and edges are then
-        kept, also what of the old ones cannot be told from them; effects older than it are not its own.
+        kept, also what of the old ones cannot be told from them; effects older than it are not its own. A document in
+        S3 is named after what it holds: an old one that the new task has too is one.
         """
         pk = removed["pk"]["S"]
         items = list(
@@ -37,12 +38,14 @@ class Leftovers:
             )
         )
         successor = next((item for item in items if item["sk"]["S"] == keys.TASK), None)
-        for item in items:
-            if successor is None or older_effect(item, successor):
-                self.table.delete({"pk": text(pk), "sk": item["sk"]})
-        for name in in_s3(removed) - (in_s3(successor) if successor else set()):
+        gone = [item for item in items if successor is None or older_effect(item, successor)]
+        staying = [item for item in items if item not in gone]
+        for name in in_s3(removed, *gone) - in_s3(*staying):
             with passing_faults("S3"):
                 self.s3().delete_object(Bucket=self.bucket, Key=name)
+        # Last, because they name what is in S3: whoever comes again after a crash reads them again.
+        for item in gone:
+            self.table.delete({"pk": text(pk), "sk": item["sk"]})
 
     def clear_run(self, removed: Item) -> None:
         """`removed`: a run's record as it was. Its definition goes; its nodes, joins and tallies have gone by TTL
@@ -72,6 +75,6 @@ def older_effect(item: Item, than: Item) -> bool:
     return int(item["at"]["N"]) < int(than["createdAt"]["N"])
 
 
-def in_s3(task: Item) -> set[str]:
-    refs: Iterable[str] = (task[name]["S"] for name in ("payloadRef", "resultRef") if name in task)
+def in_s3(*items: Item) -> set[str]:
+    refs: Iterable[str] = (item[name]["S"] for item in items for name in ("payloadRef", "resultRef") if name in item)
     return {ref.removeprefix("s3:") for ref in refs if ref.startswith("s3:")}

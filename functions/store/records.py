@@ -179,14 +179,16 @@ def policy(written: str) -> RetryPolicy:
 
 
 def history_text(history: tuple[Attempt, ...]) -> str:
-    """The last HISTORY_LIMIT attempts; log lines of the last three only, so that the record stays small."""
+    """The last HISTORY_LIMIT attempts; log lines of the last three only, and the traceback of the last one, so that the
+    record stays small."""
     kept = history[-HISTORY_LIMIT:]
+    newest = {"log": 3, "traceback": 1}
     return dump(
         [
             {
                 name: value
                 for name, value in asdict(entry).items()
-                if value not in (None, (), "") and (name != "log" or at >= len(kept) - 3)
+                if value not in (None, (), "") and at >= len(kept) - newest.get(name, len(kept))
             }
             for at, entry in enumerate(kept)
         ]

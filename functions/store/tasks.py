@@ -206,6 +206,8 @@ class TaskStore:
         else:
             sets["history"] = text(history_text((*task.history, ended)))
             sets["reason"] = text(settlement.reason or "")
+        if settlement.max_attempts is not None:
+            sets["retry"] = text(policy_text(replace(task.retry, max_attempts=settlement.max_attempts)))
         if settlement.available_at is not None:
             sets |= {"availableAt": number(settlement.available_at), "generation": number(task.generation + 1)}
         else:

@@ -56,7 +56,7 @@ def assembled() -> Batch:
     pipeline = Pipeline(
         tasks=wiring.task_store(settings),
         documents=wiring.documents(settings, settings.document_bucket),
-        effects=wiring.effects(settings),
+        effects=wiring.effects(settings, settings.document_bucket),
         dispatcher=wiring.dispatcher(settings),
         consequences=wiring.consequences(settings),
         registry=wiring.registry,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from functions.core.context import Context, LeaseLost, Mail
+from functions.core.context import Context, Mail
 from functions.core.errors import PayloadTooLarge
+from functions.core.failure import failure_of
 from functions.core.http import HttpClient
 from functions.core.masking import Redaction
 from functions.core.outcomes import Failed, Outcome, Succeeded
@@ -17,7 +18,7 @@ from functions.core.run import node_id
 from functions.core.settlement import Settlement, settle
 from functions.core.signature import Secrets
 from functions.core.states import State
-from functions.core.task import Task, Text
+from functions.core.task import ERROR_LIMIT, Task, Text, bounded
 from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide, landed
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
@@ -25,7 +26,7 @@ from functions.runtime.metrics import Metrics
 from functions.store.documents import Documents
 from functions.store.effects import Effects
 from functions.store.tasks import Found, TaskStore, Wrote
-from functions.worker.execution import Executor
+from functions.worker.execution import Ended, Executor
 from functions.worker.record import AttemptRecord
 from functions.worker.redaction import redacted, redacting
 
@@ -199,9 +200,8 @@ class Pipeline:
         log: list[str] = []
         try:
             kind = self.registry().find(task.type)
-            document = self.documents.read(task.tenant, task.id, task.payload)
-            redaction = Redaction.of(kind.mask(document), document)
-            payload = kind.parse(document)
+            payload = self.documents.read(task.tenant, task.id, task.payload)
+            redaction = Redaction.of(kind.mask(payload), payload)
             ctx = Context(
                 task_id=task.id,
                 tenant=task.tenant,
@@ -219,20 +219,26 @@ class Pipeline:
                 _log=log,
             )
         except Exception as error:
-            # Its type or payload was accepted by a newer or older deployment of the api, and a retry may meet a worker
-            # that knows it; or a document cannot be read for now. Said on the task, not left to its lease's end.
-            logger.warning("could not begin", extra={"taskId": task.id, "attempt": task.attempt}, exc_info=True)
-            return self.settle(task, Failed(type(error).__name__, str(error)))
+            # Its type was accepted by a newer or older deployment of the api, and a retry may meet a worker that knows
+            # it; or a document cannot be read for now. Said on the task, not left to its lease's end.
+            return self.settle(task, failure_of(error))
+        now = self.clock()
         try:
             with redacting(redaction):
-                ended = self.executor.run(kind, ctx, payload, seconds=(ends - self.clock()) / 1000)
-        except LeaseLost:
-            logger.warning("lease lost: another attempt runs", extra={"taskId": task.id, "attempt": task.attempt})
-            return Keep(None)
+                ended = self.executor.run(
+                    kind, ctx, payload, seconds=(ends - now) / 1000, limit=(ends_at - SETTLE_MARGIN_MS - now) / 1000
+                )
+        except Exception as error:
+            # No thread could be started for it: the handlers of this process hold too many.
+            ended = Ended(failure_of(error))
         self.metrics.time("RunTime", self.clock() - started, lane=self.lane)
         outcome, lines = redacted(ended.outcome, redaction), tuple(map(redaction.text, log))
         if ended.stuck and isinstance(outcome, Failed):
             return Stuck(task, outcome, lines)
+        if ctx.lease_lost:
+            # However it ended: the fence was refused, so there is nothing to settle.
+            logger.warning("lease lost: another attempt runs", extra={"taskId": task.id, "attempt": task.attempt})
+            return Keep(None)
         return self.settle(task, outcome, log=lines)
 
     def _inputs(self, task: Task) -> dict[str, Any]:
@@ -257,8 +263,11 @@ class Pipeline:
         if isinstance(outcome, Succeeded) and outcome.result is not None:
             try:
                 result = self.documents.keep_result(task.tenant, task.id, outcome.result)
-            except (TypeError, ValueError, RecursionError, PayloadTooLarge) as error:
-                outcome = Failed(type(error).__name__, f"the handler's result cannot be kept: {error}", permanent=True)
+            except PayloadTooLarge as error:
+                message = f"the handler's result cannot be stored: {error.size} bytes, the limit is {error.limit}"
+                outcome = Failed(type(error).__name__, message, permanent=True)
+        if isinstance(outcome, Failed):
+            self._log(task, outcome)
         settlement = settle(task, outcome, now=self.clock(), log=log, not_before=not_before)
         if settlement.available_at is not None:
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=settlement.available_at, now=self.clock())
@@ -273,6 +282,18 @@ class Pipeline:
             return Keep(None)
         self.consequences.run(found)
         return Delete()
+
+    def _log(self, task: Task, failed: Failed) -> None:
+        logger.warning(
+            "attempt %d of task %s (%s) failed: %s: %s\n%s",
+            task.attempt,
+            task.id,
+            task.type,
+            failed.error_type,
+            bounded(failed.message, ERROR_LIMIT),
+            failed.traceback or "",
+            extra={"taskId": task.id, "taskType": task.type, "attempt": task.attempt, "errorType": failed.error_type},
+        )
 
     def _count(self, settlement: Settlement) -> None:
         counted = {

@@ -11,7 +11,6 @@ from typing import Any
 from functions.core.context import Effect
 from functions.core.masking import NO_REDACTION, Redaction
 from functions.core.task import Task
-from functions.store.documents import written
 from functions.store.effects import Effects
 from functions.store.tasks import TaskStore, Wrote
 
@@ -39,8 +38,8 @@ class AttemptRecord:
             self._tokens[name] = token
         return found
 
-    def record(self, name: str, result: Any) -> None:
-        self.effects.record(self.task, name, written(result), token=self._tokens[name])
+    def record(self, name: str, result: str | None, problem: str | None) -> Effect:
+        return self.effects.record(self.task, name, result, problem, token=self._tokens[name])
 
     def give_back(self, name: str) -> None:
         self.effects.give_back(self.task, name, token=self._tokens.pop(name))

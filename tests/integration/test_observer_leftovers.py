@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from functions.core.serialization import json_text
 from functions.core.states import State
 from functions.runtime import wiring
 from functions.runtime.settings import WorkerSettings
@@ -25,10 +26,10 @@ def settled_with_everything(scene: Scene) -> dict[str, Any]:
     """A task with a payload in an item, a result in S3, an edge and an effect. Its record."""
     documents = wiring.documents(WorkerSettings.from_env(os.environ), BUCKET)
     payload = documents.keep_payload(TENANT, ID, {"data": "x" * 1000})
-    result = documents.keep_result(TENANT, ID, BIG)
+    result = documents.keep_result(TENANT, ID, json_text(BIG))
     task = scene.put(state=State.SUCCESS, payload=payload, result=result, has_dependents=True)
     scene.store.add_dependent(TENANT, ID, "other")
-    Effects(scene.store.table).reserve(task, "send", token="t", now=scene.clock.now)
+    Effects(scene.store.table, documents).reserve(task, "send", token="t", now=scene.clock.now)
     return record_of(scene)
 
 
@@ -100,13 +101,38 @@ def test_a_new_task_under_the_same_key_keeps_what_is_its_own(scene: Scene) -> No
     documents = wiring.documents(WorkerSettings.from_env(os.environ), BUCKET)
     task = scene.put(payload=documents.keep_payload(TENANT, ID, {"data": "x" * 1000}))
     scene.clock.advance(1)
-    Effects(scene.store.table).reserve(task, "charge", token="t", now=scene.clock.now)
+    Effects(scene.store.table, documents).reserve(task, "charge", token="t", now=scene.clock.now)
     assert observe(scene, Stream().record(before, None, by_ttl=True)) == []
     effects = [item["sk"]["S"] for item in scene.aws.items() if item["sk"]["S"].startswith("EFFECT")]
     assert effects == ["EFFECT#charge"], "the old one would have kept it from sending"
     assert left(scene) == (["DEPENDENT", "EFFECT", "PAYLOAD", "TASK"], [])
     assert scene.deliver(scene.message()) == []
     assert scene.ran == [{"data": "x" * 1000}]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "again"])
+def test_results_of_effects_in_s3_go_with_their_task(scene: Scene, again: bool) -> None:
+    """Unless a new task under the same key has the same."""
+    settings = WorkerSettings.from_env(os.environ)
+    effects = wiring.effects(settings, settings.document_bucket)
+
+    def run() -> dict[str, Any]:
+        task = scene.put(state=State.SUCCESS)
+        effects.reserve(task, f"send {scene.clock.now}", token="t", now=scene.clock.now)
+        effects.record(task, f"send {scene.clock.now}", json_text(BIG), None, token="t")
+        return record_of(scene)
+
+    record = run()
+    assert len(left(scene)[1]) == 1
+    remove(scene)
+    if again:
+        scene.clock.advance(1)
+        scene.put()
+        scene.clock.advance(1)
+        run()
+    assert observe(scene, Stream().record(record, None, by_ttl=True)) == []
+    assert left(scene)[0] == (["EFFECT", "TASK"] if again else [])
+    assert len(left(scene)[1]) == int(again)
 
 
 def test_a_new_task_keeps_the_object_that_both_name(scene: Scene) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
 
+from functions.core.context import LeaseLost
 from functions.core.outcomes import Permanent, Retry
 from functions.core.retry import MAX_DELAY_SECONDS
 from functions.core.states import State
@@ -38,6 +40,73 @@ def test_a_failure_is_retried_message_before_record(scene: Scene, capsys: pytest
     assert "test_worker_attempts.py:" in failed.where
     counted = metrics(capsys.readouterr().out)
     assert (counted["TaskStarted"], counted["TaskRetried"]) == (1, 1)
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        return str(self.response)  # type: ignore[attr-defined]
+
+
+class Hurried(Retry):
+    def __init__(self) -> None:
+        """Without Retry's own."""
+
+
+class Gone(Permanent):
+    def __init__(self) -> None: ...
+
+
+GROUP = ExceptionGroup("two", [Permanent("no such customer"), ExceptionGroup("in", [Gone()])])
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+@pytest.mark.parametrize(
+    ("error", "state", "text"),
+    [
+        (Unprintable(), State.RETRY, "could not be described"),
+        (Hurried(), State.RETRY, "Hurried"),
+        (Gone(), State.FAILED, "Gone"),
+        (GROUP, State.FAILED, "Permanent: no such customer"),
+        (ExceptionGroup("one", [Retry("busy", after=77)]), State.RETRY, "Retry: busy"),
+        (LeaseLost("made up"), State.RETRY, "made up"),
+        (StopIteration(), State.RETRY, "StopIteration"),
+    ],
+    ids=["unprintable", "retry", "permanent", "group", "retry in a group", "lease lost", "stop iteration"],
+)
+def test_odd_errors_end_the_attempt_at_once(scene: Scene, kind: str, error: Exception, state: State, text: str) -> None:
+    def plain(ctx: Any, payload: Any) -> None:
+        raise error
+
+    async def coroutine(ctx: Any, payload: Any) -> None:
+        raise error
+
+    scene.handle("NOTE", plain if kind == "plain" else coroutine)
+    scene.put()
+    assert scene.deliver(scene.message()) == []
+    task = scene.task()
+    assert (task.state, task.attempt) == (state, 1)
+    assert text in str(task.history[0].error)
+    if state is State.RETRY:
+        assert task.available_at == scene.clock.now + (77_000 if "busy" in text else 10_000)
+
+
+def test_a_failed_attempt_is_logged_with_its_traceback(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    def handler(ctx: Any, payload: Any) -> None:
+        try:
+            {}["customer"]
+        except KeyError as error:
+            raise RuntimeError("sync failed") from error
+
+    scene.handle("NOTE", handler)
+    scene.put()
+    with caplog.at_level(logging.WARNING, "taskyard.worker"):
+        assert scene.deliver(scene.message()) == []
+    [line] = [found for found in caplog.records if found.levelno == logging.WARNING]
+    assert (line.taskId, line.taskType, line.attempt) == (scene.task().id, "NOTE", 1)  # type: ignore[attr-defined]
+    text = line.getMessage()
+    assert text.startswith(f"attempt 1 of task {scene.task().id} (NOTE) failed: RuntimeError: sync failed\n")
+    assert "direct cause" in text
+    assert "KeyError: 'customer'" in str(scene.task().history[0].traceback)
 
 
 def test_a_retry_that_later_succeeds(scene: Scene) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import logging
+import os
 from typing import Any
 
 import pytest
 
 from functions.core.context import LeaseLost
 from functions.core.errors import StoreUnavailable
-from functions.core.outcomes import InDoubt, Permanent, Retry
+from functions.core.outcomes import InDoubt, Permanent, ResultNotStored, Retry
 from functions.core.states import State
 from functions.core.task import LOG_BYTES, LOG_LINES
+from functions.runtime import wiring
+from functions.runtime.settings import WorkerSettings
+from functions.store.documents import ITEM_BYTES, LIMIT_BYTES
 from tests.integration.scene import Scene
 
 
@@ -28,6 +34,11 @@ class Effect:
         if isinstance(end, BaseException):
             raise end
         return end
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise SystemExit
 
 
 def attempts(scene: Scene, handler: Any, *, count: int = 1) -> list[State]:
@@ -80,10 +91,10 @@ def test_a_handler_may_decide_what_doubt_means(scene: Scene) -> None:
 
 def test_an_effect_of_a_worker_that_died_is_in_doubt(scene: Scene) -> None:
     """It reserved, and never said more."""
-    from functions.store.effects import Effects
-
     task = scene.running(lease=-1)
-    Effects(scene.store.table).reserve(task, "send", token="of the dead", now=scene.clock.now)
+    settings = WorkerSettings.from_env(os.environ)
+    effects = wiring.effects(settings, settings.document_bucket)
+    effects.reserve(task, "send", token="of the dead", now=scene.clock.now)
     effect = Effect()
     scene.handle("NOTE", lambda ctx, payload: ctx.once("send", effect))
     assert scene.deliver(scene.message()) == []
@@ -169,6 +180,74 @@ def test_a_zombie_does_not_do_what_its_successor_did(scene: Scene) -> None:
     assert scene.task().attempt == 2
 
 
+@pytest.mark.parametrize(
+    ("result", "again"),
+    [
+        (datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), "2026-01-01T00:00:00Z"),
+        (decimal.Decimal("1.10"), "1.10"),
+        ((1, 2), [1, 2]),
+        ({1: "one"}, {"1": "one"}),
+        (None, None),
+        ("x" * 300_000, "x" * 300_000),
+    ],
+    ids=["datetime", "decimal", "tuple", "keys", "nothing", "large"],
+)
+def test_effect_result_on_a_repetition_is_the_same_as_on_the_first_run(scene: Scene, result: Any, again: Any) -> None:
+    effect = Effect(result)
+
+    def handler(ctx: Any, payload: Any) -> None:
+        scene.ran.append(ctx.once("send", effect))
+        if ctx.attempt == 1:
+            raise RuntimeError("after the effect")
+
+    assert attempts(scene, handler, count=2) == [State.RETRY, State.SUCCESS]
+    assert scene.ran == [again, again]
+    assert effect.times == 1
+
+
+def test_effect_result_above_an_item_is_stored_in_s3(scene: Scene) -> None:
+    assert attempts(scene, lambda ctx, payload: len(ctx.once("send", lambda: "x" * ITEM_BYTES))) == [State.SUCCESS]
+    assert "s3.PutObject" in scene.aws.called()
+    assert scene.task().result.inline == str(ITEM_BYTES)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("result", [object(), "x" * LIMIT_BYTES, "\ud800"], ids=["object", "too large", "surrogate"])
+def test_effect_whose_result_cannot_be_stored_is_done_and_the_task_says_so(scene: Scene, result: Any) -> None:
+    effect = Effect(result)
+    assert attempts(scene, lambda ctx, payload: ctx.once("send", effect)) == [State.FAILED]
+    last = scene.task().history[-1]
+    assert last.error_type == "ResultNotStored"
+    assert "effect 'send' is done, but its result cannot be stored" in str(last.error)
+
+
+def test_effect_whose_result_cannot_be_stored_is_not_repeated(scene: Scene) -> None:
+    effect = Effect(object())
+
+    def handler(ctx: Any, payload: Any) -> None:
+        try:
+            ctx.once("send", effect)
+        except ResultNotStored as error:
+            scene.ran.append(str(error))
+        if ctx.attempt == 1:
+            raise RuntimeError("after the effect")
+
+    assert attempts(scene, handler, count=2) == [State.RETRY, State.SUCCESS]
+    assert effect.times == 1
+    assert scene.ran[0] == scene.ran[1]
+
+
+def test_effect_is_done_also_when_s3_does_not_take_its_result(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    from functions.store.documents import Documents
+
+    def unavailable(*_: object, **__: object) -> None:
+        raise StoreUnavailable("S3", "SlowDown")
+
+    monkeypatch.setattr(Documents, "keep_effect", unavailable)
+    assert attempts(scene, lambda ctx, payload: ctx.once("send", lambda: 1)) == [State.FAILED]
+    assert "is done" in str(scene.task().history[-1].error)
+    assert "SlowDown" in str(scene.task().history[-1].error)
+
+
 def test_progress_is_shown_at_once_and_gone_at_the_end(scene: Scene) -> None:
     shown: list[Any] = []
 
@@ -181,8 +260,8 @@ def test_progress_is_shown_at_once_and_gone_at_the_end(scene: Scene) -> None:
     assert scene.task().progress is None
 
 
-@pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
-def test_progress_is_a_fraction(scene: Scene, fraction: float) -> None:
+@pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan"), "half", None, object(), 10**400])
+def test_progress_is_a_fraction(scene: Scene, fraction: Any) -> None:
     assert attempts(scene, lambda ctx, payload: ctx.progress(fraction)) == [State.RETRY]
     assert scene.task().history[0].error_type == "ValueError"
 
@@ -230,6 +309,39 @@ def test_log_lines_are_bounded(scene: Scene, letter: str, length: int) -> None:
     assert numbers[0] == 0
     assert numbers[-1] == 99
     assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("note", ["half \ud800", b"bytes", ValueError("odd"), Unprintable(), None, "x" * 100_000])
+def test_progress_takes_any_note(scene: Scene, note: Any) -> None:
+    assert attempts(scene, lambda ctx, payload: ctx.progress(decimal.Decimal("0.5"), note)) == [State.SUCCESS]
+
+
+@pytest.mark.parametrize("raises", [True, False], ids=["raised", "swallowed"])
+def test_lease_lost_by_the_fence_settles_nothing(scene: Scene, raises: bool) -> None:
+    def handler(ctx: Any, payload: Any) -> None:
+        scene.running(lease=60, attempt=2)
+        try:
+            ctx.progress(0.9)
+        except LeaseLost:
+            if raises:
+                raise RuntimeError("something else") from None
+
+    scene.handle("NOTE", handler)
+    scene.put()
+    assert scene.deliver(scene.message(number=1)) == ["message-1"]
+    assert scene.aws.wakeups() == []
+    assert (scene.task().state, scene.task().attempt) == (State.RUNNING, 2)
+
+
+def test_lease_lost_that_a_handler_made_up_is_an_error_like_any(scene: Scene) -> None:
+    class Odd(LeaseLost):
+        def __init__(self) -> None: ...
+
+    def handler(ctx: Any, payload: Any) -> None:
+        raise Odd
+
+    assert attempts(scene, handler) == [State.RETRY]
+    assert scene.task().history[-1].error_type == "Odd"
 
 
 def test_upstream_results_are_inputs(scene: Scene) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -118,6 +120,43 @@ def test_a_coroutine_that_will_not_be_cancelled_is_stuck(scene: Scene, exits: li
     finally:
         go_on.set()
     assert scene.task().history[0].error_type == "TimedOut"
+    assert len(exits) == 1
+
+
+def test_coroutine_that_holds_the_loop_is_charged_and_its_neighbours_are_not(scene: Scene, exits: list[str]) -> None:
+    held, go_on = threading.Event(), threading.Event()
+
+    async def hold(ctx: Any, payload: Any) -> None:
+        held.set()
+        go_on.wait(30)
+
+    async def neighbour(ctx: Any, payload: Any) -> None:
+        scene.ran.append(ctx.task_id)
+
+    once = replace(POLICY, max_attempts=1)
+    scene.handle("HOLD", hold)
+    scene.handle("NEIGHBOUR", neighbour)
+    scene.put("holder", type="HOLD", timeout_seconds=1, retry=once)
+    try:
+        scene.put("neighbour", type="NEIGHBOUR", timeout_seconds=1, retry=once)
+        # The holder first: the neighbour's coroutine is to find the loop held.
+        starts = scene.store.claim
+
+        def claim(store: Any, tenant: str, task_id: str, *args: Any, **named: Any) -> Any:
+            if task_id == "neighbour":
+                held.wait(30)
+            return starts(tenant, task_id, *args, **named)
+
+        with mock.patch("functions.store.tasks.TaskStore.claim", claim):
+            assert scene.deliver(scene.message("holder", timeout=1), scene.message("neighbour", timeout=1)) == []
+    finally:
+        go_on.set()
+    holder, task = scene.task("holder"), scene.task("neighbour")
+    assert (holder.state, holder.history[-1].error_type) == (State.DEAD, "TimedOut")
+    assert (task.state, task.history[-1].error_type) == (State.RETRY, "LoopBlocked")
+    assert (task.attempt, task.retry.max_attempts) == (1, 2), "its fence rose, and so did its maximum"
+    assert task.available_at >= scene.clock.now + batch.STUCK_EXIT_MS
+    assert scene.ran == []
     assert len(exits) == 1
 
 

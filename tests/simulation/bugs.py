@@ -12,6 +12,7 @@ from typing import Any
 from unittest import mock
 
 from functions.api.desk import Desk
+from functions.core import settlement
 from functions.core import wakeup as wakeups
 from functions.core.counts import Marks
 from functions.core.times import iso
@@ -22,7 +23,7 @@ from functions.runtime.consequences import Consequences
 from functions.store import keys, tasks
 from functions.store.effects import Effects
 from functions.store.records import text
-from functions.store.table import Table
+from functions.store.table import Table, Written
 from functions.store.tasks import Answer, TaskStore, Wrote
 from functions.worker import pipeline
 from functions.worker.pipeline import Pipeline
@@ -214,6 +215,30 @@ def the_message_is_deleted_before_the_consequences() -> Patches:
 @bug
 def a_settled_task_is_not_looked_at_again() -> Patches:
     yield verdicts(lambda verdict, _: Verdict(Do.DELETE, "") if verdict.do is Do.CONSEQUENCES else verdict)
+
+
+# -- attempts
+
+
+@bug
+def who_was_not_let_run_is_charged() -> Patches:
+    """docs/adr/0017."""
+    yield mock.patch.object(settlement, "UNCHARGED_LIMIT", 0)
+
+
+@bug
+def what_is_not_charged_gives_its_fence_back() -> Patches:
+    """docs/adr/0017: the attempt number is lowered, where the maximum has to rise."""
+    update = Table.update
+
+    def wrong(self: Table, key: Any, expression: str, *, values: Any, **rest: Any) -> Any:
+        done = update(self, key, expression, values=values, **rest)
+        if "LoopBlocked" in str(values) and "not let run" in str(values) and isinstance(done, Written):
+            back = {":attempt": {"N": str(int(done.item["attempt"]["N"]) - 1)}}
+            return update(self, key, "SET attempt = :attempt", values=back, condition="attribute_exists(pk)")
+        return done
+
+    yield mock.patch.object(Table, "update", wrong)
 
 
 # -- dependencies

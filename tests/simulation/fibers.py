@@ -191,6 +191,8 @@ def running() -> Fiber | None:
 class Thread:
     """`threading.Thread` as functions use it."""
 
+    ident = None
+
     def __init__(self, *, target: Callable[..., Any], args: tuple[Any, ...] = (), **_: Any) -> None:
         self._target = target
         self._args = args

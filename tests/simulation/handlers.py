@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from functions.core.context import Context
-from functions.core.outcomes import InDoubt, Permanent, Retry
+from functions.core.outcomes import Failed, InDoubt, LoopBlocked, Permanent, Retry
 from functions.core.registry import Registry, task
 from functions.core.registry import registry as registry_of
 from functions.core.retry import RetryPolicy
+from functions.worker.execution import Ended, Executor
 from tests.simulation.fibers import running
 
 TYPE = "SIMULATED"
@@ -19,11 +20,31 @@ class Failing(Exception):
     pass
 
 
+class HeldOff(Exception):
+    """Stands for the end of a coroutine whose event loop was held by another; `stuck`: until the process ended."""
+
+    def __init__(self, stuck: bool) -> None:
+        super().__init__(stuck)
+        self.stuck = stuck
+
+
+class SimulatedExecutor(Executor):
+    """No event loop runs here: a script says which attempts are not let run."""
+
+    def run(self, *arguments: Any, **named: Any) -> Ended:
+        ended = super().run(*arguments, **named)
+        if isinstance(ended.outcome, Failed) and ended.outcome.error_type == HeldOff.__name__:
+            stuck = ended.outcome.message == str(HeldOff(True))
+            return Ended(Failed(LoopBlocked.__name__, "the loop was held", charged=False), stuck=stuck)
+        return ended
+
+
 @task(TYPE, retry=RetryPolicy(max_attempts=4, base_seconds=2.0, max_seconds=120.0), timeout_seconds=20)
 def simulated(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
     """`payload`:
     outcomes: one per attempt, the last one for all further ones: ok, fail, permanent, retry:SECONDS, poison (kills
-        its process), hang (longer than its time-out), large (a result too large for the record), mail
+        its process), hang (longer than its time-out), large (a result too large for the record), mail, held and stuck
+        (its event loop is held by another, which lets go or does not)
     seconds: that each attempt works, in two halves; effects: names for ctx.once; undo: the attempt whose first effect
         raises Retry, for nothing happened; progress: how often; stop: raise Permanent when an effect is in doubt
     version: for the workload
@@ -58,6 +79,8 @@ def simulated(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
         ctx.once(
             "mail", lambda: ctx.mail.send(to=["a@b.example"], subject="s", text=ctx.task_id, html=None, sender=None)
         )
+    if outcome in ("held", "stuck"):
+        raise HeldOff(outcome == "stuck")
     if outcome == "fail":
         raise Failing(f"attempt {ctx.attempt}")
     if outcome == "permanent":

@@ -30,7 +30,7 @@ Item = dict[str, Any]
 LATE_MS = 4_000
 """A task starts within this of its due time when nothing went wrong: DelaySeconds is rounded up to a second, and a
 wake-up that overtakes the write that it announces is looked at again after LOOK_AGAIN_SECONDS."""
-SCRIPTED = frozenset({"Failing", "Permanent", "Retry"})
+SCRIPTED = frozenset({"Failing", "Permanent", "Retry", "LoopBlocked"})
 """Errors that a script asks for; others (throttling, a lost worker, a time-out) are the world's doing."""
 INERT = frozenset({"hasDependents"})
 """What may be written on a settled record, or by anybody on a running one."""
@@ -65,6 +65,8 @@ class Watch:
         self.cancelled: set[str] = set()
         self.changed: set[str] = set()
         """Somebody asked for another payload."""
+        self.allowed: dict[str, int] = {}
+        """Attempts that a task may be charged with, as it was accepted."""
         self.known: set[str] = set()
         self.owed: dict[str, str] = {}
         """Names of the notifications that ends owe → their tasks or runs."""
@@ -104,6 +106,7 @@ class Watch:
         elif before is None:
             if after["state"]["S"] not in ("PENDING", "READY", "BLOCKED") or int(after["attempt"]["N"]):
                 self.world.violate(f"{task} began as {after['state']['S']}")
+            self.allowed[task] = from_item(after).retry.max_attempts
             self.schedules.created(process, task, after)
         else:
             self._change(process, task, before, after)
@@ -284,6 +287,11 @@ class Watch:
             violate(f"{task.id} is {task.state} though its cancel was answered with 204")
         if task.state is State.DEAD and task.attempt < task.retry.max_attempts:
             violate(f"{task.id} is DEAD after {task.attempt} of {task.retry.max_attempts} attempts")
+        charged = task.attempt - sum(entry.error_type == "LoopBlocked" for entry in task.history)
+        if not brought_back(task) and charged > self.allowed[task.id]:
+            violate(f"{task.id} was charged with {charged} attempts of {self.allowed[task.id]}")
+        if not brought_back(task) and task.state is State.DEAD and charged < self.allowed[task.id]:
+            violate(f"{task.id} is DEAD, charged with {charged} attempts of {self.allowed[task.id]}")
         if (
             task.id not in self.changed
             and not brought_back(task)

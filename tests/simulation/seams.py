@@ -186,6 +186,7 @@ class Installed:
         self._set(documents, "DEFINITION_ITEM_BYTES", 3_000)
         for module, name, small in SMALL:
             self._set(importlib.import_module(f"functions.{module}"), name, small)
+        self._set(importlib.import_module("functions.worker.handler"), "Executor", handlers.SimulatedExecutor)
         for function, name in MODULES.items():
             self.entries[function] = sys.modules[name].handler
             self.builders[function] = sys.modules[name].assembled.__wrapped__

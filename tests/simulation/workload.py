@@ -91,6 +91,17 @@ def slow(client: Client) -> None:
 
 
 @workload
+def held_off(client: Client) -> None:
+    """Its event loop is held by a neighbour, often with no tries to spare."""
+    outcomes = some(
+        client, ["held", "ok"], ["stuck", "ok"], ["stuck", "held", "stuck", "fail", "ok"], ["fail", "stuck", "fail"]
+    )
+    client.submit({"outcomes": outcomes}, maxRetries=some(client, 0, 0, 1), retry={"baseSeconds": 1})
+    for _ in range(some(client, 0, 1, 2)):
+        client.submit({"outcomes": some(client, ["ok"], ["stuck", "ok"]), "seconds": some(client, 0, 1)}, maxRetries=0)
+
+
+@workload
 def poison(client: Client) -> None:
     """Kills its process, with others beside it."""
     client.submit({"outcomes": some(client, ["poison"], ["poison", "ok"])}, maxRetries=some(client, 0, 1, 2))

@@ -58,6 +58,7 @@ def test_the_attempt_that_runs_stands_behind_those_that_failed() -> None:
         "errorType": "KeyError",
         "error": "'x'",
         "where": "a.py:3",
+        "traceback": None,
         "log": ["looked"],
     }
     assert (second["number"], second["startedAt"], second["endedAt"], second["outcome"], second["log"]) == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,8 +28,9 @@ class Notes:
         self.effects.setdefault(name, Effect(False, 1))
         return found
 
-    def record(self, name: str, result: Any) -> None:
-        self.effects[name] = Effect(True, 1, result)
+    def record(self, name: str, result: str | None, problem: str | None) -> Effect:
+        self.effects[name] = Effect(True, 1, None if result is None else json.loads(result), problem)
+        return self.effects[name]
 
     def give_back(self, name: str) -> None:
         del self.effects[name]
@@ -38,6 +40,8 @@ class Notes:
 
     def say(self, line: str, fields: Mapping[str, Any]) -> None:
         self.said.append(line)
+        # As the formatter of Lambda's logs does.
+        json.dumps(dict(fields)).encode()
 
 
 class NoMail:
@@ -129,6 +133,77 @@ def test_progress_of_a_zombie_raises() -> None:
     notes.mine = False
     with pytest.raises(LeaseLost):
         context(notes).progress(1)
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
+class OddText(str):
+    def __len__(self) -> int:
+        raise RuntimeError
+
+    def __str__(self) -> str:
+        return self
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        (ValueError("connection refused"), "ValueError: connection refused"),
+        (KeyError("customer"), "KeyError: 'customer'"),
+        (ValueError(), "ValueError"),
+        (None, "None"),
+        (b"bytes", "b'bytes'"),
+        ({"a": 1}, "{'a': 1}"),
+        (Unprintable(), "Unprintable could not be described: its text raised KeyboardInterrupt"),
+        (OddText("odd"), "odd"),
+        ("half \ud800", "half ?"),
+        (10**5000, "int could not be described: its text raised ValueError"),
+        ("x" * 10_000_000, "x" * 499 + "…"),
+    ],
+    ids=["error", "key error", "no text", "none", "bytes", "dict", "unprintable", "odd", "surrogate", "int", "huge"],
+)
+def test_log_takes_anything(message: Any, line: str) -> None:
+    notes = Notes()
+    context(notes).log(message)
+    assert notes.said == [line]
+
+
+ODD = [Unprintable(), "\ud800", b"b", 10**5000, float("nan"), {1, 2}, OddText("x"), object()]
+
+
+@pytest.mark.parametrize("value", ODD, ids=[type(value).__name__ for value in ODD])
+def test_log_takes_any_field(value: Any) -> None:
+    notes = Notes()
+    context(notes).log("text", message=value, self=value)
+    assert notes.said[0].startswith("text {")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 501, "ü" * 251, "a\nb", "\ud800", None, 7, b"send"])
+def test_once_refuses_a_name_before_anything_happens(name: Any) -> None:
+    notes = Notes()
+    with pytest.raises(ValueError, match="name of an effect"):
+        context(notes).once(name, lambda: 7)
+    assert notes.effects == {}
+
+
+def test_once_of_a_coroutine_is_refused_and_may_be_asked_for_again() -> None:
+    async def effect() -> int:
+        return 7
+
+    ctx = context(Notes())
+    with pytest.raises(TypeError, match="once_async"):
+        ctx.once("a", effect)
+    assert ctx.once("a", lambda: 7) == 7
+
+
+def test_once_returns_what_json_makes_of_the_result() -> None:
+    ctx = context(Notes())
+    assert [ctx.once("a", lambda: (1, 2)), ctx.once("a", lambda: None)] == [[1, 2], [1, 2]]
 
 
 def test_log_lines_are_written_as_they_are_kept() -> None:

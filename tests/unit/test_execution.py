@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
+import threading
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from functions.core.context import Context, LeaseLost
+from functions.core.context import Context
 from functions.core.outcomes import Failed, InDoubt, Outcome, Permanent, Retry, Succeeded
 from functions.core.registry import TaskType
 from functions.core.retry import RetryPolicy
 from functions.worker.execution import Executor
 
-NO_CONTEXT = cast(Context, None)
+NO_CONTEXT = cast(Context, SimpleNamespace(task_id="x", type="A", attempt=1))
 
 
 def kind(handler: Any) -> TaskType:
@@ -22,7 +25,7 @@ def kind(handler: Any) -> TaskType:
 
 
 def run(handler: Any, *, seconds: float = 5.0) -> Outcome:
-    ended = Executor().run(kind(handler), NO_CONTEXT, {"n": 1}, seconds=seconds)
+    ended = Executor().run(kind(handler), NO_CONTEXT, {"n": 1}, seconds=seconds, limit=seconds)
     assert not ended.stuck
     return ended.outcome
 
@@ -48,7 +51,7 @@ def raising(error: BaseException) -> Any:
 
 
 def test_a_value() -> None:
-    assert [run(handler) for handler in both(lambda payload: payload["n"])] == [Succeeded(1)] * 2
+    assert [run(handler) for handler in both(lambda payload: payload["n"])] == [Succeeded("1")] * 2
 
 
 @pytest.mark.parametrize(
@@ -68,12 +71,6 @@ def test_an_error(error: BaseException, outcome: tuple[Any, ...]) -> None:
         failed = run(handler)
         assert isinstance(failed, Failed)
         assert (failed.error_type, failed.message, failed.permanent, failed.after) == outcome
-
-
-def test_a_lost_lease_is_no_outcome() -> None:
-    for handler in both(raising(LeaseLost("x"))):
-        with pytest.raises(LeaseLost):
-            run(handler)
 
 
 def test_the_error_says_where() -> None:
@@ -99,7 +96,7 @@ def test_one_loop_serves_all_coroutines_also_after_one_that_exits() -> None:
 
     executor = Executor()
     for handler in (which, both(raising(SystemExit()))[1], which):
-        executor.run(kind(handler), NO_CONTEXT, {}, seconds=5)
+        executor.run(kind(handler), NO_CONTEXT, {}, seconds=5, limit=5)
     assert len(loops) == 2
     assert loops[0] is loops[1]
 
@@ -107,4 +104,73 @@ def test_one_loop_serves_all_coroutines_also_after_one_that_exits() -> None:
 def test_context_variables_of_the_caller_are_seen() -> None:
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
     variable.set("set")
-    assert [run(handler) for handler in both(lambda payload: variable.get("not set"))] == [Succeeded("set")] * 2
+    assert [run(handler) for handler in both(lambda payload: variable.get("not set"))] == [Succeeded('"set"')] * 2
+
+
+class Unwritable:
+    """Its serializer, as a model's may, ends programs."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise SystemExit(name)
+
+
+def test_a_result_that_cannot_be_written_is_permanent() -> None:
+    for handler in both(lambda payload: [Unwritable()]):
+        failed = run(handler)
+        assert isinstance(failed, Failed)
+        assert failed.permanent
+        assert "result[0]" in failed.message
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(1), RecursionError()])
+def test_a_validator_that_raises_ends_the_attempt(error: BaseException) -> None:
+    class Model:
+        @staticmethod
+        def model_validate(payload: Any, **_: Any) -> Any:
+            raise error
+
+    async def coroutine(ctx: Any, payload: Any) -> None: ...
+
+    for handler in (lambda ctx, payload: None, coroutine):
+        odd = TaskType(names=("A",), handler=handler, payload_model=Model, retry=RetryPolicy(), timeout_seconds=30)
+        ended = Executor().run(odd, NO_CONTEXT, {}, seconds=5, limit=5)
+        assert isinstance(ended.outcome, Failed)
+        assert ended.outcome.error_type == type(error).__name__
+
+
+def test_a_thread_that_hangs_says_where() -> None:
+    go_on = threading.Event()
+
+    def hang(ctx: Any, payload: Any) -> None:
+        go_on.wait(30)
+
+    ended = Executor().run(kind(hang), NO_CONTEXT, {}, seconds=0.05, limit=5)
+    go_on.set()
+    assert ended.stuck
+    assert isinstance(ended.outcome, Failed)
+    assert "in hang" in str(ended.outcome.chain)
+
+
+def test_a_task_of_a_handlers_own_that_exits_ends_nobody_elses_coroutine() -> None:
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def exits(ctx: Any, payload: Any) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leave())
+
+    async def stops(ctx: Any, payload: Any) -> str:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0)
+        return "stopped"
+
+    executor = Executor()
+    outcomes = [
+        executor.run(kind(handler), NO_CONTEXT, {"n": 1}, seconds=5, limit=5).outcome
+        for handler in (exits, stops, both(lambda payload: payload["n"])[1])
+    ]
+    assert [getattr(outcomes[0], "error_type", None), *outcomes[1:]] == [
+        "SystemExit",
+        Succeeded(json.dumps("stopped")),
+        Succeeded("1"),
+    ]

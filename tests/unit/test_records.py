@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.core.failure import failure_of
 from functions.core.retry import RetryPolicy
 from functions.core.settlement import Settlement, ended
 from functions.core.states import State
@@ -41,6 +43,7 @@ attempts = st.builds(
     error_type=st.none() | words,
     error=st.none() | words,
     where=st.none() | words,
+    traceback=st.none() | words,
     log=st.lists(words, max_size=3).map(tuple),
 )
 tasks = st.builds(
@@ -78,9 +81,16 @@ def test_a_policy_comes_back(kept: RetryPolicy) -> None:
 
 
 @given(st.lists(attempts, max_size=HISTORY_LIMIT))
-def test_history_comes_back_but_for_the_logs_of_older_attempts(history: list[Attempt]) -> None:
+def test_history_comes_back_but_for_logs_and_tracebacks_of_older_attempts(history: list[Attempt]) -> None:
     kept = [attempt(fields) for fields in json.loads(history_text(tuple(history)))]
-    assert kept == [entry if at >= len(history) - 3 else replace(entry, log=()) for at, entry in enumerate(history)]
+    assert kept == [
+        replace(
+            entry,
+            log=entry.log if at >= len(history) - 3 else (),
+            traceback=entry.traceback if at == len(history) - 1 else None,
+        )
+        for at, entry in enumerate(history)
+    ]
 
 
 # -- the size of a record, step by step
@@ -171,6 +181,31 @@ def test_a_message_of_a_sentence_with_its_log_line_stays_within_one_write_unit()
     store, task, sizes = lived(payload=Text(inline=json.dumps({"message": message})))
     settled = Settlement(state=State.SUCCESS, attempt=ended(task, "SUCCESS", now=NOW, log=(message,)))
     store.settle(task, settled, result=Text(inline=json.dumps({"message": message[:100]})))
+    assert max(sizes.values()) <= UNIT, sizes
+
+
+@pytest.mark.parametrize("state", [State.RETRY, State.DEAD])
+def test_a_first_failure_with_its_traceback_stays_within_one_write_unit(state: State) -> None:
+    """An ordinary one: an error with its cause, of a task with an idempotency key."""
+
+    def sync() -> None:
+        try:
+            raise KeyError("customer")
+        except KeyError as error:
+            raise RuntimeError("sync failed") from error
+
+    try:
+        sync()
+    except RuntimeError as error:
+        failed = replace(failure_of(error), where="tasks/synchronize.py:33")
+    # The frame that called it is the worker's, in production.
+    chain = "\n".join(line for line in str(failed.chain).split("\n") if not line.endswith("_write_unit"))
+    chain = chain.replace(__file__, "tasks/synchronize.py")
+    store, task, sizes = lived(payload=Text(inline="x" * 60))
+    attempt = ended(task, state, now=NOW, failed=replace(failed, chain=chain))
+    due = NOW + 2000 if state is State.RETRY else None
+    settled = Settlement(state=state, attempt=attempt, reason="attempt 1 of 4 failed", available_at=due)
+    assert store.settle(task, settled).task.history[-1].traceback == chain  # type: ignore[union-attr]
     assert max(sizes.values()) <= UNIT, sizes
 
 

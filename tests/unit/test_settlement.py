@@ -10,7 +10,7 @@ from functions.core.outcomes import Failed, Retry, Succeeded
 from functions.core.retry import MAX_DELAY_SECONDS, RetryPolicy
 from functions.core.settlement import lost, settle
 from functions.core.states import TRANSITIONS, State
-from functions.core.task import ERROR_LIMIT, Task, Text
+from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_LIMIT, Attempt, Task, Text
 
 NOW = 1_770_000_000_000
 FAILED = Failed("ValueError", "no luck", "tasks/a.py:7")
@@ -79,6 +79,31 @@ def test_errors_are_bounded() -> None:
     error = settle(task(), Failed("E", "x" * 10_000), now=NOW).attempt.error
     assert error is not None
     assert len(error) == ERROR_LIMIT
+
+
+def test_tracebacks_are_bounded_and_keep_their_end() -> None:
+    kept = settle(task(), Failed("E", "m", chain="ü" * 5000 + "the end"), now=NOW).attempt.traceback
+    assert kept is not None
+    assert len(kept.encode()) <= TRACEBACK_BYTES
+    assert kept.startswith("…ü")
+    assert kept.endswith("the end")
+
+
+BLOCKED = Failed("LoopBlocked", "held", charged=False)
+
+
+def test_an_attempt_that_was_not_let_run_is_not_charged() -> None:
+    settled = settle(task(attempt=3), BLOCKED, now=NOW, not_before=NOW + 5)
+    assert (settled.state, settled.available_at, settled.max_attempts) == (State.RETRY, NOW + 5, 4)
+
+
+@pytest.mark.parametrize(("times", "state"), [(UNCHARGED_LIMIT - 1, State.RETRY), (UNCHARGED_LIMIT, State.DEAD)])
+def test_an_attempt_that_is_never_let_run_is_charged_at_last(times: int, state: State) -> None:
+    attempts = tuple(
+        Attempt(number=at, started_at=1, ended_at=2, outcome="RETRY", error_type="LoopBlocked") for at in range(times)
+    )
+    policy = RetryPolicy(max_attempts=times + 1)
+    assert settle(task(attempt=times + 1, history=attempts, retry=policy), BLOCKED, now=NOW).state is state
 
 
 def test_a_lost_attempt_ended_with_its_lease() -> None:
