@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from infra.assets import ROOT
+from infra.assets import LOCK_FILE, ROOT, build_local_layer
 from infra.config import Config, DeploymentError
 
 TIMEOUT_SECONDS = 120
@@ -25,12 +25,23 @@ class WrongTaskFilesError(DeploymentError):
         super().__init__(faults)
 
 
+# The check imports what the layer holds and nothing of the developer's environment: a dependency that is not declared
+# is missing here as it would be on Lambda.
+PROGRAM = """
+import runpy, sys
+sys.path[:0] = sys.argv[1:3]
+sys.argv = sys.argv[2:]
+runpy.run_module("functions.runtime.task_files", run_name="__main__")
+"""
+
+
 def check_task_files(config: Config) -> None:
-    """Raises WrongTaskFilesError."""
-    command = [sys.executable, "-m", "functions.runtime.task_files", str(config.worker_timeout_seconds)]
+    """Raises WrongTaskFilesError, and MissingWheelError or RequirementsError where the layer cannot be installed."""
+    paths = [str(ROOT), str(build_local_layer(LOCK_FILE))]
+    command = [sys.executable, "-I", "-S", "-c", PROGRAM, *paths, str(config.worker_timeout_seconds)]
     # A client that is made when a file is imported finds a region, as on Lambda, and nobody's credentials.
     environment = {name: value for name, value in os.environ.items() if name not in CREDENTIALS}
-    environment |= {"PYTHONPATH": str(ROOT), "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    environment |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
     try:
         ran = subprocess.run(  # noqa: S603 - our own arguments
             command,

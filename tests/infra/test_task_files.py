@@ -14,7 +14,7 @@ from types import MappingProxyType
 import pytest
 
 from infra import config as configuration
-from infra.assets import ROOT
+from infra.assets import LOCK_FILE, ROOT, build_local_layer
 from infra.config import CONFIGS, WrongConfigError, config_of
 from infra.task_files import WrongTaskFilesError, check_task_files
 
@@ -46,6 +46,10 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in ("app.py", "cdk.json"):
         shutil.copy(ROOT / name, copy)
     (copy / "functions" / "tasks" / "wrong.py").write_text(WRONG)
+    # What the check imports from: built here once, not in the copy with a line of progress.
+    layer = build_local_layer(LOCK_FILE)
+    (copy / ".build" / "local-layer").mkdir(parents=True)
+    (copy / ".build" / "local-layer" / layer.name).symlink_to(layer)
     yield copy
     shutil.rmtree(copy)
 
@@ -69,6 +73,9 @@ def test_wrong_task_file_stops_every_command_with_the_fault_first(checkout: Path
     [
         ("import os\nos._exit(7)\n", "functions/tasks: importing the task files ends the process (7): "),
         ("print('not a fault')\nimport nothing_here\n", "functions/tasks/wrong.py:2: it cannot be imported"),
+        # In the developer's environment, and not in the layer.
+        ("import yaml\n", "functions/tasks/wrong.py:1: it cannot be imported"),
+        ("import pytest\n", "functions/tasks/wrong.py:1: it cannot be imported"),
     ],
 )
 def test_check_of_a_file_that_does_something_at_import_says_so(
