@@ -62,7 +62,7 @@ EVIL = property(exits)
         (UnicodeDecodeError, {}),
         (SyntaxError, {}),
     ],
-    ids=str,
+    ids=lambda value: value.__name__ if isinstance(value, type) else "+".join(value) or "plain",
 )
 def test_failure_of_any_error_has_its_class(base: type[BaseException], members: dict[str, Any]) -> None:
     failed = failure_of(raised(odd(base, **members)))
