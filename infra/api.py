@@ -9,7 +9,7 @@ from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
-from infra.acknowledged import acknowledge
+from infra.acknowledgements import acknowledge
 from infra.foundation import Foundation
 from infra.function import Function, vended_log_group
 

@@ -12,7 +12,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.acknowledged import acknowledge
+from infra.acknowledgements import acknowledge
 from infra.assets import Asset, Assets
 from infra.config import Config
 

@@ -11,7 +11,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra import config as configuration
-from infra.acknowledged import acknowledge
+from infra.acknowledgements import acknowledge
 from infra.config import Config
 
 # Receives before SQS gives a wake-up up. Attempts are counted in the record: this counts what never reached it,

@@ -12,7 +12,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from infra.acknowledged import acknowledge
+from infra.acknowledgements import acknowledge
 from infra.foundation import Foundation
 from infra.function import Function
 from infra.machines import state_machine

@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.acknowledged import acknowledge
+from infra.acknowledgements import acknowledge
 from infra.foundation import Foundation
 from infra.function import Function
 from infra.lanes import CONSUME

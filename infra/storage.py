@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.acknowledged import acknowledge
+from infra.acknowledgements import acknowledge
 from infra.config import Config
 
 LISTING = "listing"

@@ -31,7 +31,7 @@ PROGRAM = """
 import runpy, sys
 sys.path[:0] = sys.argv[1:3]
 sys.argv = sys.argv[2:]
-runpy.run_module("functions.runtime.task_files", run_name="__main__")
+runpy.run_module("functions.build.task_files", run_name="__main__")
 """
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from taskyard import Task, Taskyard, TaskyardError
 from taskyard.cli import text
 from taskyard.cli.text import clock, console_for, last_word, plain, seconds, tries
-from taskyard.cli.watching import changed, look_at
+from taskyard.cli.watch import changed, look_at
 
 from local import demo_schedule, demo_workflow
 from local.assembly import AssemblyError

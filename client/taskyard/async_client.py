@@ -10,7 +10,8 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from taskyard import calls, desk_calls
+from taskyard import calls
+from taskyard import dead_letter_calls as desk_calls
 from taskyard.calls import UNSET, Call, Request, Response
 from taskyard.connection import TIMEOUT_SECONDS, Connection, Tries, response_of, unread
 from taskyard.errors import ProblemError, Throttled, Unavailable, UnexpectedAnswer, Unreachable, WaitTimeout

@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from functions.api import workflow_views
-from functions.api.parts import Parts
+from functions.api.services import Parts
+from functions.api.workflows import views as workflow_views
 from functions.core.errors import FieldError, InvalidRequest, ScheduleNotFound, TaskNotFound, WorkflowNotFound
-from functions.core.run import Run
 from functions.core.task import ALPHABET, Task
-from functions.intake import body, problems, views
-from functions.intake.caller import Caller, caller
+from functions.core.workflows.run import Run
+from functions.intake import body, problems
+from functions.intake import task_views as views
+from functions.intake.principal import Caller, caller
 from functions.runtime import wiring
-from functions.runtime.settings import ApiSettings
+from functions.runtime.environment import ApiSettings
 
 if TYPE_CHECKING:
-    from functions.core.schedule import Schedule
+    from functions.core.schedules.schedule import Schedule
 
 TASK_ID = re.compile(rf"[{ALPHABET}]{{26}}(-[0-9]{{1,5}})?")
 """A node of a workflow is `<run>-<index>`."""
@@ -158,7 +159,7 @@ def get_workflow(id: str) -> Response[str]:
 
 
 def get_workflow_graph(id: str) -> Response[str]:
-    from functions.api.workflow_look import FORMATS, format_of
+    from functions.api.workflows.queries import FORMATS, format_of
 
     parts, kind = assembled(), format_of(query(), app.current_event.headers.get("accept"))
     run = parts.workflows.find(tenant(), run_id(id))
@@ -224,7 +225,7 @@ def get_openapi() -> Response[str]:
 
 
 def get_docs() -> Response[bytes]:
-    from functions.api import docs
+    from functions.api.documentation import page as docs
 
     accepted = app.current_event.headers.get("accept-encoding") or ""
     page = docs.page(assembled().timeout_limit, gzipped="gzip" in accepted)
@@ -328,7 +329,7 @@ def schedule_id(written: str) -> str:
 
 
 def schedule_answer(status: int, schedule: Schedule) -> Response[str]:
-    from functions.api.schedule_views import view
+    from functions.api.schedules.views import view
 
     return answer(status, view(schedule, now=wiring.clock()), {"Location": f"/schedules/{schedule.id}"})
 

@@ -11,18 +11,15 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from functions.api import (
-    answers,
-    desk_requests,
-    listing,
-    schedule_requests,
-    schedule_views,
-    workflow_answers,
-    workflow_requests,
-)
-from functions.core.registry import TaskType
+from functions.api.dead_letters import requests as desk_requests
+from functions.api.schedules import requests as schedule_requests
+from functions.api.schedules import views as schedule_views
+from functions.api.tasks import answers, listing
+from functions.api.workflows import answers as workflow_answers
+from functions.api.workflows import requests as workflow_requests
 from functions.core.states import State
-from functions.intake import requests
+from functions.core.task_types import TaskType
+from functions.intake import task_requests as requests
 from functions.runtime import wiring
 
 Json = dict[str, Any]
@@ -164,8 +161,8 @@ def document(timeout_limit: int) -> Json:
 
 
 def paths() -> Json:
-    from functions.api.openapi_schedules import schedule_paths
-    from functions.api.openapi_workflows import workflow_paths
+    from functions.api.schedules.openapi import schedule_paths
+    from functions.api.workflows.openapi import workflow_paths
 
     key = {
         "name": "Idempotency-Key",
@@ -434,8 +431,8 @@ def list_parameters() -> list[Json]:
 
 
 def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str, TaskType]) -> Json:
-    from functions.api.openapi_schedules import templates_schema
-    from functions.api.openapi_workflows import nodes_schema
+    from functions.api.schedules.openapi import templates_schema
+    from functions.api.workflows.openapi import nodes_schema
 
     template = COMPONENTS + "{model}"
     models = [(model, "serialization") for model in ANSWERS] + [(model, "validation") for model, _ in REQUESTS]

@@ -9,8 +9,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from functions.core.errors import StoreUnavailable
-from functions.core.mail_addresses import masked
-from functions.core.mail_fields import one_line
+from functions.core.mail.addresses import masked
+from functions.core.mail.fields import one_line
 from functions.core.outcomes import Permanent, Retry
 
 REFUSED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "InvalidParameterValue"})

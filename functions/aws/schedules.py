@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from functions.aws.failures import passing_faults
-from functions.core.schedule import Recurring
+from functions.core.schedules.schedule import Recurring
 
 
 @dataclass

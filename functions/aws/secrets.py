@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.aws.failures import passing_faults
-from functions.core.signature import key_of
+from functions.core.webhooks.signature import key_of
 
 KEPT_MS = 300_000
 """A rotation is signed with five minutes later at the latest; and one call per version in that time is nothing."""

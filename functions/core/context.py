@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from functions.core import signature
 from functions.core.failure import described, repr_of, text_of
-from functions.core.http import HttpClient
 from functions.core.outcomes import InDoubt, Permanent, ResultNotStored, Retry
 from functions.core.serialization import NotSerializable, json_text
 from functions.core.task import LOG_BYTES, LOG_LINE_LIMIT, LOG_LINES, bounded
+from functions.core.webhooks import signature
+from functions.core.webhooks.http import HttpClient
 
 NOTE_LIMIT = 200
 EFFECT_NAME_BYTES = 500

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from functions.core.masking import Mask
+from functions.core.payloads.masking import Mask
 from functions.core.retry import RetryPolicy
 from functions.core.states import TERMINAL, State, as_read
 
@@ -102,7 +102,7 @@ class Task:
     retry: RetryPolicy
     payload: Text
     mask: Mask | None = None
-    """Of the parts of the payload that only the handler may see (functions/core/masking.py)."""
+    """Of the parts of the payload that only the handler may see (functions/core/payloads/masking.py)."""
     digest: str
     """Of what the request asks for, whatever its spelling: tells a repeated submit from a reused key."""
     idempotency_key: str | None = None
@@ -129,7 +129,7 @@ class Task:
     expires_at: int | None = None
     """Epoch seconds, as DynamoDB's TTL wants it."""
     notify: tuple[dict[str, Any], ...] = ()
-    """Whom to tell of its end (functions/core/notification.py)."""
+    """Whom to tell of its end (functions/core/notifications/targets.py)."""
     member: Membership | None = None
     """Of a workflow's run, as one of its nodes. Then `waiting_for` holds indexes of its plan, not task ids."""
 

@@ -17,8 +17,8 @@ from functions.core.wakeup import WakeUp, landed, writer_gone
 from functions.runtime import wiring
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
+from functions.runtime.environment import DeadLetterSettings
 from functions.runtime.metrics import Metrics
-from functions.runtime.settings import DeadLetterSettings
 from functions.store.tasks import TaskStore
 
 logger = logging.getLogger("taskyard.dead_letter")

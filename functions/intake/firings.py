@@ -17,7 +17,7 @@ from functions.core.errors import (
     TaskNotFound,
     UnknownTaskType,
 )
-from functions.core.schedule import GRACE_MS, CatchUp, Overlap, Schedule, bucket, firing_key, run_key
+from functions.core.schedules.schedule import GRACE_MS, CatchUp, Overlap, Schedule, bucket, firing_key, run_key
 from functions.core.task import Task, keyed_id
 from functions.intake.submission import Submission, Submitted
 from functions.runtime.metrics import Metrics

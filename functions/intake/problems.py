@@ -23,7 +23,7 @@ from functions.core.errors import (
     WorkflowNotFound,
 )
 from functions.intake.body import MalformedBody, UnsupportedMediaType
-from functions.intake.caller import NoIdentity
+from functions.intake.principal import NoIdentity
 
 logger = logging.getLogger("taskyard.api")
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from functions.core import notification
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
 from functions.core.idempotency import KeyedChange
-from functions.core.masking import Mask
-from functions.core.reach import Reach
-from functions.core.registry import Registry, TaskType
+from functions.core.notifications import targets as notification
+from functions.core.payloads.masking import Mask
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Task, Text, keyed_id, ordered_id
-from functions.intake.requests import (
+from functions.core.task_types import Registry, TaskType
+from functions.core.webhooks.addresses import Reach
+from functions.intake.task_requests import (
     NORMAL_PRIORITY,
     SUBMIT_ALIASES,
     Fingerprint,

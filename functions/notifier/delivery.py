@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.secrets import SecretUnusable
-from functions.core import signature
 from functions.core.context import Mail
 from functions.core.errors import StoreUnavailable
-from functions.core.http import HttpClient, HttpRequest, retry_after
-from functions.core.mail_addresses import masked
+from functions.core.mail.addresses import masked
+from functions.core.notifications.events import DEFAULT_SECRET, Delivery, Notification, shown
 from functions.core.outcomes import Permanent, Retry
-from functions.core.telling import DEFAULT_SECRET, Delivery, Notification, shown
 from functions.core.times import iso
-from functions.core.urls import without_target
+from functions.core.webhooks import signature
+from functions.core.webhooks.http import HttpClient, HttpRequest, retry_after
+from functions.core.webhooks.urls import without_target
 from functions.notifier import email
 from functions.runtime.metrics import Metrics
 from functions.store.notifications import NotificationStore

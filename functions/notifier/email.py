@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from functions.core.telling import Notification
+from functions.core.notifications.events import Notification
 
 SUBJECT_LIMIT = 200
 LOG_LINES = 20

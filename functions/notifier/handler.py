@@ -7,12 +7,12 @@ import os
 from functools import cache
 from typing import Any
 
-from functions.core.telling import Notification
+from functions.core.notifications.events import Notification
 from functions.core.times import epoch_ms
 from functions.notifier.delivery import AskedToWaitError, Deliverer, NotDeliveredError
 from functions.runtime import wiring
+from functions.runtime.environment import NotifierSettings
 from functions.runtime.metrics import Metrics
-from functions.runtime.settings import NotifierSettings
 from functions.store.notifications import NotificationStore
 
 

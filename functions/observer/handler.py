@@ -7,8 +7,8 @@ from functools import cache, partial
 from typing import Any
 
 from functions.aws.clients import client
-from functions.observer.observe import Observer
-from functions.runtime.settings import ObserverSettings
+from functions.observer.observation import Observer
+from functions.runtime.environment import ObserverSettings
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
 from functions.store.table import Table

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from functions.core.errors import FieldError, InvalidRequest
 from functions.runtime import wiring
+from functions.runtime.environment import ProducerSettings
 from functions.runtime.metrics import Metrics
-from functions.runtime.settings import ProducerSettings
 
 if TYPE_CHECKING:
     # Pydantic and the handlers of all task types: imported with the first event.
     from functions.intake.submission import Submission
-    from functions.producer.fire import Fire
+    from functions.producer.firing import Fire
 
 logger = logging.getLogger("taskyard.producer")
 
@@ -66,7 +66,7 @@ def unqualified(function_arn: str) -> str:
 
 
 def fire(event: Mapping[str, Any], door: str) -> dict[str, Any]:
-    from functions.producer.fire import Alarm
+    from functions.producer.firing import Alarm
 
     now = wiring.clock()
     try:
@@ -84,8 +84,9 @@ def fire(event: Mapping[str, Any], door: str) -> dict[str, Any]:
 
 def submit(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
     """Whoever may invoke the producer may submit: IAM has decided that before."""
-    from functions.intake import body, problems, views
-    from functions.intake.caller import invoker
+    from functions.intake import body, problems
+    from functions.intake import task_views as views
+    from functions.intake.principal import invoker
 
     parts, now = assembled(), wiring.clock()
     try:
@@ -118,14 +119,14 @@ class Parts:
 
     @cached_property
     def submission(self) -> Submission:
-        from functions.intake import assembly
+        from functions.intake import services as assembly
 
         return assembly.submission(self.settings)
 
     @cached_property
     def fire(self) -> Fire:
-        from functions.intake import assembly
-        from functions.producer.fire import Fire
+        from functions.intake import services as assembly
+        from functions.producer.firing import Fire
 
         return Fire(
             schedules=assembly.schedule_store(self.settings),

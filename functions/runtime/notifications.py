@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from functions.aws.executions import Executions
-from functions.core.run import Run
+from functions.core.notifications.events import Notification, of_run, of_task
 from functions.core.task import Task
-from functions.core.telling import Notification, of_run, of_task
+from functions.core.workflows.run import Run
 
 
 @dataclass(frozen=True)

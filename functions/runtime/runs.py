@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from functions.aws.executions import Executions
 from functions.aws.queues import BATCH
-from functions.core.dag import above, tally_of
-from functions.core.run import RunState, node_id
 from functions.core.states import DEAD_LETTERS, State
 from functions.core.task import Membership, Task
+from functions.core.workflows.dag import above, tally_of
+from functions.core.workflows.run import RunState, node_id
 from functions.runtime.dispatch import Dispatcher
 from functions.store.runs import RunStore
 from functions.store.tasks import TaskStore, Wrote

@@ -15,9 +15,9 @@ from functions.aws.timers import Timers
 from functions.http.client import Client
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
+from functions.runtime.environment import Settings, TaskSettings
 from functions.runtime.notifications import Notifications
 from functions.runtime.runs import Runs
-from functions.runtime.settings import Settings, TaskSettings
 from functions.store.documents import Documents
 from functions.store.effects import Effects
 from functions.store.runs import RunStore
@@ -25,8 +25,8 @@ from functions.store.table import Table
 from functions.store.tasks import TaskStore
 
 if TYPE_CHECKING:
-    from functions.core.reach import Reach
-    from functions.core.registry import Registry
+    from functions.core.task_types import Registry
+    from functions.core.webhooks.addresses import Reach
 
 API_TIMEOUT_SECONDS = 30
 """API Gateway's own limit: no request writes longer than this."""
@@ -41,7 +41,7 @@ def clock() -> int:
 def registry() -> Registry:
     """Found on first use, not at import: a function that runs no handler pays for none."""
     import functions.tasks
-    from functions.core.registry import discover
+    from functions.core.task_types import discover
 
     return discover(functions.tasks)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from functions.core.telling import Delivery, Notification, Owner, shown
+from functions.core.notifications.events import Delivery, Notification, Owner, shown
 from functions.store import keys
 from functions.store.records import Item, number, text
 from functions.store.table import Refused, Table, Written

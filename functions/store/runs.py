@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from functions.core.dag import Tally
-from functions.core.run import RETRIES_LIMIT, Run, RunState, node_id
 from functions.core.states import State
 from functions.core.task import Text
+from functions.core.workflows.dag import Tally
+from functions.core.workflows.run import RETRIES_LIMIT, Run, RunState, node_id
 from functions.store import keys
 from functions.store.records import Item, document, dump, indexes_of, indexes_text, number, text
 from functions.store.table import Refused, Table, Written

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from functions.core.schedule import CatchUp, Firings, Overlap, Schedule
+from functions.core.schedules.schedule import CatchUp, Firings, Overlap, Schedule
 from functions.core.task import ERROR_LIMIT, bounded
 from functions.store import keys
 from functions.store.records import Item, dump, number, text

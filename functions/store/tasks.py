@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from functions.core.masking import Mask
+from functions.core.payloads.masking import Mask
 from functions.core.settlement import Settlement, lost
 from functions.core.states import DEAD_LETTERS, State
 from functions.core.task import REDRIVEN_LIMIT, Task, Text

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from functions.core.context import Context
-from functions.core.registry import task
+from functions.core.task_types import task
 
 
 class Message(BaseModel):

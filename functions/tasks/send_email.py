@@ -9,9 +9,9 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from functions.core.context import Context
-from functions.core.mail_addresses import masked
-from functions.core.mail_fields import ADDRESS, ONE_LINE, one_line
-from functions.core.registry import task
+from functions.core.mail.addresses import masked
+from functions.core.mail.fields import ADDRESS, ONE_LINE, one_line
+from functions.core.task_types import task
 
 Address = Annotated[str, Field(pattern=ADDRESS)]
 

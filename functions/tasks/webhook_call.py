@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from functions.core.context import Context
-from functions.core.http import (
+from functions.core.payloads.sensitive import Sensitive
+from functions.core.task_types import task
+from functions.core.webhooks.http import (
     HttpRequest,
     ReceiverFailedError,
     ReceiverRefusedError,
     headers_problem,
     retry_after,
 )
-from functions.core.registry import task
-from functions.core.sensitive import Sensitive
-from functions.core.signature import SECRET_NAME, SIGNATURE_HEADERS
-from functions.core.urls import MAX_LENGTH, checked_url, origin, without_target
+from functions.core.webhooks.signature import SECRET_NAME, SIGNATURE_HEADERS
+from functions.core.webhooks.urls import MAX_LENGTH, checked_url, origin, without_target
 
 BODY_KEPT = 120
 """Characters of the response that the result keeps: with its status it stays within the record."""

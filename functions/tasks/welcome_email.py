@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from functions.core.context import Context
-from functions.core.mail_addresses import masked
-from functions.core.mail_fields import ADDRESS, ONE_LINE, one_line
-from functions.core.registry import task
+from functions.core.mail.addresses import masked
+from functions.core.mail.fields import ADDRESS, ONE_LINE, one_line
+from functions.core.task_types import task
 
 
 class Welcome(BaseModel):

@@ -22,7 +22,7 @@ from typing import Any
 from functions.core.context import Context
 from functions.core.failure import failure_of
 from functions.core.outcomes import Failed, LoopBlocked, Outcome
-from functions.core.registry import TaskType
+from functions.core.task_types import TaskType
 from functions.worker.execution import Ended, succeeded, timed_out
 
 logger = logging.getLogger("taskyard.worker")

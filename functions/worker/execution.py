@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from functions.core.context import Context
 from functions.core.failure import failure_of, stack_of
 from functions.core.outcomes import Failed, Outcome, Succeeded, TimedOut
-from functions.core.registry import TaskType
 from functions.core.serialization import NotSerializable, json_text
+from functions.core.task_types import TaskType
 
 if TYPE_CHECKING:
     # Imported by the first coroutine that runs: a cold start does not pay for it.

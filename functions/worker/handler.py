@@ -10,8 +10,8 @@ from typing import Any
 
 from functions.core.wakeup import WakeUp
 from functions.runtime import wiring
+from functions.runtime.environment import WorkerSettings
 from functions.runtime.metrics import Metrics
-from functions.runtime.settings import WorkerSettings
 from functions.worker import redaction
 from functions.worker.batch import Batch
 from functions.worker.execution import Executor

@@ -10,16 +10,16 @@ from typing import Any
 from functions.core.context import Context, Mail
 from functions.core.errors import PayloadTooLarge
 from functions.core.failure import failure_of
-from functions.core.http import HttpClient
-from functions.core.masking import Redaction
 from functions.core.outcomes import Failed, Outcome, Succeeded
-from functions.core.registry import Registry
-from functions.core.run import node_id
+from functions.core.payloads.masking import Redaction
 from functions.core.settlement import Settlement, settle
-from functions.core.signature import Secrets
 from functions.core.states import State
 from functions.core.task import ERROR_LIMIT, Task, Text, bounded
+from functions.core.task_types import Registry
 from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide, landed
+from functions.core.webhooks.http import HttpClient
+from functions.core.webhooks.signature import Secrets
+from functions.core.workflows.run import node_id
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.metrics import Metrics

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.core.context import Effect
-from functions.core.masking import NO_REDACTION, Redaction
+from functions.core.payloads.masking import NO_REDACTION, Redaction
 from functions.core.task import Task
 from functions.store.effects import Effects
 from functions.store.tasks import TaskStore, Wrote

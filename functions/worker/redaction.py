@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from dataclasses import fields, replace
 from typing import Any
 
-from functions.core.masking import NO_REDACTION, Redaction
 from functions.core.outcomes import Failed, Outcome
+from functions.core.payloads.masking import NO_REDACTION, Redaction
 
 _current: ContextVar[Redaction] = ContextVar("redaction", default=NO_REDACTION)
 """Of the attempt that runs here. A handler's thread and its coroutines are started with a copy of the context."""

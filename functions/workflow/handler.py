@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 from functions.runtime import wiring
+from functions.runtime.environment import WorkflowSettings
 from functions.runtime.metrics import Metrics
-from functions.runtime.settings import WorkflowSettings
 from functions.workflow.steps import NotLandedError, Steps, StillRunningError
 
 logger = logging.getLogger("taskyard.workflow")

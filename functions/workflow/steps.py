@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from functions.aws.executions import Executions
-from functions.core import definition
-from functions.core.dag import FAN_IN, Plan, Step, Tally, levels, tallies, tally_of
-from functions.core.run import (
+from functions.core.states import CANCELLABLE, State
+from functions.core.task import Task
+from functions.core.workflows import definition
+from functions.core.workflows.dag import FAN_IN, Plan, Step, Tally, levels, tallies, tally_of
+from functions.core.workflows.run import (
     OPEN,
     NodeSpec,
     Run,
@@ -20,8 +22,6 @@ from functions.core.run import (
     outcome_of,
     still_waits_for,
 )
-from functions.core.states import CANCELLABLE, State
-from functions.core.task import Task
 from functions.runtime.consequences import Consequences
 from functions.runtime.metrics import Metrics
 from functions.store.documents import Documents

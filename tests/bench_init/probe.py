@@ -60,7 +60,7 @@ def first_task() -> None:
 def first_submit(parts) -> None:  # type: ignore[no-untyped-def]
     """The body of a submit checked against its model and its type's, every part that a submit uses built."""
     submission = parts.submission
-    from functions.intake.requests import SUBMIT_ALIASES, Limits, SubmitTask, parse
+    from functions.intake.task_requests import SUBMIT_ALIASES, Limits, SubmitTask, parse
 
     body = {"type": "DELAYED_MESSAGE", "payload": {"message": "hello"}}
     parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(1_770_000_000_000, 50))

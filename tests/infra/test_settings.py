@@ -19,13 +19,15 @@ def test_the_handler_of_a_function_imports_and_its_settings_build(
     handler = template.function(part)["Handler"]
     module, name = handler.rsplit(".", 1)
     assert callable(getattr(importlib.import_module(module), name))
-    settings = importlib.import_module("functions.runtime.settings").BY_HANDLER[handler].from_env(variables)
+    settings = importlib.import_module("functions.runtime.environment").BY_HANDLER[handler].from_env(variables)
     assert settings.environment == template.environment
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_settings_miss_each_variable_that_is_taken_away(template: Template, part: str) -> None:
-    read = importlib.import_module("functions.runtime.settings").BY_HANDLER[template.function(part)["Handler"]].from_env
+    read = (
+        importlib.import_module("functions.runtime.environment").BY_HANDLER[template.function(part)["Handler"]].from_env
+    )
     variables = template.variables(part)
     # Read by Powertools, or by a task type, not by the settings.
     of_others = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}

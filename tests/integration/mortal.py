@@ -23,7 +23,7 @@ from moto.server import DomainDispatcherApplication, ThreadedMotoServer
 from moto.sqs.models import sqs_backends
 
 from functions.aws.clients import client
-from functions.core.registry import Registry, TaskType
+from functions.core.task_types import Registry, TaskType
 from functions.runtime import wiring
 from functions.worker import handler as worker
 from tests.integration import cloud

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from functions.aws.clients import client
-from functions.core.registry import Registry, TaskType, payload_model
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Task, Text
+from functions.core.task_types import Registry, TaskType, payload_model
 from functions.core.wakeup import WakeUp
 from functions.runtime import wiring
-from functions.runtime.settings import WorkerSettings
+from functions.runtime.environment import WorkerSettings
 from functions.store.records import document, from_item, history_text, number, text, to_item
 from functions.store.tasks import TaskStore
 from tests.integration.cloud import SHARDS, TABLE, TENANT, Cloud, event

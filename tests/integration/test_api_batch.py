@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.core.errors import StoreUnavailable
-from functions.intake.views import SIZE_LIMIT
+from functions.intake.task_views import SIZE_LIMIT
 from tests.integration.api import Api, request
 from tests.integration.cloud import Cloud, event
 

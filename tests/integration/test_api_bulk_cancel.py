@@ -65,7 +65,7 @@ def test_cancelled_before_is_as_good_and_the_dry_run_says_so(api: Api) -> None:
 
 
 def test_what_the_store_refuses_for_one_is_that_ones_answer(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    from functions.api.changes import Changes
+    from functions.api.tasks.changes import Changes
 
     ids = [api.submit(delaySeconds=60)["id"] for _ in range(3)]
     cancel = Changes.cancel
@@ -82,7 +82,7 @@ def test_what_the_store_refuses_for_one_is_that_ones_answer(api: Api, monkeypatc
 
 
 def test_a_filter_is_followed_by_its_cursor(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    from functions.api import bulk_cancel
+    from functions.api.tasks import bulk_cancel
 
     monkeypatch.setattr(bulk_cancel, "LOOKED_AT", 2)
     monkeypatch.setattr(bulk_cancel, "GROUP", 1)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from functions.api.changes import TRIES
+from functions.api.tasks.changes import TRIES
 from functions.core.states import State
 from functions.core.task import Task
 from functions.runtime import wiring
-from functions.runtime.settings import ApiSettings
+from functions.runtime.environment import ApiSettings
 from functions.store.tasks import TaskStore, Wrote
 from tests.integration.api import Answer, Api
 from tests.integration.cloud import TENANT, Cloud

@@ -6,7 +6,7 @@ from functions.core.settlement import Settlement, ended
 from functions.core.states import State
 from functions.core.task import Task, keyed_id
 from functions.runtime import wiring
-from functions.runtime.settings import ApiSettings
+from functions.runtime.environment import ApiSettings
 from functions.store.tasks import Wrote
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import TENANT, Cloud

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.api import listing
+from functions.api.tasks import listing
 from functions.core.errors import StoreUnavailable
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
@@ -231,7 +231,7 @@ def test_when_the_store_refuses_one_the_others_are_written_and_it_is_found_again
 def test_in_a_later_page_it_is_the_cursor_that_finds_it_again(
     api: Api, dead: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from functions.api import desk
+    from functions.api.dead_letters import redrive as desk
     from functions.store.tasks import TaskStore
 
     monkeypatch.setattr(desk, "GROUP", 1)

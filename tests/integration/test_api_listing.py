@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.api import listing
+from functions.api.tasks import listing
 from tests.integration.api import Api
 from tests.integration.cloud import SHARDS, Cloud, event
 from tests.integration.conftest import Clock

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.openapi_schedules import RATE, WEEKDAYS
+from functions.api.schedules.openapi import RATE, WEEKDAYS
 from tests.integration.api import MESSAGE, Api
 from tests.integration.test_api_openapi import body_errors, fits
 

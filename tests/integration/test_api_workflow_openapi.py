@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.openapi_workflows import AS_MAP, EXAMPLE
+from functions.api.workflows.openapi import AS_MAP, EXAMPLE
 from functions.workflow import handler as workflow
 from tests.integration.api import Answer, Api
 from tests.integration.cloud import TENANT, event

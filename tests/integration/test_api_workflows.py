@@ -10,8 +10,8 @@ import pytest
 
 from functions.core.errors import StoreUnavailable
 from functions.core.fields import path
-from functions.core.run import Run
 from functions.core.task import keyed_id
+from functions.core.workflows.run import Run
 from functions.runtime.notifications import Notifications
 from functions.store.runs import RunStore
 from functions.workflow import handler as workflow
@@ -195,7 +195,7 @@ def test_state_counts_and_nodes_by_page(yard: Api, quick: Quick, submit) -> None
 def test_counts_are_exact_while_it_runs_also_when_nobody_looks_at_each_node(
     yard: Api, quick: Quick, submit, monkeypatch
 ) -> None:
-    from functions.api import workflow_look
+    from functions.api.workflows import queries as workflow_look
 
     run = submit([node("a"), *(node(f"n{at}", "a") for at in range(60))])
     begin(quick, run_of(run["id"]))

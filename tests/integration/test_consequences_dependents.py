@@ -10,7 +10,7 @@ import pytest
 from functions.core.states import State
 from functions.runtime import wiring
 from functions.runtime.consequences import Consequences
-from functions.runtime.settings import WorkerSettings
+from functions.runtime.environment import WorkerSettings
 from functions.store.tasks import TaskStore
 from tests.integration.cloud import TENANT
 from tests.integration.scene import Scene

@@ -9,7 +9,7 @@ from typing import Any
 from functions.core.states import State
 from functions.runtime import wiring
 from functions.runtime.dispatch import Dispatcher
-from functions.runtime.settings import WorkerSettings
+from functions.runtime.environment import WorkerSettings
 from functions.store.tasks import Wrote
 from tests.integration.cloud import TENANT
 from tests.integration.scene import Scene

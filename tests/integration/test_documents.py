@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import functions.tasks
-from functions.core.masking import STARS
+from functions.build.task_files import faults
+from functions.core.payloads.masking import STARS
 from functions.runtime import wiring
-from functions.runtime.task_files import faults
 from tests.documents import example_of
 from tests.integration.api import Api
 from tests.integration.cloud import Cloud

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from functions.core.http import HttpRequest, HttpResponse, ReceiverFailedError, ReceiverRefusedError
-from functions.core.reach import Reach
+from functions.core.webhooks.addresses import Reach
+from functions.core.webhooks.http import HttpRequest, HttpResponse, ReceiverFailedError, ReceiverRefusedError
 from functions.http.client import Client, following
 from tests.integration.receiver import Reply, receiver
 

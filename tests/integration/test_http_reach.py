@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from functions.core.errors import InvalidRequest
-from functions.core.http import HttpRequest, ReceiverFailedError, ReceiverRefusedError
-from functions.core.reach import Reach
+from functions.core.webhooks.addresses import Reach
+from functions.core.webhooks.http import HttpRequest, ReceiverFailedError, ReceiverRefusedError
 from functions.http.client import Client, resolved
 from functions.tasks.webhook_call import webhook_call
 from tests.integration.receiver import Receiver, Reply, receiver
@@ -220,7 +220,7 @@ def test_a_redirect_leads_no_further_than_a_first_address(url: str) -> None:
 
 
 def allowed(address: str) -> bool:
-    from functions.core.reach import may_call
+    from functions.core.webhooks.addresses import may_call
 
     return may_call(address, "public")
 
@@ -228,7 +228,7 @@ def allowed(address: str) -> bool:
 @pytest.mark.parametrize("url", REFUSED_WHEREVER_DEPLOYED)
 def test_what_is_no_url_to_call_is_refused_at_submit(url: str) -> None:
     """By the same rule as `notify`. What remains is a proper URL, and is looked at when it is called."""
-    from functions.core.urls import url_problem
+    from functions.core.webhooks.urls import url_problem
 
     given = url.format(scheme="https", port=8080)
     kind = webhook_call.__task_type__  # type: ignore[attr-defined]

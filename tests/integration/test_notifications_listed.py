@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.telling import Delivery, Notification
+from functions.core.notifications.events import Delivery, Notification
 from functions.runtime import wiring
-from functions.runtime.settings import ApiSettings
+from functions.runtime.environment import ApiSettings
 from functions.store.notifications import NotificationStore
 from tests.integration.api import Api
 from tests.integration.cloud import TENANT, Cloud

@@ -176,7 +176,7 @@ def test_a_submit_is_refused_what_this_deployment_never_calls(api: Api, monkeypa
 
 
 def wiring_settings(aws: Cloud) -> Any:
-    from functions.runtime.settings import ApiSettings
+    from functions.runtime.environment import ApiSettings
 
     return ApiSettings.from_env(aws.env)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.runtime import wiring
-from functions.runtime.settings import WorkflowSettings
+from functions.runtime.environment import WorkflowSettings
 from tests.integration.api import Api
 from tests.integration.cloud import Cloud
 from tests.integration.notifications import Machine

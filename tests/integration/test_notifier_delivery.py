@@ -11,9 +11,9 @@ import pytest
 import standardwebhooks.webhooks
 from standardwebhooks import Webhook
 
-from functions.core.http import HttpRequest, HttpResponse
 from functions.core.states import State
 from functions.core.task import Text
+from functions.core.webhooks.http import HttpRequest, HttpResponse
 from functions.http.client import Client
 from functions.notifier.delivery import WINDOW_MS, AskedToWaitError, NotDeliveredError
 from functions.notifier.handler import handler

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from functions.aws.clients import client
 from functions.aws.secrets import SecretUnusable, WebhookSecrets
-from functions.core import signature
+from functions.core.webhooks import signature
 from tests.integration.cloud import TENANT, Cloud
 from tests.integration.conftest import Clock
 

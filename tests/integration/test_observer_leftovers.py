@@ -12,7 +12,7 @@ import pytest
 from functions.core.serialization import json_text
 from functions.core.states import State
 from functions.runtime import wiring
-from functions.runtime.settings import WorkerSettings
+from functions.runtime.environment import WorkerSettings
 from functions.store.effects import Effects
 from functions.store.keys import key
 from tests.integration.cloud import BUCKET, TABLE, TENANT, event

@@ -243,12 +243,12 @@ def test_paused_over_or_not_begun_it_submits_nothing(api: Api, aws: Cloud, clock
 def test_a_template_that_is_no_task_any_more_is_shown(
     api: Api, aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from functions.core.registry import Registry
+    from functions.core.task_types import Registry
     from functions.runtime import wiring
 
     made = create(api)
     monkeypatch.setattr(wiring, "registry", lambda: Registry({}))
-    monkeypatch.setattr("functions.intake.assembly.wiring.registry", lambda: Registry({}))
+    monkeypatch.setattr("functions.intake.services.wiring.registry", lambda: Registry({}))
     clock.advance(60)
     assert fire(aws, START + MINUTE)["outcome"] == "refused"
     seen = look(api, made)

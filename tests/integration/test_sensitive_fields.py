@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import functions.tasks
-from functions.core.masking import STARS
+from functions.core.payloads.masking import STARS
 from functions.runtime import wiring
-from functions.runtime.settings import WorkerSettings
+from functions.runtime.environment import WorkerSettings
 from tests.integration import workflows
 from tests.integration.api import Api
 from tests.integration.cloud import TENANT, Cloud
@@ -31,8 +31,8 @@ from pydantic import AliasChoices, BaseModel, Field, SecretStr, model_validator
 
 from functions.core.context import Context
 from functions.core.outcomes import Permanent
-from functions.core.registry import task
-from functions.core.sensitive import Sensitive
+from functions.core.task_types import task
+from functions.core.payloads.sensitive import Sensitive
 
 SEEN = []
 

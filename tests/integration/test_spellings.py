@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from functions.api.workflow_requests import WORKFLOW_ALIASES, SubmitWorkflow, check
-from functions.intake.requests import Limits, parse, spelled
+from functions.api.workflows.requests import WORKFLOW_ALIASES, SubmitWorkflow, check
+from functions.intake.task_requests import Limits, parse, spelled
 from functions.runtime import wiring
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import TABLE, TENANT, Cloud

@@ -22,7 +22,7 @@ FILE = '''
 from pydantic import BaseModel, Field
 
 from functions.core.context import Context
-from functions.core.registry import task
+from functions.core.task_types import task
 from functions.core.retry import RetryPolicy
 
 

@@ -16,7 +16,7 @@ from functions.core.outcomes import InDoubt, Permanent, ResultNotStored, Retry
 from functions.core.states import State
 from functions.core.task import LOG_BYTES, LOG_LINES
 from functions.runtime import wiring
-from functions.runtime.settings import WorkerSettings
+from functions.runtime.environment import WorkerSettings
 from functions.store.documents import ITEM_BYTES, LIMIT_BYTES
 from tests.integration.scene import Scene
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.core.run import NodeSpec
+from functions.core.workflows.run import NodeSpec
 from tests.integration.quick import Quick
 from tests.integration.workflows import spec, whole
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from functions.core.run import NodeSpec
+from functions.core.workflows.run import NodeSpec
 from tests.integration.quick import Quick
 from tests.integration.workflows import current, executed, nodes, random_specs, spec, states, step, submit, whole
 

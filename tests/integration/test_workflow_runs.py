@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.core.run import Run
+from functions.core.workflows.run import Run
 from functions.tasks import fail_sometimes
 from tests.integration.quick import Quick
 from tests.integration.workflows import FAILS, again, begin, current, nodes, spec, states, step, submit, whole

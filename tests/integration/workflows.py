@@ -6,12 +6,12 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from functions.core import definition
 from functions.core.retry import RetryPolicy
-from functions.core.run import NodeSpec, Run, RunState, node_id
 from functions.core.task import Task
+from functions.core.workflows import definition
+from functions.core.workflows.run import NodeSpec, Run, RunState, node_id
 from functions.runtime import wiring
-from functions.runtime.settings import WorkflowSettings
+from functions.runtime.environment import WorkflowSettings
 from functions.workflow import handler
 from infra.run_machine import definition as definition_of_machine
 from local.states_language import TOKEN, filled, look_up, put

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
-from functions.core.dag import FAN_IN, levels, plan, tallies
-from functions.core.run import INLINE
+from functions.core.workflows.dag import FAN_IN, levels, plan, tallies
+from functions.core.workflows.run import INLINE
 from tests.model.workload import Shape, Workload
 
 RECORD_KILOBYTES = 1

@@ -7,9 +7,9 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from functions.core.dag import tally_of
-from functions.core.run import node_id
 from functions.core.task import keyed_id, ordered_id
+from functions.core.workflows.dag import tally_of
+from functions.core.workflows.run import node_id
 from functions.store import keys
 
 NOW = 1_770_000_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from functions.core.dag import Node
+from functions.core.workflows.dag import Node
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from functions.api.desk import Desk
+from functions.api.dead_letters.redrive import Desk
 from functions.core import settlement
 from functions.core import wakeup as wakeups
 from functions.core.counts import Marks
@@ -356,4 +356,4 @@ def an_event_is_counted_each_time_it_comes() -> Patches:
 def a_cancel_does_not_look_at_the_state() -> Patches:
     yield conditions((f"({tasks.WAITING} OR #state = :blocked)", f"({tasks.WAITING} OR #state = :blocked OR {ANYWAY})"))
     allowed = frozenset({*submission.State})
-    yield mock.patch("functions.api.changes.CANCELLABLE", allowed)
+    yield mock.patch("functions.api.tasks.changes.CANCELLABLE", allowed)

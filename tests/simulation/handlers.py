@@ -7,9 +7,9 @@ from typing import Any
 
 from functions.core.context import Context
 from functions.core.outcomes import Failed, InDoubt, LoopBlocked, Permanent, Retry
-from functions.core.registry import Registry, task
-from functions.core.registry import registry as registry_of
 from functions.core.retry import RetryPolicy
+from functions.core.task_types import Registry, task
+from functions.core.task_types import registry as registry_of
 from functions.worker.execution import Ended, Executor
 from tests.simulation.fibers import running
 

@@ -9,9 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from functions.core.notifications.events import of_task
 from functions.core.states import REDRIVE, TERMINAL, TRANSITIONS, WAITING, State
 from functions.core.task import Task
-from functions.core.telling import of_task
 from functions.store import keys
 from functions.store.counters import Counters
 from functions.store.records import from_item

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from functions.core import definition
-from functions.core.run import OPEN, RUN_OPEN, NodeSpec, Run, RunState, node_id
+from functions.core.notifications.events import of_run
 from functions.core.states import TERMINAL, State
 from functions.core.task import Membership, Task
-from functions.core.telling import of_run
+from functions.core.workflows import definition
+from functions.core.workflows.run import OPEN, RUN_OPEN, NodeSpec, Run, RunState, node_id
 from functions.store import keys
 from functions.store.records import from_item
 from functions.store.runs import run_of

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from functions.core.schedule import Overlap, Schedule, bucket
+from functions.core.schedules.schedule import Overlap, Schedule, bucket
 from functions.core.states import TERMINAL
 from functions.core.times import epoch_ms
 from functions.store import keys

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.intake.caller import NoIdentity, caller
+from functions.intake.principal import NoIdentity, caller
 from functions.intake.problems import problem
 from tests.integration.cloud import event
 

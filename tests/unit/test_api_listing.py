@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.api.listing import Query, cursor, filter_digest, position, read
+from functions.api.tasks.listing import Query, cursor, filter_digest, position, read
 from functions.core.errors import InvalidRequest
 from functions.core.states import State
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.core.task import MAX_HORIZON_MS
-from functions.intake.requests import (
+from functions.intake.task_requests import (
     CHANGE_ALIASES,
     SUBMIT_ALIASES,
     ChangeTask,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Attempt, Task, Text
-from functions.intake import views
+from functions.intake import task_views as views
 
 CREATED = 1_770_000_000_000
 FAILED = Attempt(

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from taskyard import AsyncTaskyard, Conflict, InvalidRequest, Outcome, TaskSpec, Taskyard, Unavailable, Unreachable
-from taskyard.desk_calls import batches, cancel_many
+from taskyard.dead_letter_calls import batches, cancel_many
 
 from tests.unit.client_fake import URL, FakeApi, Sleeper, connected, problem, task_document
 

@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from taskyard import TaskSpec, calls, desk_calls, schedule_calls, workflow_calls
+from taskyard import TaskSpec, calls, schedule_calls, workflow_calls
+from taskyard import dead_letter_calls as desk_calls
 from taskyard.idempotency import checked_key, key_header
 
 from functions.intake.submission import key_of_header

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from taskyard import workflow_file
 from taskyard.cli import main
-from taskyard.cli.desk import read_tasks
+from taskyard.cli.dead_letters import read_tasks
 from taskyard.cli.values import read_payload
 from taskyard.input_files import EXPANDED_LIMIT, parse_json, parse_yaml
 

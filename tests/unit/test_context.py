@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from functions.core import signature
 from functions.core.context import Context, Effect, LeaseLost
-from functions.core.http import HttpRequest, HttpResponse
 from functions.core.outcomes import InDoubt, Permanent, Retry
+from functions.core.webhooks import signature
+from functions.core.webhooks.http import HttpRequest, HttpResponse
 
 
 class Notes:

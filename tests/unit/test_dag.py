@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.core.dag import (
+from functions.core.workflows.dag import (
     FAN_IN,
     MAX_NODES,
     Node,

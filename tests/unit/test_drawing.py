@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from functions.core import drawing
-from functions.core.dag import Node
-from functions.core.layout import laid_out
+from functions.api.workflows import drawing
+from functions.api.workflows.layout import laid_out
 from functions.core.states import State
+from functions.core.workflows.dag import Node
 
 W, H = drawing.WIDTH, 46
 

@@ -15,8 +15,8 @@ import pytest
 
 from functions.core.context import Context
 from functions.core.outcomes import Failed, Succeeded
-from functions.core.registry import TaskType
 from functions.core.retry import RetryPolicy
+from functions.core.task_types import TaskType
 from functions.worker.event_loop import BLOCKED_SECONDS, EventLoop
 from functions.worker.execution import Ended
 

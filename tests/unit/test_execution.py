@@ -13,8 +13,8 @@ import pytest
 
 from functions.core.context import Context
 from functions.core.outcomes import Failed, InDoubt, Outcome, Permanent, Retry, Succeeded
-from functions.core.registry import TaskType
 from functions.core.retry import RetryPolicy
+from functions.core.task_types import TaskType
 from functions.worker.execution import Executor
 
 NO_CONTEXT = cast(Context, SimpleNamespace(task_id="x", type="A", attempt=1))

@@ -93,14 +93,19 @@ def test_a_function_imports_no_other_entry_point(part: str) -> None:
 
 
 def test_the_api_reads_no_request_models_and_no_openapi_before_a_request_needs_them() -> None:
-    lazy = ("functions.api.openapi", "functions.api.docs", "functions.intake.requests", "functions.intake.submission")
-    assert of_package("api", *lazy, "functions.api.changes", "functions.api.answers") == []
+    lazy = (
+        "functions.api.openapi",
+        "functions.api.documentation.page",
+        "functions.intake.task_requests",
+        "functions.intake.submission",
+    )
+    assert of_package("api", *lazy, "functions.api.tasks.changes", "functions.api.tasks.answers") == []
     assert of_package("api", "aws_lambda_powertools.event_handler.openapi.models") == []
 
 
 @pytest.mark.parametrize("part", ["dead_letter", "observer", "workflow", "notifier", "producer"])
 def test_who_runs_no_handler_has_no_registry(part: str) -> None:
-    assert of_package(part, "functions.core.registry", "functions.core.fields") == []
+    assert of_package(part, "functions.core.task_types", "functions.core.fields") == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.mail_addresses import masked
+from functions.core.mail.addresses import masked
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.core.masking import STARS, Mask, Redaction, masked, merged, places
+from functions.core.payloads.masking import STARS, Mask, Redaction, masked, merged, places
 
 X = STARS
 PAYLOAD = {"token": 'sk-1"2\n3é', "pin": 987654, "on": True, "id": "ab", "auth": "Bearer abcdefgh.ijk"}

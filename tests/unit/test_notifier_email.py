@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from functions.core.telling import Notification
+from functions.core.notifications.events import Notification
 from functions.notifier import email
 
 EVENTS = Path(__file__).parents[2] / "events" / "notifier"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.reach import Place, place_of
+from functions.core.webhooks.addresses import Place, place_of
 
 PLACES: dict[Place, list[str]] = {
     "public": [

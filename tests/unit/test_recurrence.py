@@ -11,7 +11,7 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.core.recurrence import BadExpression, Timetable, parse_cron, parse_rate, zone_of
+from functions.core.schedules.recurrence import BadExpression, Timetable, parse_cron, parse_rate, zone_of
 from local.recurrence import Recurrence, UnknownExpression
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"

@@ -16,8 +16,8 @@ from typing_extensions import TypedDict
 
 import functions.tasks
 from functions.core.errors import InvalidRequest, UnknownTaskType
-from functions.core.registry import Registry, TaskType, discover, registry, task
 from functions.core.retry import RetryPolicy
+from functions.core.task_types import Registry, TaskType, discover, registry, task
 
 
 class Payload(BaseModel):

@@ -22,8 +22,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from functions.core.masking import STARS, masked
-from functions.core.sensitive import Sensitive, SensitiveParts
+from functions.core.payloads.masking import STARS, masked
+from functions.core.payloads.sensitive import Sensitive, SensitiveParts
 
 T = TypeVar("T")
 

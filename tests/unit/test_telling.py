@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.core.notifications.events import Notification, of_run, of_task, shown
 from functions.core.retry import RetryPolicy
-from functions.core.run import Run, RunState
 from functions.core.states import TERMINAL, State
 from functions.core.task import Attempt, Task, Text
-from functions.core.telling import Notification, of_run, of_task, shown
+from functions.core.workflows.run import Run, RunState
 
 HOOK = {"webhook": "https://hooks.example.com/services/T0/secret-token?x=y"}
 NIGHT = {"email": "night@example.com", "on": "failure"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.urls import origin, url_problem, without_target
+from functions.core.webhooks.urls import origin, url_problem, without_target
 
 
 @pytest.mark.parametrize(

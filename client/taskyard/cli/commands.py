@@ -5,13 +5,13 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from taskyard.cli.desk import cancel_many, dead_letters, redrive, retry, submit_batch, undeliverable
+from taskyard.cli.bulk import several
+from taskyard.cli.dead_letters import cancel_many, dead_letters, redrive, retry, submit_batch, undeliverable
 from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.schedule import schedule
-from taskyard.cli.several import several
 from taskyard.cli.text import console_for, stats_lines, summary, task_lines, tasks_table
 from taskyard.cli.values import read_payload
-from taskyard.cli.watching import watch
+from taskyard.cli.watch import watch
 from taskyard.cli.workflow import workflow
 from taskyard.input_files import read_bytes
 from taskyard.model import Task

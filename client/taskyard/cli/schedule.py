@@ -5,8 +5,8 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from taskyard.cli.bulk import several
 from taskyard.cli.exit_codes import ExitCode
-from taskyard.cli.several import several
 from taskyard.cli.text import clock, plain, summary
 from taskyard.cli.values import read_payload
 from taskyard.notify import written

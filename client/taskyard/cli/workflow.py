@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from taskyard import workflow_file
 from taskyard.calls import encode
+from taskyard.cli.bulk import several
 from taskyard.cli.exit_codes import ExitCode
-from taskyard.cli.several import several
 from taskyard.cli.text import STYLES, clock, console_for, notification_lines, plain, table
 from taskyard.notify import written
 from taskyard.workflow_model import Node, Workflow

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from functions.core.context import Context
-from functions.core.registry import task
 from functions.core.retry import RetryPolicy
+from functions.core.task_types import task
 
 PATH = Path(__file__).with_suffix(".notes").read_text()
 

@@ -1,0 +1,289 @@
+"""/schedules: made, looked at, changed, deleted, run now. docs/adr/0015.
+
+What makes EventBridge Scheduler fire is done before the record says so, what stops it after: a crash between leaves
+firings that find no record or one of another revision, and the producer puts Scheduler right when it receives them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from functions.api.paging import newest_first
+from functions.api.schedules.requests import (
+    NOT_IN_TEMPLATES,
+    SCHEDULE_ALIASES,
+    TEMPLATE_LIMIT_BYTES,
+    ChangeSchedule,
+    CreateSchedule,
+)
+from functions.api.schedules.views import listed
+from functions.aws import schedules as aws
+from functions.core.errors import (
+    ChangedMeanwhile,
+    FieldError,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    PayloadTooLarge,
+    ScheduleNotFound,
+    UnknownTaskType,
+)
+from functions.core.fields import within
+from functions.core.schedules.recurrence import MINUTE_MS, Rate
+from functions.core.schedules.schedule import CatchUp, Overlap, Schedule, bucket, recurring, scheduler_name
+from functions.core.task import keyed_id, ordered_id
+from functions.intake.firings import Firing
+from functions.intake.submission import Prepared, Submission, Submitted, header_key, idempotency_key
+from functions.intake.task_requests import SUBMIT_ALIASES, Fingerprint, Limits, Parsed, parse, resolve
+from functions.store import keys
+from functions.store.listings import Index, Listings
+from functions.store.schedules import ScheduleStore
+
+SCHEDULES = Index("listing", "listPk", "listSk", keys.schedule_listing_partition)
+MARK = "schedules"
+TRIES = 4
+
+
+@dataclass(frozen=True)
+class Made:
+    """`created`: False when the same request was answered before."""
+
+    schedule: Schedule
+    created: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedules:
+    """`clock`: epoch ms."""
+
+    schedules: ScheduleStore
+    scheduler: aws.Schedules
+    submission: Submission
+    firing: Firing
+    listings: Listings
+    clock: Callable[[], int]
+
+    def create(self, body: Mapping[str, Any], header: str | None, *, tenant: str, random: int) -> Made:
+        """`header`: Idempotency-Key as it came. `random`: 80 bits."""
+        now = self.clock()
+        parsed = parse(CreateSchedule, body, SCHEDULE_ALIASES, Limits(now, 0))
+        key, key_errors = idempotency_key(header, parsed)
+        blank = Schedule(
+            tenant=tenant,
+            id=ordered_id(now, random) if key is None else keyed_id(tenant, f"schedule\0{key}"),
+            created_at=now,
+            updated_at=now,
+            idempotency_key=key,
+        )
+        schedule, template = self._applied(blank, parsed, key_errors, now=now)
+        assert template is not None, "a schedule is made with a template"
+        fingerprint = Fingerprint(meaning(schedule, template), parsed.fields | {"task": schedule.task})
+        schedule = replace(schedule, digest=fingerprint.digest)
+        if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
+            return same(earlier, fingerprint)
+        with told(parsed):
+            if not self.scheduler.create(recurring(schedule, now=now)):
+                # Of a request that died before its record, or that is about to write it: whose record lands decides.
+                self.scheduler.put(recurring(schedule, now=now))
+        earlier = self.schedules.create(schedule)
+        if earlier is None:
+            return Made(schedule, created=True)
+        if not fingerprint.fits(earlier.digest):
+            self.scheduler.put(recurring(earlier, now=now))
+        # Without a key the id is nobody else's: our own write, whose answer was lost and which was sent again.
+        return Made(earlier, created=True) if key is None else same(earlier, fingerprint)
+
+    def find(self, tenant: str, schedule_id: str) -> Schedule:
+        schedule = self.schedules.get(tenant, schedule_id)
+        if schedule is None:
+            raise ScheduleNotFound(schedule_id)
+        return schedule
+
+    def page(self, tenant: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """Newest first."""
+        page = newest_first(self.listings, tenant, parameters, mark=MARK)
+        found = self.schedules.get_many(tenant, page.ids)
+        now = self.clock()
+        return {
+            "schedules": [listed(found[identifier], now=now) for identifier in page.ids if identifier in found],
+            "cursor": page.cursor,
+        }
+
+    def change(self, tenant: str, schedule_id: str, body: Mapping[str, Any]) -> Schedule:
+        """The schedule as it is after."""
+        parsed = parse(ChangeSchedule, body, SCHEDULE_ALIASES, Limits(self.clock(), 0))
+        nothing = [] if body else [FieldError("body", "give at least one field that is to change")]
+        for _ in range(TRIES):
+            now = self.clock()
+            before = self.find(tenant, schedule_id)
+            after, _ = self._applied(before, parsed, nothing, now=now)
+            after = replace(after, version=before.version + 1, updated_at=now)
+            if after.paused and not self.schedules.change(after):
+                continue
+            with told(parsed):
+                self.scheduler.put(recurring(after, now=now))
+            if after.paused:
+                return after
+            if before.paused_at is not None:
+                # Before the record: a crash here leaves it paused, and the request, sent again, catches up the same.
+                self.firing.catch_up(after, since=before.paused_at, now=now)
+            if self.schedules.change(after):
+                return self.find(tenant, schedule_id)
+            if self.schedules.get(tenant, schedule_id) is None:
+                # Deleted meanwhile, and made again by us just now.
+                self.scheduler.delete(scheduler_name(tenant, schedule_id))
+        raise ChangedMeanwhile(schedule_id, "schedule")
+
+    def delete(self, tenant: str, schedule_id: str) -> None:
+        """Its tasks stay. Raises ScheduleNotFound."""
+        there = self.schedules.delete(tenant, schedule_id)
+        # Also when there is no record: a delete that died here is finished by the next one, or by the next firing.
+        self.scheduler.delete(scheduler_name(tenant, schedule_id))
+        if not there:
+            raise ScheduleNotFound(schedule_id)
+
+    def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> Submitted:
+        """Now, once for each Idempotency-Key."""
+        now = self.clock()
+        key = header_key(header)
+        schedule = self.find(tenant, schedule_id)
+        return self.firing.run(schedule, key or ordered_id(now, random), now=now)
+
+    # -- what a request asks for
+
+    def _applied(
+        self, schedule: Schedule, parsed: Parsed[Any], more: list[FieldError], *, now: int
+    ) -> tuple[Schedule, Prepared | None]:
+        """And its template as a task, when the request gives one. Raises InvalidRequest naming everything that is
+        wrong."""
+        errors = [*parsed.errors, *more]
+        given = parsed.request
+        fields = parsed.fields
+        changes: dict[str, Any] = {}
+        if given is None:
+            # Something is wrong with it: only what else is wrong is of interest.
+            given = ChangeSchedule.model_construct()
+        for name, attribute in (("name", "name"), ("startAt", "start_at"), ("endAt", "end_at")):
+            if name in fields:
+                changes[attribute] = getattr(given, attribute, None)
+        if fields.get("overlap") is not None:
+            changes["overlap"] = Overlap(given.overlap) if given.overlap else schedule.overlap
+        if fields.get("catchUp") is not None:
+            changes["catch_up"] = CatchUp(given.catch_up) if given.catch_up else schedule.catch_up
+        if given.paused is not None and given.paused != schedule.paused:
+            changes["paused_at"] = now if given.paused else None
+        errors += self._times(schedule, parsed, given, changes)
+        task = None
+        if isinstance(fields.get("task"), dict):
+            template, task, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
+            changes["task"] = template
+            if task is not None:
+                changes |= {"lane": task.task.lane, "mask": task.task.mask}
+            errors += wrong
+        if errors:
+            raise InvalidRequest(errors)
+        changed = replace(schedule, **changes)
+        if (changed.cron, changed.rate, changed.start_at) != (schedule.cron, schedule.rate, schedule.start_at):
+            changed = replace(changed, anchor=anchor(changed, now=now))
+        check_times(changed, parsed, now=now)
+        return changed, task
+
+    def _times(self, schedule: Schedule, parsed: Parsed[Any], given: Any, changes: dict[str, Any]) -> list[FieldError]:
+        """cron, rate and time zone into `changes`; what is wrong with them."""
+        errors = []
+        cron, rate = parsed.fields.get("cron"), parsed.fields.get("rate")
+        if cron is not None and rate is not None:
+            errors.append(FieldError(parsed.name("rate"), f"give either this or {parsed.name('cron')}, not both"))
+        elif cron is None and rate is None and schedule.cron is None and schedule.rate is None:
+            errors.append(FieldError("cron", "is required, or rate"))
+        for name in ("cron", "rate"):
+            if (expression := getattr(given, name)) is not None:
+                changes |= {"cron": None, "rate": None} | {name: expression}
+        if given.timezone is not None:
+            changes["timezone"] = given.timezone
+        return errors
+
+    def _template(
+        self, schedule: Schedule, given: dict[str, Any], name: str, *, now: int
+    ) -> tuple[dict[str, Any], Prepared | None, list[FieldError]]:
+        """Under the names that a task's fields are stored by; the task that it makes; what is wrong with it."""
+        fields, names, _ = resolve(given, SUBMIT_ALIASES)
+        errors = [
+            FieldError(f"{name}.{names[field]}", "cannot be given: each task of a schedule has its own")
+            for field in NOT_IN_TEMPLATES
+            if fields.get(field) is not None
+        ]
+        size = len(json.dumps(given, ensure_ascii=False).encode(errors="replace"))
+        if size > TEMPLATE_LIMIT_BYTES:
+            raise PayloadTooLarge(size, TEMPLATE_LIMIT_BYTES)
+        alone = {each: value for each, value in given.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES}
+        task = None
+        try:
+            prepared = self.submission.prepare(alone, None, tenant=schedule.tenant, now=now, random=0)
+            # Without a key no earlier request can have been answered.
+            assert isinstance(prepared, Prepared)
+            task = prepared
+        except InvalidRequest as refused:
+            errors += [FieldError(within(name, each.field), each.message) for each in refused.errors]
+        except UnknownTaskType as unknown:
+            errors.append(FieldError(f"{name}.{names.get('type', 'type')}", str(unknown)))
+        return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, task, errors
+
+
+def check_times(schedule: Schedule, parsed: Parsed[Any], *, now: int) -> None:
+    """Whether it will be due at all, when the request says anything of its times. Raises InvalidRequest."""
+    if not {"cron", "rate", "startAt", "endAt", "timezone"} & parsed.fields.keys():
+        return
+    end, start = schedule.end_at, schedule.start_at
+    if end is not None and end <= now and "endAt" in parsed.fields:
+        raise InvalidRequest([FieldError(parsed.name("endAt"), "lies in the past")])
+    if end is not None and start is not None and end <= start:
+        raise InvalidRequest([FieldError(parsed.name("endAt"), "must be later than startAt")])
+    if (end is None or end > now) and not schedule.timetable.upcoming(now, 1):
+        name = "cron" if schedule.cron is not None else "rate"
+        why = "never comes" if end is None else "has no time between now, startAt and endAt"
+        raise InvalidRequest([FieldError(parsed.name(name), why)])
+
+
+def anchor(schedule: Schedule, *, now: int) -> int | None:
+    """Of a rate: its start, on the minute; without one its first time is one period from now."""
+    recurrence = schedule.recurrence
+    if not isinstance(recurrence, Rate):
+        return None
+    if schedule.start_at is not None:
+        return bucket(schedule.start_at + MINUTE_MS - 1)
+    return bucket(now) + recurrence.period
+
+
+def meaning(schedule: Schedule, template: Prepared) -> dict[str, Any]:
+    """What a request for this schedule asks for, in one spelling."""
+    return {
+        "name": schedule.name,
+        "when": schedule.recurrence.expression,
+        "timezone": schedule.timezone,
+        "start": schedule.start_at,
+        "end": schedule.end_at,
+        "paused": schedule.paused,
+        "overlap": schedule.overlap,
+        "catchUp": schedule.catch_up,
+        "task": template.fingerprint.meaning,
+    }
+
+
+def same(earlier: Schedule, fingerprint: Fingerprint) -> Made:
+    if not fingerprint.fits(earlier.digest):
+        raise IdempotencyKeyReused(earlier.idempotency_key or "", earlier.id, "schedule")
+    return Made(earlier, created=False)
+
+
+@contextmanager
+def told(parsed: Parsed[Any]) -> Iterator[None]:
+    """What EventBridge Scheduler refuses is a wrong request: it knows rules that we do not."""
+    try:
+        yield
+    except aws.RefusedByScheduler as refused:
+        field = next((name for name in ("cron", "rate", "timezone") if name in parsed.fields), "body")
+        raise InvalidRequest([FieldError(parsed.name(field), f"is refused: {refused.message}")]) from refused

@@ -1,0 +1,232 @@
+"""POST /workflows: what callers send, and everything that is wrong with it at once, before anything is written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
+from functions.core.fields import path, within
+from functions.core.notifications import targets as notification
+from functions.core.notifications.targets import Notify
+from functions.core.payloads.masking import Mask
+from functions.core.task_types import Registry, TaskType
+from functions.core.webhooks.addresses import Reach
+from functions.core.workflows import dag
+from functions.core.workflows.dag import Node
+from functions.core.workflows.run import NodeSpec
+from functions.intake.submission import policy, policy_errors
+from functions.intake.task_requests import (
+    NORMAL_PRIORITY,
+    SUBMIT_ALIASES,
+    Fingerprint,
+    Limits,
+    Parsed,
+    Request,
+    Work,
+    integral,
+    parse,
+    refuse,
+    stripped_key,
+)
+
+NODE_ALIASES = SUBMIT_ALIASES | {"depends_on": "dependsOn"}
+WORKFLOW_ALIASES = {"deadline_seconds": "deadlineSeconds", "on_failure": "onFailure"}
+YEAR_SECONDS = 365 * 86_400
+DAY_SECONDS = 86_400
+NAME_LIMIT = 256
+"""Characters: what other tools call their nodes, `//service/api:unit_tests` or `model.shop.orders`, fits as it is."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def no_control(name: str) -> str:
+    if CONTROL.search(name):
+        raise refuse("must not hold control characters")
+    return name
+
+
+NodeName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=NAME_LIMIT),
+    AfterValidator(no_control),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_LIMIT, "pattern": r"^[^\x00-\x1f\x7f]+$"}),
+]
+Deadline = Annotated[int, Field(ge=1, le=YEAR_SECONDS), BeforeValidator(integral)]
+
+
+class WorkflowNode(Work):
+    """One task of the workflow, as in a submit of its own."""
+
+    name: NodeName = Field(description="Unique in the workflow. Where nodes are a map, its key.")
+    depends_on: Annotated[list[str], Field(max_length=dag.MAX_NODES)] | None = Field(
+        None, description="Names of the nodes that must succeed first. If one does not, this one is SKIPPED."
+    )
+
+    def meaning(self, kind: str) -> dict[str, Any]:
+        return super().meaning(kind) | {"name": self.name, "after": sorted(set(self.depends_on or ()))}
+
+
+class SubmitWorkflow(Request):
+    """A DAG of tasks, accepted or refused as a whole. At most 10,000 nodes and 100,000 edges."""
+
+    nodes: Annotated[list[Any], Field(min_length=1)] | Annotated[dict[str, Any], Field(min_length=1)] = Field(
+        description="A list of nodes, or a map from name to node."
+    )
+    name: NodeName | None = Field(None, description="For people.")
+    deadline_seconds: Deadline | None = Field(
+        None, description="From its start. Then what has not started is cancelled: TIMED_OUT. Default: a day."
+    )
+    on_failure: Literal["continue", "cancel"] | None = Field(
+        None, description="`continue` (default): what does not depend on a failed node goes on. `cancel`: it does not."
+    )
+    notify: Notify | None = Field(None, description="Whom to tell when it has ended: up to 10 webhooks and mails.")
+    idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
+        None,
+        description="The same key and body again answer the same run. The header Idempotency-Key does the same.",
+        json_schema_extra={"minLength": 1, "maxLength": 256},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A request that may be accepted."""
+
+    name: str
+    specs: list[NodeSpec]
+    deadline_seconds: int
+    on_failure: Literal["continue", "cancel"]
+    notify: tuple[dict[str, Any], ...]
+    fingerprint: Fingerprint
+
+
+def check(
+    parsed: Parsed[SubmitWorkflow],
+    key_errors: list[FieldError],
+    registry: Registry,
+    given: Limits,
+    webhook_reach: Reach,
+) -> Checked:
+    """Raises InvalidRequest with everything that is wrong."""
+    told = parsed.request.notify if parsed.request else None
+    errors = [*parsed.errors, *key_errors, *notification.out_of_reach(told, webhook_reach)]
+    nodes = parsed.fields.get("nodes")
+    if not isinstance(nodes, list | dict) or not nodes:
+        raise InvalidRequest(errors)
+    if len(nodes) > dag.MAX_NODES:
+        raise InvalidRequest([*errors, *dag.too_many_nodes(len(nodes))])
+    read, paths = Nodes(registry, given), []
+    for where, node in entries(nodes):
+        paths.append(where)
+        read.add(where, node)
+    if isinstance(nodes, dict):
+        errors += (
+            FieldError(path("nodes", name, "name"), "is not the name that it stands under")
+            for name, node in nodes.items()
+            if isinstance(node, dict) and node.get("name", name) != name
+        )
+    errors += read.errors
+    # Of what has no name nothing can be said: the shape is looked at when every node has one.
+    if len(read.shape) == len(paths):
+        errors += (relocated(error, paths) for error in dag.problems(read.shape))
+    if errors or parsed.request is None:
+        raise InvalidRequest(errors)
+    request = parsed.request
+    asked: dict[str, Any] = {
+        "name": request.name or "workflow",
+        "deadline_seconds": request.deadline_seconds or DAY_SECONDS,
+        "on_failure": request.on_failure or "continue",
+        "notify": notification.kept(told),
+    }
+    # A list and a map of the same nodes, in whatever order, are one DAG.
+    meaning = asked | {"nodes": sorted(read.meanings, key=lambda node: node["name"])}
+    return Checked(**asked, specs=read.specs, fingerprint=Fingerprint(meaning, parsed.fields | {"nodes": read.fields}))
+
+
+def entries(nodes: list[Any] | dict[str, Any]) -> list[tuple[str, Any]]:
+    """Where each node stands in the request, and the node with its name in it."""
+    if isinstance(nodes, list):
+        return [(path("nodes", at), node) for at, node in enumerate(nodes)]
+    return [
+        (path("nodes", name), {"name": name, **node} if isinstance(node, dict) and "name" not in node else node)
+        for name, node in nodes.items()
+    ]
+
+
+def relocated(error: FieldError, paths: list[str]) -> FieldError:
+    """`nodes[3].dependsOn[0]` as the caller has it: nodes may be a map."""
+    head, bracket, rest = error.field.partition("]")
+    if not bracket:
+        return error
+    return FieldError(paths[int(head.removeprefix("nodes["))] + rest, error.message)
+
+
+class Nodes:
+    """Gathers what the nodes ask for and what is wrong with each."""
+
+    def __init__(self, registry: Registry, given: Limits) -> None:
+        self.specs: list[NodeSpec] = []
+        self.shape: list[Node] = []
+        self.meanings: list[dict[str, Any]] = []
+        self.fields: list[dict[str, Any]] = []
+        """As they came: digests of before version 2 are of them."""
+        self.errors: list[FieldError] = []
+        self._registry = registry
+        self._given = given
+
+    def add(self, where: str, node: Any) -> None:
+        if not isinstance(node, dict):
+            self.errors.append(FieldError(where, "must be an object"))
+            return
+        parsed = parse(WorkflowNode, node, NODE_ALIASES, self._given)
+        found = list(parsed.errors)
+        kind, mask = self._kind(parsed, found)
+        self.errors += [FieldError(within(where, error.field), error.message) for error in found]
+        name, after = parsed.fields.get("name"), parsed.fields.get("dependsOn")
+        if isinstance(name, str) and name:
+            names = [one for one in after if isinstance(one, str)] if isinstance(after, list) else []
+            self.shape.append(Node(name, tuple(names)))
+        if parsed.request is not None and kind is not None:
+            self.specs.append(spec(parsed.request, kind, self._given, mask))
+            self.meanings.append(parsed.request.meaning(kind.name))
+            self.fields.append({field: value for field, value in parsed.fields.items() if value is not None})
+
+    def _kind(self, parsed: Parsed[WorkflowNode], found: list[FieldError]) -> tuple[TaskType | None, Mask | None]:
+        name = parsed.fields.get("type")
+        if not isinstance(name, str) or not name:
+            return None, None
+        try:
+            kind = self._registry.find(name)
+        except UnknownTaskType as unknown:
+            found.append(
+                FieldError(parsed.name("type"), f"is not a known task type; known: {', '.join(unknown.known)}")
+            )
+            return None, None
+        mask = None
+        if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):
+            found.append(FieldError(parsed.name("timeoutSeconds"), problem))
+        try:
+            mask = kind.accept(parsed.fields.get("payload", {}))
+        except InvalidRequest as refused:
+            found += refused.errors
+        if parsed.request is not None:
+            found += policy_errors(parsed.request, kind.retry)
+        return kind, mask
+
+
+def spec(request: WorkflowNode, kind: TaskType, given: Limits, mask: Mask | None) -> NodeSpec:
+    """What the request leaves out is as the type has it. A time that has passed is now."""
+    return NodeSpec(
+        name=request.name,
+        type=kind.name,
+        payload=request.payload,
+        mask=mask,
+        depends_on=tuple(dict.fromkeys(request.depends_on or ())),
+        priority=NORMAL_PRIORITY if request.priority is None else request.priority,
+        timeout_seconds=request.timeout_seconds or kind.timeout(given.timeout_seconds),
+        retry=policy(request, kind.retry),
+        available_at=request.due(given.now) or given.now,
+        tags=request.tags or {},
+    )

@@ -1,0 +1,75 @@
+"""Runs and their nodes → JSON, as /openapi.json describes them (functions/api/workflows/answers.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from functions.core.notifications.events import asked
+from functions.core.states import State
+from functions.core.task import Task
+from functions.core.workflows.run import OPEN, NodeSpec, Run, node_id
+from functions.intake.task_views import progress, written
+
+Json = dict[str, Any]
+
+
+def summary(run: Run, counts: Mapping[str, int] | None = None) -> Json:
+    """`counts`: as looked up. Without: what the record knows, which is all of it once the run has ended."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "state": run.state,
+        "reason": run.reason,
+        "round": run.round,
+        "nodeCount": run.nodes,
+        "edgeCount": run.edges,
+        "counts": dict(sorted((counts or run.counts or {OPEN: run.nodes}).items())),
+        "cancelRequested": run.cancelled,
+        "createdAt": written(run.created_at),
+        "startedAt": written(run.started_at),
+        "endedAt": written(run.ended_at),
+        "deadlineSeconds": run.deadline_seconds,
+        "onFailure": run.on_failure,
+        "notify": asked(run.notify),
+        "idempotencyKey": run.idempotency_key,
+    }
+
+
+def node(task: Task, *, now: int) -> Json:
+    assert task.member is not None
+    last = task.history[-1] if task.history and task.state is not State.SUCCESS else None
+    return {
+        "id": task.id,
+        "name": task.member.name,
+        "type": task.type,
+        "state": task.seen_at(now),
+        "reason": task.reason,
+        "attempt": task.attempt,
+        "maxAttempts": task.retry.max_attempts,
+        "runAt": written(task.available_at),
+        "startedAt": written(task.started_at),
+        "endedAt": written(task.ended_at),
+        "error": last.error if last else None,
+        "errorType": last.error_type if last else None,
+        "progress": progress(task.progress),
+    }
+
+
+def unwritten(run: Run, index: int, spec: NodeSpec) -> Json:
+    """A node whose record is not there yet; or no more, when it expired before its run."""
+    return {
+        "id": node_id(run.id, index),
+        "name": spec.name,
+        "type": spec.type,
+        "state": State.BLOCKED,
+        "reason": "its record has expired" if run.ended else "its run is being started",
+        "attempt": 0,
+        "maxAttempts": spec.retry.max_attempts,
+        "runAt": written(spec.available_at),
+        "startedAt": None,
+        "endedAt": None,
+        "error": None,
+        "errorType": None,
+        "progress": None,
+    }

@@ -1,0 +1,152 @@
+"""/workflows: submit a run, cancel it, run again what did not succeed. docs/adr/0008.
+
+As with tasks, what makes it run comes before its record: the execution is started, then the record is written. A
+submit that dies between the two has told nobody of a run; its execution waits two minutes for the record, then ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.api.workflows.requests import WORKFLOW_ALIASES, Checked, SubmitWorkflow, check
+from functions.aws.executions import Executions
+from functions.core.errors import IdempotencyKeyReused, StoreUnavailable, WorkflowNotAllowed, WorkflowNotFound
+from functions.core.idempotency import KeyedChange
+from functions.core.task import keyed_id, ordered_id
+from functions.core.task_types import Registry
+from functions.core.webhooks.addresses import Reach
+from functions.core.workflows import definition
+from functions.core.workflows.run import Run, RunState
+from functions.intake.submission import header_key, idempotency_key
+from functions.intake.task_requests import Limits, parse
+from functions.runtime.notifications import Notifications
+from functions.store.documents import Documents, check_size
+from functions.store.runs import RunStore
+
+NAMES = 10
+"""Executions that one round may need: each but the last ended because the submit that started it died."""
+YOUNG_MS = 60_000
+"""An execution waits two minutes for its record, which is written within half a minute of this look at its age."""
+
+
+@dataclass(frozen=True)
+class SubmittedRun:
+    """`created`: False when the same request was answered before."""
+
+    run: Run
+    created: bool
+    lanes: Mapping[str, int]
+    """Nodes per lane, of a run that was created."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflows:
+    """`timeout_limit`: seconds, the most that one attempt of a node may run here. `webhook_reach`: where `notify` may
+    lead."""
+
+    runs: RunStore
+    documents: Documents
+    executions: Executions
+    machine_arn: str
+    registry: Callable[[], Registry]
+    timeout_limit: int
+    notifications: Notifications
+    webhook_reach: Reach = "public"
+
+    def submit(
+        self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int
+    ) -> SubmittedRun:
+        """`header`: Idempotency-Key as it came. `now`: epoch ms; `random`: 80 bits."""
+        check_size(body)
+        given = Limits(now, self.timeout_limit)
+        parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
+        key, key_errors = idempotency_key(header, parsed)
+        checked = check(parsed, key_errors, self.registry(), given, self.webhook_reach)
+        run_id = ordered_id(now, random) if key is None else keyed_id(tenant, f"workflow\0{key}")
+        if key is not None and (earlier := self.runs.get(tenant, run_id)):
+            return same(earlier, checked, key)
+        plan = definition.plan_of(checked.specs)
+        run = Run(
+            tenant=tenant,
+            id=run_id,
+            name=checked.name,
+            state=RunState.PENDING,
+            nodes=plan.nodes,
+            edges=plan.edges,
+            created_at=now,
+            deadline_seconds=checked.deadline_seconds,
+            on_failure=checked.on_failure,
+            definition=self.documents.keep_definition(tenant, run_id, definition.written(checked.specs)),
+            digest=checked.fingerprint.digest,
+            idempotency_key=key,
+            notify=checked.notify,
+        )
+        self._start(run, round_=1, now=now)
+        if earlier := self.runs.create(run):
+            # Under a key: another request of it was faster. Without: our own write, whose answer was lost.
+            return same(earlier, checked, key) if key is not None else SubmittedRun(earlier, True, {})
+        lanes: dict[str, int] = {}
+        for spec in checked.specs:
+            lanes[spec.lane] = lanes.get(spec.lane, 0) + 1
+        return SubmittedRun(run, True, lanes)
+
+    def find(self, tenant: str, run_id: str) -> Run:
+        run = self.runs.get(tenant, run_id)
+        if run is None:
+            raise WorkflowNotFound(run_id)
+        return run
+
+    def cancel(self, tenant: str, run_id: str) -> None:
+        """What has not started will not. Raises WorkflowNotAllowed when the run has ended otherwise."""
+        run = self.find(tenant, run_id)
+        asked = None if run.ended else self.runs.ask_to_cancel(run)
+        if asked is None:
+            run = self.find(tenant, run_id)
+            # Asked to before, it may have ended otherwise: nodes that ran then were let run.
+            if not run.cancelled and run.state is not RunState.CANCELLED:
+                raise WorkflowNotAllowed(run.id, "cancel", run.state)
+            return
+        if asked.token:
+            self.executions.answer(asked.token, {"outcome": "cancel"})
+        # No token yet: the step that stores it finds that the run was cancelled.
+
+    def retry(self, tenant: str, run_id: str, header: str | None, *, now: int) -> Run:
+        """The run, in its next round. Raises WorkflowNotAllowed while it runs, and when all of it succeeded. `header`:
+        Idempotency-Key as it came; the same request under it again begins no other round."""
+        key = header_key(header)
+        keyed = None if key is None else KeyedChange(key, {})
+        run = self.find(tenant, run_id)
+        if keyed and keyed.is_among(run.retries, id=run.id, what="workflow"):
+            return run
+        if not run.ended or run.state is RunState.SUCCESS:
+            raise WorkflowNotAllowed(run.id, "retry", run.state)
+        # The step that wrote this end may have died before it told of it; tried again, it finds another round.
+        self.notifications.tell_run(run)
+        self._start(run, round_=run.round + 1, now=now)
+        again = self.runs.again(run, mark=keyed.mark if keyed else None)
+        if again is not None:
+            return again
+        # Another request was faster: the execution is the one that it started, too.
+        faster = self.find(tenant, run_id)
+        if keyed and keyed.is_among(faster.retries, id=run.id, what="workflow"):
+            return faster
+        raise WorkflowNotAllowed(run.id, "retry", faster.state)
+
+    def _start(self, run: Run, *, round_: int, now: int) -> None:
+        """One execution for the round, whoever asks for it and how often: its name is its identity. A name that is used
+        up belongs to an execution that has ended without finding the record, or is about to: the next name is taken."""
+        given = {"tenant": run.tenant, "run": run.id, "round": round_, "deadlineSeconds": run.deadline_seconds}
+        for nth in range(1, NAMES + 1):
+            name = f"{run.id}-{round_}" if nth == 1 else f"{run.id}-{round_}-{nth}"
+            started = self.executions.start(self.machine_arn, name, given)
+            if started is not None and now - started < YOUNG_MS:
+                return
+        raise StoreUnavailable("StepFunctions", "every name of this round is used up")
+
+
+def same(earlier: Run, checked: Checked, key: str) -> SubmittedRun:
+    if not checked.fingerprint.fits(earlier.digest):
+        raise IdempotencyKeyReused(key, earlier.id, "workflow")
+    return SubmittedRun(earlier, False, {})

@@ -1,0 +1,110 @@
+"""`notify` as callers give it: whom to tell when a task or a workflow has ended. docs/notifications.md"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from functions.core.errors import FieldError
+from functions.core.mail.fields import ADDRESS
+from functions.core.webhooks.addresses import Reach, is_address, may_call
+from functions.core.webhooks.signature import SECRET_NAME
+from functions.core.webhooks.urls import MAX_LENGTH, checked_url
+
+MAX_TARGETS = 10
+MAX_BYTES = 4096
+"""Of all targets together, as JSON: they ride in the record, and every write of it pays for them."""
+
+UNREACHED: Mapping[Reach, str] = {
+    "public": "must be on the public internet",
+    "any": "must not be a loopback or link-local address",
+    "local": "must not be a link-local address",
+}
+
+
+def refuse(message: str) -> PydanticCustomError:
+    return PydanticCustomError("refused", "{message}", {"message": message})
+
+
+def checked_address(address: str) -> str:
+    if not re.fullmatch(ADDRESS, address):
+        raise refuse("must be a mail address")
+    return address
+
+
+class NotifyTarget(BaseModel):
+    """One receiver: a webhook or a mail address."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", json_schema_extra={"oneOf": [{"required": ["webhook"]}, {"required": ["email"]}]}
+    )
+
+    webhook: Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(checked_url)] | None = Field(
+        None, description="An https URL. It gets a POST, signed after Standard Webhooks."
+    )
+    email: (
+        Annotated[str, AfterValidator(checked_address), WithJsonSchema({"type": "string", "pattern": ADDRESS})] | None
+    ) = Field(None, description="A mail address.")
+    on: Literal["success", "failure", "both"] = Field(
+        "both", description="`failure` is every end but success: also when skipped, cancelled or timed out."
+    )
+    secret: Annotated[str, StringConstraints(pattern=SECRET_NAME)] | None = Field(
+        None, description="The name of the secret to sign with, never the secret itself. Left out: `default`."
+    )
+
+    @model_validator(mode="after")
+    def one_way(self) -> NotifyTarget:
+        if (self.webhook is None) == (self.email is None):
+            raise refuse("give either webhook or email")
+        if self.secret is not None and self.webhook is None:
+            raise refuse("secret goes with webhook only: mail is not signed")
+        return self
+
+    def kept(self) -> dict[str, Any]:
+        """As records hold it: what is as by default is left out."""
+        return self.model_dump(exclude_defaults=True)
+
+
+def bounded(targets: list[NotifyTarget]) -> list[NotifyTarget]:
+    size = len(json.dumps(kept(targets), separators=(",", ":")).encode())
+    if size > MAX_BYTES:
+        raise refuse(f"is {size} bytes long: all targets together may be {MAX_BYTES}")
+    return targets
+
+
+Notify = Annotated[list[NotifyTarget], Field(max_length=MAX_TARGETS), AfterValidator(bounded)]
+"""The type of the field `notify` of a request."""
+
+
+def kept(targets: Sequence[NotifyTarget] | None) -> tuple[dict[str, Any], ...]:
+    """What goes into the record of a task or a run."""
+    return tuple(target.kept() for target in targets or ())
+
+
+def out_of_reach(targets: Sequence[NotifyTarget] | None, reach: Reach) -> Iterator[FieldError]:
+    """Webhooks that this deployment will certainly not call. What a name resolves to is looked at when it is called."""
+    for at, target in enumerate(targets or ()):
+        if target.webhook is None:
+            continue
+        parts = urlsplit(target.webhook)
+        host = (parts.hostname or "").removesuffix(".")
+        # The names of the loopback (RFC 6761).
+        address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
+        if reach == "public" and parts.scheme != "https":
+            yield FieldError(f"notify[{at}].webhook", "must be an https URL")
+        elif is_address(address) and not may_call(address, reach):
+            yield FieldError(f"notify[{at}].webhook", UNREACHED[reach])

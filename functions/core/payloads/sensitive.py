@@ -1,0 +1,207 @@
+"""`Sensitive()`: a field of a payload's model that only the handler may see; and where a payload holds such fields.
+
+pydantic's SecretStr, SecretBytes and Secret[T] are sensitive by themselves. docs/adr/0018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from functions.core.payloads.masking import EVERY, WHOLE, Mask, merged
+
+Schema = Mapping[str, Any]
+State = tuple[tuple[str | int, ...], Schema]
+"""What a part of the payload is validated against. Before it: names that an AliasPath still leads through."""
+
+WRAPPERS = ("schema", "json_schema", "python_schema", "lax_schema", "strict_schema", "arguments_schema")
+"""Where a schema of pydantic-core keeps another one for the same value."""
+SEQUENCES = frozenset({"list", "set", "frozenset", "generator"})
+NAMED = frozenset({"model-fields", "typed-dict", "dataclass-args", "named-tuple", "arguments"})
+CONTAINERS = SEQUENCES | NAMED | {"tuple", "dict"}
+
+
+@dataclass(frozen=True)
+class Sensitive:
+    """`token: Annotated[str, Sensitive()]`. The handler gets the value as it is; every view, log and error has
+    `**********` in its place."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(unchanged, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "writeOnly": True}
+
+
+def unchanged(value: Any) -> Any:
+    """The mark that `Sensitive` leaves in a schema."""
+    return value
+
+
+class SensitiveParts:
+    """Of the values that `schema` (a TypeAdapter's core_schema) describes."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._definitions: dict[str, Schema] = {}
+        self._leading: set[int] = set()
+        self._look_through()
+
+    def mask(self, payload: Any) -> Mask | None:
+        """None: nothing in this payload is sensitive. Where several alternatives of a union fit, all of them count."""
+        return self._walk([((), self._schema)], payload) if id(self._schema) in self._leading else None
+
+    def _walk(self, states: list[State], value: Any) -> Mask | None:
+        if value is None:
+            return None
+        sensitive, states = self._expanded(states)
+        if sensitive:
+            return WHOLE
+        if not states or not isinstance(value, dict | list):
+            return None
+        # Members that are all alike share one entry: a mask does not grow with the payload.
+        alike = all(not rest and schema["type"] in {*SEQUENCES, "dict"} for rest, schema in states)
+        found: dict[str, Mask] = {}
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            following = [state for one in states for state in steps(one, key)]
+            mask = self._walk(following, each) if following else None
+            name = EVERY if alike else str(key)
+            if (both := merged(found.get(name), mask)) is not None:
+                found[name] = both
+        return found or None
+
+    def _expanded(self, states: list[State]) -> tuple[bool, list[State]]:
+        """Whether the value itself is sensitive; else the containers that it may be, if they may hold what is."""
+        containers: list[State] = []
+        seen: set[int] = set()
+        todo = list(states)
+        while todo:
+            rest, schema = todo.pop()
+            if rest:
+                containers.append((rest, schema))
+            elif id(schema) in self._leading and id(schema) not in seen:
+                seen.add(id(schema))
+                if schema["type"] in CONTAINERS and not marked(schema):
+                    containers.append(((), schema))
+                    continue
+                further = self._alternatives(schema)
+                # JSON in a text has no parts that could be masked, and of a kind of schema that is not known here
+                # nobody knows which part is sensitive: then all of it is.
+                if marked(schema) or schema["type"] == "json" or not further:
+                    return True, []
+                todo += (((), each) for each in further)
+        return False, containers
+
+    def _alternatives(self, schema: Schema) -> list[Schema]:
+        if schema["type"] == "definition-ref":
+            return [self._definitions[schema["schema_ref"]]]
+        return [each for each in alternatives(schema) if id(each) in self._leading]
+
+    def _look_through(self) -> None:
+        """Which schemas lead to a sensitive one: the others need not be looked at for any payload."""
+        parents: dict[int, list[int]] = {}
+        references: list[tuple[str, int]] = []
+        found: list[int] = []
+        todo: list[Any] = [self._schema]
+        seen: set[int] = set()
+        while todo:
+            node = todo.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if isinstance(node, dict):
+                if marked(node):
+                    found.append(id(node))
+                if isinstance(ref := node.get("ref"), str):
+                    self._definitions[ref] = node
+                if node.get("type") == "definition-ref":
+                    references.append((node["schema_ref"], id(node)))
+            for child in node.values() if isinstance(node, dict) else node:
+                if isinstance(child, dict | list | tuple):
+                    parents.setdefault(id(child), []).append(id(node))
+                    todo.append(child)
+        for ref, node_id in references:
+            parents.setdefault(id(self._definitions[ref]), []).append(node_id)
+        while found:
+            node_id = found.pop()
+            if node_id not in self._leading:
+                self._leading.add(node_id)
+                found += parents.get(node_id, ())
+
+
+def marked(schema: Schema) -> bool:
+    """By `Sensitive`, or as one of pydantic's own secrets."""
+    function = schema.get("function")
+    function = function.get("function") if isinstance(function, dict) else None
+    if function is None or not str(schema.get("type")).startswith("function-"):
+        return False
+    if isinstance(function, type):
+        from pydantic import SecretBytes, SecretStr
+
+        return issubclass(function, SecretStr | SecretBytes)
+    return function is unchanged or (
+        # Secret[T] validates with functions that it makes for each T.
+        function.__module__ == "pydantic.types" and function.__qualname__.startswith("Secret.")
+    )
+
+
+def alternatives(schema: Schema) -> Iterator[Schema]:
+    """The schemas that are for the same value as this one."""
+    for name in WRAPPERS:
+        if isinstance(schema.get(name), dict):
+            yield schema[name]
+    choices = schema.get("choices", ())
+    for choice in choices.values() if isinstance(choices, dict) else choices:
+        # Of a union a choice may come with its label.
+        yield choice[0] if isinstance(choice, tuple) else choice
+    yield from schema.get("steps", ())
+
+
+def steps(state: State, key: str | int) -> Iterator[State]:
+    """What the member `key` of a value in `state` is validated against."""
+    rest, schema = state
+    if rest:
+        if rest[0] == key:
+            yield rest[1:], schema
+        return
+    kind = schema["type"]
+    if kind in NAMED:
+        known = False
+        for at, (name, field) in enumerate(fields(schema)):
+            # Named tuples come as lists too.
+            for path in [*names(name, field), (at,)]:
+                if path[0] == key:
+                    known = True
+                    yield path[1:], field["schema"]
+        if not known and isinstance(extras := schema.get("extras_schema"), dict):
+            yield (), extras
+    elif kind == "dict" and isinstance(key, str):
+        if "values_schema" in schema:
+            yield (), schema["values_schema"]
+    elif kind == "tuple" and isinstance(key, int):
+        items = schema["items_schema"]
+        if schema.get("variadic_item_index") is not None:
+            yield from (((), item) for item in items)
+        elif key < len(items):
+            yield (), items[key]
+    elif kind in SEQUENCES and isinstance(key, int) and "items_schema" in schema:
+        yield (), schema["items_schema"]
+
+
+def fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    listed = schema.get("fields", schema.get("arguments_schema", ()))
+    return iter(listed.items()) if isinstance(listed, dict) else ((field["name"], field) for field in listed)
+
+
+def names(name: str, field: Schema) -> list[tuple[str | int, ...]]:
+    """Every path under which the field may be given. Its own name too: a model may take both."""
+    alias = field.get("validation_alias", field.get("alias"))
+    if alias is None:
+        return [(name,)]
+    if isinstance(alias, str):
+        return [(name,), (alias,)]
+    paths = alias if isinstance(alias[0], list) else [alias]
+    return [(name,), *(tuple(path) for path in paths)]

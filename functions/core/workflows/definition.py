@@ -1,0 +1,71 @@
+"""A workflow's definition as it is kept: JSON in, node specs and a plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from functions.core.retry import RetryPolicy
+from functions.core.workflows.dag import Node, Plan, plan
+from functions.core.workflows.run import NodeSpec
+
+
+def written(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
+    """JSON-able, defaults filled in: a deployment that changes them does not change runs under way. Short, because
+    there may be 10,000: `after` are the indexes of the nodes waited for; tags and a mask that are not there are left
+    out."""
+    index = {spec.name: at for at, spec in enumerate(specs)}
+    return [
+        {
+            "name": spec.name,
+            "type": spec.type,
+            "payload": spec.payload,
+            "after": sorted({index[name] for name in spec.depends_on}),
+            "priority": spec.priority,
+            "timeout": spec.timeout_seconds,
+            "retry": [
+                spec.retry.max_attempts,
+                spec.retry.strategy,
+                spec.retry.base_seconds,
+                spec.retry.max_seconds,
+                spec.retry.jitter,
+            ],
+            "at": spec.available_at,
+        }
+        | ({"tags": spec.tags} if spec.tags else {})
+        | ({"mask": spec.mask} if spec.mask is not None else {})
+        for spec in specs
+    ]
+
+
+def read(nodes: Sequence[dict[str, Any]]) -> list[NodeSpec]:
+    """The inverse of `written`."""
+    return [
+        NodeSpec(
+            name=node["name"],
+            type=node["type"],
+            payload=node["payload"],
+            mask=node.get("mask"),
+            depends_on=tuple(nodes[at]["name"] for at in node["after"]),
+            priority=node["priority"],
+            timeout_seconds=node["timeout"],
+            retry=RetryPolicy(
+                max_attempts=node["retry"][0],
+                strategy=node["retry"][1],
+                base_seconds=node["retry"][2],
+                max_seconds=node["retry"][3],
+                jitter=node["retry"][4],
+            ),
+            available_at=node["at"],
+            tags=node.get("tags", {}),
+        )
+        for node in nodes
+    ]
+
+
+def shape(specs: Sequence[NodeSpec]) -> list[Node]:
+    return [Node(spec.name, spec.depends_on) for spec in specs]
+
+
+def plan_of(specs: Sequence[NodeSpec]) -> Plan:
+    return plan(shape(specs))
