@@ -7,9 +7,10 @@ import contextvars
 import json
 import threading
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import pytest
+from pydantic import BeforeValidator
 
 from functions.core.context import Context
 from functions.core.outcomes import Failed, InDoubt, Outcome, Permanent, Retry, Succeeded
@@ -122,17 +123,16 @@ def test_a_result_that_cannot_be_written_is_permanent() -> None:
         assert "result[0]" in failed.message
 
 
-@pytest.mark.parametrize("error", [ValueError("odd"), SystemExit(1), RecursionError()])
+@pytest.mark.parametrize("error", [RuntimeError("odd"), SystemExit(1), RecursionError()])
 def test_a_validator_that_raises_ends_the_attempt(error: BaseException) -> None:
-    class Model:
-        @staticmethod
-        def model_validate(payload: Any, **_: Any) -> Any:
-            raise error
+    def validate(payload: Any) -> Any:
+        raise error
 
     async def coroutine(ctx: Any, payload: Any) -> None: ...
 
     for handler in (lambda ctx, payload: None, coroutine):
-        odd = TaskType(names=("A",), handler=handler, payload_model=Model, retry=RetryPolicy(), timeout_seconds=30)
+        model = Annotated[dict[str, Any], BeforeValidator(validate)]
+        odd = TaskType(names=("A",), handler=handler, payload_model=model, retry=RetryPolicy(), timeout_seconds=30)
         ended = Executor().run(odd, NO_CONTEXT, {}, seconds=5, limit=5)
         assert isinstance(ended.outcome, Failed)
         assert ended.outcome.error_type == type(error).__name__
