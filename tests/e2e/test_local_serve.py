@@ -69,6 +69,7 @@ def gone(serving: Serving) -> bool:
 def test_it_ends_cleanly_and_leaves_nothing(serving: Serving, number: signal.Signals) -> None:
     endpoint = serving.directory / "endpoint.json"
     assert json.loads(endpoint.read_text()) == {"url": serving.url, "docs": f"{serving.url}/docs"}
+    assert endpoint.stat().st_mode & 0o077 == 0, "clients believe no file that others may write"
     assert httpx.get(f"{serving.url}/monitor/health", timeout=30).status_code == 200
     assert len(serving.children()) > 1
     serving.process.send_signal(number)
