@@ -50,6 +50,7 @@ from taskyard.notify import EmailTarget, Notification, WebhookTarget
 from taskyard.options import ScheduleOptions, TaskOptions, WorkflowOptions
 from taskyard.retrying import Backoff
 from taskyard.schedule_model import Schedule, SchedulePage
+from taskyard.task_types import PayloadField, TaskType
 from taskyard.workflow_model import Node, Workflow, WorkflowPage
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ __all__ = [
     "Notification",
     "Outcome",
     "Page",
+    "PayloadField",
     "ProblemError",
     "Producer",
     "Progress",
@@ -89,6 +91,7 @@ __all__ = [
     "Task",
     "TaskOptions",
     "TaskSpec",
+    "TaskType",
     "Taskyard",
     "TaskyardError",
     "Throttled",

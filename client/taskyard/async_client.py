@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from taskyard import calls
+from taskyard import calls, task_types
 from taskyard import dead_letter_calls as desk_calls
 from taskyard.calls import UNSET, Call, Request, Response
 from taskyard.connection import TIMEOUT_SECONDS, Connection, Tries, response_of, unread
@@ -21,6 +21,7 @@ from taskyard.notify import Notification
 from taskyard.options import CancelFilter, LetterFilter, RedriveOptions, TaskOptions
 from taskyard.retrying import Backoff
 from taskyard.schedules import AsyncSchedules
+from taskyard.task_types import TaskType
 from taskyard.workflows import AsyncWorkflows
 
 T = TypeVar("T")
@@ -197,6 +198,10 @@ class AsyncTaskyard:
             lambda page: page.notifications,
             limit,
         )
+
+    async def types(self) -> BuiltinList[TaskType]:
+        """The task types of this deployment, with the fields of their payloads."""
+        return await self._perform(task_types.types())
 
     async def stats(self) -> Stats:
         return await self._perform(calls.stats())

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
-from taskyard import calls
+from taskyard import calls, task_types
 from taskyard import dead_letter_calls as desk_calls
 from taskyard.calls import UNSET, Call, Request, Response
 from taskyard.connection import TIMEOUT_SECONDS, Connection, Tries, response_of, unread
@@ -20,6 +20,7 @@ from taskyard.notify import Notification
 from taskyard.options import CancelFilter, LetterFilter, RedriveOptions, TaskOptions
 from taskyard.retrying import Backoff
 from taskyard.schedules import Schedules
+from taskyard.task_types import TaskType
 from taskyard.transport import DeadlineTransport
 from taskyard.workflows import Workflows
 
@@ -202,6 +203,10 @@ class Taskyard:
             lambda page: page.notifications,
             limit,
         )
+
+    def types(self) -> BuiltinList[TaskType]:
+        """The task types of this deployment, with the fields of their payloads."""
+        return self._perform(task_types.types())
 
     def stats(self) -> Stats:
         return self._perform(calls.stats())

@@ -141,6 +141,14 @@ def document(timeout_limit: int) -> Json:
             {"name": "monitor"},
             {"name": "documentation"},
         ],
+        "x-task-types": [
+            {
+                "name": kind.name,
+                "otherNames": list(kind.names[1:]),
+                "payload": {"$ref": COMPONENTS + component(kind.name)} if component(kind.name) in payloads else None,
+            }
+            for kind in sorted(types.values(), key=lambda kind: kind.name)
+        ],
         "paths": paths(),
         "components": {
             "schemas": schemas(timeout_limit, list(types.values()), payloads),

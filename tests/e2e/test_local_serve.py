@@ -71,6 +71,7 @@ def test_it_ends_cleanly_and_leaves_nothing(serving: Serving, number: signal.Sig
     endpoint = serving.directory / "endpoint.json"
     written = json.loads(endpoint.read_text())
     assert (written["url"], written["docs"]) == (serving.url, f"{serving.url}/docs")
+    assert endpoint.stat().st_mode & 0o077 == 0, "clients believe no file that others may write"
     assert httpx.get(f"{serving.url}/monitor/health", timeout=30).status_code == 200
     assert len(serving.children()) > 1
     serving.process.send_signal(number)

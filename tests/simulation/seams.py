@@ -124,11 +124,11 @@ RANDOM_NAMES = {
 
 
 SMALL = (
-    ("core.dag", "FAN_IN", 3),
+    ("core.workflows.dag", "FAN_IN", 3),
     ("workflow.steps", "FAN_IN", 3),
     ("workflow.steps", "PAGE", 4),
-    ("core.run", "INLINE", 2),
-    ("core.run", "CHUNK", 2),
+    ("core.workflows.run", "INLINE", 2),
+    ("core.workflows.run", "CHUNK", 2),
 )
 """A workflow of eight nodes has joins, levels of tallies, chunks and pages, as one of thousands has."""
 

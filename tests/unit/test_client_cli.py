@@ -2,7 +2,12 @@
 
 import io
 import json
+import os
+import re
+import socket
+import ssl
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -10,6 +15,7 @@ import pytest
 from taskyard import Backoff, Taskyard
 from taskyard.cli import main
 
+from functions.api import openapi
 from tests.unit.client_fake import URL, FakeApi, Sleeper, task_document
 
 
@@ -76,8 +82,11 @@ def test_a_payload_comes_from_a_file_or_stdin_and_a_body_goes_as_it_is(
 @pytest.mark.parametrize(
     "argv",
     [
-        (),
         ("nonsense",),
+        ("schedule", "nonsense"),
+        ("schedule", "update", "s1"),
+        ("schedule", "update", "s1", "--name", "x", "--clear", "name"),
+        ("submit", "EMAIL", "--key", "a\nb"),
         ("submit",),
         ("submit", "EMAIL", "--body", "x"),
         ("submit", "--body", "x", "--delay", "5"),
@@ -115,10 +124,59 @@ def test_a_refusal_is_4_and_names_the_field(shell: Shell) -> None:
 
 
 def test_an_unreachable_local_system_is_5_with_advice(shell: Shell) -> None:
-    shell.api.answers = [httpx.ConnectError("refused"), httpx.ConnectError("refused")]
+    shell.api.answers = [no_answer(ConnectionRefusedError("refused"))] * 2
     code, _, err = shell("stats")
     assert code == 5
     assert "is `make local` running?" in err
+
+
+def no_answer(cause: OSError) -> httpx.ConnectError:
+    error = httpx.ConnectError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("url", "answer", "hint"),
+    [
+        ("https://x.example", no_answer(ConnectionRefusedError("no")), "nothing listens there"),
+        ("https://x.example", no_answer(socket.gaierror("no")), "spelled right"),
+        ("http://localhost:1", no_answer(socket.gaierror("no")), "spelled right"),
+        ("https://x.example", no_answer(ssl.SSLError("no")), "https:// address"),
+        ("https://x.example", httpx.ProxyError("no"), "HTTPS_PROXY"),
+        ("https://x.example", httpx.ConnectTimeout("no"), "firewall"),
+        ("http://127.0.0.1:1", httpx.RemoteProtocolError("no"), "is no HTTP"),
+        ("https://x.example", httpx.Response(403, json={"message": "Forbidden"}), "--auth iam"),
+        ("https://x.example", httpx.Response(404, json={"message": "Not Found"}), "its stage"),
+        ("https://x.example", httpx.Response(200, text="<html>"), "its stage"),
+    ],
+)
+def test_a_hint_fits_what_went_wrong(
+    shell: Shell, url: str, answer: httpx.Response | httpx.TransportError, hint: str
+) -> None:
+    shell.api.answers = [answer, answer]
+    err = shell("--url", url, "stats")[2]
+    assert hint in err
+    assert "make local" not in err
+    assert err.count("\n") == 2
+
+
+@pytest.mark.parametrize(("auth", "hint"), [("iam", "execute-api:Invoke"), ("a-token", "token may have run out")])
+def test_a_hint_on_what_is_not_allowed_fits_how_it_was_asked(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, auth: str, hint: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "eu-central-1")
+    shell.api.answers = [httpx.Response(403, json={"message": "Forbidden"})]
+    assert hint in shell("--url", "https://x.example", "--auth", auth, "stats")[2]
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "x.example", "http://x.example:99999"])
+def test_a_url_that_is_none_is_no_stopped_local_system(capsys: pytest.CaptureFixture[str], url: str) -> None:
+    assert main(["--url", url, "stats"]) == 5
+    err = capsys.readouterr().err
+    assert url in err
+    assert "make local" not in err
 
 
 def test_no_local_system_at_all_is_5_with_advice(
@@ -195,3 +253,188 @@ def test_help_says_what_the_exit_codes_mean(shell: Shell) -> None:
     assert code == 0
     for number in (0, 1, 2, 3, 4, 5, 6, 130):
         assert f"  {number:>3}  " in out
+
+
+@pytest.mark.parametrize("argv", [(), ("schedule",), ("workflow",)])
+def test_without_a_command_the_help_is_shown(shell: Shell, argv: tuple[str, ...]) -> None:
+    code, out, err = shell(*argv)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"usage: {' '.join(('taskyard', *argv))}")
+
+
+def test_the_version_is_told(shell: Shell) -> None:
+    code, out, _ = shell("--version")
+    assert code == 0
+    assert re.fullmatch(r"taskyard \d+\.\d+\.\d+\n", out)
+
+
+def unread(argv: tuple[str, ...], api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The exit code of a command whose reader has gone before its first line: nothing stays in a buffer."""
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    def connect(url: str | None, auth: str | None) -> Taskyard:
+        return Taskyard(URL, "none", transport=httpx.MockTransport(api), sleep=Sleeper())
+
+    with io.TextIOWrapper(os.fdopen(writing, "wb", 0), write_through=True) as gone, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", gone)
+        code = main(argv, connect)
+        assert sys.stdout is gone
+        # It goes to /dev/null by now: Python's own flush at the end says nothing either.
+        gone.write("more")
+    return code
+
+
+@pytest.mark.parametrize(("state", "code"), [("SUCCESS", 0), ("DEAD", 1), ("CANCELLED", 1)])
+@pytest.mark.parametrize("argv", [("submit", "X", "--wait"), ("watch", "t1"), ("--json", "watch", "t1", "t2")])
+def test_the_exit_code_is_that_of_the_task_though_nobody_reads(
+    monkeypatch: pytest.MonkeyPatch, state: str, code: int, argv: tuple[str, ...]
+) -> None:
+    api = FakeApi()
+    api.tasks |= {task: task_document(task, state) for task in ("t1", "t2")}
+    api.answers = [httpx.Response(201, json=task_document("t1", "READY"))] if "submit" in argv else []
+    assert unread(argv, api, monkeypatch) == code
+
+
+@pytest.mark.timeout(20)
+def test_following_the_newest_ends_when_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = FakeApi()
+    api.tasks["t1"] = task_document("t1", "RUNNING")
+    assert unread(("watch", "--interval", "0ms"), api, monkeypatch) == 0
+    assert len(api.requests) == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+CANCELLED = {"matched": 2, "cancelled": ["t1", "t2"], "refused": [], "cursor": None}
+
+
+@pytest.mark.parametrize(
+    ("argv", "typed", "sent", "word"),
+    [
+        (("--type", "X"), "y\n", [True, False], "2 cancelled"),
+        (("--type", "X"), "\n", [True], "nothing was cancelled"),
+        (("--type", "X"), "", [True], "nothing was cancelled"),
+        (("--tag", "a=b"), "no\n", [True], "nothing was cancelled"),
+        (("--type", "X", "--yes"), "", [False], "2 cancelled"),
+        (("--type", "X", "--dry-run"), "", [True], "2 to cancel"),
+        (("t1", "t2", "--reason", "x"), "", [False], "2 cancelled"),
+    ],
+)
+def test_cancelling_by_filter_asks_on_a_terminal(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...], typed: str, sent: list[bool], word: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    shell.api.answers = [httpx.Response(200, json=CANCELLED | {"dryRun": dry}) for dry in sent]
+    code, out, err = shell("cancel", *argv)
+    assert code == 0
+    assert [json.loads(request.content)["dryRun"] for request in shell.api.requests] == sent
+    assert word in out + err
+    assert ("Cancel 2 tasks? [y/N]" in err) == (sent[0] and "--dry-run" not in argv)
+
+
+def test_cancelling_by_filter_does_not_ask_a_script(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    shell.api.answers = [httpx.Response(200, json=CANCELLED | {"dryRun": False})]
+    assert shell("cancel", "--type", "X")[0] == 0
+    assert len(shell.api.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "answer", "text"),
+    [
+        (("list",), {"tasks": [], "cursor": None}, "no tasks"),
+        (("dead-letters",), {"tasks": [], "cursor": None}, "no dead letters"),
+        (("workflow", "list"), {"workflows": [], "cursor": None}, "no workflows"),
+        (("schedule", "list"), {"schedules": [], "cursor": None}, "no schedules"),
+        (("undeliverable",), {"notifications": [], "cursor": None}, "nothing undeliverable"),
+        (("stats",), {"states": {}, "types": {}, "lanes": {}}, "no tasks yet"),
+        (("types",), {"components": {"schemas": {}}, "x-task-types": []}, "no task types"),
+        (
+            ("redrive", "--yes"),
+            {"matched": 0, "redriven": 0, "skipped": 0, "dryRun": False, "cursor": None, "lastDue": None},
+            "no dead letters",
+        ),
+        (
+            ("cancel", "--type", "X"),
+            {"matched": 0, "cancelled": [], "refused": [], "dryRun": False, "cursor": None},
+            "nothing to cancel",
+        ),
+    ],
+)
+def test_an_empty_list_says_so(shell: Shell, argv: tuple[str, ...], answer: dict[str, object], text: str) -> None:
+    shell.api.answers = [httpx.Response(200, json=answer)]
+    assert shell(*argv) == (0, f"{text}\n", "")
+
+
+@pytest.mark.parametrize("argv", [("submit", "X"), ("reschedule", "t1")])
+@pytest.mark.parametrize(
+    ("late", "text"),
+    [
+        (timedelta(minutes=90, seconds=5), "1 h 30 min ago"),
+        (timedelta(days=365, seconds=5), "365 days ago"),
+        (timedelta(seconds=-60), ""),
+    ],
+)
+def test_a_run_time_in_the_past_is_told(shell: Shell, argv: tuple[str, ...], late: timedelta, text: str) -> None:
+    shell.api.tasks["t1"] = task_document()
+    at = (datetime.now(UTC) - late).isoformat()
+    code, _, err = shell(*argv, "--run-at", at)
+    assert code == 0
+    assert err == (f"taskyard: runs at once: the run time is {text}\n" if text else "")
+
+
+def test_times_have_their_date_and_zone(shell: Shell) -> None:
+    shell.api.tasks["t1"] = task_document(createdAt="2026-02-01T10:00:03.120Z", startedAt="2026-02-01T11:00:00+01:00")
+    out = shell("get", "t1")[1]
+    assert "created       2026-02-01 10:00:03.120Z" in out
+    assert "started       2026-02-01 10:00:00.000Z" in out
+    assert "2026-02-01 10:00:00Z" in shell("list")[1]
+    # As it stands there it can be given again.
+    assert shell("reschedule", "t1", "--run-at", "2026-02-01 10:00:03.120Z")[0] == 0
+
+
+def test_task_types_are_listed_with_the_fields_of_their_payloads(shell: Shell) -> None:
+    document = openapi.document(60)
+    shell.api.answers = [httpx.Response(200, json=document)] * 2
+    code, out, _ = shell("types")
+    assert code == 0
+    blocks = re.split(r"\n(?=\S)", out.strip())
+    assert len(blocks) == len(document["x-task-types"])
+    mail = next(block for block in blocks if block.startswith("SEND_EMAIL"))
+    assert "  to*" in mail
+    assert "also" in mail.splitlines()[0]
+    listed = json.loads(shell("types", "--json")[1])
+    assert {one["name"]: one["payload"] for one in listed}["SEND_EMAIL"]["required"]
+
+
+SCHEDULE = {
+    "id": "s1", "cron": "0 9 * * *", "rate": None, "timezone": "UTC", "name": "n", "paused": False,
+    "task": {"type": "EMAIL", "payload": {"to": "a"}, "priority": 5}, "overlap": "allow", "catchUp": "none",
+    "nextTimes": [], "startAt": None, "endAt": None, "createdAt": "2026-02-01T10:00:00.000Z",
+    "fired": 0, "skipped": 0, "missed": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("argv", "sent"),
+    [
+        (("--cron", "0 8 * * *"), {"cron": "0 8 * * *"}),
+        (("--rate", "5 minutes", "--overlap", "skip"), {"rate": "5 minutes", "overlap": "skip"}),
+        (("--clear", "name", "--clear", "end-at"), {"name": None, "endAt": None}),
+        (("--start-at", "2026-03-01T00:00:00+01:00"), {"startAt": "2026-02-28T23:00:00.000Z"}),
+        (("--payload", '{"to": "b"}'), {"task": {"type": "EMAIL", "payload": {"to": "b"}, "priority": 5}}),
+        (
+            ("--type", "REPORT", "--priority", "high", "--name", "x"),
+            {"name": "x", "task": {"type": "REPORT", "payload": {"to": "a"}, "priority": "high"}},
+        ),
+    ],
+)
+def test_a_schedule_is_changed_in_what_is_given_only(shell: Shell, argv: tuple[str, ...], sent: object) -> None:
+    shell.api.answers = [httpx.Response(200, json=SCHEDULE)] * 2
+    assert shell("schedule", "update", "s1", *argv)[0] == 0
+    assert shell.api.requests[-1].method == "PATCH"
+    assert json.loads(shell.api.requests[-1].content) == sent

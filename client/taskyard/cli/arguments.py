@@ -1,7 +1,7 @@
 """The command line: what can be written. Imports nothing heavy, so that --help is quick."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from taskyard.cli import values
@@ -10,12 +10,14 @@ from taskyard.cli.exit_codes import MEANING
 _EPILOG = """\
 where:
   the URL is --url, else TASKYARD_URL, else that of a local system running here (.local/endpoint.json).
-  --auth is "iam" (AWS credentials, SigV4), "none", or a bearer token; else TASKYARD_TOKEN.
+  --auth is "iam" (AWS credentials, SigV4), "none", or a bearer token; else TASKYARD_AUTH, written alike, else
+  TASKYARD_TOKEN. What is found in the environment is sent to no local system that was found in a file.
 
 --json:
   prints the API's own documents to stdout: one document per command; for lists an array, for
   cancel, retry and submit-batch an array with one entry per task, for cancel by filter and redrive the sums, for
-  watch one line per change. An error goes to stderr as one problem document.
+  types each with its payload's JSON Schema, for watch one line per change. An error goes to stderr as one problem
+  document.
 
 exit codes:
 """ + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANING.items())
@@ -29,12 +31,13 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_globals(parser, default=None)
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
     anywhere = argparse.ArgumentParser(add_help=False)
     _add_globals(anywhere, default=argparse.SUPPRESS)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = _subcommands(parser, "command")
 
     def command(name: str, help: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=help, description=help, parents=[anywhere])
+        return _leaf(commands, name, help, anywhere)
 
     _submit(command("submit", "Submit a task."))
     command("get", "Show a task with its attempts.").add_argument("id", metavar="ID")
@@ -53,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     cancelling.add_argument("--reason", help="kept on each task")
     cancelling.add_argument("--dry-run", action="store_true", help="only say which would be")
+    cancelling.add_argument("--yes", action="store_true", help="don't ask: by filter it does on a terminal")
 
     moving = command("reschedule", "Move a task that has not started to another time.")
     moving.add_argument("id", metavar="ID")
@@ -62,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     _desk(command)
     _schedule(command("schedule", "Tasks that are submitted again and again."), anywhere)
     _workflow(command("workflow", "DAGs of tasks: run a file, look, cancel, run again, draw."), anywhere)
+    command("types", "List the task types of this deployment, with the fields of their payloads.")
     command("stats", "Counts per state and type, depth of each lane.")
 
     watching = command("watch", "Follow the given tasks until all are settled, or the newest ones until Ctrl-C.")
@@ -71,6 +76,34 @@ def build_parser() -> argparse.ArgumentParser:
         "--interval", type=values.duration, default=1.0, metavar="TIME", help="between looks (default 1s)"
     )
     return parser
+
+
+def _leaf(group: Any, name: str, help: str, anywhere: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = group.add_parser(name, help=help, description=help, parents=[anywhere])
+    made.set_defaults(help_of=None)
+    return made
+
+
+class _Version(argparse.Action):
+    """Reads the version when it is asked for: that takes a while."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"taskyard {version('taskyard')}")
+        except PackageNotFoundError:
+            print("taskyard, from a checkout that is not installed")
+        parser.exit()
+
+
+def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Any:
+    """Without one the help is shown."""
+    parser.set_defaults(help_of=parser)
+    return parser.add_subparsers(dest=dest, metavar=dest.upper())
 
 
 def _add_globals(parser: argparse.ArgumentParser, default: Any) -> None:
@@ -126,32 +159,24 @@ def _submit(parser: argparse.ArgumentParser) -> None:
 
 
 def _schedule(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = _subcommands(parser, "action")
 
     def action(name: str, help: str) -> argparse.ArgumentParser:
-        return actions.add_parser(name, help=help, description=help, parents=[anywhere])
+        return _leaf(actions, name, help, anywhere)
 
     making = action("create", "Submit a task at the times of a cron expression, or at a rate.")
     making.add_argument("type", metavar="TYPE", help="the task type, for example SEND_EMAIL")
-    making.add_argument("--payload", metavar="JSON", help="JSON, @FILE, or - for stdin")
-    times = making.add_mutually_exclusive_group(required=True)
-    times.add_argument("--cron", metavar="CRON", help="five fields as in Unix: '0 9 * * MON-FRI'")
-    times.add_argument("--rate", metavar="RATE", help="such as '5 minutes', '1 hour', '2 days'")
-    making.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin (default UTC)")
-    making.add_argument("--name", help="for people")
-    making.add_argument(
-        "--start-at", type=values.instant, metavar="WHEN", help="nothing before: ISO-8601 with an offset"
-    )
-    making.add_argument("--end-at", type=values.instant, metavar="WHEN", help="nothing then or later")
     making.add_argument("--paused", action="store_true", help="nothing until it is resumed")
-    making.add_argument("--overlap", choices=("allow", "skip"), help="skip: not while the task before still runs")
-    making.add_argument("--catch-up", choices=("none", "last"), help="last: the last one that was missed runs late")
-    making.add_argument(
-        "--priority", type=values.priority, metavar="P", help="0 to 9, higher first; or high, normal, low"
-    )
-    _add_tag(making)
-    _add_notify(making)
     making.add_argument("--key", metavar="KEY", help="idempotency key: the same key and request are the same schedule")
+    _add_schedule(making, times_required=True)
+
+    changing = action("update", "Change a schedule; what is not given stays as it is.")
+    changing.add_argument("id", metavar="ID")
+    changing.add_argument("--type", metavar="TYPE", help="another task type")
+    changing.add_argument(
+        "--clear", choices=("name", "start-at", "end-at"), action="append", help="take it away; repeatable"
+    )
+    _add_schedule(changing, times_required=False)
 
     for name, help in (
         ("get", "Show a schedule and its next times."),
@@ -167,11 +192,31 @@ def _schedule(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser
     action("delete", "Delete schedules; their tasks stay.").add_argument("ids", metavar="ID", nargs="+")
 
 
+def _add_schedule(parser: argparse.ArgumentParser, *, times_required: bool) -> None:
+    parser.add_argument("--payload", metavar="JSON", help="JSON, @FILE, or - for stdin")
+    times = parser.add_mutually_exclusive_group(required=times_required)
+    times.add_argument("--cron", metavar="CRON", help="five fields as in Unix: '0 9 * * MON-FRI'")
+    times.add_argument("--rate", metavar="RATE", help="such as '5 minutes', '1 hour', '2 days'")
+    parser.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin (default UTC)")
+    parser.add_argument("--name", help="for people")
+    parser.add_argument(
+        "--start-at", type=values.instant, metavar="WHEN", help="nothing before: ISO-8601 with an offset"
+    )
+    parser.add_argument("--end-at", type=values.instant, metavar="WHEN", help="nothing then or later")
+    parser.add_argument("--overlap", choices=("allow", "skip"), help="skip: not while the task before still runs")
+    parser.add_argument("--catch-up", choices=("none", "last"), help="last: the last one that was missed runs late")
+    parser.add_argument(
+        "--priority", type=values.priority, metavar="P", help="0 to 9, higher first; or high, normal, low"
+    )
+    _add_tag(parser)
+    _add_notify(parser)
+
+
 def _workflow(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = _subcommands(parser, "action")
 
     def action(name: str, help: str) -> argparse.ArgumentParser:
-        return actions.add_parser(name, help=help, description=help, parents=[anywhere])
+        return _leaf(actions, name, help, anywhere)
 
     running = action("run", "Submit a YAML or JSON file and follow its nodes. The format: docs/workflows.md.")
     running.add_argument("file", metavar="FILE", help="dag.yaml or dag.json (- is YAML on stdin)")
@@ -251,6 +296,10 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """What argparse can't say."""
     if args.command == "submit":
         check_submit(parser, args)
+    if args.command == "schedule" and args.action == "update":
+        for name in args.clear or ():
+            if getattr(args, name.replace("-", "_")) is not None:
+                parser.error(f"schedule update: give --{name} or --clear {name}, not both")
     if args.command == "cancel" and bool(args.ids) == bool(args.type or args.state or args.tag):
         parser.error("cancel: give IDs, or at least one of --type, --state and --tag")
 

@@ -2,14 +2,16 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from taskyard.cli.bulk import several
 from taskyard.cli.dead_letters import cancel_many, dead_letters, redrive, retry, submit_batch, undeliverable
 from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.schedule import schedule
-from taskyard.cli.text import console_for, stats_lines, summary, task_lines, tasks_table
+from taskyard.cli.text import console_for, roughly, stats_lines, summary, task_lines, tasks_table, type_lines
 from taskyard.cli.values import read_payload
 from taskyard.cli.watch import watch
 from taskyard.cli.workflow import workflow
@@ -40,6 +42,7 @@ def submit(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
             dependencies=args.after,
             notify=args.notify,
         )
+        say_past(args.run_at)
     if not args.wait:
         _show(args, task, [summary(task)])
         return ExitCode.OK
@@ -81,7 +84,24 @@ def cancel(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
 
 def reschedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     task = yard.reschedule(args.id, args.run_at, delay=args.delay)
+    say_past(args.run_at)
     _show(args, task, [summary(task)])
+    return ExitCode.OK
+
+
+def say_past(run_at: datetime | None) -> None:
+    """A run time in the past is now; whoever mistook a day or a time zone learns of it."""
+    late = 0.0 if run_at is None else (datetime.now(UTC) - run_at).total_seconds()
+    if late >= 1:
+        print(f"taskyard: runs at once: the run time is {roughly(late)} ago", file=sys.stderr)
+
+
+def types(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
+    found = yard.types()
+    if args.json:
+        _print_json([{"name": one.name, "otherNames": list(one.other_names), "payload": one.schema} for one in found])
+    else:
+        print("\n".join(line for one in found for line in type_lines(one)) or "no task types")
     return ExitCode.OK
 
 
@@ -106,6 +126,7 @@ COMMANDS: dict[str, Command] = {
     "undeliverable": undeliverable,
     "reschedule": reschedule,
     "stats": stats,
+    "types": types,
     "watch": watch,
     "workflow": workflow,
     "schedule": schedule,

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from taskyard.cli.bulk import several
+from taskyard.cli.confirming import confirmed
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
 from taskyard.cli.text import NARROW, clock, console_for, last_word, plain, summary, tasks_table, told
 from taskyard.errors import ProblemError, TaskyardError
@@ -95,8 +96,7 @@ def redrive(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
             print("no dead letters", file=sys.stderr)
             return ExitCode.OK
         rate = "10" if args.rate is None else f"{args.rate:g}"
-        print(f"Run {count} dead letters again, {rate} a second? [y/N] ", end="", file=sys.stderr, flush=True)
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        if not confirmed(f"Run {count} dead letters again, {rate} a second?"):
             print("nothing was run again", file=sys.stderr)
             return ExitCode.OK
     total = Redrive(0, 0, 0, args.dry_run)
@@ -111,20 +111,22 @@ def redrive(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
         _print_json(counts | {"dryRun": total.dry_run, "lastDue": last})
     else:
         due = f", the last is due {clock(total.last_due)}" if total.last_due and total.matched else ""
-        print(_redriven(total) + due)
+        print(_redriven(total) + due if total.matched else "no dead letters")
     return ExitCode.OK
 
 
 def cancel_many(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     """By filter, or dry, or with a reason. Of ids that were named, one that is refused is exit code 4."""
-    done = yard.cancel_many(
-        args.ids or None,
-        type=args.type,
-        state=args.state,
-        tags=dict(args.tag) if args.tag else None,
-        dry_run=args.dry_run,
-        reason=args.reason,
-    )
+    wanted = {"type": args.type, "state": args.state, "tags": dict(args.tag) if args.tag else None}
+    if not args.ids and not args.dry_run and not args.yes and sys.stdin.isatty():
+        found = yard.cancel_many(None, dry_run=True, **wanted)
+        if not found.cancelled:
+            print("nothing to cancel", file=sys.stderr)
+            return ExitCode.OK
+        if not confirmed(f"Cancel {len(found.cancelled)} tasks?"):
+            print("nothing was cancelled", file=sys.stderr)
+            return ExitCode.OK
+    done = yard.cancel_many(args.ids or None, dry_run=args.dry_run, reason=args.reason, **wanted)
     if args.json:
         refused = [{"id": task_id, "reason": reason} for task_id, reason in done.refused.items()]
         _print_json({"matched": done.matched, "cancelled": done.cancelled, "refused": refused, "dryRun": done.dry_run})
@@ -133,6 +135,9 @@ def cancel_many(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
             print(f"{task_id}  {'would be cancelled' if done.dry_run else 'CANCELLED'}")
         for task_id, reason in done.refused.items():
             print(plain(f"{task_id}  {reason}"), file=sys.stderr)
+        if not done.matched:
+            print("nothing to cancel")
+            return ExitCode.OK
         print(f"{len(done.cancelled)} {'to cancel' if done.dry_run else 'cancelled'}, {len(done.refused)} refused")
     return ExitCode.REFUSED if args.ids and done.refused else ExitCode.OK
 

@@ -1,4 +1,4 @@
-"""`taskyard schedule …`: create, list, look, pause, resume, run, delete."""
+"""`taskyard schedule …`: create, list, look, change, pause, resume, run, delete."""
 
 import argparse
 import json
@@ -20,6 +20,8 @@ def schedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     match args.action:
         case "create":
             return _show(args, _created(yard, args))
+        case "update":
+            return _show(args, _updated(yard, args))
         case "get":
             return _show(args, yard.schedules.get(args.id))
         case "pause":
@@ -37,28 +39,37 @@ def schedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
 
 
 def _created(yard: "Taskyard", args: argparse.Namespace) -> Schedule:
-    task: dict[str, Any] = {"type": args.type}
-    if (payload := read_payload(args.payload)) is not None:
-        task["payload"] = payload
-    if args.priority is not None:
-        task["priority"] = args.priority
-    if args.tag:
-        task["tags"] = dict(args.tag)
-    if args.notify:
-        task["notify"] = written(args.notify)
-    return yard.schedules.create(
-        task,
-        cron=args.cron,
-        rate=args.rate,
-        timezone=args.timezone,
-        name=args.name,
-        start_at=args.start_at,
-        end_at=args.end_at,
-        paused=True if args.paused else None,
-        overlap=args.overlap,
-        catch_up=args.catch_up,
-        idempotency_key=args.key,
-    )
+    paused = True if args.paused else None
+    return yard.schedules.create(_template(args), paused=paused, idempotency_key=args.key, **_options(args))
+
+
+def _updated(yard: "Taskyard", args: argparse.Namespace) -> Schedule:
+    task, options = _template(args), _options(args)
+    options |= {name.replace("-", "_"): None for name in args.clear or ()}
+    if not task and not options:
+        raise ValueError("schedule update: nothing to change: give at least one option")
+    if not task:
+        return yard.schedules.update(args.id, **options)
+    # The API takes a template as a whole.
+    return yard.schedules.update(args.id, task={**yard.schedules.get(args.id).task, **task}, **options)
+
+
+def _template(args: argparse.Namespace) -> dict[str, Any]:
+    """What is given of the task."""
+    named = {
+        "type": args.type,
+        "payload": read_payload(args.payload),
+        "priority": args.priority,
+        "tags": dict(args.tag) if args.tag else None,
+        "notify": written(args.notify) if args.notify else None,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """What is given of the schedule."""
+    names = ("cron", "rate", "timezone", "name", "start_at", "end_at", "overlap", "catch_up")
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 
 def _deleted(yard: "Taskyard", schedule_id: str) -> tuple[dict[str, Any], str]:
@@ -92,7 +103,7 @@ def line(found: Schedule) -> str:
 
 def lines(found: Schedule) -> list[str]:
     shown = [line(found)]
-    shown += [f"  next: {clock(at)} UTC" for at in found.next_times]
+    shown += [f"  next: {clock(at)}" for at in found.next_times]
     shown.append(f"  overlap {found.overlap}, catch up {found.catch_up}")
     if found.start_at or found.end_at:
         shown.append(f"  from {clock(found.start_at) or 'now on'} until {clock(found.end_at) or 'deleted'}")

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from taskyard.model import Stats, Task
 from taskyard.notify import Notification
+from taskyard.task_types import TaskType
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +26,7 @@ STYLES: Mapping[str, str] = {
 }
 
 # Below this many characters a terminal has no room for every column.
-NARROW = 120
+NARROW = 150
 
 # Wide enough that no id is cut where there is no terminal whose width would count.
 _PLAIN_WIDTH = 200
@@ -47,12 +48,26 @@ def plain(value: Any) -> str:
 
 
 def clock(moment: datetime | None) -> str:
-    """UTC, to the millisecond: `10:00:03.120`, with the date when it is not today's."""
-    if moment is None:
-        return ""
-    moment = moment.astimezone(UTC)
-    time = moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}"
-    return time if moment.date() == datetime.now(UTC).date() else f"{moment:%Y-%m-%d} {time}"
+    """`2026-02-01 10:00:03.120Z`: as the command takes it, too."""
+    return "" if moment is None else moment.astimezone(UTC).isoformat(" ", "milliseconds").replace("+00:00", "Z")
+
+
+def cell(moment: datetime | None) -> str:
+    """As `clock`, to the second, for columns."""
+    return "" if moment is None else moment.astimezone(UTC).isoformat(" ", "seconds").replace("+00:00", "Z")
+
+
+def roughly(duration: float) -> str:
+    """Seconds as people say them: `45 s`, `2 h 5 min`, `3 days`."""
+    seconds = round(duration)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes % 60} min"
+    return "1 day" if days == 1 else f"{days:,} days"
 
 
 def seconds(value: float | None) -> str:
@@ -110,9 +125,9 @@ def tasks_table(tasks: Iterable[Task], width: int) -> "Table":
             "TYPE": plain(task.type),
             "STATE": task.state,
             "TRY": tries(task),
-            "DUE (UTC)": clock(task.due_at),
-            "STARTED": clock(task.started_at),
-            "ENDED": clock(task.ended_at),
+            "DUE": cell(task.due_at),
+            "STARTED": cell(task.started_at),
+            "ENDED": cell(task.ended_at),
             "NOTE": last_word(task),
         }
         for task in tasks
@@ -167,6 +182,19 @@ def told(found: Notification) -> str:
     if found.error and found.state != "DELIVERED":
         parts.append(plain(found.error))
     return "  ".join(parts)
+
+
+def type_lines(found: TaskType) -> list[str]:
+    """The type and its payload's fields, those that must be given first and with a star."""
+    also = f"  (also {', '.join(found.other_names)})" if found.other_names else ""
+    lines = [plain(found.name) + plain(also)]
+    if found.fields is None:
+        return [*lines, "  any payload"]
+    width = max((len(one.name) for one in found.fields), default=0) + 1
+    for one in found.fields:
+        name = f"{one.name}*" if one.required else one.name
+        lines.append(plain(f"  {name:<{width}}  {one.kind}" + (f"  {one.description}" if one.description else "")))
+    return lines if found.fields else [*lines, "  no fields"]
 
 
 def stats_lines(stats: Stats) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from taskyard.cli.exit_codes import ExitCode
+from taskyard.cli.output import nobody_reads
 from taskyard.cli.text import console_for, summary, tasks_table
 from taskyard.model import Task
 
@@ -56,12 +57,20 @@ def watch(yard: "Taskyard", args: argparse.Namespace, sleep: Callable[[float], N
         tasks = _follow_as_lines(views, args.json)
     else:
         tasks = _follow_as_table(views)
+    if not args.ids:
+        # Ended by whoever looked on, not by the tasks.
+        return ExitCode.OK
     return ExitCode.OK if all(task.succeeded for task in tasks) else ExitCode.TASK_FAILED
 
 
 def _newest(yard: "Taskyard", limit: int, interval: float, sleep: Callable[[float], None]) -> Iterator[Sequence[Task]]:
     while True:
-        yield list(yard.list(limit=limit))
+        tasks = list(yard.list(limit=limit))
+        if not tasks:
+            print("no tasks yet", file=sys.stderr)
+        yield tasks
+        if nobody_reads():
+            return
         sleep(interval)
 
 

@@ -14,7 +14,7 @@ from taskyard import workflow_file
 from taskyard.calls import encode
 from taskyard.cli.bulk import several
 from taskyard.cli.exit_codes import ExitCode
-from taskyard.cli.text import STYLES, clock, console_for, notification_lines, plain, table
+from taskyard.cli.text import STYLES, cell, clock, console_for, notification_lines, plain, table
 from taskyard.notify import written
 from taskyard.workflow_model import Node, Workflow
 
@@ -104,8 +104,7 @@ def _list(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     if args.json:
         print(json.dumps([one.raw for one in found], ensure_ascii=False))
     else:
-        for one in found:
-            print(line(one))
+        print("\n".join(map(line, found)) or "no workflows")
     return ExitCode.OK
 
 
@@ -182,8 +181,8 @@ def nodes_table(nodes: Sequence[Node], width: int) -> Any:
             "TYPE": plain(node.type),
             "STATE": node.state,
             "TRY": f"{node.attempt}/{node.max_attempts}",
-            "STARTED": clock(node.started_at),
-            "ENDED": clock(node.ended_at),
+            "STARTED": cell(node.started_at),
+            "ENDED": cell(node.ended_at),
             "NOTE": note(node),
         }
         for node in nodes

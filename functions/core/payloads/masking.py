@@ -2,7 +2,8 @@
 
 A mask says where they are. It is made at submit, by the payload's model (functions/core/payloads/sensitive.py),
 and stored with the payload, so whoever shows the payload needs no model of it. It is a tree of the payload's own
-names: `1` is a part that is masked whole, `*` stands for every name or index. `{"headers": {"*": 1}}`: every header's value.
+names: `1` is a part that is masked whole, `*` stands for every name or index. `{"headers": {"*": 1}}`: every
+header's value.
 """
 
 from __future__ import annotations
