@@ -28,8 +28,8 @@ CHAIN_FRAMES = 4
 CHAIN_ERRORS = 8
 CHAIN_TEXT = 160
 """Characters of each error's text in the chain. That of the last error is stored beside it."""
-MODULE = re.compile(r"^(?:\w+\.)+(?=\w+(?::|$))")
-"""Of an error's class: its name says enough in a chain."""
+CLASS = re.compile(r"^([\w.]+)(?=:|$)")
+"""An error's class with its module, at the start of a line. Its name says enough in a chain."""
 FOLDERS = re.compile(r".*/(?:functions|site-packages|opt/python|python3\.\d+)/")
 """Where code lies: of the project, of installed packages, of Lambda's layers, of Python itself."""
 TRACEBACK_LIMIT = 32_000
@@ -165,7 +165,12 @@ def chain_lines(found: traceback.TracebackException) -> Iterator[str]:
     for one, then in reversed(errors):
         yield from frame_lines(one.stack)
         for line in islice(one.format_exception_only(), LEAVES):
-            yield from (bounded(part, CHAIN_TEXT) for part in MODULE.sub("", line).rstrip("\n").split("\n"))
+            yield from (
+                bounded(part, CHAIN_TEXT)
+                for part in CLASS.sub(lambda match: match[1].rpartition(".")[2] or match[1], line)
+                .rstrip("\n")
+                .split("\n")
+            )
         for member in (one.exceptions or ())[:LEAVES]:
             yield from (f"| {line}" for line in chain_lines(member))
         if then:

@@ -59,7 +59,12 @@ def test_no_arn_is_spelled_in_code(folder: str) -> None:
     assert spelled == []
 
 
+def builds_arn(text: str) -> bool:
+    """A pattern that reads ARNs builds none."""
+    return text.startswith("arn:") and "(?P<" not in text
+
+
 def test_functions_are_given_arns_and_build_none() -> None:
     modules = sorted((ROOT / "functions").rglob("*.py"))
-    built = [(path.name, line) for path in modules for line, text in literals(path) if text.startswith("arn:")]
+    built = [(path.name, line) for path in modules for line, text in literals(path) if builds_arn(text)]
     assert built == []

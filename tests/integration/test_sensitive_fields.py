@@ -273,7 +273,7 @@ def test_notifications_hold_no_secret(api: Api, aws: Cloud, machine: Machine) ->
 @pytest.mark.parametrize(
     ("payload", "errors"),
     [
-        ({"limit": -1}, {"payload": f"Value error, limit of {STARS} is below zero"}),
+        ({"limit": -1}, {"payload": f"limit of {STARS} is below zero"}),
         (
             {"pin": "not-a-number"},
             {"payload.pin": "Input should be a valid integer, unable to parse string as an integer"},

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 import functions.tasks
 from functions.core.errors import InvalidRequest, UnknownTaskType
 from functions.core.retry import RetryPolicy
-from functions.core.task_types import Registry, TaskType, discover, registry, task
+from functions.core.task_types import Registry, TaskFileError, TaskType, discover, registry, task
 
 
 class Payload(BaseModel):
@@ -224,5 +224,5 @@ def test_a_type_says_the_least_time_out_that_a_task_may_ask_for() -> None:
 
 
 def test_a_least_time_out_above_the_types_own_is_refused() -> None:
-    with pytest.raises(TypeError, match="CALL"):
+    with pytest.raises(TaskFileError, match="below the least_timeout_seconds of 3 s"):
         task("CALL", timeout_seconds=2, least_timeout_seconds=3)
