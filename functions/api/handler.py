@@ -18,7 +18,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from functions.api.services import Parts
 from functions.api.workflows import views as workflow_views
-from functions.core.errors import FieldError, InvalidRequest, ScheduleNotFound, TaskNotFound, WorkflowNotFound
+from functions.core.errors import FieldError, InvalidRequest, NotFound
 from functions.core.task import ALPHABET, Task
 from functions.core.workflows.run import Run
 from functions.intake import body, problems
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return app.resolve(event, context)
     except Exception as error:
         # Before or after the route: an event that is none, an answer that cannot be written.
-        found = problems.problem(error, request_id=context.aws_request_id)
+        found = problems.problem_of(error, request_id=context.aws_request_id)
         return {
             "statusCode": found.status,
             "headers": {"Content-Type": problems.MEDIA_TYPE},
@@ -72,7 +72,7 @@ def list_tasks() -> Response[str]:
 def get_task(id: str) -> Response[str]:
     task = assembled().tasks.get(tenant(), task_id(id))
     if task is None:
-        raise TaskNotFound(id)
+        raise NotFound("task", id)
     return answer(200, shown(task))
 
 
@@ -312,19 +312,19 @@ def nothing_asked() -> None:
 def task_id(written: str) -> str:
     """An id that none can be is a task that there is not: no need to ask the store."""
     if not TASK_ID.fullmatch(written):
-        raise TaskNotFound(written)
+        raise NotFound("task", written)
     return written
 
 
 def run_id(written: str) -> str:
     if not RUN_ID.fullmatch(written):
-        raise WorkflowNotFound(written)
+        raise NotFound("workflow", written)
     return written
 
 
 def schedule_id(written: str) -> str:
     if not RUN_ID.fullmatch(written):
-        raise ScheduleNotFound(written)
+        raise NotFound("schedule", written)
     return written
 
 
@@ -361,7 +361,7 @@ def nothing() -> Response[str]:
 
 
 def refuse(error: Exception) -> Response[str]:
-    found = problems.problem(error, request_id=app.lambda_context.aws_request_id)
+    found = problems.problem_of(error, request_id=app.lambda_context.aws_request_id)
     return Response(found.status, problems.MEDIA_TYPE, views.dump(found.document), found.headers)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
-from functions.core.states import State
+Resource = Literal["task", "workflow", "schedule"]
+RESOURCES: tuple[Resource, ...] = get_args(Resource)
 
 
 class TaskyardError(Exception):
@@ -38,32 +40,33 @@ class UnknownTaskType(TaskyardError):
 
 
 @dataclass
-class TaskNotFound(TaskyardError):
+class NotFound(TaskyardError):
+    what: Resource
     id: str
 
     def __str__(self) -> str:
-        return f"no task {self.id}"
+        return f"no {self.what} {self.id}"
 
 
 @dataclass
 class NotAllowedInState(TaskyardError):
-    """The action is refused because of the state that the task is in."""
+    """The state of the task or workflow does not allow the action. `action`: a verb, for the message."""
 
+    what: Resource
     id: str
     action: str
-    state: State
+    state: str
 
     def __str__(self) -> str:
-        return f"cannot {self.action} task {self.id}: it is {self.state}"
+        return f"cannot {self.action} {self.what} {self.id}: it is {self.state}"
 
 
 @dataclass
 class ChangedMeanwhile(TaskyardError):
-    """Another request changed the task between this one's read and its write: read again, then decide. `what`: task or
-    schedule."""
+    """Another request changed the record between the read and the write of this one: read it again, then decide."""
 
+    what: Resource
     id: str
-    what: str = "task"
 
     def __str__(self) -> str:
         return f"{self.what} {self.id} was changed by another request; read it again"
@@ -71,42 +74,14 @@ class ChangedMeanwhile(TaskyardError):
 
 @dataclass
 class IdempotencyKeyReused(TaskyardError):
-    """`what`: task, workflow or schedule."""
+    """`id`: of the record that was created or changed under the key; of a bulk request, the name of its route."""
 
-    key: str
+    what: Resource | Literal["request"]
     id: str
-    what: str = "task"
+    key: str
 
     def __str__(self) -> str:
         return f"idempotency key {self.key!r} belongs to {self.what} {self.id}, which was submitted with another body"
-
-
-@dataclass
-class ScheduleNotFound(TaskyardError):
-    id: str
-
-    def __str__(self) -> str:
-        return f"no schedule {self.id}"
-
-
-@dataclass
-class WorkflowNotFound(TaskyardError):
-    id: str
-
-    def __str__(self) -> str:
-        return f"no workflow {self.id}"
-
-
-@dataclass
-class WorkflowNotAllowed(TaskyardError):
-    """The action is refused because of the state that the run is in."""
-
-    id: str
-    action: str
-    state: str
-
-    def __str__(self) -> str:
-        return f"cannot {self.action} workflow {self.id}: it is {self.state}"
 
 
 @dataclass

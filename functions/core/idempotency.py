@@ -7,9 +7,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from functions.core.errors import IdempotencyKeyReused
+from functions.core.errors import IdempotencyKeyReused, Resource
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class KeyedChange:
         """`<key>.<request>`, 16 hexadecimal digits each: a record has room for it whatever the key's length."""
         return f"{short_digest(self.key)}.{short_digest(json.dumps(self.request, sort_keys=True))}"
 
-    def is_among(self, marks: Iterable[str], *, id: str, what: str = "task") -> bool:
+    def is_among(self, marks: Iterable[str], *, id: str, what: Resource | Literal["request"] = "task") -> bool:
         """Whether it is done. `marks`: of the last changes. Raises IdempotencyKeyReused where its key belongs to
         another request."""
         key, _, request = self.mark.partition(".")
         requests = [mark.partition(".")[2] for mark in marks if mark.partition(".")[0] == key]
         if requests and request not in requests:
-            raise IdempotencyKeyReused(self.key, id, what)
+            raise IdempotencyKeyReused(what, id, self.key)
         return bool(requests)
 
 

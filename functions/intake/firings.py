@@ -13,8 +13,8 @@ from functions.core.errors import (
     ChangedMeanwhile,
     IdempotencyKeyReused,
     InvalidRequest,
+    NotFound,
     PayloadTooLarge,
-    TaskNotFound,
     UnknownTaskType,
 )
 from functions.core.schedules.schedule import GRACE_MS, CatchUp, Overlap, Schedule, bucket, firing_key, run_key
@@ -128,7 +128,7 @@ class Firing:
     def _there(self, schedule: Schedule, task_id: str) -> Task:
         task = self.tasks.get(schedule.tenant, task_id)
         if task is None:
-            raise TaskNotFound(task_id)
+            raise NotFound("task", task_id)
         return task
 
     def _claim(self, schedule: Schedule, task_id: str, at: int, *, now: int) -> bool:
@@ -154,7 +154,7 @@ class Firing:
             if answer.won:
                 return True
             firings = answer.firings
-        raise ChangedMeanwhile(schedule.id, "schedule")
+        raise ChangedMeanwhile("schedule", schedule.id)
 
     def _runs(self, tenant: str, task_id: str, fired_at: int | None, now: int) -> bool:
         task = self.tasks.get(tenant, task_id)

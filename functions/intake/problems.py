@@ -1,4 +1,4 @@
-"""Errors → RFC 9457 problem documents, once for all routes. Their `type` is stable: `urn:taskyard:problem:<slug>`."""
+"""Errors → RFC 9457 problem documents, for every route. Their `type` is stable: `urn:taskyard:problem:<slug>`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from functions.core.errors import (
+    RESOURCES,
     ChangedMeanwhile,
     IdempotencyKeyReused,
     InvalidRequest,
     NotAllowedInState,
+    NotFound,
     PayloadTooLarge,
-    ScheduleNotFound,
+    Resource,
     StoreUnavailable,
-    TaskNotFound,
     TaskyardError,
     UnknownTaskType,
-    WorkflowNotAllowed,
-    WorkflowNotFound,
 )
 from functions.intake.body import MalformedBody, UnsupportedMediaType
 from functions.intake.principal import NoIdentity
@@ -29,9 +28,10 @@ logger = logging.getLogger("taskyard.api")
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:taskyard:problem:"
-ERRORS_SHOWN = 100
-DETAIL_LIMIT = 1000
-"""Characters: names of fields and of nodes are the caller's, and may be megabytes."""
+ERRORS_LIMIT = 100
+"""Field errors in one problem document."""
+TEXT_LIMIT = 1000
+"""Characters of a detail, a field name or a message: callers choose names of fields and nodes, of up to megabytes."""
 RETRY_AFTER_SECONDS = 2
 
 
@@ -55,8 +55,8 @@ class MethodNotAllowed(TaskyardError):
 
 
 @dataclass(frozen=True)
-class Kind:
-    """`fields`: what else of the error a program may want to read."""
+class ProblemType:
+    """`fields`, `headers`: what a program may need from the error, beyond status, slug and detail."""
 
     status: int
     slug: str
@@ -72,71 +72,73 @@ class Problem:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def errors(error: InvalidRequest) -> dict[str, Any]:
-    shown = error.errors[:ERRORS_SHOWN]
-    return {"errors": [{"field": each.field[:DETAIL_LIMIT], "message": each.message[:DETAIL_LIMIT]} for each in shown]}
+def field_errors(error: InvalidRequest) -> dict[str, Any]:
+    return {
+        "errors": [
+            {"field": each.field[:TEXT_LIMIT], "message": each.message[:TEXT_LIMIT]}
+            for each in error.errors[:ERRORS_LIMIT]
+        ]
+    }
 
 
-INTERNAL = Kind(500, "internal-error", "Something went wrong on our side")
+INTERNAL = ProblemType(500, "internal-error", "Something went wrong on our side")
 
-KINDS: dict[type[Exception], Kind] = {
-    MalformedBody: Kind(400, "malformed-body", "The body cannot be read"),
-    NoIdentity: Kind(403, "no-identity", "The caller is not known"),
-    TaskNotFound: Kind(404, "task-not-found", "There is no such task"),
-    NoSuchRoute: Kind(404, "no-such-route", "There is no such route"),
-    MethodNotAllowed: Kind(
+PROBLEM_TYPES: dict[type[Exception] | tuple[type[Exception], Resource], ProblemType] = {
+    MalformedBody: ProblemType(400, "malformed-body", "The body cannot be read"),
+    NoIdentity: ProblemType(403, "no-identity", "The caller is not known"),
+    **{(NotFound, what): ProblemType(404, f"{what}-not-found", f"There is no such {what}") for what in RESOURCES},
+    NoSuchRoute: ProblemType(404, "no-such-route", "There is no such route"),
+    MethodNotAllowed: ProblemType(
         405,
         "method-not-allowed",
         "The route does not take this method",
         headers=lambda error: {"Allow": ", ".join(error.allowed)},
     ),
-    NotAllowedInState: Kind(
+    (NotAllowedInState, "task"): ProblemType(
         409,
         "not-allowed-in-state",
         "The state of the task does not allow it",
         lambda error: {"taskId": error.id, "state": str(error.state)},
     ),
-    ChangedMeanwhile: Kind(
+    (NotAllowedInState, "workflow"): ProblemType(
+        409,
+        "workflow-not-allowed-in-state",
+        "The state of the workflow does not allow it",
+        lambda error: {"workflowId": error.id, "state": str(error.state)},
+    ),
+    ChangedMeanwhile: ProblemType(
         409,
         "changed-meanwhile",
         "It was changed by another request",
         lambda error: {f"{error.what}Id": error.id},
     ),
-    PayloadTooLarge: Kind(
+    PayloadTooLarge: ProblemType(
         413,
         "payload-too-large",
         "The payload is too large",
         lambda error: {"size": error.size, "limit": error.limit},
     ),
-    UnsupportedMediaType: Kind(
+    UnsupportedMediaType: ProblemType(
         415,
         "unsupported-media-type",
         "The body is not sent as JSON",
-        # RFC 9110 has it in answers as well.
+        # RFC 9110, section 15.5.16: a 415 response may carry Accept.
         headers=lambda error: {"Accept": "application/json"},
     ),
-    InvalidRequest: Kind(422, "invalid-request", "The request is not valid", errors),
-    UnknownTaskType: Kind(
+    InvalidRequest: ProblemType(422, "invalid-request", "The request is not valid", field_errors),
+    UnknownTaskType: ProblemType(
         422,
         "unknown-task-type",
         "There is no such task type",
         lambda error: {"taskType": error.type, "known": list(error.known)},
     ),
-    IdempotencyKeyReused: Kind(
+    IdempotencyKeyReused: ProblemType(
         422,
         "idempotency-key-reused",
         "The idempotency key belongs to another request",
         lambda error: {f"{error.what}Id": error.id},
     ),
-    ScheduleNotFound: Kind(404, "schedule-not-found", "There is no such schedule"),
-    WorkflowNotFound: Kind(404, "workflow-not-found", "There is no such workflow"),
-    WorkflowNotAllowed: Kind(
-        409,
-        "workflow-not-allowed-in-state",
-        "The state of the workflow does not allow it",
-        lambda error: {"workflowId": error.id, "state": error.state},
-    ),
-    StoreUnavailable: Kind(
+    StoreUnavailable: ProblemType(
         503,
         "unavailable",
         "The service is not available for now",
@@ -144,28 +146,39 @@ KINDS: dict[type[Exception], Kind] = {
         lambda error: {"Retry-After": str(RETRY_AFTER_SECONDS)},
     ),
 }
+"""An error class that has one slug per resource has one entry per resource."""
 
 
-def problem(error: Exception, *, request_id: str) -> Problem:
-    """What nobody foresaw is logged whole, and told without a word about the inside but where the log is: Lambda sets
-    the variable, and the local system puts the path of a file into it."""
-    kind = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), None)
-    if kind is None:
+def problem_of(error: Exception, *, request_id: str) -> Problem:
+    """An error without a problem type is logged with its traceback. Its answer names the request and the log, and
+    nothing else. Lambda sets the variable with the name of the log group; the local system sets the path of a file."""
+    problem_type = problem_type_of(error)
+    if problem_type is None:
         logger.exception("internal error", exc_info=error, extra={"requestId": request_id})
         log = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "of the function")
         detail = f"request {request_id} failed; its cause is in the log {log}"
-        return written(INTERNAL, detail, {"requestId": request_id})
-    if kind.status >= 500:
+        return _problem(INTERNAL, detail, {"requestId": request_id})
+    if problem_type.status >= 500:
         logger.warning(str(error), extra={"requestId": request_id})
-    return written(kind, str(error), kind.fields(error), kind.headers(error))
+    return _problem(problem_type, str(error), problem_type.fields(error), problem_type.headers(error))
 
 
-def written(kind: Kind, detail: str, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Problem:
+def problem_type_of(error: Exception) -> ProblemType | None:
+    what = getattr(error, "what", None)
+    for cls in type(error).__mro__:
+        if problem_type := PROBLEM_TYPES.get((cls, what)) or PROBLEM_TYPES.get(cls):  # type: ignore[arg-type]
+            return problem_type
+    return None
+
+
+def _problem(
+    problem_type: ProblemType, detail: str, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> Problem:
     document = {
-        "type": PREFIX + kind.slug,
-        "title": kind.title,
-        "status": kind.status,
-        "detail": detail[:DETAIL_LIMIT],
+        "type": PREFIX + problem_type.slug,
+        "title": problem_type.title,
+        "status": problem_type.status,
+        "detail": detail[:TEXT_LIMIT],
         **fields,
     }
-    return Problem(kind.status, document, headers or {})
+    return Problem(problem_type.status, document, headers or {})

@@ -130,7 +130,7 @@ class Submission:
         if found is None:
             found = self.tasks.get(task.tenant, task.id) or task
         if not prepared.fingerprint.fits(found.digest):
-            raise IdempotencyKeyReused(task.idempotency_key or "", found.id)
+            raise IdempotencyKeyReused("task", found.id, task.idempotency_key or "")
         # Without a key the id is nobody else's: our own write, whose answer was lost and which boto3 sent again.
         return Submitted(found, created=task.idempotency_key is None, payload=payload)
 

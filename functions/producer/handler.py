@@ -102,7 +102,7 @@ def submit(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
             raise InvalidRequest([FieldError("idempotencyKey", "is not the same as submit.idempotencyKey; give one")])
         done = parts.submission.submit(asked, None, tenant=who.tenant, now=now, random=secrets.randbits(80))
     except Exception as error:
-        found = problems.problem(error, request_id=context.aws_request_id)
+        found = problems.problem_of(error, request_id=context.aws_request_id)
         return {"status": found.status, "problem": dict(found.document)}
     if not done.created:
         return {"status": 200, "task": views.full(done.task, parts.submission.documents, now=now)}

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from functions.api.handler import ROUTES
 from functions.api.openapi import document
 from functions.core.task import keyed_id
-from functions.intake.problems import INTERNAL, KINDS, PREFIX
+from functions.intake.problems import INTERNAL, PREFIX, PROBLEM_TYPES
 from tests.integration.cloud import TENANT, WORKER_TIMEOUT_SECONDS, Cloud
 from tests.integration.conftest import Clock
 from tests.integration.door import Door
@@ -59,7 +59,7 @@ KNOWN = {
     "WorkflowId": [keyed_id(TENANT, "workflow\0run")],
     "ScheduleId": [keyed_id(TENANT, f"schedule\0{name}") for name in SCHEDULES],
 }
-TYPES = {PREFIX + kind.slug for kind in (*KINDS.values(), INTERNAL)}
+TYPES = {PREFIX + problem_type.slug for problem_type in (*PROBLEM_TYPES.values(), INTERNAL)}
 CHECKS = [
     checks.not_a_server_error,
     openapi_checks.status_code_conformance,

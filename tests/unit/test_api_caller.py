@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.intake.principal import NoIdentity, caller
-from functions.intake.problems import problem
+from functions.intake.problems import problem_of
 from tests.integration.cloud import event
 
 
@@ -75,7 +75,7 @@ def test_a_user_a_role_and_root_are_tenants_of_their_own(partition: str, arn: st
 def test_any_other_kind_of_principal_is_refused(arn: str) -> None:
     with pytest.raises(NoIdentity) as refused:
         caller(context(arn), tenant_from="principal")
-    assert problem(refused.value, request_id="r").status == 403
+    assert problem_of(refused.value, request_id="r").status == 403
     assert caller(context(arn), tenant_from="account").tenant == "111122223333"
 
 

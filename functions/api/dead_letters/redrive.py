@@ -20,7 +20,7 @@ from functions.core.errors import (
     FieldError,
     InvalidRequest,
     NotAllowedInState,
-    TaskNotFound,
+    NotFound,
     UnknownTaskType,
 )
 from functions.core.retry import RetryPolicy
@@ -97,20 +97,20 @@ class Desk:
         for _ in range(TRIES):
             task = self.tasks.get(tenant, task_id)
             if task is None:
-                raise TaskNotFound(task_id)
+                raise NotFound("task", task_id)
             if task.member is not None:
-                raise NotAllowedInState(task.id, "retry (it is a node: retry its workflow)", task.state)
+                raise NotAllowedInState("task", task.id, "retry (it is a node: retry its workflow)", task.state)
             if keyed and keyed.is_among((entry.get("mark", "") for entry in task.redriven), id=task.id):
                 return task
             if task.state not in REDRIVE:
-                raise NotAllowedInState(task.id, "retry", task.state)
+                raise NotAllowedInState("task", task.id, "retry", task.state)
             now = self.clock()
             self.dispatcher.dispatch_next([replace(task, available_at=now)], now=now)
             mark = keyed.mark if keyed else None
             answer = self._bring_back(task, at=now, attempts=request.attempts, by=by, now=now, mark=mark)
             if isinstance(answer, Wrote):
                 return answer.task
-        raise ChangedMeanwhile(task_id)
+        raise ChangedMeanwhile("task", task_id)
 
     def redrive(self, tenant: str, body: Mapping[str, Any], *, by: str) -> dict[str, Any]:
         """A page of dead letters at a time, newest first; `cursor` goes on where time or limit ended it."""

@@ -27,8 +27,8 @@ from functions.core.errors import (
     FieldError,
     IdempotencyKeyReused,
     InvalidRequest,
+    NotFound,
     PayloadTooLarge,
-    ScheduleNotFound,
     UnknownTaskType,
 )
 from functions.core.fields import within
@@ -99,7 +99,7 @@ class Schedules:
     def find(self, tenant: str, schedule_id: str) -> Schedule:
         schedule = self.schedules.get(tenant, schedule_id)
         if schedule is None:
-            raise ScheduleNotFound(schedule_id)
+            raise NotFound("schedule", schedule_id)
         return schedule
 
     def page(self, tenant: str, parameters: Mapping[str, str]) -> dict[str, Any]:
@@ -135,15 +135,15 @@ class Schedules:
             if self.schedules.get(tenant, schedule_id) is None:
                 # Deleted meanwhile, and made again by us just now.
                 self.scheduler.delete(scheduler_name(tenant, schedule_id))
-        raise ChangedMeanwhile(schedule_id, "schedule")
+        raise ChangedMeanwhile("schedule", schedule_id)
 
     def delete(self, tenant: str, schedule_id: str) -> None:
-        """Its tasks stay. Raises ScheduleNotFound."""
+        """Its tasks stay. Raises NotFound."""
         there = self.schedules.delete(tenant, schedule_id)
         # Also when there is no record: a delete that died here is finished by the next one, or by the next firing.
         self.scheduler.delete(scheduler_name(tenant, schedule_id))
         if not there:
-            raise ScheduleNotFound(schedule_id)
+            raise NotFound("schedule", schedule_id)
 
     def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> Submitted:
         """Now, once for each Idempotency-Key."""
@@ -275,7 +275,7 @@ def meaning(schedule: Schedule, template: Prepared) -> dict[str, Any]:
 
 def same(earlier: Schedule, fingerprint: Fingerprint) -> Made:
     if not fingerprint.fits(earlier.digest):
-        raise IdempotencyKeyReused(earlier.idempotency_key or "", earlier.id, "schedule")
+        raise IdempotencyKeyReused("schedule", earlier.id, earlier.idempotency_key or "")
     return Made(earlier, created=False)
 
 

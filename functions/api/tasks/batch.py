@@ -114,7 +114,7 @@ def joined(outcome: Outcome, outcomes: Sequence[Outcome]) -> Outcome:
     if isinstance(earlier, Submitted) and outcome.prepared.fingerprint.fits(earlier.task.digest):
         return replace(earlier, created=False)
     if isinstance(earlier, Submitted):
-        return IdempotencyKeyReused(outcome.prepared.task.idempotency_key or "", earlier.task.id)
+        return IdempotencyKeyReused("task", earlier.task.id, outcome.prepared.task.idempotency_key or "")
     return earlier
 
 
@@ -122,7 +122,7 @@ def result(at: int, outcome: Outcome, now: int, request_id: str) -> dict[str, An
     if isinstance(outcome, Submitted):
         return {"index": at, "status": 201 if outcome.created else 200, "task": views.slip(outcome.task, now=now)}
     assert isinstance(outcome, Exception), outcome
-    problem = problems.problem(outcome, request_id=request_id)
+    problem = problems.problem_of(outcome, request_id=request_id)
     return {"index": at, "status": problem.status, "problem": shortened(problem.document)}
 
 

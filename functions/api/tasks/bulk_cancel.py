@@ -83,7 +83,7 @@ class BulkCancel:
             if not request.dry_run:
                 self.changes.cancel(task.tenant, task.id, reason=request.reason)
             elif task.state not in CANCELLABLE and task.state is not State.CANCELLED:
-                raise NotAllowedInState(task.id, "cancel", task.state)
+                raise NotAllowedInState("task", task.id, "cancel", task.state)
 
         done.matched += len(tasks)
         for task, error in zip(tasks, many.each(one, tasks), strict=True):

@@ -12,7 +12,7 @@ from functions.core.errors import (
     FieldError,
     InvalidRequest,
     NotAllowedInState,
-    TaskNotFound,
+    NotFound,
     UnknownTaskType,
 )
 from functions.core.payloads.masking import Mask
@@ -62,7 +62,7 @@ class Changes:
             if keyed and task.change_mark and keyed.is_among([task.change_mark], id=task.id):
                 return task
             if task.state not in CANCELLABLE:
-                raise NotAllowedInState(task.id, "change", task.state)
+                raise NotAllowedInState("task", task.id, "change", task.state)
             if kept is None and "payload" in parsed.fields:
                 kept = self.documents.keep_payload(tenant, task_id, parsed.fields["payload"])
             mark = keyed.mark if keyed else None
@@ -70,7 +70,7 @@ class Changes:
             if changed is not None:
                 return changed
             task = self._found(tenant, task_id)
-        raise ChangedMeanwhile(task_id)
+        raise ChangedMeanwhile("task", task_id)
 
     def _write(
         self, task: Task, request: ChangeTask, payload: Text | None, mask: Mask | None, *, mark: str | None
@@ -122,19 +122,19 @@ class Changes:
                 self.consequences.run(task)
                 return task
             if task.state not in CANCELLABLE:
-                raise NotAllowedInState(task.id, "cancel", task.state)
+                raise NotAllowedInState("task", task.id, "cancel", task.state)
             answer = self.consequences.cancel(task, reason=f"{CANCELLED}: {reason}" if reason else CANCELLED)
             if isinstance(answer, Wrote):
                 if task.state is not State.BLOCKED:
                     self._forget(task, self.clock())
                 return answer.task
             task = self._found(tenant, task_id)
-        raise ChangedMeanwhile(task_id)
+        raise ChangedMeanwhile("task", task_id)
 
     def _found(self, tenant: str, task_id: str) -> Task:
         task = self.tasks.get(tenant, task_id)
         if task is None:
-            raise TaskNotFound(task_id)
+            raise NotFound("task", task_id)
         return task
 
     def _forget(self, task: Task, now: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from functions.api.workflows.requests import WORKFLOW_ALIASES, Checked, SubmitWorkflow, check
 from functions.aws.executions import Executions
-from functions.core.errors import IdempotencyKeyReused, StoreUnavailable, WorkflowNotAllowed, WorkflowNotFound
+from functions.core.errors import IdempotencyKeyReused, NotAllowedInState, NotFound, StoreUnavailable
 from functions.core.idempotency import KeyedChange
 from functions.core.task import keyed_id, ordered_id
 from functions.core.task_types import Registry
@@ -95,25 +95,25 @@ class Workflows:
     def find(self, tenant: str, run_id: str) -> Run:
         run = self.runs.get(tenant, run_id)
         if run is None:
-            raise WorkflowNotFound(run_id)
+            raise NotFound("workflow", run_id)
         return run
 
     def cancel(self, tenant: str, run_id: str) -> None:
-        """What has not started will not. Raises WorkflowNotAllowed when the run has ended otherwise."""
+        """What has not started will not. Raises NotAllowedInState when the run has ended otherwise."""
         run = self.find(tenant, run_id)
         asked = None if run.ended else self.runs.ask_to_cancel(run)
         if asked is None:
             run = self.find(tenant, run_id)
             # Asked to before, it may have ended otherwise: nodes that ran then were let run.
             if not run.cancelled and run.state is not RunState.CANCELLED:
-                raise WorkflowNotAllowed(run.id, "cancel", run.state)
+                raise NotAllowedInState("workflow", run.id, "cancel", run.state)
             return
         if asked.token:
             self.executions.answer(asked.token, {"outcome": "cancel"})
         # No token yet: the step that stores it finds that the run was cancelled.
 
     def retry(self, tenant: str, run_id: str, header: str | None, *, now: int) -> Run:
-        """The run, in its next round. Raises WorkflowNotAllowed while it runs, and when all of it succeeded. `header`:
+        """The run, in its next round. Raises NotAllowedInState while it runs, and when all of it succeeded. `header`:
         Idempotency-Key as it came; the same request under it again begins no other round."""
         key = header_key(header)
         keyed = None if key is None else KeyedChange(key, {})
@@ -121,7 +121,7 @@ class Workflows:
         if keyed and keyed.is_among(run.retries, id=run.id, what="workflow"):
             return run
         if not run.ended or run.state is RunState.SUCCESS:
-            raise WorkflowNotAllowed(run.id, "retry", run.state)
+            raise NotAllowedInState("workflow", run.id, "retry", run.state)
         # The step that wrote this end may have died before it told of it; tried again, it finds another round.
         self.notifications.tell_run(run)
         self._start(run, round_=run.round + 1, now=now)
@@ -132,7 +132,7 @@ class Workflows:
         faster = self.find(tenant, run_id)
         if keyed and keyed.is_among(faster.retries, id=run.id, what="workflow"):
             return faster
-        raise WorkflowNotAllowed(run.id, "retry", faster.state)
+        raise NotAllowedInState("workflow", run.id, "retry", faster.state)
 
     def _start(self, run: Run, *, round_: int, now: int) -> None:
         """One execution for the round, whoever asks for it and how often: its name is its identity. A name that is used
@@ -148,5 +148,5 @@ class Workflows:
 
 def same(earlier: Run, checked: Checked, key: str) -> SubmittedRun:
     if not checked.fingerprint.fits(earlier.digest):
-        raise IdempotencyKeyReused(key, earlier.id, "workflow")
+        raise IdempotencyKeyReused("workflow", earlier.id, key)
     return SubmittedRun(earlier, False, {})
