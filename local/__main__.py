@@ -13,11 +13,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from local import assembly
-from local.intrinsics import REGION, TemplateError
 from local.system import LocalSystem, PortTaken, print_line
+from local.template import cloud_assembly
+from local.template.intrinsics import REGION, TemplateError
 
-ENDPOINT_FILE = assembly.PROJECT / ".local" / "endpoint.json"
+ENDPOINT_FILE = cloud_assembly.PROJECT / ".local" / "endpoint.json"
 _WELCOME = """
 Taskyard is running: {url}
     curl -s {url}/tasks -H 'content-type: application/json' \\
@@ -40,7 +40,7 @@ def main() -> int:
     commands.add_parser("demo", help="run tasks of every kind, show them, stop")
     given = parser.parse_args()
     if given.command == "demo":
-        from local.demo import main as demo
+        from local.demo.main import main as demo
 
         return demo()
     return serve(given.port, given.env)
@@ -56,7 +56,7 @@ def serve(port: int, environment: str) -> int:
         system = LocalSystem.start(
             port=port, environment=environment, directory=ENDPOINT_FILE.parent, tell=print_line, wait=False
         )
-    except (PortTaken, assembly.AssemblyError, TemplateError) as problem:
+    except (PortTaken, cloud_assembly.AssemblyError, TemplateError) as problem:
         print(problem, file=sys.stderr)
         return 1
     with system, endpoint_file(system, ENDPOINT_FILE):

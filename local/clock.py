@@ -1,8 +1,8 @@
 """The virtual clock: wall time plus an offset that every process of a local system shares.
 
 The offset is one signed 64-bit integer (nanoseconds) in a memory-mapped file. Function processes read it through
-`time.time` and `time.time_ns` (patched in `zygote.py` before anything else is imported), moto through
-`moto_patches.py`. Not covered: `datetime.now`, `time.monotonic` and `time.sleep`, which stay real.
+`time.time` and `time.time_ns`, which functions/fork_server_program.py patches before anything else is imported. moto
+reads it through aws/moto_patches.py. `datetime.now`, `time.monotonic` and `time.sleep` stay on real time.
 """
 
 from __future__ import annotations

@@ -28,21 +28,23 @@ from typing import Any, Self, TypeVar
 import boto3
 from botocore.config import Config
 
-from local import assembly, layers, moto_cloud, moto_patches, provisioning
-from local.aws_calls import Call
-from local.aws_endpoint import AwsEndpoint, Mail
+from local.aws import moto_backends, moto_patches, provisioning
+from local.aws.calls import Call
+from local.aws.principals import Principal, Principals
 from local.clock import Clock, Timers
-from local.event_sources import EventSources
-from local.executions import Executions
-from local.functions import Function
-from local.gateway import BODY_LIMIT, Gateway, message
+from local.endpoints.aws import AwsEndpoint, Mail
+from local.endpoints.http_api import BODY_LIMIT, Gateway, message
+from local.event_sources.wiring import EventSources
+from local.functions import layers
+from local.functions.fork_server import ForkServer
+from local.functions.function import Function
 from local.http_server import Request, Response, Server
-from local.intrinsics import ACCOUNT, REGION
-from local.ledger import Invocation, Ledger
-from local.principals import Principal, Principals
-from local.processes import Zygote
-from local.stack import Stack
-from local.state_machines import Execution
+from local.step_functions.executions import Executions
+from local.step_functions.state_machines import Execution
+from local.template import cloud_assembly
+from local.template.intrinsics import ACCOUNT, REGION
+from local.template.stack import Stack
+from local.usage import Invocation, Ledger
 
 T = TypeVar("T")
 
@@ -69,7 +71,9 @@ class PortTaken(Exception):
 class LocalSystem:
     """A running stack. Make it with `start`, end it with `close` or as a context manager."""
 
-    def __init__(self, cloud: assembly.Assembly, *, port: int, directory: Path, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, cloud: cloud_assembly.Assembly, *, port: int, directory: Path, tell: Callable[[str], None]
+    ) -> None:
         self.clock = Clock()
         self.ledger = Ledger()
         self.principals = Principals()
@@ -82,7 +86,7 @@ class LocalSystem:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="local-system", daemon=True)
         self._servers: list[Server] = []
-        self._zygotes: dict[tuple[Path, ...], Zygote] = {}
+        self._fork_servers: dict[tuple[Path, ...], ForkServer] = {}
         self.functions: dict[str, Function] = {}
         self._sources: EventSources | None = None
         self._executions: Executions | None = None
@@ -101,7 +105,7 @@ class LocalSystem:
         port: int = 0,
         environment: str = "dev",
         directory: Path | None = None,
-        cloud: assembly.Assembly | None = None,
+        cloud: cloud_assembly.Assembly | None = None,
         tell: Callable[[str], None] = lambda line: None,
         wait: bool = True,
         seed: int | None = None,
@@ -114,14 +118,14 @@ class LocalSystem:
         Raises PortTaken, AssemblyError, TemplateError.
         """
         if cloud is None:
-            assembly.synthesize(environment)
-            cloud = assembly.load(assembly.PROJECT / "cdk.out", f"Taskyard-{environment}")
+            cloud_assembly.synthesize(environment)
+            cloud = cloud_assembly.load(cloud_assembly.PROJECT / "cdk.out", f"Taskyard-{environment}")
         if not _one_at_a_time.acquire(blocking=False):
             raise RuntimeError("one local system per process at a time")
         remove = None
         if directory is None:
-            (assembly.PROJECT / ".local").mkdir(exist_ok=True)
-            directory = remove = Path(tempfile.mkdtemp(prefix="run-", dir=assembly.PROJECT / ".local"))
+            (cloud_assembly.PROJECT / ".local").mkdir(exist_ok=True)
+            directory = remove = Path(tempfile.mkdtemp(prefix="run-", dir=cloud_assembly.PROJECT / ".local"))
         system = cls(cloud, port=port, directory=directory, tell=tell)
         system._remove = remove
         system._thread.start()
@@ -162,7 +166,7 @@ class LocalSystem:
     @property
     def fork_server_pids(self) -> list[int]:
         """The function processes are their children: for who wants to see them die."""
-        return [zygote.pid for zygote in self._zygotes.values()]
+        return [fork_server.pid for fork_server in self._fork_servers.values()]
 
     def mail(self) -> list[Mail]:
         """What SES took, oldest first."""
@@ -224,7 +228,7 @@ class LocalSystem:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
-            moto_cloud.reset()
+            moto_backends.reset()
             self.clock.close()
             if self._remove:
                 shutil.rmtree(self._remove, ignore_errors=True)
@@ -238,7 +242,7 @@ class LocalSystem:
 
     async def _start(self, randomness: random.Random) -> None:
         moto_patches.apply(self.clock)
-        moto_cloud.reset()
+        moto_backends.reset()
         self.timers = Timers(self.clock, self._loop)
         self._aws = AwsEndpoint(self.principals, self.ledger, self.clock, self._tell)
         self._servers.append(await Server.start(self._aws.serve))
@@ -294,8 +298,8 @@ class LocalSystem:
         if any("MAIL_FROM" in spec.environment for spec in specs):
             services.add("ses")
         for spec in specs:
-            if spec.layers not in self._zygotes:
-                self._zygotes[spec.layers] = Zygote(
+            if spec.layers not in self._fork_servers:
+                self._fork_servers[spec.layers] = ForkServer(
                     self.clock,
                     layers=layers.import_path(spec.layers),
                     roots=[other.root for other in specs if other.layers == spec.layers],
@@ -306,7 +310,7 @@ class LocalSystem:
             principal = self.principals.add(spec.label, arn, spec.role)
             self.functions[spec.arn] = Function(
                 spec,
-                zygote=self._zygotes[spec.layers],
+                fork_server=self._fork_servers[spec.layers],
                 clock=self.clock,
                 timers=self.timers,
                 ledger=self.ledger,
@@ -389,8 +393,8 @@ class LocalSystem:
             self._sources.close()
         if self._executions:
             self._executions.close()
-        for zygote in self._zygotes.values():
-            zygote.close()
+        for fork_server in self._fork_servers.values():
+            fork_server.close()
         for function in self.functions.values():
             function.close()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from local.aws_calls import Call, error
-from local.functions import Result
+from local.aws.calls import Call, error
+from local.functions.function import Result
 from local.http_server import Response
 from tests.bench.processes import wait_until
 from tests.bench.server import Server
@@ -79,7 +79,7 @@ def functions_killed(on: Stage, count: int) -> Row:
 def kill_functions(server: Server, only: set[int] | None = None) -> int:
     """The function processes are the children of the fork servers. `only`: those ids. How many there were."""
     servers = server.system.fork_server_pids
-    children = [pid for zygote in servers for pid in Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()]
+    children = [pid for server in servers for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
     victims = [pid for pid in map(int, children) if only is None or pid in only]
     for pid in victims:
         with contextlib.suppress(ProcessLookupError):

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from local import assembly
+from local.template import cloud_assembly
 from tests.bench.processes import Command
 from tests.bench.server import PROGRAMS, VISIBILITY_SECONDS, Server
 
-PEERS_PYTHON = assembly.PROJECT / ".build" / "bench-venv" / "bin" / "python"
+PEERS_PYTHON = cloud_assembly.PROJECT / ".build" / "bench-venv" / "bin" / "python"
 WORKERS = 4
 """Of Taskyard's worker processes: as many as the local system runs of one function."""
 BATCH = 100

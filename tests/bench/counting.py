@@ -12,10 +12,10 @@ from typing import Any
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.utilities import dynamo_json_dump
 
-from local import moto_cloud
-from local.aws_calls import Call
+from local.aws import moto_backends
+from local.aws.calls import Call
+from local.aws.capacity import Index, item_bytes, write_units
 from local.http_server import Response
-from local.ledger import Index, item_bytes, write_units
 
 WRITES = ("PutItem", "UpdateItem", "DeleteItem")
 SETUP = frozenset(
@@ -133,7 +133,7 @@ def kind_of(call: Call) -> str:
 
 def _stored(call: Call) -> Any:
     """The item that a write is about, as it is stored now, in wire format; None when there is none."""
-    table = moto_cloud.backend("dynamodb").tables.get(call.parameters["TableName"])
+    table = moto_backends.backend("dynamodb").tables.get(call.parameters["TableName"])
     if table is None:
         return None
     keys = call.parameters.get("Key") or call.parameters["Item"]
@@ -144,7 +144,7 @@ def _stored(call: Call) -> Any:
 
 
 def _indexes(call: Call) -> tuple[Index, ...]:
-    table = moto_cloud.backend("dynamodb").tables[call.parameters["TableName"]]
+    table = moto_backends.backend("dynamodb").tables[call.parameters["TableName"]]
     return tuple(
         Index(
             tuple(index.schema_key_attrs),

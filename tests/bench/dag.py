@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from local import assembly
+from local.template import cloud_assembly
 from tests.bench.contenders import _program
 from tests.bench.processes import running, wait_until
 from tests.bench.programs.dag import specs
@@ -27,7 +27,7 @@ def measure(server: Server, sizes: Sequence[int] = SIZES) -> list[dict[str, Any]
     """A row per shape and size."""
     env = server.as_function("dag", "worker-normal")
     env |= {name: value for name, value in server.function("workflow").environment.items() if name not in env}
-    env["PYTHONPATH"] = os.pathsep.join([env["PYTHONPATH"].split(os.pathsep)[0], str(assembly.PROJECT)])
+    env["PYTHONPATH"] = os.pathsep.join([env["PYTHONPATH"].split(os.pathsep)[0], str(cloud_assembly.PROJECT)])
     rows = []
     with running(_program(server, "dag", env, sys.executable, "dag.py")) as [process]:
         process.answer(60)

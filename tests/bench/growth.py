@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.dynamodb.models.dynamo_type import DynamoType
 
-from local import moto_cloud
+from local.aws import moto_backends
 from tests.bench.contenders import Contender, taskyard
 from tests.bench.processes import running
 from tests.bench.rounds import QUIET_SECONDS, finish, per_task, standing_still, warm_up
@@ -46,7 +46,7 @@ def fill(server: Server, count: int) -> float:
 
     async def write() -> None:
         table = next(
-            table for name, table in moto_cloud.backend("dynamodb").tables.items() if name.startswith("Taskyard-")
+            table for name, table in moto_backends.backend("dynamodb").tables.items() if name.startswith("Taskyard-")
         )
         pattern = next(
             item

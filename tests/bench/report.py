@@ -299,8 +299,8 @@ def listed(problems: Mapping[str, str]) -> str:
 
 METHOD = """\
 One moto, in one process, one request at a time, answers everybody: the local system's AWS endpoint
-(`local/aws_endpoint.py`). Each contender has an access key of its own; calls are counted there from the requests
-themselves, capacity units from the items before and after each write (`tests/bench/counting.py`, `local/ledger.py`).
+(`local/endpoints/aws.py`). Each contender has an access key of its own; calls are counted there from the requests
+themselves, capacity units from the items before and after each write (`tests/bench/counting.py`, `local/usage.py`).
 
 - **The same terms.** *Taskyard, submitted …* is the real api handler called in the producer's process with API
   Gateway's event, and the real worker handler in four processes that receive, call it and delete over HTTP, as the

@@ -14,15 +14,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import assembly, moto_cloud
-from local.intrinsics import ACCOUNT
-from local.stack import FunctionSpec
+from local.aws import moto_backends
 from local.system import LocalSystem
+from local.template import cloud_assembly
+from local.template.intrinsics import ACCOUNT
+from local.template.stack import FunctionSpec
 from tests.bench.counting import Counting
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"
-BUILD = assembly.PROJECT / ".build" / "bench"
+BUILD = cloud_assembly.PROJECT / ".build" / "bench"
 VISIBILITY_SECONDS = 70
 """Of the bench's own Taskyard queue: as the dev stack's lanes, whose workers have 60 s."""
 
@@ -93,16 +94,16 @@ class Server:
 
     def queued(self, *names: str) -> int:
         """Messages in the queues whose names begin so: visible, in flight and delayed."""
-        queues = moto_cloud.backend("sqs").queues
+        queues = moto_backends.backend("sqs").queues
         return sum(len(queue._messages) for name, queue in list(queues.items()) if name.startswith(names))
 
     def forget(self) -> None:
         """Empties every queue and table, and the notes: the next round begins as the first did."""
 
         async def forget() -> None:
-            for queue in moto_cloud.backend("sqs").queues.values():
+            for queue in moto_backends.backend("sqs").queues.values():
                 queue._messages.clear()
-            for table in moto_cloud.backend("dynamodb").tables.values():
+            for table in moto_backends.backend("dynamodb").tables.values():
                 table.items.clear()
 
         self.system.settle(10)
@@ -114,8 +115,8 @@ class Server:
 
 @contextlib.contextmanager
 def serving(name: str = "run") -> Iterator[Server]:
-    assembly.synthesize("dev")
-    cloud = assembly.load(assembly.PROJECT / "cdk.out", "Taskyard-dev")
+    cloud_assembly.synthesize("dev")
+    cloud = cloud_assembly.load(cloud_assembly.PROJECT / "cdk.out", "Taskyard-dev")
     directory = BUILD / name
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -126,7 +127,7 @@ def serving(name: str = "run") -> Iterator[Server]:
             shutil.copytree(path, code)
             assets[key] = code
     add_task_type(code, directory / "notes")
-    amended = assembly.Assembly(cloud.stack_name, cloud.template, assets)
+    amended = cloud_assembly.Assembly(cloud.stack_name, cloud.template, assets)
     with LocalSystem.start(cloud=amended, directory=directory, seed=1) as system:
         server = Server(system, directory, code)
         server.notes.write_text("")

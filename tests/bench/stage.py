@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from local import moto_cloud
+from local.aws import moto_backends
 from tests.bench.contenders import Contender
 from tests.bench.processes import Process, wait_until
 from tests.bench.server import Server
@@ -79,7 +79,7 @@ class Stage:
         return sum(json.loads(item["result"]["B"])["status"] == "FAILURE" for item in results)
 
     def _queues(self) -> dict[str, Any]:
-        queues = moto_cloud.backend("sqs").queues
+        queues = moto_backends.backend("sqs").queues
         return {name: queue for name, queue in list(queues.items()) if name.startswith(self.contender.queues)}
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from local import moto_cloud
-from local.queues import next_visible
+from local.aws import moto_backends
+from local.aws.moto_queues import next_visible
 from tests.bench.contenders import Contender
 from tests.bench.processes import Process
 from tests.bench.server import Server
@@ -174,7 +174,7 @@ def until_visible(server: Server, prefixes: tuple[str, ...]) -> float | None:
     now = server.system.clock.now_ms()
     times = [
         at
-        for name, queue in list(moto_cloud.backend("sqs").queues.items())
+        for name, queue in list(moto_backends.backend("sqs").queues.items())
         if name.startswith(prefixes) and (at := next_visible(queue, now)) is not None
     ]
     return (min(times) - now) / 1000 + 0.05 if times else None

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from taskyard import Task
 
-from local.demo import Case, faults, request_cases, webhook_receiver
+from local.demo.cases import Case, faults, request_cases
+from local.demo.webhook_receiver import webhook_receiver
 
 pytestmark = pytest.mark.e2e
 

@@ -58,7 +58,16 @@ def test_a_package_of_the_layer_is_imported_from_it(tiny: LocalSystem, module: s
 
 # Packages of the developer's environment, what the runtime client imports for itself, and this repository's own.
 ELSEWHERE = ["yaml", "httpx", "rich", "moto", "pytest", "uv", "simplejson"]
-ELSEWHERE += ["taskyard", "infra", "local", "local.zygote", "tests", "functions", "client", "app"]
+ELSEWHERE += [
+    "taskyard",
+    "infra",
+    "local",
+    "local.functions.fork_server_program",
+    "tests",
+    "functions",
+    "client",
+    "app",
+]
 
 
 @pytest.mark.parametrize("module", ELSEWHERE)

@@ -45,7 +45,7 @@ class Serving:
         listed = subprocess.run(
             ["ps", "-e", "-ww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
         ).stdout
-        lines = [line.split(None, 2) for line in listed.splitlines() if "zygote.py" in line]
+        lines = [line.split(None, 2) for line in listed.splitlines() if "fork_server_program.py" in line]
         server = next((pid for pid, parent, _ in lines if int(parent) == self.process.pid), None)
         self.known |= {int(pid) for pid, parent, _ in lines if server in (pid, parent)}
         return [int(pid) for pid, _, _ in lines if int(pid) in self.known]

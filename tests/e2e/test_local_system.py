@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.aws_calls import Call, access_denied
+from local.aws.calls import Call, access_denied
 from local.http_server import Response
 from local.system import LocalSystem
 

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
 DAY_SECONDS = 24 * 3600
 SECRET = hashlib.sha512(b"taskyard/dev/webhooks/123456789012/default").hexdigest()[:64]
-"""As local/provisioning.py makes it."""
+"""As local/aws/provisioning.py makes it."""
 
 
 def submit(system: LocalSystem, *notify: dict[str, str], payload: dict[str, Any] | None = None) -> httpx.URL:

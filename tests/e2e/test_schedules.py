@@ -12,7 +12,7 @@ import httpx
 import pytest
 from taskyard import InvalidRequest, NotFound, Producer, Taskyard
 
-from local.aws_calls import Call, error
+from local.aws.calls import Call, error
 from local.http_server import Response
 from local.system import LocalSystem
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from taskyard import Conflict, Taskyard, WebhookTarget, Workflow, workflow_file
 
-from local.aws_calls import Call
+from local.aws.calls import Call
 from local.http_server import Response
-from local.state_machines import Execution
+from local.step_functions.state_machines import Execution
 from local.system import LocalSystem
 from tests.e2e.test_notifications import check_signature
 from tests.integration.receiver import receiver
@@ -160,7 +160,7 @@ def kill(system: LocalSystem, label: str) -> None:
     function = system._by_label(label)
     for process in function._processes:
         if process.running:
-            function._zygote.kill(process.id)
+            function._fork_server.kill(process.id)
 
 
 @pytest.fixture

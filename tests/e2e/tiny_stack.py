@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.assets import LAYER_LOCK, LOCK_FILE
-from local.assembly import Assembly
+from local.template.cloud_assembly import Assembly
 
 HANDLERS = '''
 import builtins, json, os, sys, time, urllib.error, urllib.request

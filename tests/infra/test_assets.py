@@ -30,8 +30,8 @@ from infra.assets import (
     prune,
 )
 from infra.bytecode import Compiler, compile_tree, find_compiler
-from local.assembly import AssemblyError
-from local.layers import import_path
+from local.functions.layers import import_path
+from local.template.cloud_assembly import AssemblyError
 from tests.infra.template import Template
 from tests.infra.wheels import use_only, wheel
 

@@ -16,7 +16,7 @@ from infra import synthesis
 from infra.assets import ROOT
 from infra.config import UnknownEnvironmentError, config_of
 from infra.requirements import LAMBDA, MissingWheelError
-from local.assembly import AssemblyError, synthesize, useful_line
+from local.template.cloud_assembly import AssemblyError, synthesize, useful_line
 from tests.infra.conftest import ENVIRONMENTS, Synthesis
 
 

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from functions.api.handler import ROUTES
+from local.aws.principals import Principals
 from local.clock import Clock
-from local.functions import Function
-from local.gateway import Gateway
+from local.endpoints.http_api import Gateway
+from local.functions.function import Function
 from local.http_server import Request, Response
-from local.principals import Principals
-from local.stack import FunctionSpec, RouteSpec
+from local.template.stack import FunctionSpec, RouteSpec
 from tests.integration.cloud import Cloud
 
 OPEN = ("/monitor/health",)

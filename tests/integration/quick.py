@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from functions.core.wakeup import WakeUp
-from local.ledger import item_bytes
+from local.aws.capacity import item_bytes
 from tests.integration.cloud import LANES, TABLE, Cloud, environment
 from tests.simulation.dynamodb import ConditionalCheckFailedException, DynamoDB
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from infra.run_machine import definition
-from local.states_language import TOKEN, Retriers, StateError, check, filled, look_up, matches, put
+from local.step_functions.states_language import TOKEN, Retriers, StateError, check, filled, look_up, matches, put
 from tests.simulation.deployment import RUN_MACHINE, function_arn
 from tests.simulation.fibers import SECOND, Process
 

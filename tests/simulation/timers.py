@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto.scheduler.exceptions import ScheduleExists, ScheduleNotFound
 from moto.scheduler.models import EventBridgeSchedulerBackend
 
-from local.recurrence import Recurrence, UnknownExpression
+from local.schedules.recurrence import Recurrence, UnknownExpression
 from tests.simulation.deployment import GROUP, SCHEDULES_GROUP
 from tests.simulation.fibers import SECOND
 
@@ -113,7 +113,7 @@ class Scheduler:
     # -- again and again
 
     def _arm(self, arguments: dict[str, Any], times: Recurrence) -> None:
-        """As local/schedules.py: a change within the minute of a firing that is under way does not lose it."""
+        """As `local.schedules.scheduler`: a change within the minute of a firing that is under way does not lose it."""
         name, now = arguments["Name"], self.world.hub.now / SECOND
         known = self.armed.pop(name, None)
         if arguments["State"] == "ENABLED":

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.intrinsics import Resolver, TemplateError
+from local.template.intrinsics import Resolver, TemplateError
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"Size": {"Type": "String", "Default": "big"}, "Bare": {"Type": "String"}},

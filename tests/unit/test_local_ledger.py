@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from local.ledger import Index, Ledger, item_bytes, write_units
+from local.aws.capacity import Index, item_bytes, write_units
+from local.usage import Ledger
 
 KEYS = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 INDEX = Index(("g",), frozenset({"pk", "sk", "g"}))

@@ -10,7 +10,7 @@ PROGRAM = """
 import base64, time
 import boto3
 from moto import mock_aws
-from local import moto_patches
+from local.aws import moto_patches
 from local.clock import Clock
 
 clock = Clock()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.patterns import PatternError, matches
+from local.event_sources.filter_patterns import PatternError, matches
 
 EVENT = {
     "eventName": "MODIFY",

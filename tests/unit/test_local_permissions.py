@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from local.aws_calls import Call
-from local.intrinsics import TemplateError
-from local.permissions import Denied, Needed, Role, matches
+from local.aws.calls import Call
+from local.template.intrinsics import TemplateError
+from local.template.roles import Denied, Needed, Role, matches
 
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
 

@@ -5,8 +5,8 @@ from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from local.aws.principals import Principals, Signature
 from local.http_server import Request
-from local.principals import Principals, Signature
 
 
 def test_keys_and_secrets_are_made_anew_at_each_start() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from moto.sqs.models import Message, Queue
 
-from local.queues import failed_ids, next_visible, receive, visible
+from local.aws.moto_queues import next_visible, receive, visible
+from local.event_sources.partial_failures import failed_ids
 
 SECOND = 1000.0
 

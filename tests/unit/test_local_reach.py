@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.functions import local_environment
+from local.functions.function import local_environment
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from local.assembly import Assembly
-from local.intrinsics import TemplateError
-from local.stack import Stack
+from local.template.cloud_assembly import Assembly
+from local.template.intrinsics import TemplateError
+from local.template.stack import Stack
 from tests.e2e.tiny_stack import assembly
 
 

@@ -7,8 +7,18 @@ from typing import Any
 import pytest
 
 from infra.run_machine import definition
-from local.intrinsics import TemplateError
-from local.states_language import Retriers, StateError, check, chosen, evaluated, filled, look_up, matches, put
+from local.step_functions.states_language import (
+    Retriers,
+    StateError,
+    check,
+    chosen,
+    evaluated,
+    filled,
+    look_up,
+    matches,
+    put,
+)
+from local.template.intrinsics import TemplateError
 
 DATA = {"a": {"b": [1, {"c": "x"}]}, "text": "it's", "n": 3}
 CONTEXT = {"Execution": {"Name": "run"}, "Task": {"Token": "t"}}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.core.schedules.recurrence import BadExpression, Timetable, parse_cron, parse_rate, zone_of
-from local.recurrence import Recurrence, UnknownExpression
+from local.schedules.recurrence import Recurrence, UnknownExpression
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 MINUTE = 60_000

@@ -1,0 +1,179 @@
+"""AWS requests as they come over the wire: which operation, which permissions it needs, how its errors look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, unquote
+from xml.sax.saxutils import escape
+
+from local.http_server import Request, Response
+from local.template.intrinsics import ACCOUNT, REGION
+from local.template.roles import Needed
+
+_ARN = f"arn:aws:{{}}:{REGION}:{ACCOUNT}:"
+_JSON_10 = "application/x-amz-json-1.0"
+
+# Signing name → prefix of its actions in policies, where they differ.
+_PREFIXES = {"monitoring": "cloudwatch"}
+
+_SCHEDULER = {"POST": "Create", "PUT": "Update", "GET": "Get", "DELETE": "Delete"}
+_S3_OBJECT = {
+    "GET": "GetObject",
+    "HEAD": "GetObject",
+    "PUT": "PutObject",
+    "POST": "PutObject",
+    "DELETE": "DeleteObject",
+}
+_S3_BUCKET = {"GET": "ListBucket", "HEAD": "ListBucket", "PUT": "CreateBucket", "POST": "DeleteObject"}
+_SQS_SINGLE = {
+    "SendMessageBatch": "SendMessage",
+    "DeleteMessageBatch": "DeleteMessage",
+    "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+}
+_TRANSACT = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One AWS call. `parameters` are those of the JSON or form body."""
+
+    service: str
+    operation: str
+    parameters: dict[str, Any]
+    path: str
+
+    @classmethod
+    def read(cls, service: str, request: Request) -> Call:
+        content_type = request.headers.get("content-type", "")
+        target = request.headers.get("x-amz-target")
+        parameters: dict[str, Any] = {}
+        if request.body and ("json" in content_type or service in ("scheduler", "lambda")):
+            parameters = json.loads(request.body)
+        elif content_type.startswith("application/x-www-form-urlencoded"):
+            parameters = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+        if target:
+            operation = target.rpartition(".")[2]
+        elif "Action" in parameters:
+            operation = parameters["Action"]
+        else:
+            operation = _rest_operation(service, request)
+        # Scheduler names the group in the query, where there is no body.
+        return cls(service, operation, parameters, unquote(request.target if service == "scheduler" else request.path))
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue, for SQS."""
+        return str(self.parameters.get("QueueUrl", "")).rpartition("/")[2]
+
+    @property
+    def schedule(self) -> tuple[str, str]:
+        """(group, name) of the schedule, for Scheduler."""
+        path, _, query = self.path.partition("?")
+        group = self.parameters.get("GroupName") or (parse_qs(query).get("groupName") or ["default"])[0]
+        return group, path.removeprefix("/schedules").strip("/")
+
+    def needs(self) -> Iterator[Needed]:
+        """The permissions that the caller must have."""
+        prefix = _PREFIXES.get(self.service, self.service)
+        p = self.parameters
+        match self.service:
+            case "dynamodb":
+                yield from self._dynamodb_needs()
+            case "sqs":
+                yield Needed(f"sqs:{_SQS_SINGLE.get(self.operation, self.operation)}", _ARN.format("sqs") + self.queue)
+            case "s3":
+                yield Needed(f"s3:{self.operation}", "arn:aws:s3:::" + self.path.strip("/"))
+            case "scheduler" if self.path.startswith("/schedules/"):
+                group, name = self.schedule
+                yield Needed(f"scheduler:{self.operation}", _ARN.format("scheduler") + f"schedule/{group}/{name}")
+                if role := p.get("Target", {}).get("RoleArn"):
+                    yield Needed("iam:PassRole", role, {"iam:PassedToService": "scheduler.amazonaws.com"})
+            case "ses":
+                sender = p.get("Source") or p.get("FromEmailAddress") or ""
+                address = sender.rpartition("<")[2].rstrip("> ")
+                # SES takes a grant for the address or for its domain.
+                identity = _ARN.format("ses") + "identity/" + address
+                yield Needed(f"ses:{self.operation}", identity, {"ses:FromAddress": address})
+            case "sts" if self.operation == "GetCallerIdentity":
+                return
+            case "lambda":
+                name = self.path.split("/")[3] if self.operation == "Invoke" else "*"
+                yield Needed("lambda:InvokeFunction", _ARN.format("lambda") + "function:" + name.split(":")[-1])
+            case "ssm":
+                for name in p.get("Names") or [p.get("Name") or p.get("Path") or "*"]:
+                    yield Needed(f"ssm:{self.operation}", _ARN.format("ssm") + "parameter/" + name.lstrip("/"))
+            case "states":
+                yield Needed(f"states:{self.operation}", p.get("stateMachineArn") or p.get("executionArn") or "*")
+            case "secretsmanager":
+                name = str(p.get("SecretId") or p.get("Name") or "*")
+                # AWS ends a secret's ARN with six characters of its own.
+                arn = name if name.startswith("arn:") else _ARN.format("secretsmanager") + f"secret:{name}-000000"
+                yield Needed(f"secretsmanager:{self.operation}", arn)
+            case "sns":
+                yield Needed(f"sns:{self.operation}", p.get("TopicArn") or "*")
+            case _:
+                yield Needed(f"{prefix}:{self.operation}", "*")
+
+    def _dynamodb_needs(self) -> Iterator[Needed]:
+        p = self.parameters
+        tables = _ARN.format("dynamodb") + "table/"
+        if self.operation in ("TransactWriteItems", "TransactGetItems"):
+            for member in p.get("TransactItems", []):
+                for kind, request in member.items():
+                    yield Needed(f"dynamodb:{_TRANSACT.get(kind, 'GetItem')}", tables + request["TableName"])
+        elif "RequestItems" in p:
+            for table in p["RequestItems"]:
+                yield Needed(f"dynamodb:{self.operation}", tables + table)
+        else:
+            index = f"/index/{p['IndexName']}" if "IndexName" in p else ""
+            yield Needed(f"dynamodb:{self.operation}", tables + str(p.get("TableName", "*")) + index)
+
+
+def _rest_operation(service: str, request: Request) -> str:
+    """The operation of a service whose protocol is REST; for S3 its name in policies."""
+    method, path = request.method, request.path
+    if service == "scheduler":
+        if path.rstrip("/") in ("/schedules", "/schedule-groups"):
+            return "ListSchedules" if path.startswith("/schedules") else "ListScheduleGroups"
+        return _SCHEDULER.get(method, method) + ("Schedule" if path.startswith("/schedules/") else "ScheduleGroup")
+    if service == "s3":
+        names = _S3_OBJECT if path.strip("/").count("/") else _S3_BUCKET
+        return names.get(method, method)
+    if service == "ses" and path == "/v2/email/outbound-emails":
+        return "SendEmail"
+    if service == "lambda" and path.endswith("/invocations"):
+        return "Invoke"
+    return f"{method} {path}"
+
+
+def error(service: str, code: str, message: str, status: int = 400) -> Response:
+    """An error in the service's own format, so that SDKs raise what they would raise against AWS."""
+    if service == "s3":
+        xml = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        return Response(status, xml.encode(), [("content-type", "application/xml")])
+    if service in ("ses", "sts", "sns", "monitoring"):
+        xml = (
+            "<ErrorResponse><Error><Type>Sender</Type>"
+            f"<Code>{code}</Code><Message>{escape(message)}</Message></Error></ErrorResponse>"
+        )
+        return Response(status, xml.encode(), [("content-type", "text/xml")])
+    body = json.dumps({"__type": code, "message": message, "Message": message}).encode()
+    headers = [("content-type", _JSON_10), ("x-amzn-errortype", code)]
+    if service == "sqs":
+        headers.append(("x-amzn-query-error", f"{code};Sender"))
+    return Response(status, body, headers)
+
+
+def access_denied(service: str, message: str) -> Response:
+    if service in ("sqs", "s3", "ses", "sns", "sts"):
+        return error(service, "AccessDenied", message, 403)
+    status = 400 if service in ("dynamodb", "states", "ssm", "secretsmanager") else 403
+    return error(service, "AccessDeniedException", message, status)
+
+
+def wrong_signature(service: str) -> Response:
+    code = "SignatureDoesNotMatch" if service in ("sqs", "s3", "ses", "sns", "sts") else "InvalidSignatureException"
+    return error(service, code, "The request signature we calculated does not match the signature you provided.", 403)

@@ -1,0 +1,1 @@
+"""`make demo`: tasks of every kind, run through the HTTP API, shown and checked."""

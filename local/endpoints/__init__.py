@@ -1,0 +1,1 @@
+"""The two HTTP servers of a local system: its HTTP API and its AWS."""

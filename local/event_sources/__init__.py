@@ -1,0 +1,1 @@
+"""Lambda's event sources: queues and table streams."""

@@ -1,0 +1,146 @@
+"""EventBridge Scheduler: fires what moto stores. As late within the minute as Scheduler itself may be."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from local.aws import moto_backends
+from local.aws.calls import Call, error
+from local.clock import Clock, Timer, Timers
+from local.http_server import Response
+from local.schedules.recurrence import Recurrence, UnknownExpression
+from local.template.roles import Denied, Needed, Role
+
+_NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")
+PRECISION_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Firing:
+    """What a schedule sends, when it fires. `at`: the time that it stands for."""
+
+    schedule: Any
+    at: float
+    timer: Timer
+    times: Iterator[float]
+
+
+class Schedules:
+    """All schedules of all groups. Told of each change by the AWS endpoint."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        timers: Timers,
+        roles: dict[str, Role],
+        send: Callable[[str, str], None],
+        invoke: Callable[[str, str], None],
+        randomness: random.Random,
+    ) -> None:
+        self._clock = clock
+        self._timers = timers
+        self._roles = roles
+        self._deliveries = {"sqs": ("sqs:SendMessage", send), "lambda": ("lambda:InvokeFunction", invoke)}
+        self._random = randomness
+        self._firings: dict[tuple[str, str], Firing] = {}
+
+    def refuse(self, call: Call) -> Response | None:
+        """What Scheduler would refuse of a Create or Update, and moto takes."""
+        if call.operation not in ("CreateSchedule", "UpdateSchedule"):
+            return None
+        p, (group, name) = call.parameters, call.schedule
+        problem = None
+        if not _NAME.fullmatch(name):
+            problem = f"Value '{name}' at 'name' failed to satisfy constraint: ^[0-9a-zA-Z-_.]{{1,64}}$"
+        elif p.get("FlexibleTimeWindow", {}).get("Mode") not in ("OFF", "FLEXIBLE"):
+            problem = "FlexibleTimeWindow is required"
+        elif "scheduler.amazonaws.com" not in getattr(self._roles.get(p["Target"]["RoleArn"]), "trusted", ()):
+            problem = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+        elif group not in moto_backends.backend("scheduler").schedule_groups:
+            return error("scheduler", "ResourceNotFoundException", f"Schedule group {group} does not exist.", 404)
+        else:
+            problem = self._wrong_times(p)
+        return error("scheduler", "ValidationException", problem) if problem else None
+
+    def _wrong_times(self, p: dict[str, Any]) -> str | None:
+        now, start, end = self._clock.now(), p.get("StartDate"), p.get("EndDate")
+        try:
+            Recurrence(p["ScheduleExpression"], p.get("ScheduleExpressionTimezone") or "UTC").check()
+        except UnknownExpression as unknown:
+            return str(unknown)
+        if start is not None and start < now - 300:
+            return "The StartDate you specify cannot be earlier than 5 minutes ago."
+        if end is not None and end <= max(now, start or 0):
+            return "The EndDate you specify must come after the StartDate, and lie in the future."
+        if not 60 <= p["Target"].get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", 86_400) <= 86_400:
+            return "MaximumEventAgeInSeconds must be from 60 to 86400"
+        return None
+
+    def refresh(self, group: str, name: str) -> None:
+        """A schedule was made, changed or deleted: arm it, or disarm it."""
+        known = self._firings.pop((group, name), None)
+        if known:
+            known.timer.cancel()
+        groups = moto_backends.backend("scheduler").schedule_groups
+        schedule = groups[group].schedules.get(name) if group in groups else None
+        if schedule is None or schedule.state == "DISABLED":
+            return
+        now = self._clock.now()
+        # A change within the minute of a firing that is under way does not lose it.
+        after = known.at - 1 if known and known.at <= now else now
+        self._arm(group, name, schedule, _times(schedule, after))
+
+    def _arm(self, group: str, name: str, schedule: Any, times: Iterator[float]) -> None:
+        asked = next(times, None)
+        if asked is None:
+            return
+        minute = asked - asked % PRECISION_SECONDS
+        at = max(self._clock.now(), minute + self._random.random() * PRECISION_SECONDS)
+        timer = self._timers.at(at, lambda: self._fire(group, name))
+        self._firings[group, name] = Firing(schedule, asked, timer, times)
+
+    def _fire(self, group: str, name: str) -> None:
+        firing = self._firings.pop((group, name))
+        schedule, target = firing.schedule, firing.schedule.target
+        text = target.get("Input", "{}")
+        scheduled = datetime.fromtimestamp(firing.at, ZoneInfo("UTC"))
+        text = text.replace("<aws.scheduler.scheduled-time>", f"{scheduled:%Y-%m-%dT%H:%M:%SZ}")
+        text = text.replace("<aws.scheduler.schedule-arn>", schedule.arn)
+        oldest = target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", 86_400)
+        recurring = not schedule.schedule_expression.startswith("at(")
+        # A clock that jumped makes firings late, as an outage does.
+        too_late = recurring and self._clock.now() - firing.at > oldest + PRECISION_SECONDS
+        if too_late or not self._deliver(target["Arn"], text, target["RoleArn"]):
+            dead_letters = target.get("DeadLetterConfig", {}).get("Arn")
+            if dead_letters:
+                self._deliver(dead_letters, text, target["RoleArn"])
+        if recurring:
+            self._arm(group, name, schedule, firing.times)
+        elif schedule.action_after_completion == "DELETE":
+            moto_backends.backend("scheduler").schedule_groups[group].schedules.pop(name, None)
+
+    def _deliver(self, arn: str, text: str, role_arn: str) -> bool:
+        action, deliver = self._deliveries[arn.split(":")[2]]
+        try:
+            self._roles[role_arn].check([Needed(action, arn)])
+            deliver(arn, text)
+        except (Denied, KeyError) as problem:
+            print(f"a schedule could not be delivered to {arn}: {problem}")
+            return False
+        return True
+
+
+def _times(schedule: Any, after: float) -> Iterator[float]:
+    expression, zone = schedule.schedule_expression, schedule.schedule_expression_timezone
+    start, end = (None if at is None else float(at) for at in (schedule.start_date, schedule.end_date))
+    if expression.startswith("rate("):
+        # Without a start a rate counts from when it was made.
+        start = start or schedule.creation_date
+    return Recurrence(expression, zone or "UTC", start, end).after(after)
