@@ -29,7 +29,7 @@ class Foundation:
     schedules: Schedules
 
     def task_environment(self) -> dict[str, str]:
-        """Of functions that write tasks and send wake-ups (TaskSettings)."""
+        """Of functions that write tasks and send wake-ups (TaskEnvironment)."""
         return {
             "TABLE_NAME": self.storage.table.table_name,
             "LANES": self.lanes.as_json(),
@@ -42,7 +42,7 @@ class Foundation:
         }
 
     def intake_environment(self) -> dict[str, str]:
-        """Of functions that take requests besides (IntakeSettings)."""
+        """Of functions that take requests besides (IntakeEnvironment)."""
         return {
             **self.task_environment(),
             "DOCUMENT_BUCKET": self.storage.documents.bucket_name,

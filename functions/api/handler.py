@@ -23,9 +23,9 @@ from functions.core.task import ALPHABET, Task
 from functions.core.workflows.run import Run
 from functions.intake import body, problems
 from functions.intake import task_views as views
-from functions.intake.principal import Caller, caller
+from functions.intake.principal import Principal, principal_of_request
 from functions.runtime import wiring
-from functions.runtime.environment import ApiSettings
+from functions.runtime.environment import ApiEnvironment
 
 if TYPE_CHECKING:
     from functions.core.schedules.schedule import Schedule
@@ -55,7 +55,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def submit_task() -> Response[str]:
-    parts, now = assembled(), wiring.clock()
+    parts, now = services(), wiring.clock()
     done = parts.submission.submit(request_body(), key_header(), tenant=tenant(), now=now, random=secrets.randbits(80))
     if not done.created:
         return answer(200, views.full(done.task, parts.documents, now=now), {"Location": f"/tasks/{done.task.id}"})
@@ -66,28 +66,28 @@ def submit_task() -> Response[str]:
 
 def list_tasks() -> Response[str]:
     parameters: Mapping[str, str] = app.current_event.query_string_parameters or {}
-    return answer(200, assembled().listing.page(parameters, tenant=tenant(), now=wiring.clock()))
+    return answer(200, services().listing.page(parameters, tenant=tenant(), now=wiring.clock()))
 
 
 def get_task(id: str) -> Response[str]:
-    task = assembled().tasks.get(tenant(), task_id(id))
+    task = services().tasks.get(tenant(), task_id(id))
     if task is None:
         raise NotFound("task", id)
     return answer(200, shown(task))
 
 
 def change_task(id: str) -> Response[str]:
-    task = assembled().changes.change(tenant(), task_id(id), request_body(), key_header())
+    task = services().changes.change(tenant(), task_id(id), request_body(), key_header())
     return answer(200, shown(task))
 
 
 def cancel_task(id: str) -> Response[str]:
-    assembled().changes.cancel(tenant(), task_id(id))
+    services().changes.cancel(tenant(), task_id(id))
     return nothing()
 
 
 def submit_batch() -> Response[str]:
-    parts, now = assembled(), wiring.clock()
+    parts, now = services(), wiring.clock()
     answered, created = parts.batch.submit(
         request_body(),
         tenant=tenant(),
@@ -102,7 +102,7 @@ def submit_batch() -> Response[str]:
 
 
 def cancel_tasks() -> Response[str]:
-    who, parts, asked = identity(), assembled(), request_body()
+    who, parts, asked = identity(), services(), request_body()
     done = parts.bulk_requests.answer_once(
         who.tenant,
         "cancel",
@@ -115,17 +115,17 @@ def cancel_tasks() -> Response[str]:
 
 def retry_task(id: str) -> Response[str]:
     who = identity()
-    task = assembled().desk.retry(who.tenant, task_id(id), optional_body(), key_header(), by=who.name)
+    task = services().desk.retry(who.tenant, task_id(id), optional_body(), key_header(), by=who.name)
     return answer(200, shown(task))
 
 
 def list_dead_letters() -> Response[str]:
     parameters: Mapping[str, str] = app.current_event.query_string_parameters or {}
-    return answer(200, assembled().desk.page(parameters, tenant=tenant()))
+    return answer(200, services().desk.page(parameters, tenant=tenant()))
 
 
 def redrive_dead_letters() -> Response[str]:
-    who, parts, asked = identity(), assembled(), optional_body()
+    who, parts, asked = identity(), services(), optional_body()
     done = parts.bulk_requests.answer_once(
         who.tenant, "redrive", asked, key_header(), lambda: parts.desk.redrive(who.tenant, asked, by=who.name)
     )
@@ -133,11 +133,11 @@ def redrive_dead_letters() -> Response[str]:
 
 
 def list_notifications() -> Response[str]:
-    return answer(200, assembled().notifications.page(tenant(), query()))
+    return answer(200, services().notifications.page(tenant(), query()))
 
 
 def submit_workflow() -> Response[str]:
-    parts, now = assembled(), wiring.clock()
+    parts, now = services(), wiring.clock()
     done = parts.workflows.submit(request_body(), key_header(), tenant=tenant(), now=now, random=secrets.randbits(80))
     for lane, count in done.lanes.items():
         parts.metrics.count("TaskSubmitted", lane=lane, times=count)
@@ -146,11 +146,11 @@ def submit_workflow() -> Response[str]:
 
 
 def list_workflows() -> Response[str]:
-    return answer(200, assembled().workflow_look.page(tenant(), query()))
+    return answer(200, services().workflow_look.page(tenant(), query()))
 
 
 def get_workflow(id: str) -> Response[str]:
-    parts = assembled()
+    parts = services()
     run = parts.workflows.find(tenant(), run_id(id))
     view = parts.workflow_look.full(run, query(), now=wiring.clock())
     if run.notify:
@@ -161,47 +161,47 @@ def get_workflow(id: str) -> Response[str]:
 def get_workflow_graph(id: str) -> Response[str]:
     from functions.api.workflows.queries import FORMATS, format_of
 
-    parts, kind = assembled(), format_of(query(), app.current_event.headers.get("accept"))
+    parts, kind = services(), format_of(query(), app.current_event.headers.get("accept"))
     run = parts.workflows.find(tenant(), run_id(id))
     return Response(200, FORMATS[kind], parts.workflow_look.graph(run, kind, now=wiring.clock()), {"Vary": "Accept"})
 
 
 def cancel_workflow(id: str) -> Response[str]:
-    assembled().workflows.cancel(tenant(), run_id(id))
+    services().workflows.cancel(tenant(), run_id(id))
     return nothing()
 
 
 def retry_workflow(id: str) -> Response[str]:
     nothing_asked()
-    run = assembled().workflows.retry(tenant(), run_id(id), key_header(), now=wiring.clock())
+    run = services().workflows.retry(tenant(), run_id(id), key_header(), now=wiring.clock())
     return answer(202, workflow_views.summary(run), located(run))
 
 
 def create_schedule() -> Response[str]:
-    made = assembled().schedules.create(request_body(), key_header(), tenant=tenant(), random=secrets.randbits(80))
+    made = services().schedules.create(request_body(), key_header(), tenant=tenant(), random=secrets.randbits(80))
     return schedule_answer(201 if made.created else 200, made.schedule)
 
 
 def list_schedules() -> Response[str]:
-    return answer(200, assembled().schedules.page(tenant(), query()))
+    return answer(200, services().schedules.page(tenant(), query()))
 
 
 def get_schedule(id: str) -> Response[str]:
-    return schedule_answer(200, assembled().schedules.find(tenant(), schedule_id(id)))
+    return schedule_answer(200, services().schedules.find(tenant(), schedule_id(id)))
 
 
 def change_schedule(id: str) -> Response[str]:
-    return schedule_answer(200, assembled().schedules.change(tenant(), schedule_id(id), request_body()))
+    return schedule_answer(200, services().schedules.change(tenant(), schedule_id(id), request_body()))
 
 
 def delete_schedule(id: str) -> Response[str]:
-    assembled().schedules.delete(tenant(), schedule_id(id))
+    services().schedules.delete(tenant(), schedule_id(id))
     return nothing()
 
 
 def run_schedule(id: str) -> Response[str]:
     nothing_asked()
-    parts, now = assembled(), wiring.clock()
+    parts, now = services(), wiring.clock()
     done = parts.schedules.run(tenant(), schedule_id(id), key_header(), random=secrets.randbits(80))
     if done.created:
         parts.metrics.count("TaskSubmitted", lane=done.task.lane)
@@ -211,24 +211,24 @@ def run_schedule(id: str) -> Response[str]:
 
 
 def get_health() -> Response[str]:
-    return answer(200, {"status": "ok", "environment": assembled().settings.environment})
+    return answer(200, {"status": "ok", "environment": services().environment.name})
 
 
 def get_stats() -> Response[str]:
-    return answer(200, assembled().stats.read(tenant=tenant(), now=wiring.clock()))
+    return answer(200, services().stats.read(tenant=tenant(), now=wiring.clock()))
 
 
 def get_openapi() -> Response[str]:
     from functions.api import openapi
 
-    return answer(200, openapi.document(assembled().timeout_limit))
+    return answer(200, openapi.document(services().timeout_limit))
 
 
 def get_docs() -> Response[bytes]:
     from functions.api.documentation import page as docs
 
     accepted = app.current_event.headers.get("accept-encoding") or ""
-    page = docs.page(assembled().timeout_limit, gzipped="gzip" in accepted)
+    page = docs.page(services().timeout_limit, gzipped="gzip" in accepted)
     encoding = {"Content-Encoding": "gzip"} if "gzip" in accepted else {}
     return Response(200, "text/html; charset=utf-8", page, {"Vary": "Accept-Encoding", **encoding})
 
@@ -270,14 +270,14 @@ for method, path, route in ROUTES:
 
 
 @cache
-def assembled() -> Parts:
+def services() -> Parts:
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
-    return Parts(ApiSettings.from_env(os.environ))
+    return Parts(ApiEnvironment.from_env(os.environ))
 
 
-def identity() -> Caller:
+def identity() -> Principal:
     context = app.current_event.get("requestContext") or {}
-    return caller(context, tenant_from=assembled().settings.tenant_from)
+    return principal_of_request(context, tenant_from=services().environment.tenant_from)
 
 
 def tenant() -> str:
@@ -344,7 +344,7 @@ def query() -> Mapping[str, str]:
 
 def shown(task: Task) -> dict[str, Any]:
     """All of a task. One more read tells of the workflow whose node it is."""
-    parts = assembled()
+    parts = services()
     view = views.full(task, parts.documents, now=wiring.clock())
     if task.notify:
         view["notifications"] = parts.notifications.of_task(task)

@@ -9,7 +9,7 @@ from functions.api.monitor.stats import Stats
 from functions.api.tasks.listing import Listing
 from functions.core.errors import UnknownTaskType
 from functions.runtime import wiring
-from functions.runtime.environment import ApiSettings
+from functions.runtime.environment import ApiEnvironment
 from functions.runtime.metrics import Metrics
 from functions.store.counters import Counters
 from functions.store.documents import Documents
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
 class Parts:
     """One per process."""
 
-    def __init__(self, settings: ApiSettings) -> None:
-        self.settings = settings
-        self.metrics = Metrics(settings.environment)
+    def __init__(self, environment: ApiEnvironment) -> None:
+        self.environment = environment
+        self.metrics = Metrics(environment.name)
 
     @property
     def timeout_limit(self) -> int:
-        return self.settings.timeout_limit
+        return self.environment.timeout_limit
 
     @cached_property
     def tasks(self) -> TaskStore:
-        return wiring.task_store(self.settings)
+        return wiring.task_store(self.environment)
 
     @cached_property
     def documents(self) -> Documents:
-        return wiring.documents(self.settings, self.settings.document_bucket)
+        return wiring.documents(self.environment, self.environment.document_bucket)
 
     @cached_property
     def submission(self) -> Submission:
-        from functions.intake import services as assembly
+        from functions.intake import services as intake_services
 
-        return assembly.submission(self.settings)
+        return intake_services.submission(self.environment)
 
     @cached_property
     def changes(self) -> Changes:
@@ -62,8 +62,8 @@ class Parts:
         return Changes(
             tasks=self.tasks,
             documents=self.documents,
-            dispatcher=wiring.dispatcher(self.settings),
-            consequences=wiring.consequences(self.settings),
+            dispatcher=wiring.dispatcher(self.environment),
+            consequences=wiring.consequences(self.environment),
             registry=wiring.registry,
             clock=wiring.clock,
         )
@@ -85,7 +85,7 @@ class Parts:
         from functions.api.bulk_requests import BulkRequests
         from functions.store.bulk_answers import AnswerStore
 
-        return BulkRequests(answers=AnswerStore(wiring.table(self.settings)), clock=wiring.clock)
+        return BulkRequests(answers=AnswerStore(wiring.table(self.environment)), clock=wiring.clock)
 
     @cached_property
     def desk(self) -> Desk:
@@ -94,8 +94,8 @@ class Parts:
         return Desk(
             tasks=self.tasks,
             letters=Listings(self.tasks, DEAD),
-            dispatcher=wiring.dispatcher(self.settings),
-            consequences=wiring.consequences(self.settings),
+            dispatcher=wiring.dispatcher(self.environment),
+            consequences=wiring.consequences(self.environment),
             registry=wiring.registry,
             clock=wiring.clock,
         )
@@ -109,14 +109,14 @@ class Parts:
         from functions.api.workflows.workflows import Workflows
 
         return Workflows(
-            runs=wiring.run_store(self.settings),
+            runs=wiring.run_store(self.environment),
             documents=self.documents,
             executions=wiring.executions(),
-            machine_arn=self.settings.run_machine_arn,
+            machine_arn=self.environment.run_machine_arn,
             registry=wiring.registry,
             timeout_limit=self.timeout_limit,
-            notifications=wiring.notifications(self.settings),
-            webhook_reach=self.settings.webhook_reach,
+            notifications=wiring.notifications(self.environment),
+            webhook_reach=self.environment.webhook_reach,
         )
 
     @cached_property
@@ -125,7 +125,7 @@ class Parts:
         from functions.store.notifications import NotificationStore
 
         return NotificationLook(
-            NotificationStore(table=wiring.table(self.settings), shards=self.settings.listing_shards)
+            NotificationStore(table=wiring.table(self.environment), shards=self.environment.listing_shards)
         )
 
     @cached_property
@@ -133,29 +133,29 @@ class Parts:
         from functions.api.workflows.queries import WorkflowLook
 
         return WorkflowLook(
-            runs=wiring.run_store(self.settings),
+            runs=wiring.run_store(self.environment),
             tasks=self.tasks,
             documents=self.documents,
-            members=wiring.runs(self.settings),
+            members=wiring.runs(self.environment),
         )
 
     @cached_property
     def schedules(self) -> Schedules:
         from functions.api.schedules.schedules import SCHEDULES, Schedules
-        from functions.intake import services as assembly
+        from functions.intake import services as intake_services
 
         return Schedules(
-            schedules=assembly.schedule_store(self.settings),
-            scheduler=assembly.schedules(self.settings),
+            schedules=intake_services.schedule_store(self.environment),
+            scheduler=intake_services.schedules(self.environment),
             submission=self.submission,
-            firing=assembly.firing(self.settings, self.submission, self.metrics),
+            firing=intake_services.firing(self.environment, self.submission, self.metrics),
             listings=Listings(self.tasks, SCHEDULES),
             clock=wiring.clock,
         )
 
     @cached_property
     def stats(self) -> Stats:
-        return Stats(Counters(wiring.table(self.settings)), wiring.queues(self.settings), Listings(self.tasks))
+        return Stats(Counters(wiring.table(self.environment)), wiring.queues(self.environment), Listings(self.tasks))
 
 
 def canonical(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from functions.aws.failures import passing_faults
+from functions.aws.transient_errors import translate_transient_errors
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Executions:
         """When it was started, in epoch ms: just now, or by an earlier call while it still runs. None when an execution
         of this name has ended: a name is used once in 90 days (AWS)."""
         states = self.client()
-        with passing_faults("StepFunctions"):
+        with translate_transient_errors("StepFunctions"):
             try:
                 started = states.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(given))
             except states.exceptions.ExecutionAlreadyExists:
@@ -33,7 +33,7 @@ class Executions:
         """False when nobody waits for this token any more: answered before, or past its deadline."""
         states = self.client()
         gone = (states.exceptions.TaskTimedOut, states.exceptions.TaskDoesNotExist, states.exceptions.InvalidToken)
-        with passing_faults("StepFunctions"):
+        with translate_transient_errors("StepFunctions"):
             try:
                 states.send_task_success(taskToken=token, output=json.dumps(output))
             except gone:

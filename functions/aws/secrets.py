@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.aws.failures import passing_faults
+from functions.aws.transient_errors import translate_transient_errors
 from functions.core.webhooks.signature import key_of
 
 KEPT_MS = 300_000
@@ -59,7 +59,7 @@ class WebhookSecrets:
 
     def _read(self, name: str, stage: str) -> str | None:
         secrets = self.client()
-        with passing_faults("SecretsManager"):
+        with translate_transient_errors("SecretsManager"):
             try:
                 return str(secrets.get_secret_value(SecretId=name, VersionStage=stage)["SecretString"])
             except secrets.exceptions.ResourceNotFoundException:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.aws.failures import passing_faults
 from functions.aws.queues import Lane
+from functions.aws.transient_errors import translate_transient_errors
 from functions.core.wakeup import WakeUp
 
 
@@ -23,7 +23,7 @@ class Timers:
     def create(self, name: str, lane: Lane, wakeup: WakeUp, *, at: int) -> None:
         """At the minute `at` (epoch ms). Making the same one again changes nothing."""
         scheduler = self.client()
-        with passing_faults("Scheduler"):
+        with translate_transient_errors("Scheduler"):
             try:
                 scheduler.create_schedule(
                     Name=name,
@@ -47,7 +47,7 @@ class Timers:
     def delete(self, name: str) -> None:
         """Housekeeping for a task that was cancelled or moved: its old wake-up would be dropped anyway."""
         scheduler = self.client()
-        with passing_faults("Scheduler"):
+        with translate_transient_errors("Scheduler"):
             try:
                 scheduler.delete_schedule(Name=name, GroupName=self.group)
             except scheduler.exceptions.ResourceNotFoundException:

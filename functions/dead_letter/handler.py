@@ -17,7 +17,7 @@ from functions.core.wakeup import WakeUp, landed, writer_gone
 from functions.runtime import wiring
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
-from functions.runtime.environment import DeadLetterSettings
+from functions.runtime.environment import DeadLetterEnvironment
 from functions.runtime.metrics import Metrics
 from functions.store.tasks import TaskStore
 
@@ -62,7 +62,7 @@ class Returns:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: SQS records (events/dead_letter/). Returns `batchItemFailures`."""
-    returns = assembled()
+    returns = services()
     failures = []
     for record in event["Records"]:
         now = wiring.clock()
@@ -102,12 +102,12 @@ def unpacked(body: str) -> WakeUp:
 
 
 @cache
-def assembled() -> Returns:
-    settings = DeadLetterSettings.from_env(os.environ)
+def services() -> Returns:
+    environment = DeadLetterEnvironment.from_env(os.environ)
     return Returns(
-        tasks=wiring.task_store(settings),
-        consequences=wiring.consequences(settings),
-        dispatcher=wiring.dispatcher(settings),
-        metrics=Metrics(settings.environment),
-        writer_ms=wiring.writer_ms(settings),
+        tasks=wiring.task_store(environment),
+        consequences=wiring.consequences(environment),
+        dispatcher=wiring.dispatcher(environment),
+        metrics=Metrics(environment.name),
+        writer_ms=wiring.writer_ms(environment),
     )

@@ -19,7 +19,7 @@ from functions.core.errors import (
 )
 from functions.core.schedules.schedule import GRACE_MS, CatchUp, Overlap, Schedule, bucket, firing_key, run_key
 from functions.core.task import Task, keyed_id
-from functions.intake.submission import Submission, Submitted
+from functions.intake.submission import Submission, SubmittedTask
 from functions.runtime.metrics import Metrics
 from functions.store.schedules import ScheduleStore
 from functions.store.tasks import TaskStore
@@ -29,7 +29,7 @@ UNBORN_MS = 60_000
 """A firing claims, then submits: for so long, a task that is not there yet counts as one that runs."""
 
 
-class Outcome(StrEnum):
+class FiringOutcome(StrEnum):
     SUBMITTED = "submitted"
     REPEATED = "repeated"
     """Its task was there already."""
@@ -42,34 +42,34 @@ class Outcome(StrEnum):
 
 
 METRICS = {
-    Outcome.SUBMITTED: "ScheduleFired",
-    Outcome.SKIPPED: "ScheduleSkipped",
-    Outcome.MISSED: "ScheduleMissed",
-    Outcome.REFUSED: "ScheduleRefused",
+    FiringOutcome.SUBMITTED: "ScheduleFired",
+    FiringOutcome.SKIPPED: "ScheduleSkipped",
+    FiringOutcome.MISSED: "ScheduleMissed",
+    FiringOutcome.REFUSED: "ScheduleRefused",
 }
 
 
 @dataclass(frozen=True)
-class Fired:
-    outcome: Outcome
+class FiringResult:
+    outcome: FiringOutcome
     reason: str = ""
     task: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Firing:
+class Firings:
     schedules: ScheduleStore
     tasks: TaskStore
     submission: Submission
     metrics: Metrics
 
-    def due(self, schedule: Schedule, scheduled: int, *, now: int) -> Fired:
+    def due(self, schedule: Schedule, scheduled: int, *, now: int) -> FiringResult:
         """What EventBridge Scheduler fired for the time `scheduled` (epoch ms), now or long ago."""
         at = bucket(scheduled)
         if schedule.paused:
-            return Fired(Outcome.DROPPED, "the schedule is paused")
+            return FiringResult(FiringOutcome.DROPPED, "the schedule is paused")
         if not schedule.timetable.within(scheduled):
-            return Fired(Outcome.DROPPED, "not between its start and its end")
+            return FiringResult(FiringOutcome.DROPPED, "not between its start and its end")
         if now - at > GRACE_MS:
             if schedule.catch_up is CatchUp.NONE:
                 return self._missed(schedule, at)
@@ -80,50 +80,52 @@ class Firing:
                 at = bucket(latest)
         return self.fire(schedule, at, now=now)
 
-    def catch_up(self, schedule: Schedule, *, since: int, now: int) -> Fired | None:
+    def catch_up(self, schedule: Schedule, *, since: int, now: int) -> FiringResult | None:
         """At a resume: the last of the times since `since`, once. None: there was none, or it is not asked for."""
         if schedule.catch_up is CatchUp.NONE:
             return None
         latest = schedule.timetable.latest(now, since=since)
         return None if latest is None else self.fire(schedule, bucket(latest), now=now)
 
-    def fire(self, schedule: Schedule, at: int, *, now: int) -> Fired:
+    def fire(self, schedule: Schedule, at: int, *, now: int) -> FiringResult:
         """The task of this time. Raises StoreUnavailable: then it is to be fired again."""
         key = firing_key(schedule.id, at)
         task_id = keyed_id(schedule.tenant, key)
         if self.tasks.get(schedule.tenant, task_id) is not None:
-            return Fired(Outcome.REPEATED, "its task is there already", task_id)
+            return FiringResult(FiringOutcome.REPEATED, "its task is there already", task_id)
         if not self._claim(schedule, task_id, at, now=now):
             self.schedules.skip(schedule, at)
-            return self._done(schedule, Fired(Outcome.SKIPPED, f"task {schedule.firings.task} has not ended"))
+            return self._done(
+                schedule, FiringResult(FiringOutcome.SKIPPED, f"task {schedule.firings.task} has not ended")
+            )
         try:
             done = self._submit(schedule, key, now=now)
         except (InvalidRequest, UnknownTaskType, PayloadTooLarge) as error:
             self.schedules.refused(schedule, str(error), now)
-            return self._done(schedule, Fired(Outcome.REFUSED, str(error)))
+            return self._done(schedule, FiringResult(FiringOutcome.REFUSED, str(error)))
         if not done.created:
-            return Fired(Outcome.REPEATED, "its task is there already", task_id)
+            return FiringResult(FiringOutcome.REPEATED, "its task is there already", task_id)
         self.metrics.count("TaskSubmitted", lane=done.task.lane)
-        return self._done(schedule, Fired(Outcome.SUBMITTED, task=task_id))
+        return self._done(schedule, FiringResult(FiringOutcome.SUBMITTED, task=task_id))
 
-    def run(self, schedule: Schedule, key: str, *, now: int) -> Submitted:
+    def run(self, schedule: Schedule, key: str, *, now: int) -> SubmittedTask:
         """Now, because somebody asks: paused, over or overlapping, it runs. The same key is the same run. The firings
         that come while it runs see it as they see any other."""
         key = run_key(schedule.id, key)
         task_id = keyed_id(schedule.tenant, key)
         there = self.tasks.get(schedule.tenant, task_id)
         if there is not None:
-            return Submitted(there, created=False)
+            return SubmittedTask(there, created=False)
         self.schedules.claim(schedule, task=task_id, at=now, now=now, seen=None, asked=True)
         return self._submit(schedule, key, now=now)
 
-    def _submit(self, schedule: Schedule, key: str, *, now: int) -> Submitted:
+    def _submit(self, schedule: Schedule, key: str, *, now: int) -> SubmittedTask:
         try:
             # The id comes from the key: no randomness is used.
             return self.submission.submit(schedule.task, None, tenant=schedule.tenant, now=now, random=0, key=key)
         except IdempotencyKeyReused as reused:
-            # Fired before, by another, with the template as it was a moment ago.
-            return Submitted(self._there(schedule, reused.id), created=False)
+            # FiringResult before, by another, with the template as it was a moment ago.
+            return SubmittedTask(self._there(schedule, reused.id), created=False)
 
     def _there(self, schedule: Schedule, task_id: str) -> Task:
         task = self.tasks.get(schedule.tenant, task_id)
@@ -163,10 +165,10 @@ class Firing:
             return fired_at is not None and now - fired_at < UNBORN_MS
         return not task.settled
 
-    def _missed(self, schedule: Schedule, at: int) -> Fired:
+    def _missed(self, schedule: Schedule, at: int) -> FiringResult:
         self.schedules.miss(schedule, at)
-        return self._done(schedule, Fired(Outcome.MISSED, "it came too late"))
+        return self._done(schedule, FiringResult(FiringOutcome.MISSED, "it came too late"))
 
-    def _done(self, schedule: Schedule, fired: Fired) -> Fired:
+    def _done(self, schedule: Schedule, fired: FiringResult) -> FiringResult:
         self.metrics.count(METRICS[fired.outcome], lane=schedule.lane)
         return fired

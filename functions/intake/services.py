@@ -1,45 +1,45 @@
-"""What takes requests and firings, put together from a function's settings."""
+"""What takes requests and firings, put together from a function's environment."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from functions.aws.clients import client
-from functions.aws.schedules import Schedules
-from functions.intake.firings import Firing
+from functions.aws.recurring_schedules import RecurringSchedules
+from functions.intake.firings import Firings
 from functions.intake.submission import Submission
 from functions.runtime import wiring
-from functions.runtime.environment import IntakeSettings
+from functions.runtime.environment import IntakeEnvironment
 from functions.runtime.metrics import Metrics
 from functions.store.schedules import ScheduleStore
 
 
-def submission(settings: IntakeSettings) -> Submission:
+def submission(environment: IntakeEnvironment) -> Submission:
     return Submission(
-        tasks=wiring.task_store(settings),
-        documents=wiring.documents(settings, settings.document_bucket),
-        dispatcher=wiring.dispatcher(settings),
-        consequences=wiring.consequences(settings),
+        tasks=wiring.task_store(environment),
+        documents=wiring.documents(environment, environment.document_bucket),
+        dispatcher=wiring.dispatcher(environment),
+        consequences=wiring.consequences(environment),
         registry=wiring.registry,
-        timeout_limit=settings.timeout_limit,
-        webhook_reach=settings.webhook_reach,
+        timeout_limit=environment.timeout_limit,
+        webhook_reach=environment.webhook_reach,
     )
 
 
-def schedule_store(settings: IntakeSettings) -> ScheduleStore:
-    return ScheduleStore(table=wiring.table(settings), shards=settings.listing_shards)
+def schedule_store(environment: IntakeEnvironment) -> ScheduleStore:
+    return ScheduleStore(table=wiring.table(environment), shards=environment.listing_shards)
 
 
-def schedules(settings: IntakeSettings) -> Schedules:
-    return Schedules(
-        partial(client, "scheduler"), settings.schedule_group, settings.schedule_role_arn, settings.firing_arn
+def schedules(environment: IntakeEnvironment) -> RecurringSchedules:
+    return RecurringSchedules(
+        partial(client, "scheduler"), environment.schedule_group, environment.schedule_role_arn, environment.firing_arn
     )
 
 
-def firing(settings: IntakeSettings, submission: Submission, metrics: Metrics) -> Firing:
-    return Firing(
-        schedules=schedule_store(settings),
-        tasks=wiring.task_store(settings),
+def firing(environment: IntakeEnvironment, submission: Submission, metrics: Metrics) -> Firings:
+    return Firings(
+        schedules=schedule_store(environment),
+        tasks=wiring.task_store(environment),
         submission=submission,
         metrics=metrics,
     )

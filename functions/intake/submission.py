@@ -38,7 +38,7 @@ HEADER = "Idempotency-Key"
 
 
 @dataclass(frozen=True)
-class Submitted:
+class SubmittedTask:
     """`created`: False when the same request was answered before. `payload`: None then; it is where the task is."""
 
     task: Task
@@ -47,7 +47,7 @@ class Submitted:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTask:
     """A task that may be written: nothing is wrong with its request. `payload`: not kept yet."""
 
     task: Task
@@ -69,15 +69,15 @@ class Submission:
 
     def submit(
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
-    ) -> Submitted:
+    ) -> SubmittedTask:
         """`header`: Idempotency-Key as it came; `key`: one that Taskyard itself has made, instead of the caller's.
         `now`: epoch ms; `random`: 80 bits."""
         prepared = self.prepare(body, header, tenant=tenant, now=now, random=random, key=key)
-        return prepared if isinstance(prepared, Submitted) else self._accept(self.kept(prepared), now)
+        return prepared if isinstance(prepared, SubmittedTask) else self._accept(self.kept(prepared), now)
 
     def prepare(
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
-    ) -> Prepared | Submitted:
+    ) -> PreparedTask | SubmittedTask:
         """Checks everything, writes nothing. Raises what is wrong with the request."""
         check_size(body.get("payload"))
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
@@ -99,22 +99,22 @@ class Submission:
             # Upstreams expire before what was made of them: the same request again is still the same task.
             earlier = self.tasks.get(tenant, task_id) if key is not None else None
             if earlier is not None and fingerprint.fits(earlier.digest):
-                return Submitted(earlier, created=False)
+                return SubmittedTask(earlier, created=False)
             raise InvalidRequest(errors)
-        return Prepared(task, parsed.request.payload, fingerprint)
+        return PreparedTask(task, parsed.request.payload, fingerprint)
 
-    def kept(self, prepared: Prepared) -> Prepared:
+    def kept(self, prepared: PreparedTask) -> PreparedTask:
         """With the payload where it is to be: before anything can claim the task."""
         task = prepared.task
         payload = self.documents.keep_payload(task.tenant, task.id, prepared.payload)
         return replace(prepared, task=replace(task, payload=payload))
 
-    def _accept(self, prepared: Prepared, now: int) -> Submitted:
+    def _accept(self, prepared: PreparedTask, now: int) -> SubmittedTask:
         task = prepared.task
         self.dispatcher.dispatch(task, generation=task.generation, at=first_look(task, now), now=now)
         return self.write(prepared)
 
-    def write(self, prepared: Prepared) -> Submitted:
+    def write(self, prepared: PreparedTask) -> SubmittedTask:
         """The record, whose wake-up is in flight; for one that waits for others also the links to them."""
         task, payload = prepared.task, prepared.payload
         answer = self.tasks.create(task)
@@ -123,16 +123,16 @@ class Submission:
         if task.state is State.BLOCKED:
             self.consequences.link(task)
             task = self.tasks.get(task.tenant, task.id) or task
-        return Submitted(task, created=True, payload=payload)
+        return SubmittedTask(task, created=True, payload=payload)
 
-    def _taken(self, prepared: Prepared, found: Task | None) -> Submitted:
+    def _taken(self, prepared: PreparedTask, found: Task | None) -> SubmittedTask:
         task, payload = prepared.task, prepared.payload
         if found is None:
             found = self.tasks.get(task.tenant, task.id) or task
         if not prepared.fingerprint.fits(found.digest):
             raise IdempotencyKeyReused("task", found.id, task.idempotency_key or "")
         # Without a key the id is nobody else's: our own write, whose answer was lost and which boto3 sent again.
-        return Submitted(found, created=task.idempotency_key is None, payload=payload)
+        return SubmittedTask(found, created=task.idempotency_key is None, payload=payload)
 
     def _kind(
         self, parsed: Parsed[SubmitTask]

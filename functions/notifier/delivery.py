@@ -174,12 +174,12 @@ def again(outcome: NotYet, attempts: int, *, now: int, ends_at: int) -> Exceptio
     """`attempts`: so far, this one too. A wait that is asked for is granted when it is longer than our own pause: a
     receiver that asks for a second each time would else be called 86,400 times. It ends with the window: there is one
     last attempt then."""
-    if outcome.wait is not None and outcome.wait > pause(attempts):
+    if outcome.wait is not None and outcome.wait > retry_pause_seconds(attempts):
         return AskedToWaitError(iso(min(now + round(outcome.wait * 1000), ends_at)))
     return NotDeliveredError(outcome.error)
 
 
-def pause(attempts: int) -> int:
+def retry_pause_seconds(attempts: int) -> int:
     """Seconds that the machine waits after so many attempts."""
     return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS << min(attempts - 1, 20))
 

@@ -11,7 +11,7 @@ from functions.core.notifications.events import Notification
 from functions.core.times import epoch_ms
 from functions.notifier.delivery import AskedToWaitError, Deliverer, NotDeliveredError
 from functions.runtime import wiring
-from functions.runtime.environment import NotifierSettings
+from functions.runtime.environment import NotifierEnvironment
 from functions.runtime.metrics import Metrics
 from functions.store.notifications import NotificationStore
 
@@ -19,7 +19,7 @@ from functions.store.notifications import NotificationStore
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: {step: deliver, notification, startedAt} or {step: give-up, notification, error} (events/notifier/).
     Raises what the state machine is to try again."""
-    deliverer = assembled()
+    deliverer = services()
     by_design = (NotDeliveredError, AskedToWaitError)
     with deliverer.metrics.invocation("NotifierErrors", by_design=by_design, clock=wiring.clock):
         note = Notification.read(event["notification"])
@@ -34,15 +34,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @cache
-def assembled() -> Deliverer:
-    settings = NotifierSettings.from_env(os.environ)
+def services() -> Deliverer:
+    environment = NotifierEnvironment.from_env(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
     return Deliverer(
-        store=NotificationStore(table=wiring.table(settings), shards=settings.listing_shards),
-        http=wiring.http_client(settings.webhook_reach),
-        secrets=wiring.webhook_secrets(settings.webhook_secrets),
-        mail=wiring.mail(settings.mail_from),
-        metrics=Metrics(settings.environment),
-        environment=settings.environment,
+        store=NotificationStore(table=wiring.table(environment), shards=environment.listing_shards),
+        http=wiring.http_client(environment.webhook_reach),
+        secrets=wiring.webhook_secrets(environment.webhook_secrets),
+        mail=wiring.mail(environment.mail_from),
+        metrics=Metrics(environment.name),
+        environment=environment.name,
         clock=wiring.clock,
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.aws.clients import client
 from functions.observer.observation import Observer
-from functions.runtime.environment import ObserverSettings
+from functions.runtime.environment import ObserverEnvironment
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
 from functions.store.table import Table
@@ -24,16 +24,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     but to Lambda an answer without one is an error. At the window's end it calls once more, with or without records.
     Emulators without windows have streams of one shard, and name none.
     """
-    again = assembled().observe(event["Records"], stream_shard=event.get("shardId", ONLY_SHARD))
+    again = services().observe(event["Records"], stream_shard=event.get("shardId", ONLY_SHARD))
     return {"state": {}, "batchItemFailures": [] if again is None else [{"itemIdentifier": again}]}
 
 
 @cache
-def assembled() -> Observer:
-    settings = ObserverSettings.from_env(os.environ)
+def services() -> Observer:
+    environment = ObserverEnvironment.from_env(os.environ)
     # Not through runtime/wiring.py, which imports what the other functions are made of.
-    table = Table(client("dynamodb"), settings.table_name)
+    table = Table(client("dynamodb"), environment.table_name)
     return Observer(
         counters=Counters(table),
-        leftovers=Leftovers(table, settings.document_bucket, partial(client, "s3")),
+        leftovers=Leftovers(table, environment.document_bucket, partial(client, "s3")),
     )

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.aws.schedules import Schedules
+from functions.aws.recurring_schedules import RecurringSchedules
 from functions.core.schedules.schedule import SCHEDULED_TIME, Schedule, bucket, recurring, scheduler_name
 from functions.core.task import ALPHABET
 from functions.core.times import epoch_ms
 from functions.core.wakeup import writer_gone
-from functions.intake.firings import Fired, Firing, Outcome
+from functions.intake.firings import FiringOutcome, FiringResult, Firings
 from functions.store.schedules import ScheduleStore
 
 IDENTITY = re.compile(rf"[{ALPHABET}]{{26}}")
@@ -22,7 +22,7 @@ CLOCKS_DIFFER_MS = 5000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alarm:
+class FiringEvent:
     """What Scheduler hands over: core/schedules/schedule.py writes it. `scheduled`, `written_at`: epoch ms."""
 
     tenant: str
@@ -32,7 +32,7 @@ class Alarm:
     written_at: int
 
     @classmethod
-    def read(cls, event: Mapping[str, Any], *, now: int) -> Alarm:
+    def read(cls, event: Mapping[str, Any], *, now: int) -> FiringEvent:
         """Raises ValueError for what is none. Emulators may leave the time to be filled in: then it is now."""
         try:
             at, tenant, schedule = (str(event[name]) for name in ("scheduledTime", "tenant", "schedule"))
@@ -55,42 +55,44 @@ class Fire:
     writes schedules may run."""
 
     schedules: ScheduleStore
-    scheduler: Schedules
-    firing: Firing
+    scheduler: RecurringSchedules
+    firing: Firings
     door: str
     writer_ms: int
 
-    def take(self, alarm: Alarm, *, door: str, now: int) -> Fired:
+    def take(self, firing_event: FiringEvent, *, door: str, now: int) -> FiringResult:
         """`door`: the ARN of the function that was invoked. Raises StoreUnavailable: Lambda tries it again, and the
         queue of failed firings after that."""
-        name = scheduler_name(alarm.tenant, alarm.schedule)
+        name = scheduler_name(firing_event.tenant, firing_event.schedule)
         # Schedules that were made before there was a door for firings call the producer: until their next firing.
         by_producer = door != self.door
         if by_producer and self.scheduler.target(name) != door:
-            return Fired(Outcome.DROPPED, "schedules are fired by EventBridge Scheduler, through the firing function")
-        schedule = self.schedules.get(alarm.tenant, alarm.schedule)
-        settled = writer_gone(now=now, sent_at=alarm.written_at, writer_ms=self.writer_ms)
+            return FiringResult(
+                FiringOutcome.DROPPED, "schedules are fired by EventBridge Scheduler, through the firing function"
+            )
+        schedule = self.schedules.get(firing_event.tenant, firing_event.schedule)
+        settled = writer_gone(now=now, sent_at=firing_event.written_at, writer_ms=self.writer_ms)
         if schedule is None:
             if settled:
                 # Of a create that died before its record, or a delete that died after it.
                 self.scheduler.delete(name)
-            return Fired(Outcome.DROPPED, "there is no such schedule")
-        if alarm.revision != schedule.revision and settled:
+            return FiringResult(FiringOutcome.DROPPED, "there is no such schedule")
+        if firing_event.revision != schedule.revision and settled:
             # Of a change that died between Scheduler and record: the record says what its owner was answered.
             self.scheduler.put(recurring(schedule, now=now))
-        fired = self._fire(schedule, alarm, now=now)
+        fired = self._fire(schedule, firing_event, now=now)
         if by_producer:
             # After the firing: tried again, it has to come through the door that it came by.
             self.scheduler.put(recurring(schedule, now=now))
         return fired
 
-    def _fire(self, schedule: Schedule, alarm: Alarm, *, now: int) -> Fired:
-        at = bucket(alarm.scheduled)
+    def _fire(self, schedule: Schedule, firing_event: FiringEvent, *, now: int) -> FiringResult:
+        at = bucket(firing_event.scheduled)
         if at > now + CLOCKS_DIFFER_MS:
-            return Fired(Outcome.DROPPED, "a time that has not come")
+            return FiringResult(FiringOutcome.DROPPED, "a time that has not come")
         if at < bucket(schedule.created_at):
-            return Fired(Outcome.DROPPED, "a time before the schedule was made")
+            return FiringResult(FiringOutcome.DROPPED, "a time before the schedule was made")
         if schedule.timetable.upcoming(at - 1, 1) != [at]:
             # Of a change that has not landed, or of before one that has.
-            return Fired(Outcome.DROPPED, "none of the schedule's times")
-        return self.firing.due(schedule, alarm.scheduled, now=now)
+            return FiringResult(FiringOutcome.DROPPED, "none of the schedule's times")
+        return self.firing.due(schedule, firing_event.scheduled, now=now)

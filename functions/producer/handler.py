@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.core.errors import FieldError, InvalidRequest
 from functions.runtime import wiring
-from functions.runtime.environment import ProducerSettings
+from functions.runtime.environment import ProducerEnvironment
 from functions.runtime.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ logger = logging.getLogger("taskyard.producer")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    parts = assembled()
+    parts = services()
     try:
         door = unqualified(context.invoked_function_arn)
-        if "Records" in event and door == parts.settings.firing_arn:
+        if "Records" in event and door == parts.environment.firing_arn:
             return again(event, context)
         return take(event, context, door)
     finally:
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def take(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
     """`door`: the ARN of the function that was invoked with it."""
-    if "submit" in event and door != assembled().settings.firing_arn:
+    if "submit" in event and door != services().environment.firing_arn:
         return submit(event, context, door)
     return fire(event, door)
 
@@ -66,18 +66,18 @@ def unqualified(function_arn: str) -> str:
 
 
 def fire(event: Mapping[str, Any], door: str) -> dict[str, Any]:
-    from functions.producer.firing import Alarm
+    from functions.producer.firing import FiringEvent
 
     now = wiring.clock()
     try:
-        alarm = Alarm.read(event, now=now)
+        firing_event = FiringEvent.read(event, now=now)
     except ValueError as error:
         # Not ours: tried again, it would be the same.
         logger.error("unreadable event: %s", error)
         return {"outcome": "dropped", "reason": str(error), "task": None}
-    fired = assembled().fire.take(alarm, door=door, now=now)
+    fired = services().fire.take(firing_event, door=door, now=now)
     level = logging.WARNING if fired.outcome == "dropped" else logging.INFO
-    extra = {"schedule": alarm.schedule, "taskId": fired.task}
+    extra = {"schedule": firing_event.schedule, "taskId": fired.task}
     logger.log(level, "%s %s", fired.outcome, fired.reason, extra=extra)
     return {"outcome": str(fired.outcome), "reason": fired.reason, "task": fired.task}
 
@@ -86,11 +86,11 @@ def submit(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
     """Whoever may invoke the producer may submit: IAM has decided that before."""
     from functions.intake import body, problems
     from functions.intake import task_views as views
-    from functions.intake.principal import invoker
+    from functions.intake.principal import principal_of_invocation
 
-    parts, now = assembled(), wiring.clock()
+    parts, now = services(), wiring.clock()
     try:
-        who = invoker(door, tenant_from=parts.settings.tenant_from)
+        who = principal_of_invocation(door, tenant_from=parts.environment.tenant_from)
         if unknown := [name for name in event if name not in ("submit", "idempotencyKey")]:
             raise InvalidRequest([FieldError(name, "is not a known field") for name in unknown])
         # The same reader as for HTTP, and so the same rules.
@@ -113,31 +113,31 @@ def submit(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
 class Parts:
     """Put together when the first event needs them."""
 
-    def __init__(self, settings: ProducerSettings) -> None:
-        self.settings = settings
-        self.metrics = Metrics(settings.environment)
+    def __init__(self, environment: ProducerEnvironment) -> None:
+        self.environment = environment
+        self.metrics = Metrics(environment.name)
 
     @cached_property
     def submission(self) -> Submission:
-        from functions.intake import services as assembly
+        from functions.intake import services as intake_services
 
-        return assembly.submission(self.settings)
+        return intake_services.submission(self.environment)
 
     @cached_property
     def fire(self) -> Fire:
-        from functions.intake import services as assembly
+        from functions.intake import services as intake_services
         from functions.producer.firing import Fire
 
         return Fire(
-            schedules=assembly.schedule_store(self.settings),
-            scheduler=assembly.schedules(self.settings),
-            firing=assembly.firing(self.settings, self.submission, self.metrics),
-            door=self.settings.firing_arn,
+            schedules=intake_services.schedule_store(self.environment),
+            scheduler=intake_services.schedules(self.environment),
+            firing=intake_services.firing(self.environment, self.submission, self.metrics),
+            door=self.environment.firing_arn,
             writer_ms=wiring.API_TIMEOUT_SECONDS * 1000,
         )
 
 
 @cache
-def assembled() -> Parts:
+def services() -> Parts:
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
-    return Parts(ProducerSettings.from_env(os.environ))
+    return Parts(ProducerEnvironment.from_env(os.environ))

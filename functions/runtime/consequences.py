@@ -15,7 +15,7 @@ from functions.core.states import State
 from functions.core.task import Task
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.notifications import Notifications
-from functions.runtime.runs import Runs
+from functions.runtime.run_consequences import RunConsequences
 from functions.store.tasks import Answer, TaskStore, Wrote
 
 
@@ -26,7 +26,7 @@ class Consequences:
     tasks: TaskStore
     dispatcher: Dispatcher
     clock: Callable[[], int]
-    runs: Runs
+    runs: RunConsequences
     notifications: Notifications
 
     def run(self, task: Task) -> None:
@@ -38,7 +38,7 @@ class Consequences:
             self.runs.settle(task, task.member)
             self.runs.count(task, task.member)
         # Last: who waits for a result waits for nobody's mail.
-        self.notifications.tell(task)
+        self.notifications.start_for_task(task)
 
     def cancel(self, task: Task, *, reason: str) -> Answer:
         """CANCELLED, with its consequences. A crash after the write is followed by the wake-up sent before it."""

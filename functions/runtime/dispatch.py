@@ -34,7 +34,7 @@ class Dispatcher:
             name = timer_name(task.id, generation, way.at)
             self.timers.create(name, self.queues.lanes[lane], wakeup, at=way.at)
 
-    def dispatch_next(self, tasks: Sequence[Task], *, now: int, at_once: bool = False) -> None:
+    def dispatch_next_generation(self, tasks: Sequence[Task], *, now: int, at_once: bool = False) -> None:
         """A wake-up of each one's next generation, at its time (`at_once`: now), in tens where they go by queue.
         As `dispatch`, called before the records are written."""
         by_queue: dict[str, list[tuple[WakeUp, int]]] = {}
@@ -49,7 +49,7 @@ class Dispatcher:
         for lane, wakeups in by_queue.items():
             self.queues.send_many(lane, wakeups)
 
-    def forget(self, task: Task, *, now: int) -> None:
+    def delete_timer(self, task: Task, *, now: int) -> None:
         """Deletes the timer of a task that was cancelled or moved, if it travels by one."""
         way = route(task.available_at, now)
         if not isinstance(way, ByQueue):

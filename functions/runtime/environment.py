@@ -18,10 +18,10 @@ WORKER_MARGIN_SECONDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Environment:
     """What every function has."""
 
-    environment: str
+    name: str
     table_name: str
 
     @classmethod
@@ -31,11 +31,11 @@ class Settings:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return {"environment": env["ENVIRONMENT"], "table_name": env["TABLE_NAME"]}
+        return {"name": env["ENVIRONMENT"], "table_name": env["TABLE_NAME"]}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskSettings(Settings):
+class TaskEnvironment(Environment):
     """Of the functions that write tasks and send wake-ups."""
 
     lanes: dict[str, Lane]
@@ -63,7 +63,7 @@ class TaskSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class IntakeSettings(TaskSettings):
+class IntakeEnvironment(TaskEnvironment):
     """Of the functions that take requests, and submit what schedules ask for. `firing_arn`: of the function that
     EventBridge Scheduler fires schedules by."""
 
@@ -94,7 +94,7 @@ class IntakeSettings(TaskSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(IntakeSettings):
+class ApiEnvironment(IntakeEnvironment):
     run_machine_arn: str
 
     @classmethod
@@ -103,12 +103,12 @@ class ApiSettings(IntakeSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProducerSettings(IntakeSettings):
+class ProducerEnvironment(IntakeEnvironment):
     pass
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings(TaskSettings):
+class WorkerEnvironment(TaskEnvironment):
     """`webhook_secrets`: the path of this deployment's secrets, `taskyard/dev/webhooks`."""
 
     document_bucket: str
@@ -131,12 +131,12 @@ class WorkerSettings(TaskSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeadLetterSettings(TaskSettings):
+class DeadLetterEnvironment(TaskEnvironment):
     pass
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObserverSettings(Settings):
+class ObserverEnvironment(Environment):
     document_bucket: str
 
     @classmethod
@@ -145,7 +145,7 @@ class ObserverSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkflowSettings(TaskSettings):
+class WorkflowEnvironment(TaskEnvironment):
     document_bucket: str
 
     @classmethod
@@ -154,7 +154,7 @@ class WorkflowSettings(TaskSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NotifierSettings(Settings):
+class NotifierEnvironment(Environment):
     """`webhook_secrets`: as the workers'."""
 
     listing_shards: int
@@ -184,13 +184,13 @@ def reach(env: Mapping[str, str]) -> Reach:
             raise ValueError(f"WEBHOOK_REACH is 'public', 'any' or 'local', not {other!r}")
 
 
-BY_HANDLER: dict[str, type[Settings]] = {
-    "functions.api.handler.handler": ApiSettings,
-    "functions.producer.handler.handler": ProducerSettings,
-    "functions.worker.handler.handler": WorkerSettings,
-    "functions.dead_letter.handler.handler": DeadLetterSettings,
-    "functions.observer.handler.handler": ObserverSettings,
-    "functions.workflow.handler.handler": WorkflowSettings,
-    "functions.notifier.handler.handler": NotifierSettings,
+ENVIRONMENT_CLASSES: dict[str, type[Environment]] = {
+    "functions.api.handler.handler": ApiEnvironment,
+    "functions.producer.handler.handler": ProducerEnvironment,
+    "functions.worker.handler.handler": WorkerEnvironment,
+    "functions.dead_letter.handler.handler": DeadLetterEnvironment,
+    "functions.observer.handler.handler": ObserverEnvironment,
+    "functions.workflow.handler.handler": WorkflowEnvironment,
+    "functions.notifier.handler.handler": NotifierEnvironment,
 }
 """Handler string of the template → what that function reads."""

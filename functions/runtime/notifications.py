@@ -20,12 +20,12 @@ class Notifications:
     executions: Executions
     machine_arn: str
 
-    def tell(self, task: Task) -> None:
+    def start_for_task(self, task: Task) -> None:
         """Of a settled task. Nothing for one without `notify`."""
         if task.notify:
             self._start(of_task(task))
 
-    def tell_run(self, run: Run) -> None:
+    def start_for_run(self, run: Run) -> None:
         """Of a run that has ended."""
         if run.notify:
             self._start(of_run(run))

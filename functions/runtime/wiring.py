@@ -15,9 +15,9 @@ from functions.aws.timers import Timers
 from functions.http.client import Client
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
-from functions.runtime.environment import Settings, TaskSettings
+from functions.runtime.environment import Environment, TaskEnvironment
 from functions.runtime.notifications import Notifications
-from functions.runtime.runs import Runs
+from functions.runtime.run_consequences import RunConsequences
 from functions.store.documents import Documents
 from functions.store.effects import Effects
 from functions.store.runs import RunStore
@@ -46,59 +46,65 @@ def registry() -> Registry:
     return discover(functions.tasks)
 
 
-def table(settings: Settings) -> Table:
-    return Table(client("dynamodb"), settings.table_name)
+def table(environment: Environment) -> Table:
+    return Table(client("dynamodb"), environment.table_name)
 
 
-def task_store(settings: TaskSettings) -> TaskStore:
+def task_store(environment: TaskEnvironment) -> TaskStore:
     return TaskStore(
-        table=table(settings), shards=settings.listing_shards, retention_seconds=settings.retention_days * 86_400
+        table=table(environment),
+        shards=environment.listing_shards,
+        retention_seconds=environment.retention_days * 86_400,
     )
 
 
-def documents(settings: Settings, bucket: str) -> Documents:
-    return Documents(table(settings), bucket, partial(client, "s3"))
+def documents(environment: Environment, bucket: str) -> Documents:
+    return Documents(table(environment), bucket, partial(client, "s3"))
 
 
-def effects(settings: Settings, bucket: str) -> Effects:
-    return Effects(table(settings), documents(settings, bucket))
+def effects(environment: Environment, bucket: str) -> Effects:
+    return Effects(table(environment), documents(environment, bucket))
 
 
-def queues(settings: TaskSettings) -> Queues:
-    return Queues(client("sqs"), settings.lanes)
+def queues(environment: TaskEnvironment) -> Queues:
+    return Queues(client("sqs"), environment.lanes)
 
 
-def dispatcher(settings: TaskSettings) -> Dispatcher:
-    timers = Timers(partial(client, "scheduler"), settings.timer_group, settings.timer_role_arn)
-    return Dispatcher(queues(settings), timers)
+def dispatcher(environment: TaskEnvironment) -> Dispatcher:
+    timers = Timers(partial(client, "scheduler"), environment.timer_group, environment.timer_role_arn)
+    return Dispatcher(queues(environment), timers)
 
 
 def executions() -> Executions:
     return Executions(partial(client, "stepfunctions"))
 
 
-def run_store(settings: TaskSettings) -> RunStore:
+def run_store(environment: TaskEnvironment) -> RunStore:
     return RunStore(
-        table=table(settings), shards=settings.listing_shards, retention_seconds=settings.retention_days * 86_400
+        table=table(environment),
+        shards=environment.listing_shards,
+        retention_seconds=environment.retention_days * 86_400,
     )
 
 
-def runs(settings: TaskSettings) -> Runs:
-    return Runs(
-        tasks=task_store(settings),
-        runs=run_store(settings),
-        dispatcher=dispatcher(settings),
+def runs(environment: TaskEnvironment) -> RunConsequences:
+    return RunConsequences(
+        tasks=task_store(environment),
+        runs=run_store(environment),
+        dispatcher=dispatcher(environment),
         executions=executions(),
         clock=clock,
     )
 
 
-def consequences(settings: TaskSettings) -> Consequences:
-    return Consequences(task_store(settings), dispatcher(settings), clock, runs(settings), notifications(settings))
+def consequences(environment: TaskEnvironment) -> Consequences:
+    return Consequences(
+        task_store(environment), dispatcher(environment), clock, runs(environment), notifications(environment)
+    )
 
 
-def notifications(settings: TaskSettings) -> Notifications:
-    return Notifications(executions(), settings.notify_machine_arn)
+def notifications(environment: TaskEnvironment) -> Notifications:
+    return Notifications(executions(), environment.notify_machine_arn)
 
 
 def mail(sender: str, senders: frozenset[str] = frozenset()) -> Mail:
@@ -113,6 +119,6 @@ def webhook_secrets(path: str) -> WebhookSecrets:
     return WebhookSecrets(partial(client, "secretsmanager"), path, clock)
 
 
-def writer_ms(settings: TaskSettings) -> int:
+def writer_ms(environment: TaskEnvironment) -> int:
     """The longest that anybody who sends a wake-up may take until its record is written."""
-    return max(settings.worker_timeout_seconds, API_TIMEOUT_SECONDS) * 1000
+    return max(environment.worker_timeout_seconds, API_TIMEOUT_SECONDS) * 1000

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from functions.aws.failures import passing_faults
+from functions.aws.transient_errors import translate_transient_errors
 from functions.core.errors import PayloadTooLarge
 from functions.core.task import Text
 from functions.store import keys
@@ -73,7 +73,7 @@ class Documents:
             return json.loads(kept.inline)
         place, _, name = str(kept.ref).partition(":")
         if place == "s3":
-            with passing_faults("S3"):
+            with translate_transient_errors("S3"):
                 return json.loads(self.s3().get_object(Bucket=self.bucket, Key=name)["Body"].read())
         item = self.table.get(keys.key(tenant, task_id, name))
         return json.loads(item["document"]["S"]) if item else None
@@ -100,7 +100,7 @@ class Documents:
             self.table.put(keys.key(tenant, task_id, name) | {"document": text(document)}, unless_there=False)
             return Text(ref=f"item:{name}")
         place = f"{tenant}/{task_id}/{name.replace('#', '-')}.json"
-        with passing_faults("S3"):
+        with translate_transient_errors("S3"):
             self.s3().put_object(Bucket=self.bucket, Key=place, Body=data, ContentType="application/json")
         return Text(ref=f"s3:{place}")
 

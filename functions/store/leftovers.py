@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from functions.aws.failures import passing_faults
+from functions.aws.transient_errors import translate_transient_errors
 from functions.store import keys
 from functions.store.records import Item, text
 from functions.store.table import Table
@@ -41,7 +41,7 @@ class Leftovers:
         gone = [item for item in items if successor is None or older_effect(item, successor)]
         staying = [item for item in items if item not in gone]
         for name in in_s3(removed, *gone) - in_s3(*staying):
-            with passing_faults("S3"):
+            with translate_transient_errors("S3"):
                 self.s3().delete_object(Bucket=self.bucket, Key=name)
         # Last, because they name what is in S3: whoever comes again after a crash reads them again.
         for item in gone:
@@ -65,7 +65,7 @@ class Leftovers:
             self.table.delete({**pk, "sk": item["sk"]})
         ref = removed["definitionRef"]["S"] if "definitionRef" in removed else ""
         if ref.startswith("s3:"):
-            with passing_faults("S3"):
+            with translate_transient_errors("S3"):
                 self.s3().delete_object(Bucket=self.bucket, Key=ref.removeprefix("s3:"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from functions.aws.failures import passing_faults
+from functions.aws.transient_errors import translate_transient_errors
 from functions.store.keys import Key
 from functions.store.records import Item
 
@@ -37,7 +37,7 @@ class Table:
 
     def get(self, key: Key) -> Item | None:
         """Consistent: a decision is about to be made on it."""
-        with passing_faults("DynamoDB"):
+        with translate_transient_errors("DynamoDB"):
             return self.client.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")  # type: ignore[no-any-return]
 
     def put(self, item: Item, *, unless_there: bool) -> Written | Refused:
@@ -46,7 +46,7 @@ class Table:
             if unless_there
             else {}
         )
-        with passing_faults("DynamoDB"):
+        with translate_transient_errors("DynamoDB"):
             try:
                 self.client.put_item(TableName=self.name, Item=item, **condition)
             except self.client.exceptions.ConditionalCheckFailedException as refused:
@@ -61,7 +61,7 @@ class Table:
         aliases = {f"#{name}": name for name in ALIAS.findall(f"{update} {condition}")} | (names or {})
         if aliases:
             arguments["ExpressionAttributeNames"] = aliases
-        with passing_faults("DynamoDB"):
+        with translate_transient_errors("DynamoDB"):
             try:
                 answer = self.client.update_item(
                     TableName=self.name,
@@ -78,7 +78,7 @@ class Table:
 
     def delete(self, key: Key, **condition: Any) -> bool:
         """False when the condition (ConditionExpression and what it names) did not hold."""
-        with passing_faults("DynamoDB"):
+        with translate_transient_errors("DynamoDB"):
             try:
                 self.client.delete_item(TableName=self.name, Key=key, **condition)
             except self.client.exceptions.ConditionalCheckFailedException:
@@ -89,7 +89,7 @@ class Table:
         """All pages, as they are needed."""
         start: dict[str, Any] = {}
         while True:
-            with passing_faults("DynamoDB"):
+            with translate_transient_errors("DynamoDB"):
                 page = self.client.query(TableName=self.name, **arguments, **start)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
@@ -102,7 +102,7 @@ class Table:
         while wanted:
             # AWS: at most 100 keys a call; what it had no capacity for comes back as unprocessed.
             ask, wanted = wanted[:100], wanted[100:]
-            with passing_faults("DynamoDB"):
+            with translate_transient_errors("DynamoDB"):
                 answer = self.client.batch_get_item(
                     RequestItems={self.name: {"Keys": ask, "ConsistentRead": consistent}}
                 )

@@ -23,7 +23,7 @@ from functions.core.context import Context
 from functions.core.failure import failure_of
 from functions.core.outcomes import Failed, LoopBlocked, Outcome
 from functions.core.task_types import TaskType
-from functions.worker.execution import Ended, succeeded, timed_out
+from functions.worker.execution import Execution, succeeded, timed_out
 
 logger = logging.getLogger("taskyard.worker")
 
@@ -92,7 +92,7 @@ class EventLoop:
         self._thread.start()
         threading.Thread(target=self._watch, daemon=True, name="coroutines-watch").start()
 
-    def run(self, kind: TaskType, ctx: Context, payload: Any, *, seconds: float, limit: float) -> Ended:
+    def run(self, kind: TaskType, ctx: Context, payload: Any, *, seconds: float, limit: float) -> Execution:
         """Starts the handler, and waits for its end."""
         seconds = max(seconds, 0.0)
         coroutine = Coroutine(ctx=ctx, seconds=seconds, limit=max(seconds, limit), started=self._loop.time())
@@ -128,20 +128,20 @@ class EventLoop:
 
     # -- waiting, in the thread of the wake-up
 
-    def _wait(self, coroutine: Coroutine, future: Future[Outcome]) -> Ended:
+    def _wait(self, coroutine: Coroutine, future: Future[Outcome]) -> Execution:
         while True:
             now = self._loop.time()
             left, remaining = self._left(coroutine, now), coroutine.started + coroutine.limit - now
             hopeless = remaining <= 0 or self._never_free_for(coroutine)
             if left > 0 and not hopeless:
                 try:
-                    return Ended(future.result(min(left, remaining, LOOK_SECONDS)))
+                    return Execution(future.result(min(left, remaining, LOOK_SECONDS)))
                 except TimeoutError:
                     continue
             end = self._held_off(coroutine) if left > 0 else self._timed_out(coroutine)
             self._loop.call_soon_threadsafe(self._cancel, coroutine, end)
             try:
-                return Ended(future.result(CANCELLED_WITHIN_SECONDS))
+                return Execution(future.result(CANCELLED_WITHIN_SECONDS))
             except TimeoutError:
                 # Not even asked to end, and not by its own doing: it is the loop that is held.
                 if coroutine.end is None and self._owner() is not coroutine:
@@ -149,7 +149,7 @@ class EventLoop:
                         continue
                     end = self._held_off(coroutine)
             coroutine.stuck = True
-            return Ended(self._timed_out(coroutine) if end.charged else end, stuck=True)
+            return Execution(self._timed_out(coroutine) if end.charged else end, stuck=True)
 
     def _left(self, coroutine: Coroutine, now: float) -> float:
         """Seconds of its time."""

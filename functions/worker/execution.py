@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Ended:
+class Execution:
     """`stuck`: the handler's code still runs, or may. Nothing short of ending the process stops it, so its retry must
     not be due before that (`functions/worker/batch.py`)."""
 
@@ -37,14 +37,14 @@ class Executor:
     _loop: EventLoop | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, kind: TaskType, ctx: Context, payload: Any, *, seconds: float, limit: float) -> Ended:
+    def run(self, kind: TaskType, ctx: Context, payload: Any, *, seconds: float, limit: float) -> Execution:
         """`seconds`: what the attempt has, at least 0. `limit`: what this invocation has left for it; a coroutine whose
         loop was held by others is let run for as long."""
         if kind.is_coroutine:
             return self._event_loop().run(kind, ctx, payload, seconds=seconds, limit=limit)
         return self._thread(kind, ctx, payload, seconds)
 
-    def _thread(self, kind: TaskType, ctx: Context, payload: Any, seconds: float) -> Ended:
+    def _thread(self, kind: TaskType, ctx: Context, payload: Any, seconds: float) -> Execution:
         ended: list[Outcome] = []
 
         def run() -> None:
@@ -55,8 +55,8 @@ class Executor:
         thread.start()
         thread.join(max(seconds, 0.0))
         if not ended:
-            return Ended(timed_out(seconds, thread.ident), stuck=True)
-        return Ended(ended[0])
+            return Execution(timed_out(seconds, thread.ident), stuck=True)
+        return Execution(ended[0])
 
     def _event_loop(self) -> EventLoop:
         from functions.worker.event_loop import EventLoop

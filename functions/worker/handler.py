@@ -10,7 +10,7 @@ from typing import Any
 
 from functions.core.wakeup import WakeUp
 from functions.runtime import wiring
-from functions.runtime.environment import WorkerSettings
+from functions.runtime.environment import WorkerEnvironment
 from functions.runtime.metrics import Metrics
 from functions.worker import redaction
 from functions.worker.batch import Batch
@@ -22,7 +22,7 @@ logger = logging.getLogger("taskyard.worker")
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: SQS records (events/worker/). Returns `batchItemFailures`; raises nothing that a record caused."""
-    batch = assembled()
+    batch = services()
     messages, unreadable = [], []
     for record in event["Records"]:
         try:
@@ -49,26 +49,26 @@ def message(record: dict[str, Any]) -> Message:
 
 
 @cache
-def assembled() -> Batch:
-    settings = WorkerSettings.from_env(os.environ)
+def services() -> Batch:
+    environment = WorkerEnvironment.from_env(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
     redaction.install()
     pipeline = Pipeline(
-        tasks=wiring.task_store(settings),
-        documents=wiring.documents(settings, settings.document_bucket),
-        effects=wiring.effects(settings, settings.document_bucket),
-        dispatcher=wiring.dispatcher(settings),
-        consequences=wiring.consequences(settings),
+        tasks=wiring.task_store(environment),
+        documents=wiring.documents(environment, environment.document_bucket),
+        effects=wiring.effects(environment, environment.document_bucket),
+        dispatcher=wiring.dispatcher(environment),
+        consequences=wiring.consequences(environment),
         registry=wiring.registry,
         executor=Executor(),
-        mail=wiring.mail(settings.mail_from, settings.mail_senders),
-        http=wiring.http_client(settings.webhook_reach),
-        secrets=wiring.webhook_secrets(settings.webhook_secrets),
-        metrics=Metrics(settings.environment),
+        mail=wiring.mail(environment.mail_from, environment.mail_senders),
+        http=wiring.http_client(environment.webhook_reach),
+        secrets=wiring.webhook_secrets(environment.webhook_secrets),
+        metrics=Metrics(environment.name),
         clock=wiring.clock,
-        lane=settings.lane,
-        invocation_ms=settings.worker_timeout_seconds * 1000,
-        writer_ms=wiring.writer_ms(settings),
+        lane=environment.lane,
+        invocation_ms=environment.worker_timeout_seconds * 1000,
+        writer_ms=wiring.writer_ms(environment),
         pause=time.sleep,
     )
-    return Batch(pipeline=pipeline, queues=wiring.queues(settings))
+    return Batch(pipeline=pipeline, queues=wiring.queues(environment))

@@ -26,7 +26,7 @@ from functions.runtime.metrics import Metrics
 from functions.store.documents import Documents
 from functions.store.effects import Effects
 from functions.store.tasks import Found, TaskStore, Wrote
-from functions.worker.execution import Ended, Executor
+from functions.worker.execution import Execution, Executor
 from functions.worker.record import AttemptRecord
 from functions.worker.redaction import redacted, redacting
 
@@ -64,14 +64,14 @@ class Delete:
 
 
 @dataclass(frozen=True)
-class Keep:
+class ShowAgain:
     """Not done: the message is shown again after `seconds` (None: when its visibility ends)."""
 
     seconds: int | None
 
 
 @dataclass(frozen=True)
-class Alone:
+class RunAlone:
     """Its last worker died, in this attempt. It may have been this task that killed it, so it runs when nothing runs
     beside it."""
 
@@ -87,7 +87,7 @@ class Stuck:
     log: tuple[str, ...]
 
 
-Answer = Delete | Keep | Alone | Stuck
+Disposition = Delete | ShowAgain | RunAlone | Stuck
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +113,14 @@ class Pipeline:
     pause: Callable[[float], None]
     """Waits so many seconds."""
 
-    def work(self, message: Message, *, holder: str, ends_at: int, alone: bool) -> Answer:
+    def work(self, message: Message, *, holder: str, ends_at: int, alone: bool) -> Disposition:
         """`ends_at`: epoch ms, when this invocation is cut off. `holder`: unique to this delivery."""
         wakeup = message.wakeup
         now = self.clock()
         # What asks for more than a whole invocation is not handed back for ever: it gets what a fresh one has.
         needed = min(wakeup.timeout_seconds * 1000, self.invocation_ms - START_MARGIN_MS - SETTLE_MARGIN_MS)
         if now + needed + SETTLE_MARGIN_MS > ends_at:
-            return Keep(0)
+            return ShowAgain(0)
         answer = self._claim(wakeup, ends_at, holder)
         for pause in OVERTAKEN_SECONDS:
             if landed(answer.task, wakeup) or now - message.sent_at > FRESH_MS:
@@ -157,9 +157,9 @@ class Pipeline:
 
     def _obey(
         self, verdict: Verdict, task: Task | None, wakeup: WakeUp, *, holder: str, ends_at: int, alone: bool
-    ) -> Answer:
+    ) -> Disposition:
         if verdict.do is Do.LOOK_AGAIN or task is None:
-            return Delete() if verdict.do is Do.DELETE else Keep(verdict.seconds)
+            return Delete() if verdict.do is Do.DELETE else ShowAgain(verdict.seconds)
         now = self.clock()
         match verdict.do:
             case Do.CONSEQUENCES:
@@ -173,24 +173,24 @@ class Pipeline:
             case Do.GIVE_UP:
                 given_up = self.tasks.give_up(task, now=now)
                 if isinstance(given_up, Found):
-                    return Keep(LOOK_AGAIN_SECONDS)
+                    return ShowAgain(LOOK_AGAIN_SECONDS)
                 self.metrics.count("TaskDeadLettered", lane=self.lane)
                 self.consequences.run(given_up.task)
             case Do.TAKE_OVER:
                 if not alone:
-                    return Alone(task.attempt)
+                    return RunAlone(task.attempt)
                 taken = self.tasks.take_over(task, now=now, lease_until=ends_at + LEASE_MARGIN_MS, holder=holder)
                 if isinstance(taken, Found) and (taken.task is None or taken.task.holder != holder):
-                    return Keep(LOOK_AGAIN_SECONDS)
+                    return ShowAgain(LOOK_AGAIN_SECONDS)
                 return self._run(taken.task, ends_at)  # type: ignore[arg-type]
             case Do.CLAIM:
                 # Due now, or waiting again, between the refused claim and its answer.
-                return Keep(0)
+                return ShowAgain(0)
             case Do.DELETE:
                 pass
         return Delete()
 
-    def _run(self, task: Task, ends_at: int) -> Answer:
+    def _run(self, task: Task, ends_at: int) -> Disposition:
         started = task.started_at or self.clock()
         self.metrics.count("TaskStarted", lane=self.lane)
         self.metrics.time("QueueWait", max(0, started - task.available_at), lane=self.lane)
@@ -230,7 +230,7 @@ class Pipeline:
                 )
         except Exception as error:
             # No thread could be started for it: the handlers of this process hold too many.
-            ended = Ended(failure_of(error))
+            ended = Execution(failure_of(error))
         self.metrics.time("RunTime", self.clock() - started, lane=self.lane)
         outcome, lines = redacted(ended.outcome, redaction), tuple(map(redaction.text, log))
         if ended.stuck and isinstance(outcome, Failed):
@@ -238,14 +238,16 @@ class Pipeline:
         if ctx.lease_lost:
             # However it ended: the fence was refused, so there is nothing to settle.
             logger.warning("lease lost: another attempt runs", extra={"taskId": task.id, "attempt": task.attempt})
-            return Keep(None)
+            return ShowAgain(None)
         return self.settle(task, outcome, log=lines)
 
     def _inputs(self, task: Task) -> dict[str, Any]:
         """What the upstreams returned: by task id, or by name for a node of a workflow."""
         ids: Sequence[str] = task.dependencies
         if task.member is not None:
-            ids = [node_id(task.member.run, index) for index in self.consequences.runs.upstreams(task, task.member)]
+            ids = [
+                node_id(task.member.run, index) for index in self.consequences.runs.upstream_indexes(task, task.member)
+            ]
         if not ids:
             return {}
         upstreams = self.tasks.get_many(task.tenant, ids, consistent=True)
@@ -257,7 +259,7 @@ class Pipeline:
             for upstream in upstreams.values()
         }
 
-    def settle(self, task: Task, outcome: Outcome, *, log: tuple[str, ...] = (), not_before: int = 0) -> Answer:
+    def settle(self, task: Task, outcome: Outcome, *, log: tuple[str, ...] = (), not_before: int = 0) -> Disposition:
         """Writes how the attempt ended, then its consequences. `not_before`: epoch ms, the earliest next attempt."""
         result: Text | None = None
         if isinstance(outcome, Succeeded) and outcome.result is not None:
@@ -279,7 +281,7 @@ class Pipeline:
             return Delete()
         if not found.settled:
             # Refused: the lease ended and another attempt holds the task. This message stays for whoever that is.
-            return Keep(None)
+            return ShowAgain(None)
         self.consequences.run(found)
         return Delete()
 

@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from functions.runtime import wiring
-from functions.runtime.environment import WorkflowSettings
+from functions.runtime.environment import WorkflowEnvironment
 from functions.runtime.metrics import Metrics
-from functions.workflow.steps import NotLandedError, Steps, StillRunningError
+from functions.workflow.run_steps import NotLandedError, RunSteps, StillRunningError
 
 logger = logging.getLogger("taskyard.workflow")
 
@@ -18,7 +18,7 @@ logger = logging.getLogger("taskyard.workflow")
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: {step, tenant, run, round} and, for release, token and nth; for finish, outcome (events/workflow/).
     Raises what the state machine is to try again."""
-    steps = assembled()
+    steps = services()
     # The first step waits by them, for a record that is being written and for nodes that still run.
     by_design = (NotLandedError, StillRunningError) if event["step"] == "start" else ()
     with steps.metrics.invocation("WorkflowErrors", by_design=by_design, clock=wiring.clock):
@@ -41,15 +41,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @cache
-def assembled() -> Steps:
-    settings = WorkflowSettings.from_env(os.environ)
+def services() -> RunSteps:
+    environment = WorkflowEnvironment.from_env(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
-    return Steps(
-        tasks=wiring.task_store(settings),
-        runs=wiring.run_store(settings),
-        documents=wiring.documents(settings, settings.document_bucket),
-        consequences=wiring.consequences(settings),
+    return RunSteps(
+        tasks=wiring.task_store(environment),
+        runs=wiring.run_store(environment),
+        documents=wiring.documents(environment, environment.document_bucket),
+        consequences=wiring.consequences(environment),
         executions=wiring.executions(),
-        metrics=Metrics(settings.environment),
+        metrics=Metrics(environment.name),
         clock=wiring.clock,
     )

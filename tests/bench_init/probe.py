@@ -37,7 +37,7 @@ def function(handler: str) -> None:
     passed("init")
     if "--init" in sys.argv:
         return
-    parts = module.assembled()
+    parts = module.services()
     if handler.startswith("functions.api."):
         # What reading and submitting are done with; built when the first request of the kind comes.
         _ = parts.tasks

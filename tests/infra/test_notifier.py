@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.notifier.delivery import WINDOW_MS, pause
+from functions.notifier.delivery import WINDOW_MS, retry_pause_seconds
 from infra.config import config_of
 from tests.infra.template import Template, as_list
 from tests.integration.notifications import MOST_RETRIES
@@ -49,7 +49,7 @@ def test_it_tries_for_a_day_by_itself(states: dict[str, Any]) -> None:
 
 def test_the_function_knows_the_machines_pauses(states: dict[str, Any]) -> None:
     *_, rule = states["Deliver"]["Retry"]
-    assert [pause(attempts) for attempts in range(1, MOST_RETRIES + 1)] == pauses(rule)
+    assert [retry_pause_seconds(attempts) for attempts in range(1, MOST_RETRIES + 1)] == pauses(rule)
 
 
 def test_it_is_standard_and_first_delivered_it_is_one_state(machine: dict[str, Any], states: dict[str, Any]) -> None:

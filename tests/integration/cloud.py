@@ -219,5 +219,5 @@ def forget_processes() -> None:
 
     client.cache_clear()
     for name, module in list(sys.modules.items()):
-        if name.startswith("functions.") and name.endswith(".handler") and hasattr(module, "assembled"):
-            module.assembled.cache_clear()
+        if name.startswith("functions.") and name.endswith(".handler") and hasattr(module, "services"):
+            module.services.cache_clear()

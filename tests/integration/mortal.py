@@ -87,7 +87,7 @@ class Underworld:
                 pipe.send(request.headers["X-Amz-Target"].decode().rpartition(".")[2])
 
         client.cache_clear()
-        worker.assembled.cache_clear()
+        worker.services.cache_clear()
         wiring.clock = lambda: self.now
         wiring.registry = lambda: Registry(self.types)
         for service in ("dynamodb", "sqs"):

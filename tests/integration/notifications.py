@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from functions.core.times import epoch_ms, iso
-from functions.notifier.delivery import AskedToWaitError, NotDeliveredError, pause
+from functions.notifier.delivery import AskedToWaitError, NotDeliveredError, retry_pause_seconds
 from tests.integration.cloud import Cloud
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Machine:
                 retries += 1
                 if retries > MOST_RETRIES:
                     return self.give_up(name, type(error).__name__)
-                self.clock.advance(pause(retries))
+                self.clock.advance(retry_pause_seconds(retries))
 
     def give_up(self, name: str, error: str) -> str:
         event = {"step": "give-up", "notification": self.started()[name], "error": error}

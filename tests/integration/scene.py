@@ -17,7 +17,7 @@ from functions.core.task import Task, Text
 from functions.core.task_types import Registry, TaskType, payload_model
 from functions.core.wakeup import WakeUp
 from functions.runtime import wiring
-from functions.runtime.environment import WorkerSettings
+from functions.runtime.environment import WorkerEnvironment
 from functions.store.records import document, from_item, history_text, number, text, to_item
 from functions.store.tasks import TaskStore
 from tests.integration.cloud import SHARDS, TABLE, TENANT, Cloud, event
@@ -42,7 +42,7 @@ class Scene:
 
     @property
     def store(self) -> TaskStore:
-        return wiring.task_store(WorkerSettings.from_env(os.environ))
+        return wiring.task_store(WorkerEnvironment.from_env(os.environ))
 
     def registry(self) -> Registry:
         return Registry(self.types)

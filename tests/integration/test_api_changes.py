@@ -10,7 +10,7 @@ from functions.api.tasks.changes import TRIES
 from functions.core.states import State
 from functions.core.task import Task
 from functions.runtime import wiring
-from functions.runtime.environment import ApiSettings
+from functions.runtime.environment import ApiEnvironment
 from functions.store.tasks import TaskStore, Wrote
 from tests.integration.api import Answer, Api
 from tests.integration.cloud import TENANT, Cloud
@@ -18,7 +18,7 @@ from tests.integration.conftest import Clock
 
 
 def store(aws: Cloud) -> TaskStore:
-    return wiring.task_store(ApiSettings.from_env(aws.env))
+    return wiring.task_store(ApiEnvironment.from_env(aws.env))
 
 
 def claimed(aws: Cloud, task: dict[str, Any], now: int) -> Task:

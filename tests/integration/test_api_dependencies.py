@@ -6,7 +6,7 @@ from functions.core.settlement import Settlement, ended
 from functions.core.states import State
 from functions.core.task import Task, keyed_id
 from functions.runtime import wiring
-from functions.runtime.environment import ApiSettings
+from functions.runtime.environment import ApiEnvironment
 from functions.store.tasks import Wrote
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import TENANT, Cloud
@@ -15,7 +15,7 @@ from tests.integration.conftest import Clock
 
 def settled(aws: Cloud, task_id: str, state: State, now: int) -> Task:
     """As a worker would."""
-    tasks = wiring.task_store(ApiSettings.from_env(aws.env))
+    tasks = wiring.task_store(ApiEnvironment.from_env(aws.env))
     claimed = tasks.claim(TENANT, task_id, 1, now=now, lease_until=now + 60_000, holder="test")
     assert isinstance(claimed, Wrote)
     done = tasks.settle(claimed.task, Settlement(state=state, attempt=ended(claimed.task, state, now=now)))

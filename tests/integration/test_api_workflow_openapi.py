@@ -19,7 +19,7 @@ BAD = {"a": ONE, "bad": {**FAILS, "maxRetries": 0, "dependsOn": ["a"]}, "z": {**
 
 
 def run_through(quick: Quick, workflow_id: str) -> None:
-    run = workflow.assembled().runs.get(TENANT, workflow_id)
+    run = workflow.services().runs.get(TENANT, workflow_id)
     assert run is not None
     begin(quick, run)
     quick.work_off()

@@ -34,7 +34,7 @@ def submit(yard: Api) -> Callable[..., Any]:
 
 
 def run_of(workflow_id: str) -> Run:
-    found = workflow.assembled().runs.get(TENANT, workflow_id)
+    found = workflow.services().runs.get(TENANT, workflow_id)
     assert found is not None
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 from functions.core.states import State
 from functions.runtime import wiring
 from functions.runtime.dispatch import Dispatcher
-from functions.runtime.environment import WorkerSettings
+from functions.runtime.environment import WorkerEnvironment
 from functions.store.tasks import Wrote
 from tests.integration.cloud import TENANT
 from tests.integration.scene import Scene
@@ -34,7 +34,7 @@ def released(scene: Scene, **change: Any) -> Any:
     scene.store.add_dependent(TENANT, "a", "c")
     scene.store.flag_dependents(TENANT, "a")
     scene.aws.forget_calls()
-    consequences = wiring.consequences(WorkerSettings.from_env(os.environ))
+    consequences = wiring.consequences(WorkerEnvironment.from_env(os.environ))
     moved = MovedMeanwhile(consequences.dispatcher, scene, change)
     replace(consequences, dispatcher=moved).run(scene.task("a"))
     return scene.task("c")

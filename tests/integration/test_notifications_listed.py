@@ -6,7 +6,7 @@ import pytest
 
 from functions.core.notifications.events import Delivery, Notification
 from functions.runtime import wiring
-from functions.runtime.environment import ApiSettings
+from functions.runtime.environment import ApiEnvironment
 from functions.store.notifications import NotificationStore
 from tests.integration.api import Api
 from tests.integration.cloud import TENANT, Cloud
@@ -15,8 +15,8 @@ from tests.integration.conftest import Clock
 
 @pytest.fixture
 def store(aws: Cloud) -> NotificationStore:
-    settings = ApiSettings.from_env(aws.env)
-    return NotificationStore(table=wiring.table(settings), shards=settings.listing_shards)
+    environment = ApiEnvironment.from_env(aws.env)
+    return NotificationStore(table=wiring.table(environment), shards=environment.listing_shards)
 
 
 def note(at: int, *, tenant: str = TENANT, target: int = 0, of: str = "task") -> Notification:

@@ -128,7 +128,7 @@ def test_a_cancelled_task_has_a_wakeup_before_and_tells(aws: Cloud, api: Api, ma
     [note] = machine.started().values()
     assert note["body"]["type"] == "task.cancelled"
     # The wake-up that was sent in case we died finds all of it done.
-    wiring.consequences(wiring_settings(aws)).run(stored(aws, task["id"]))
+    wiring.consequences(api_environment(aws)).run(stored(aws, task["id"]))
     assert len(machine.started()) == 1
 
 
@@ -175,11 +175,11 @@ def test_a_submit_is_refused_what_this_deployment_never_calls(api: Api, monkeypa
     assert (refused.status, list(refused.fields)) == (422, ["notify[0].webhook"])
 
 
-def wiring_settings(aws: Cloud) -> Any:
-    from functions.runtime.environment import ApiSettings
+def api_environment(aws: Cloud) -> Any:
+    from functions.runtime.environment import ApiEnvironment
 
-    return ApiSettings.from_env(aws.env)
+    return ApiEnvironment.from_env(aws.env)
 
 
 def stored(aws: Cloud, task_id: str) -> Any:
-    return wiring.task_store(wiring_settings(aws)).get(TENANT, task_id)
+    return wiring.task_store(api_environment(aws)).get(TENANT, task_id)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from functions.runtime import wiring
-from functions.runtime.environment import WorkflowSettings
+from functions.runtime.environment import WorkflowEnvironment
 from tests.integration.api import Api
 from tests.integration.cloud import Cloud
 from tests.integration.notifications import Machine
@@ -31,7 +31,7 @@ def step(aws: Cloud, name: str, run: Any, **more: Any) -> Any:
 
 
 def stored(aws: Cloud, run: Any) -> Any:
-    found = wiring.run_store(WorkflowSettings.from_env(aws.env)).get("123456789012", run["id"])
+    found = wiring.run_store(WorkflowEnvironment.from_env(aws.env)).get("123456789012", run["id"])
     assert found is not None
     return found
 

@@ -66,7 +66,7 @@ def observe(aws: Cloud) -> Observing:
 
 def another_process() -> None:
     """Knows nothing of what the one before has written."""
-    handler.assembled.cache_clear()
+    handler.services.cache_clear()
 
 
 def test_the_life_of_a_task(aws: Cloud, observe: Observing) -> None:

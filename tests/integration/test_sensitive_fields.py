@@ -14,7 +14,7 @@ import pytest
 import functions.tasks
 from functions.core.payloads.masking import STARS
 from functions.runtime import wiring
-from functions.runtime.environment import WorkerSettings
+from functions.runtime.environment import WorkerEnvironment
 from tests.integration import workflows
 from tests.integration.api import Api
 from tests.integration.cloud import TENANT, Cloud
@@ -164,7 +164,7 @@ def of_a_type_that_is_gone(api: Api, aws: Cloud) -> Any:
 
 def node(api: Api, aws: Cloud) -> Any:
     run = post(api, "/workflows", DAG)
-    stored = wiring.run_store(WorkerSettings.from_env(aws.env)).get(TENANT, run["id"])
+    stored = wiring.run_store(WorkerEnvironment.from_env(aws.env)).get(TENANT, run["id"])
     assert stored is not None
     workflows.step(aws, "start", stored)
     return api.get(api("GET", f"/workflows/{run['id']}").body["nodes"][0]["id"])

@@ -116,7 +116,7 @@ def test_a_visibility_that_cannot_be_changed_is_no_error(scene: Scene, monkeypat
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(Queues, "show_again", broken)
+    monkeypatch.setattr(Queues, "change_visibility", broken)
     assert scene.deliver(scene.message(number=1)) == ["message-1"]
 
 

@@ -16,7 +16,7 @@ from functions.core.outcomes import InDoubt, Permanent, ResultNotStored, Retry
 from functions.core.states import State
 from functions.core.task import LOG_BYTES, LOG_LINES
 from functions.runtime import wiring
-from functions.runtime.environment import WorkerSettings
+from functions.runtime.environment import WorkerEnvironment
 from functions.store.documents import ITEM_BYTES, LIMIT_BYTES
 from tests.integration.scene import Scene
 
@@ -92,8 +92,8 @@ def test_a_handler_may_decide_what_doubt_means(scene: Scene) -> None:
 def test_an_effect_of_a_worker_that_died_is_in_doubt(scene: Scene) -> None:
     """It reserved, and never said more."""
     task = scene.running(lease=-1)
-    settings = WorkerSettings.from_env(os.environ)
-    effects = wiring.effects(settings, settings.document_bucket)
+    environment = WorkerEnvironment.from_env(os.environ)
+    effects = wiring.effects(environment, environment.document_bucket)
     effects.reserve(task, "send", token="of the dead", now=scene.clock.now)
     effect = Effect()
     scene.handle("NOTE", lambda ctx, payload: ctx.once("send", effect))

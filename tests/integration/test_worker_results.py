@@ -24,9 +24,9 @@ def run(scene: Scene, result: Any) -> None:
 def kept(scene: Scene) -> Any:
     import os
 
-    from functions.runtime.environment import WorkerSettings
+    from functions.runtime.environment import WorkerEnvironment
 
-    documents = wiring.documents(WorkerSettings.from_env(os.environ), BUCKET)
+    documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
     task = scene.task()
     return documents.read(TENANT, task.id, task.result)
 
@@ -105,9 +105,9 @@ def test_what_cannot_be_kept_fails_the_task_for_good(scene: Scene, result: Any, 
 def test_handlers_get_their_payload_wherever_it_is(scene: Scene, size: int) -> None:
     import os
 
-    from functions.runtime.environment import WorkerSettings
+    from functions.runtime.environment import WorkerEnvironment
 
-    documents = wiring.documents(WorkerSettings.from_env(os.environ), BUCKET)
+    documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
     scene.put(payload=documents.keep_payload(TENANT, "big", {"data": "x" * size}), task_id="big")
     assert scene.deliver(scene.message("big")) == []
     assert scene.ran == [{"data": "x" * size}]

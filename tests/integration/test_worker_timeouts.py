@@ -21,7 +21,7 @@ def exits(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> list[str]:
     ended: list[str] = []
     from functions.worker import handler
 
-    made = handler.assembled()
+    made = handler.services()
     object.__setattr__(made, "exit", lambda: ended.append(scene.aws.called()[-1]))
     return ended
 

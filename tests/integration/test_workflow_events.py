@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from functions.workflow.steps import NotLandedError, Steps, StillRunningError
+from functions.workflow.run_steps import NotLandedError, RunSteps, StillRunningError
 from infra.run_machine import definition as machine
 from tests.integration import workflows
 from tests.integration.cloud import event
@@ -59,7 +59,7 @@ def test_a_retry_that_waits_for_running_nodes_is_not_counted(
     def waits(*_: object) -> None:
         raise StillRunningError
 
-    monkeypatch.setattr(Steps, "start", waits)
+    monkeypatch.setattr(RunSteps, "start", waits)
     with pytest.raises(StillRunningError):
         quick.invoke("workflow", event("workflow", "start"))
     assert metrics(capsys.readouterr().out) == {}

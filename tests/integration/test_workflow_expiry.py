@@ -19,7 +19,7 @@ DAY = 86_400
 @pytest.fixture
 def s3(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     monkeypatch.setattr(observer, "client", quick.service)
-    observer.assembled.cache_clear()
+    observer.services.cache_clear()
     return quick.documents
 
 

@@ -86,7 +86,7 @@ def test_a_failure_that_nobody_was_there_to_hear_is_found_by_the_next_token(quic
     quick.told.clear()
     step(quick, "release", run, token="next")
     assert quick.told == [("next", {"outcome": "cancel"})]
-    assert handler.assembled().runs.get(run.tenant, run.id).token == "next"
+    assert handler.services().runs.get(run.tenant, run.id).token == "next"
 
 
 def test_the_deadline_cancels_what_has_not_started(quick: Quick):
@@ -102,7 +102,7 @@ def test_a_cancelled_run_that_has_no_token_yet_is_cancelled_when_it_has(quick: Q
     step(quick, "start", run)
     from functions.workflow import handler
 
-    assert handler.assembled().runs.ask_to_cancel(run).token is None
+    assert handler.services().runs.ask_to_cancel(run).token is None
     step(quick, "release", run, token="token")
     assert quick.told == [("token", {"outcome": "cancel"})]
     assert step(quick, "finish", run, outcome="cancel") == {"state": "CANCELLED", "counts": {"CANCELLED": 2}}
@@ -133,7 +133,7 @@ def test_asked_to_cancel_it_is_cancelled_whatever_ended_it(quick: Quick):
 
     run = submit(quick, [spec("a")])
     step(quick, "start", run)
-    handler.assembled().runs.ask_to_cancel(run)
+    handler.services().runs.ask_to_cancel(run)
     assert step(quick, "finish", run, outcome="broken")["state"] == "CANCELLED"
 
 
@@ -193,7 +193,7 @@ def test_deliveries_of_a_round_that_is_over_leave_the_next_one_alone(quick: Quic
     second = again(quick, run)
     from functions.workflow import handler
 
-    steps = handler.assembled()
+    steps = handler.services()
     step(quick, "start", second)
     for task in late.values():
         steps.consequences.run(task)
@@ -218,7 +218,7 @@ def test_steps_of_a_round_that_is_over_leave_the_next_one_alone(quick: Quick):
 def test_a_start_of_a_round_that_is_over_takes_nothing_of_the_next_one_up(quick: Quick, monkeypatch):
     """It stood still between reading the run and reading the nodes."""
     from functions.workflow import handler
-    from functions.workflow.steps import Steps
+    from functions.workflow.run_steps import RunSteps
 
     run, _ = whole(quick, [spec("bad", **FAILS), spec("b", "bad")])
     second = again(quick, run)
@@ -227,19 +227,19 @@ def test_a_start_of_a_round_that_is_over_takes_nothing_of_the_next_one_up(quick:
         begin(quick, round_, token=f"round {round_.round}")
         quick.work_off()
         step(quick, "finish", round_, outcome="done")
-    monkeypatch.setattr(Steps, "_run", lambda *_: second)
-    handler.assembled().start(run.tenant, run.id, 2)
+    monkeypatch.setattr(RunSteps, "_run", lambda *_: second)
+    handler.services().start(run.tenant, run.id, 2)
     assert ended_as(run, "DEAD", "SKIPPED")
 
 
 def test_a_finish_of_a_round_that_is_over_cancels_nothing_of_the_next_one(quick: Quick, monkeypatch):
     """It stood still between reading the nodes and cancelling them; another try of it ended the round meanwhile."""
     from functions.workflow import handler
-    from functions.workflow.steps import Steps
+    from functions.workflow.run_steps import RunSteps
 
     run = submit(quick, [spec("a"), spec("b", "a")])
     begin(quick, run)
-    pages, stood_still = Steps._pages, []
+    pages, stood_still = RunSteps._pages, []
 
     def slow(self, of):
         read = list(pages(self, of))
@@ -249,8 +249,8 @@ def test_a_finish_of_a_round_that_is_over_cancels_nothing_of_the_next_one(quick:
             begin(quick, again(quick, run), token="round two")
         yield from read
 
-    monkeypatch.setattr(Steps, "_pages", slow)
-    handler.assembled().finish(run.tenant, run.id, 1, "cancel")
+    monkeypatch.setattr(RunSteps, "_pages", slow)
+    handler.services().finish(run.tenant, run.id, 1, "cancel")
     assert states(run) == {"a": "READY", "b": "BLOCKED"}
 
 
@@ -277,7 +277,7 @@ def test_a_node_that_waits_for_its_next_attempt_when_its_round_has_ended_is_run_
     # As if it had still been running when the deadline passed.
     from functions.workflow import handler
 
-    runs = handler.assembled().runs
+    runs = handler.services().runs
     runs.end(current(run), "TIMED_OUT", counts={}, reason=None, now=quick.clock())  # type: ignore[arg-type]
     begin(quick, again(quick, run), token="round two")
     assert states(run) == {"bad": "READY", "b": "BLOCKED"}
@@ -289,14 +289,14 @@ def test_what_was_announced_too_long_ago_is_announced_anew_before_it_is_written(
 
     run = submit(quick, [spec("a"), spec("b"), spec("c", "a", "b")])
     step(quick, "start", run)
-    dispatch, stood_still = Dispatcher.dispatch_next, []
+    dispatch, stood_still = Dispatcher.dispatch_next_generation, []
 
     def slow(self, tasks, **when):
         dispatch(self, tasks, **when)
         if not stood_still:
             stood_still.append(quick.clock.advance(60))
 
-    monkeypatch.setattr(Dispatcher, "dispatch_next", slow)
+    monkeypatch.setattr(Dispatcher, "dispatch_next_generation", slow)
     step(quick, "release", run, token="token")
     assert sorted(quick.waiting()) == [f"{run.id}-0", f"{run.id}-0", f"{run.id}-1", f"{run.id}-1"]
     quick.work_off()

@@ -11,7 +11,7 @@ from functions.core.task import Task
 from functions.core.workflows import definition
 from functions.core.workflows.run import NodeSpec, Run, RunState, node_id
 from functions.runtime import wiring
-from functions.runtime.environment import WorkflowSettings
+from functions.runtime.environment import WorkflowEnvironment
 from functions.workflow import handler
 from infra.run_machine import definition as definition_of_machine
 from local.step_functions.states_language import TOKEN, filled, look_up, put
@@ -56,9 +56,9 @@ def random_specs(seed: int, size: int, most: int = 5) -> list[NodeSpec]:
 
 
 def submit(aws: Cloud, specs: Sequence[NodeSpec], *, on_failure: str = "continue", now: int = 0) -> Run:
-    settings = WorkflowSettings.from_env(aws.env)
+    environment = WorkflowEnvironment.from_env(aws.env)
     shape = definition.plan_of(specs)
-    documents = wiring.documents(settings, settings.document_bucket)
+    documents = wiring.documents(environment, environment.document_bucket)
     run = Run(
         tenant=TENANT,
         id=RUN,
@@ -72,7 +72,7 @@ def submit(aws: Cloud, specs: Sequence[NodeSpec], *, on_failure: str = "continue
         definition=documents.keep_definition(TENANT, RUN, definition.written(specs)),
         digest="",
     )
-    assert wiring.run_store(settings).create(run) is None
+    assert wiring.run_store(environment).create(run) is None
     return run
 
 
@@ -128,18 +128,18 @@ def again(aws: Quick, run: Run) -> Run:
     """The next round, as the API begins it."""
     before = current(run)
     assert before is not None
-    next_round = handler.assembled().runs.again(before)
+    next_round = handler.services().runs.again(before)
     assert next_round is not None
     return next_round
 
 
 def current(run: Run) -> Run | None:
-    return handler.assembled().runs.get(TENANT, run.id)
+    return handler.services().runs.get(TENANT, run.id)
 
 
 def nodes(run: Run) -> dict[str, Task]:
     """By name."""
-    found = handler.assembled().tasks.get_many(TENANT, [node_id(run.id, at) for at in range(run.nodes)])
+    found = handler.services().tasks.get_many(TENANT, [node_id(run.id, at) for at in range(run.nodes)])
     return {task.member.name: task for task in found.values() if task.member is not None}
 
 

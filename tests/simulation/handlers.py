@@ -10,7 +10,7 @@ from functions.core.outcomes import Failed, InDoubt, LoopBlocked, Permanent, Ret
 from functions.core.retry import RetryPolicy
 from functions.core.task_types import Registry, task
 from functions.core.task_types import registry as registry_of
-from functions.worker.execution import Ended, Executor
+from functions.worker.execution import Execution, Executor
 from tests.simulation.fibers import running
 
 TYPE = "SIMULATED"
@@ -31,11 +31,11 @@ class HeldOff(Exception):
 class SimulatedExecutor(Executor):
     """No event loop runs here: a script says which attempts are not let run."""
 
-    def run(self, *arguments: Any, **named: Any) -> Ended:
+    def run(self, *arguments: Any, **named: Any) -> Execution:
         ended = super().run(*arguments, **named)
         if isinstance(ended.outcome, Failed) and ended.outcome.error_type == HeldOff.__name__:
             stuck = ended.outcome.message == str(HeldOff(True))
-            return Ended(Failed(LoopBlocked.__name__, "the loop was held", charged=False), stuck=stuck)
+            return Execution(Failed(LoopBlocked.__name__, "the loop was held", charged=False), stuck=stuck)
         return ended
 
 

@@ -1,7 +1,7 @@
 """The seams of the real functions (clients, clock, threads, ids), led to the simulated world.
 
 What is replaced, and nothing else: `functions.aws.clients.client`, `wiring.clock`, `wiring.registry`, the thread and
-time-related modules that functions import, and `assembled` of each entry point (one assembly per function, as one
+time-related modules that functions import, and `services` of each entry point (one assembly per function, as one
 Lambda has its own process). All of it is undone by `uninstall`.
 """
 
@@ -189,9 +189,9 @@ class Installed:
         self._set(importlib.import_module("functions.worker.handler"), "Executor", handlers.SimulatedExecutor)
         for function, name in MODULES.items():
             self.entries[function] = sys.modules[name].handler
-            self.builders[function] = sys.modules[name].assembled.__wrapped__
+            self.builders[function] = sys.modules[name].services.__wrapped__
         for module in modules:
-            self._set(module, "assembled", assembled)
+            self._set(module, "services", services)
         self.router = Router(sys.modules[MODULES["api"]].app)
 
     def _shim(self, module: ModuleType, shims: dict[int, Any]) -> None:
@@ -237,7 +237,7 @@ def exit_process() -> None:
     fiber.process.die()
 
 
-def assembled() -> Any:
+def services() -> Any:
     """Of the sandbox that the running invocation is in."""
     fiber = running()
     assert fiber is not None

@@ -44,8 +44,8 @@ def test_the_seams_are_put_back() -> None:
     from functions.runtime import wiring
     from functions.worker import batch, handler
 
-    before = (wiring.client, wiring.clock, wiring.registry, handler.assembled, batch.ThreadPoolExecutor)
+    before = (wiring.client, wiring.clock, wiring.registry, handler.services, batch.ThreadPoolExecutor)
     run(0)
     assert wiring.clock is not before[1]
     uninstall()
-    assert (wiring.client, wiring.clock, wiring.registry, handler.assembled, batch.ThreadPoolExecutor) == before
+    assert (wiring.client, wiring.clock, wiring.registry, handler.services, batch.ThreadPoolExecutor) == before

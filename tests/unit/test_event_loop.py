@@ -18,7 +18,7 @@ from functions.core.outcomes import Failed, Succeeded
 from functions.core.retry import RetryPolicy
 from functions.core.task_types import TaskType
 from functions.worker.event_loop import BLOCKED_SECONDS, EventLoop
-from functions.worker.execution import Ended
+from functions.worker.execution import Execution
 
 PATIENCE = 60
 
@@ -33,7 +33,7 @@ class Stage:
         self.let_go = threading.Event()
         self.ran: list[str] = []
 
-    def start(self, name: str, handler: Any, *, seconds: float, limit: float = PATIENCE) -> Future[Ended]:
+    def start(self, name: str, handler: Any, *, seconds: float, limit: float = PATIENCE) -> Future[Execution]:
         kind = TaskType(names=(name,), handler=handler, payload_model=None, retry=RetryPolicy(), timeout_seconds=30)
         ctx = cast(Context, SimpleNamespace(task_id=name, type=name, attempt=1))
         return self.threads.submit(self.loop.run, kind, ctx, None, seconds=seconds, limit=limit)
@@ -95,8 +95,8 @@ def test_coroutine_that_never_began_runs_once_the_loop_is_free(stage: Stage, hol
     stage.until(held_for(stage, 3 * BLOCKED_SECONDS))
     assert stage.ran == []
     stage.let_go.set()
-    assert second.result(PATIENCE) == Ended(Succeeded('"ran"'))
-    assert first.result(PATIENCE) == Ended(Succeeded('"let go"'))
+    assert second.result(PATIENCE) == Execution(Succeeded('"ran"'))
+    assert first.result(PATIENCE) == Execution(Succeeded('"let go"'))
 
 
 def test_coroutine_that_waits_gets_the_time_for_which_the_loop_was_held(stage: Stage) -> None:
@@ -113,7 +113,7 @@ def test_coroutine_that_waits_gets_the_time_for_which_the_loop_was_held(stage: S
     assert stage.held.wait(PATIENCE)
     stage.until(lambda: held_for(stage, 2 * BLOCKED_SECONDS)() or second.done())
     stage.let_go.set()
-    assert second.result(PATIENCE) == Ended(Succeeded('"waited"'))
+    assert second.result(PATIENCE) == Execution(Succeeded('"waited"'))
 
 
 def test_coroutine_that_does_not_let_go_is_timed_out_and_its_neighbours_are_not_charged(stage: Stage) -> None:
@@ -154,7 +154,7 @@ def test_coroutine_that_ignores_its_cancellation_is_timed_out_and_its_neighbours
                 stage.ran.append("ignored")
 
     ended = stage.start("STUBBORN", stubborn, seconds=0.1).result(PATIENCE)
-    assert stage.start("QUICK", stage.quick, seconds=PATIENCE).result(PATIENCE) == Ended(Succeeded('"ran"'))
+    assert stage.start("QUICK", stage.quick, seconds=PATIENCE).result(PATIENCE) == Execution(Succeeded('"ran"'))
     over.set()
     assert ended.stuck
     assert isinstance(ended.outcome, Failed)

@@ -50,7 +50,7 @@ botocore.session.Session.create_client = note
 botocore.session.Session().create_client("dynamodb")
 before = set(sys.modules)
 made.clear()
-importlib.import_module(sys.argv[1]).assembled()
+importlib.import_module(sys.argv[1]).services()
 print(json.dumps({"modules": sorted(set(sys.modules) - before), "clients": made}))
 """
 PARTS = ("api", "worker", "dead_letter", "observer", "workflow", "notifier", "producer")

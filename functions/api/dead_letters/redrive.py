@@ -105,7 +105,7 @@ class Desk:
             if task.state not in REDRIVE:
                 raise NotAllowedInState("task", task.id, "retry", task.state)
             now = self.clock()
-            self.dispatcher.dispatch_next([replace(task, available_at=now)], now=now)
+            self.dispatcher.dispatch_next_generation([replace(task, available_at=now)], now=now)
             mark = keyed.mark if keyed else None
             answer = self._bring_back(task, at=now, attempts=request.attempts, by=by, now=now, mark=mark)
             if isinstance(answer, Wrote):
@@ -172,7 +172,7 @@ class Desk:
     def _run_again(self, pairs: Sequence[tuple[Task, int]], request: Redrive, by: str) -> Group:
         """Tasks with their due times. Message before record, as ever: what cannot be announced is not written."""
         now = self.clock()
-        announced = many.announce(self.dispatcher, [replace(task, available_at=at) for task, at in pairs], now=now)
+        announced = many.dispatch_many(self.dispatcher, [replace(task, available_at=at) for task, at in pairs], now=now)
         trouble = [error for error in announced if error is not None]
 
         def write(pair: tuple[Task, int]) -> bool:
@@ -180,7 +180,7 @@ class Desk:
             return isinstance(self._bring_back(task, at=at, attempts=request.attempts, by=by, now=now), Wrote)
 
         ready = [pair for pair, error in zip(pairs, announced, strict=True) if error is None]
-        outcomes = many.each(write, ready)
+        outcomes = many.map_parallel(write, ready)
         trouble += [outcome for outcome in outcomes if isinstance(outcome, Exception)]
         return Group(sum(outcome is True for outcome in outcomes), trouble[0] if trouble else None)
 

@@ -21,7 +21,7 @@ from functions.api.schedules.requests import (
     CreateSchedule,
 )
 from functions.api.schedules.views import listed
-from functions.aws import schedules as aws
+from functions.aws import recurring_schedules as aws
 from functions.core.errors import (
     ChangedMeanwhile,
     FieldError,
@@ -35,8 +35,8 @@ from functions.core.fields import within
 from functions.core.schedules.recurrence import MINUTE_MS, Rate
 from functions.core.schedules.schedule import CatchUp, Overlap, Schedule, bucket, recurring, scheduler_name
 from functions.core.task import keyed_id, ordered_id
-from functions.intake.firings import Firing
-from functions.intake.submission import Prepared, Submission, Submitted, header_key, idempotency_key
+from functions.intake.firings import Firings
+from functions.intake.submission import PreparedTask, Submission, SubmittedTask, header_key, idempotency_key
 from functions.intake.task_requests import SUBMIT_ALIASES, Fingerprint, Limits, Parsed, parse, resolve
 from functions.store import keys
 from functions.store.listings import Index, Listings
@@ -60,9 +60,9 @@ class Schedules:
     """`clock`: epoch ms."""
 
     schedules: ScheduleStore
-    scheduler: aws.Schedules
+    scheduler: aws.RecurringSchedules
     submission: Submission
-    firing: Firing
+    firing: Firings
     listings: Listings
     clock: Callable[[], int]
 
@@ -145,7 +145,7 @@ class Schedules:
         if not there:
             raise NotFound("schedule", schedule_id)
 
-    def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> Submitted:
+    def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> SubmittedTask:
         """Now, once for each Idempotency-Key."""
         now = self.clock()
         key = header_key(header)
@@ -156,7 +156,7 @@ class Schedules:
 
     def _applied(
         self, schedule: Schedule, parsed: Parsed[Any], more: list[FieldError], *, now: int
-    ) -> tuple[Schedule, Prepared | None]:
+    ) -> tuple[Schedule, PreparedTask | None]:
         """And its template as a task, when the request gives one. Raises InvalidRequest naming everything that is
         wrong."""
         errors = [*parsed.errors, *more]
@@ -208,7 +208,7 @@ class Schedules:
 
     def _template(
         self, schedule: Schedule, given: dict[str, Any], name: str, *, now: int
-    ) -> tuple[dict[str, Any], Prepared | None, list[FieldError]]:
+    ) -> tuple[dict[str, Any], PreparedTask | None, list[FieldError]]:
         """Under the names that a task's fields are stored by; the task that it makes; what is wrong with it."""
         fields, names, _ = resolve(given, SUBMIT_ALIASES)
         errors = [
@@ -224,7 +224,7 @@ class Schedules:
         try:
             prepared = self.submission.prepare(alone, None, tenant=schedule.tenant, now=now, random=0)
             # Without a key no earlier request can have been answered.
-            assert isinstance(prepared, Prepared)
+            assert isinstance(prepared, PreparedTask)
             task = prepared
         except InvalidRequest as refused:
             errors += [FieldError(within(name, each.field), each.message) for each in refused.errors]
@@ -258,7 +258,7 @@ def anchor(schedule: Schedule, *, now: int) -> int | None:
     return bucket(now) + recurrence.period
 
 
-def meaning(schedule: Schedule, template: Prepared) -> dict[str, Any]:
+def meaning(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:
     """What a request for this schedule asks for, in one spelling."""
     return {
         "name": schedule.name,
@@ -284,6 +284,6 @@ def told(parsed: Parsed[Any]) -> Iterator[None]:
     """What EventBridge Scheduler refuses is a wrong request: it knows rules that we do not."""
     try:
         yield
-    except aws.RefusedByScheduler as refused:
+    except aws.RejectedByScheduler as refused:
         field = next((name for name in ("cron", "rate", "timezone") if name in parsed.fields), "body")
         raise InvalidRequest([FieldError(parsed.name(field), f"is refused: {refused.message}")]) from refused

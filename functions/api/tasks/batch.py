@@ -14,7 +14,7 @@ from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidReque
 from functions.core.task import Task
 from functions.intake import problems
 from functions.intake import task_views as views
-from functions.intake.submission import Prepared, Submission, Submitted, first_look
+from functions.intake.submission import PreparedTask, Submission, SubmittedTask, first_look
 from functions.runtime import parallel as many
 
 MOST = 1000
@@ -29,10 +29,10 @@ class Same:
     """Its idempotency key is an earlier task's of the batch, whose outcome it shares. `at`: the earlier one."""
 
     at: int
-    prepared: Prepared
+    prepared: PreparedTask
 
 
-Outcome = Prepared | Submitted | Same | Exception
+Outcome = PreparedTask | SubmittedTask | Same | Exception
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ class Batch:
         """The answer, and the tasks that are new. `random`: 80 bits each time. Raises InvalidRequest when the body is
         no batch; what is wrong with one task is that one's outcome."""
 
-        def prepare(submit: Any) -> Prepared | Submitted:
+        def prepare(submit: Any) -> PreparedTask | SubmittedTask:
             if not isinstance(submit, dict):
                 raise InvalidRequest([FieldError("body", "must be an object")])
             return self.submission.prepare(submit, None, tenant=tenant, now=now, random=random())
 
-        outcomes: list[Outcome] = apart(many.each(prepare, read(body)))
+        outcomes: list[Outcome] = apart(many.map_parallel(prepare, read(body)))
         advance(outcomes, self.submission.kept)
         self._announce(outcomes, now)
         advance(outcomes, self.submission.write)
         outcomes = [joined(outcome, outcomes) for outcome in outcomes]
-        created = [done.task for done in outcomes if isinstance(done, Submitted) and done.created]
+        created = [done.task for done in outcomes if isinstance(done, SubmittedTask) and done.created]
         refused = sum(isinstance(done, Exception) for done in outcomes)
         answer = {
             "created": len(created),
@@ -67,10 +67,10 @@ class Batch:
 
     def _announce(self, outcomes: list[Outcome], now: int) -> None:
         """When SQS refuses ten, those are told to come again, and no others."""
-        todo = [(at, outcome.task) for at, outcome in enumerate(outcomes) if isinstance(outcome, Prepared)]
+        todo = [(at, outcome.task) for at, outcome in enumerate(outcomes) if isinstance(outcome, PreparedTask)]
         # Generation 1 is the next one of a task that has none yet.
         unborn = [replace(task, generation=0, available_at=first_look(task, now)) for _, task in todo]
-        failed = many.announce(self.submission.dispatcher, unborn, now=now)
+        failed = many.dispatch_many(self.submission.dispatcher, unborn, now=now)
         for (at, _), error in zip(todo, failed, strict=True):
             if error is not None:
                 outcomes[at] = error
@@ -86,20 +86,20 @@ def read(body: Mapping[str, Any]) -> Sequence[Any]:
     return tasks
 
 
-def advance(outcomes: list[Outcome], work: Callable[[Prepared], Prepared | Submitted]) -> None:
+def advance(outcomes: list[Outcome], work: Callable[[PreparedTask], PreparedTask | SubmittedTask]) -> None:
     """Replaces what is still to be done by what `work` makes of it."""
-    todo = [(at, outcome) for at, outcome in enumerate(outcomes) if isinstance(outcome, Prepared)]
-    done = many.each(work, [outcome for _, outcome in todo])
+    todo = [(at, outcome) for at, outcome in enumerate(outcomes) if isinstance(outcome, PreparedTask)]
+    done = many.map_parallel(work, [outcome for _, outcome in todo])
     for (at, _), outcome in zip(todo, done, strict=True):
         outcomes[at] = outcome
 
 
-def apart(outcomes: Sequence[Prepared | Submitted | Exception]) -> list[Outcome]:
+def apart(outcomes: Sequence[PreparedTask | SubmittedTask | Exception]) -> list[Outcome]:
     """The first of each key is written, whatever the threads' order; those after it wait for what becomes of it."""
     first: dict[str, int] = {}
     found: list[Outcome] = []
     for at, outcome in enumerate(outcomes):
-        if isinstance(outcome, Prepared) and first.setdefault(outcome.task.id, at) != at:
+        if isinstance(outcome, PreparedTask) and first.setdefault(outcome.task.id, at) != at:
             found.append(Same(first[outcome.task.id], outcome))
         else:
             found.append(outcome)
@@ -111,15 +111,15 @@ def joined(outcome: Outcome, outcomes: Sequence[Outcome]) -> Outcome:
     if not isinstance(outcome, Same):
         return outcome
     earlier = outcomes[outcome.at]
-    if isinstance(earlier, Submitted) and outcome.prepared.fingerprint.fits(earlier.task.digest):
+    if isinstance(earlier, SubmittedTask) and outcome.prepared.fingerprint.fits(earlier.task.digest):
         return replace(earlier, created=False)
-    if isinstance(earlier, Submitted):
+    if isinstance(earlier, SubmittedTask):
         return IdempotencyKeyReused("task", earlier.task.id, outcome.prepared.task.idempotency_key or "")
     return earlier
 
 
 def result(at: int, outcome: Outcome, now: int, request_id: str) -> dict[str, Any]:
-    if isinstance(outcome, Submitted):
+    if isinstance(outcome, SubmittedTask):
         return {"index": at, "status": 201 if outcome.created else 200, "task": views.slip(outcome.task, now=now)}
     assert isinstance(outcome, Exception), outcome
     problem = problems.problem_of(outcome, request_id=request_id)

@@ -86,7 +86,7 @@ class BulkCancel:
                 raise NotAllowedInState("task", task.id, "cancel", task.state)
 
         done.matched += len(tasks)
-        for task, error in zip(tasks, many.each(one, tasks), strict=True):
+        for task, error in zip(tasks, many.map_parallel(one, tasks), strict=True):
             if error is None:
                 done.cancelled.append(task.id)
             elif isinstance(error, TaskyardError):

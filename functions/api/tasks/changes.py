@@ -139,7 +139,7 @@ class Changes:
 
     def _forget(self, task: Task, now: int) -> None:
         try:
-            self.dispatcher.forget(task, now=now)
+            self.dispatcher.delete_timer(task, now=now)
         except Exception:
             # What the caller asked for is done. The old wake-up comes, finds itself superseded and is dropped.
             logger.warning("old timer left", exc_info=True, extra={"taskId": task.id})

@@ -18,7 +18,7 @@ from functions.core.task import Membership, Task
 from functions.core.workflows import definition
 from functions.core.workflows.dag import tallies
 from functions.core.workflows.run import OPEN, NodeSpec, Run, index_of, node_id
-from functions.runtime.runs import Runs
+from functions.runtime.run_consequences import RunConsequences
 from functions.store import keys
 from functions.store.documents import Documents
 from functions.store.listings import Index, Listings
@@ -43,7 +43,7 @@ class WorkflowLook:
     runs: RunStore
     tasks: TaskStore
     documents: Documents
-    members: Runs
+    members: RunConsequences
 
     # -- lists
 
@@ -102,7 +102,7 @@ class WorkflowLook:
     def tie(self, task: Task, member: Membership) -> dict[str, Any]:
         """What a task's own view says of the workflow whose node it is, and the tasks that it waits or waited for."""
         run = self.runs.get(task.tenant, member.run)
-        upstreams = self.members.upstreams(task, member)
+        upstreams = self.members.upstream_indexes(task, member)
         return {
             "workflow": {
                 "id": member.run,

@@ -1,4 +1,4 @@
-"""Runs and their nodes → JSON, as /openapi.json describes them (functions/api/workflows/answers.py)."""
+"""RunConsequences and their nodes → JSON, as /openapi.json describes them (functions/api/workflows/answers.py)."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Workflows:
         if not run.ended or run.state is RunState.SUCCESS:
             raise NotAllowedInState("workflow", run.id, "retry", run.state)
         # The step that wrote this end may have died before it told of it; tried again, it finds another round.
-        self.notifications.tell_run(run)
+        self.notifications.start_for_run(run)
         self._start(run, round_=run.round + 1, now=now)
         again = self.runs.again(run, mark=keyed.mark if keyed else None)
         if again is not None:

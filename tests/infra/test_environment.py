@@ -1,4 +1,4 @@
-"""Template and code meet: every function of the template imports, and its settings are built from its variables."""
+"""Template and code meet: every function of the template imports, and its environment are built from its variables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.infra.template import PARTS, Template
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_the_handler_of_a_function_imports_and_its_settings_build(
+def test_the_handler_of_a_function_imports_and_its_environment_builds(
     template: Template, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     variables = template.variables(part)
@@ -19,17 +19,21 @@ def test_the_handler_of_a_function_imports_and_its_settings_build(
     handler = template.function(part)["Handler"]
     module, name = handler.rsplit(".", 1)
     assert callable(getattr(importlib.import_module(module), name))
-    settings = importlib.import_module("functions.runtime.environment").BY_HANDLER[handler].from_env(variables)
-    assert settings.environment == template.environment
+    environment = (
+        importlib.import_module("functions.runtime.environment").ENVIRONMENT_CLASSES[handler].from_env(variables)
+    )
+    assert environment.name == template.environment
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_settings_miss_each_variable_that_is_taken_away(template: Template, part: str) -> None:
+def test_the_environment_of_a_function_misses_each_variable_that_is_removed(template: Template, part: str) -> None:
     read = (
-        importlib.import_module("functions.runtime.environment").BY_HANDLER[template.function(part)["Handler"]].from_env
+        importlib.import_module("functions.runtime.environment")
+        .ENVIRONMENT_CLASSES[template.function(part)["Handler"]]
+        .from_env
     )
     variables = template.variables(part)
-    # Read by Powertools, or by a task type, not by the settings.
+    # Read by Powertools, or by a task type, not by the environment.
     of_others = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
     if not part.startswith("worker"):
         of_others.add("MAIL_SENDERS")

@@ -34,7 +34,7 @@ PASSING = frozenset(
 
 
 @contextmanager
-def passing_faults(service: str) -> Iterator[None]:
+def translate_transient_errors(service: str) -> Iterator[None]:
     """Raises StoreUnavailable for what may succeed when sent again; what never will goes through as it is."""
     try:
         yield

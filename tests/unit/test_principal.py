@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.intake.principal import NoIdentity, caller
+from functions.intake.principal import NoIdentity, principal_of_request
 from functions.intake.problems import problem_of
 from tests.integration.cloud import event
 
@@ -16,7 +16,7 @@ def context(user_arn: str | None = "arn:aws:iam::111122223333:user/alice") -> di
 
 
 def test_an_account_is_a_tenant() -> None:
-    assert caller(context(), tenant_from="account").tenant == "111122223333"
+    assert principal_of_request(context(), tenant_from="account").tenant == "111122223333"
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-us-gov", "aws-cn", "aws-iso", "aws-iso-b", "aws-eusc"])
@@ -43,7 +43,10 @@ def test_an_account_is_a_tenant() -> None:
     ],
 )
 def test_a_user_a_role_and_root_are_tenants_of_their_own(partition: str, arn: str, principal: str) -> None:
-    assert caller(context(f"arn:{partition}:{arn}"), tenant_from="principal").tenant == f"111122223333/{principal}"
+    assert (
+        principal_of_request(context(f"arn:{partition}:{arn}"), tenant_from="principal").tenant
+        == f"111122223333/{principal}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -74,14 +77,14 @@ def test_a_user_a_role_and_root_are_tenants_of_their_own(partition: str, arn: st
 )
 def test_any_other_kind_of_principal_is_refused(arn: str) -> None:
     with pytest.raises(NoIdentity) as refused:
-        caller(context(arn), tenant_from="principal")
+        principal_of_request(context(arn), tenant_from="principal")
     assert problem_of(refused.value, request_id="r").status == 403
-    assert caller(context(arn), tenant_from="account").tenant == "111122223333"
+    assert principal_of_request(context(arn), tenant_from="account").tenant == "111122223333"
 
 
 def test_sessions_of_one_role_are_one_tenant() -> None:
     role = event("api", "submit_task_assumed_role")["requestContext"]
-    assert caller(role, tenant_from="principal").tenant == "123456789012/role/orders-service"
+    assert principal_of_request(role, tenant_from="principal").tenant == "123456789012/role/orders-service"
 
 
 @pytest.mark.parametrize(
@@ -98,9 +101,9 @@ def test_sessions_of_one_role_are_one_tenant() -> None:
 @pytest.mark.parametrize("tenant_from", ["account", "principal"])
 def test_without_identity_there_is_no_tenant(nobody: dict[str, Any], tenant_from: str) -> None:
     with pytest.raises(NoIdentity):
-        caller(nobody, tenant_from=tenant_from)
+        principal_of_request(nobody, tenant_from=tenant_from)
 
 
 def test_a_principal_without_a_name_is_nobody() -> None:
     with pytest.raises(NoIdentity):
-        caller(context(None), tenant_from="principal")
+        principal_of_request(context(None), tenant_from="principal")

@@ -11,7 +11,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from functions.aws.failures import passing_faults
+from functions.aws.transient_errors import translate_transient_errors
 from functions.core.errors import StoreUnavailable
 
 URL = "https://dynamodb.us-east-1.amazonaws.com"
@@ -35,7 +35,7 @@ def refused(code: str, status: int = 400) -> ClientError:
     ids=str,
 )
 def test_what_may_pass(error: Exception) -> None:
-    with pytest.raises(StoreUnavailable) as unavailable, passing_faults("DynamoDB"):
+    with pytest.raises(StoreUnavailable) as unavailable, translate_transient_errors("DynamoDB"):
         raise error
     assert unavailable.value.service == "DynamoDB"
 
@@ -46,5 +46,5 @@ def test_what_may_pass(error: Exception) -> None:
     ids=str,
 )
 def test_what_never_will(error: Exception) -> None:
-    with pytest.raises(type(error)), passing_faults("DynamoDB"):
+    with pytest.raises(type(error)), translate_transient_errors("DynamoDB"):
         raise error

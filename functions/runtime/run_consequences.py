@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from functions.aws.executions import Executions
-from functions.aws.queues import BATCH
+from functions.aws.queues import MESSAGES_PER_CALL
 from functions.core.states import DEAD_LETTERS, State
 from functions.core.task import Membership, Task
 from functions.core.workflows.dag import above, tally_of
@@ -30,7 +30,7 @@ workflow function may run longer than that: it must not write what it announced 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
+class RunConsequences:
     """`clock`: epoch ms. `side_by_side`: how many of a node's dependents are written at once; 1: one after another."""
 
     tasks: TaskStore
@@ -76,7 +76,7 @@ class Runs:
             todo = list(ten)
             while todo:
                 now = self.clock()
-                self.dispatcher.dispatch_next(todo, now=now)
+                self.dispatcher.dispatch_next_generation(todo, now=now)
                 todo = [moved for node in todo if (moved := self._release(node, now, last))]
 
         self._in_tens(release_ten, nodes)
@@ -125,7 +125,7 @@ class Runs:
 
         def skip_ten(ten: Sequence[Task]) -> None:
             now = self.clock()
-            self.dispatcher.dispatch_next(ten, now=now, at_once=True)
+            self.dispatcher.dispatch_next_generation(ten, now=now, at_once=True)
             for node in ten:
                 self.tasks.skip(node, now=now, reason=reason)
 
@@ -136,7 +136,7 @@ class Runs:
             return member.releases
         return member.releases + self.runs.chunks(node.tenant, node.id, "RELEASES", member.release_chunks)
 
-    def upstreams(self, node: Task, member: Membership) -> tuple[int, ...]:
+    def upstream_indexes(self, node: Task, member: Membership) -> tuple[int, ...]:
         """Indexes of the nodes whose results `node` reads."""
         if not member.upstream_chunks:
             return member.upstreams
@@ -156,7 +156,7 @@ class Runs:
 
     def _in_tens(self, work: Callable[[Sequence[Task]], None], tasks: Iterable[Task]) -> None:
         todo = list(tasks)
-        self._each(work, [todo[start : start + BATCH] for start in range(0, len(todo), BATCH)])
+        self._each(work, [todo[start : start + MESSAGES_PER_CALL] for start in range(0, len(todo), MESSAGES_PER_CALL)])
 
     def _each(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
         todo = list(items)

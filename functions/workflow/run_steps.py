@@ -42,7 +42,7 @@ class StillRunningError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class RunSteps:
     """`clock`: epoch ms. `side_by_side`: writes at once; 1: one after another."""
 
     tasks: TaskStore
@@ -113,7 +113,7 @@ class Steps:
         if run.round == round_:
             # Here too when an earlier try of this step wrote the end and died. Who puts a run into its next round tells
             # of the end before.
-            self.consequences.notifications.tell_run(run)
+            self.consequences.notifications.start_for_run(run)
         return {"state": run.state, "counts": run.counts}
 
     # -- reading

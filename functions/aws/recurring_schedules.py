@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.aws.failures import passing_faults
+from functions.aws.transient_errors import translate_transient_errors
 from functions.core.schedules.schedule import Recurring
 
 
 @dataclass
-class RefusedByScheduler(Exception):
+class RejectedByScheduler(Exception):
     """EventBridge Scheduler does not take what we do (a time zone that it does not know, say)."""
 
     message: str
 
 
 @dataclass(frozen=True)
-class Schedules:
+class RecurringSchedules:
     """`client` makes the Scheduler client on first use. `target_arn`: the firing function."""
 
     client: Callable[[], Any]
@@ -28,7 +28,7 @@ class Schedules:
     target_arn: str
 
     def create(self, recurring: Recurring) -> bool:
-        """False when there is one of this name already, which stays as it is. Raises RefusedByScheduler."""
+        """False when there is one of this name already, which stays as it is. Raises RejectedByScheduler."""
         scheduler = self.client()
         try:
             self._call(scheduler.create_schedule, recurring)
@@ -38,7 +38,7 @@ class Schedules:
 
     def put(self, recurring: Recurring) -> None:
         """As it says, whether there is one or not. One that would not fire is not made: when its record is gone, no
-        firing would show that. Raises RefusedByScheduler."""
+        firing would show that. Raises RejectedByScheduler."""
         scheduler = self.client()
         try:
             self._call(scheduler.update_schedule, recurring)
@@ -49,7 +49,7 @@ class Schedules:
     def target(self, name: str) -> str | None:
         """The ARN of the function that it calls; None when there is none of this name."""
         scheduler = self.client()
-        with passing_faults("Scheduler"):
+        with translate_transient_errors("Scheduler"):
             try:
                 return str(scheduler.get_schedule(Name=name, GroupName=self.group)["Target"]["Arn"])
             except scheduler.exceptions.ResourceNotFoundException:
@@ -58,7 +58,7 @@ class Schedules:
     def delete(self, name: str) -> None:
         """One that is gone already is fine."""
         scheduler = self.client()
-        with passing_faults("Scheduler"):
+        with translate_transient_errors("Scheduler"):
             try:
                 scheduler.delete_schedule(Name=name, GroupName=self.group)
             except scheduler.exceptions.ResourceNotFoundException:
@@ -67,7 +67,7 @@ class Schedules:
     def _call(self, operation: Callable[..., Any], recurring: Recurring) -> None:
         bounds = {"StartDate": recurring.start, "EndDate": recurring.end}
         scheduler = self.client()
-        with passing_faults("Scheduler"):
+        with translate_transient_errors("Scheduler"):
             try:
                 operation(
                     Name=recurring.name,
@@ -88,4 +88,4 @@ class Schedules:
                     **{name: datetime.fromtimestamp(at / 1000, UTC) for name, at in bounds.items() if at is not None},
                 )
             except scheduler.exceptions.ValidationException as refused:
-                raise RefusedByScheduler(refused.response["Error"].get("Message", "")) from refused
+                raise RejectedByScheduler(refused.response["Error"].get("Message", "")) from refused
