@@ -61,7 +61,7 @@ def test_the_process_ends_also_when_nothing_can_be_written(
     scene.handle("HANG", lambda ctx, payload: go_on.wait(30))
     scene.put(type="HANG", timeout_seconds=1)
     monkeypatch.setattr(Queues, "send", unavailable)
-    monkeypatch.setattr(Queues, "delete", unavailable)
+    monkeypatch.setattr(Queues, "delete_many", unavailable)
     try:
         assert scene.deliver(scene.message(timeout=1, number=1)) == ["message-1"]
     finally:
