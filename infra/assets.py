@@ -1,8 +1,11 @@
-"""The two assets, built without Docker: the code (`functions/`) and the layer (its wheels for Lambda's arm64).
+"""The two assets, built without Docker: the code (`functions/`, and `taskyard.tasks`, the handler API) and the layer
+(its wheels for Lambda's arm64).
 
 Each is a directory named after the digest of all that decides what is in it, below `.build/`:
 
-    .build/code/<digest>/functions/…     .build/layer/<digest>/python/…     .build/layer/<digest>/requirements.txt
+    .build/code/<digest>/{functions,taskyard}/…
+    .build/layer/<digest>/python/…
+    .build/layer/<digest>/requirements.txt
 
 The digest is also the asset's hash, so the same input is the same asset on every machine. The layer holds the lock that
 it was installed from: by it, the local system has the same packages, pruned alike, for its own Python, below
@@ -67,10 +70,12 @@ UNUSED = (
 )
 # All that importlib.metadata needs to tell a version, and the licences.
 KEPT_OF_DIST_INFO = ("METADATA", "licenses", "LICENSE", "LICENSE.txt", "NOTICE", "entry_points.txt")
+# Of the client, what functions and handlers import: the standard library is all that it needs.
+HANDLER_API = ("client/taskyard/__init__.py", "client/taskyard/py.typed", "client/taskyard/tasks/")
 # Older directories of earlier inputs go after this many seconds: a local system may still be running on a younger one.
 KEEP_SECONDS = 86_400
 # Raised when a rule of this file changes what a build holds.
-RULES = "4"
+RULES = "5"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +103,12 @@ def read_below(folder: Path) -> dict[str, bytes]:
         if path.is_file() and "__pycache__" not in parts and not any(part.startswith(".") for part in parts):
             contents[path.relative_to(ROOT).as_posix()] = path.read_bytes()
     return contents
+
+
+def code_sources() -> dict[str, bytes]:
+    """What the code asset holds, by path there: `functions/`, and of the client the package that handlers import."""
+    client = {name: content for name, content in read_below(ROOT / "client").items() if name.startswith(HANDLER_API)}
+    return read_below(ROOT / "functions") | {name.removeprefix("client/"): client[name] for name in client}
 
 
 def digest_of(contents: Mapping[str, bytes], *, salt: Iterable[str]) -> str:
@@ -237,7 +248,7 @@ def build_assets(compiler: Compiler | None) -> Assets:
             f"WARNING: all that it imports. Before you deploy, install one (uv python install {wanted}) and run again."
         )
     # Read once: the digest is of what is written, also while somebody edits.
-    sources, lock = read_below(ROOT / "functions"), LOCK_FILE.read_bytes()
+    sources, lock = code_sources(), LOCK_FILE.read_bytes()
 
     def write(stage: Path) -> None:
         _write_sources(sources, stage)

@@ -11,7 +11,18 @@ import time
 import traceback
 from pathlib import Path
 
-from infra.assets import LOCK_FILE, ROOT, Assets, build_assets, code_digest, digest_of, layer_digest, locked, read_below
+from infra.assets import (
+    LOCK_FILE,
+    ROOT,
+    Assets,
+    build_assets,
+    code_digest,
+    code_sources,
+    digest_of,
+    layer_digest,
+    locked,
+    read_below,
+)
 from infra.bytecode import Compiler, find_compiler
 from infra.config import config_of
 from infra.task_files import check_task_files
@@ -66,7 +77,7 @@ def _digest(environment: str, compiler: Compiler | None) -> str:
     sources = read_below(ROOT / "infra")
     for name in ("app.py", "cdk.json", "requirements/dev.txt"):
         sources[name] = (ROOT / name).read_bytes()
-    code = code_digest(read_below(ROOT / "functions"), compiler)
+    code = code_digest(code_sources(), compiler)
     return digest_of(sources, salt=(environment, code, layer_digest(LOCK_FILE.read_bytes(), compiler)))
 
 

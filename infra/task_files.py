@@ -29,15 +29,15 @@ class WrongTaskFilesError(DeploymentError):
 # is missing here as it would be on Lambda.
 PROGRAM = """
 import runpy, sys
-sys.path[:0] = sys.argv[1:3]
-sys.argv = sys.argv[2:]
+sys.path[:0] = sys.argv[1:4]
+sys.argv = sys.argv[3:]
 runpy.run_module("functions.build.task_files", run_name="__main__")
 """
 
 
 def check_task_files(config: Config) -> None:
     """Raises WrongTaskFilesError, and MissingWheelError or RequirementsError where the layer cannot be installed."""
-    paths = [str(ROOT), str(build_local_layer(LOCK_FILE))]
+    paths = [str(ROOT), str(ROOT / "client"), str(build_local_layer(LOCK_FILE))]
     command = [sys.executable, "-I", "-S", "-c", PROGRAM, *paths, str(config.worker_timeout_seconds)]
     # A client that is made when a file is imported finds a region, as on Lambda, and nobody's credentials.
     environment = {name: value for name, value in os.environ.items() if name not in CREDENTIALS}

@@ -6,57 +6,56 @@
         task = yard.submit("DELAYED_MESSAGE", {"message": "hello"}, delay=3)
         print(yard.wait(task.id).result)
 
-`AsyncTaskyard` is the same with `await`. The clients are loaded on first use: the HTTP library takes several
-tenths of a second to import, which `taskyard --help` need not wait for.
+`AsyncTaskyard` is the same with `await`. Every name is loaded when it is first used: the deployed functions import
+`taskyard.tasks` only, and `taskyard --help` does not wait for the HTTP library, which takes several tenths of a second.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from taskyard.errors import (
-    Cause,
-    Conflict,
-    Forbidden,
-    InvalidEndpoint,
-    InvalidRequest,
-    NoCredentials,
-    NoEndpoint,
-    NotFound,
-    ProblemError,
-    TaskyardError,
-    Throttled,
-    TooLarge,
-    Unauthorized,
-    Unavailable,
-    UnexpectedAnswer,
-    Unreachable,
-    WaitTimeout,
-    WorkflowWaitTimeout,
-)
-from taskyard.model import (
-    Attempt,
-    Cancelled,
-    Health,
-    Lane,
-    Outcome,
-    Page,
-    Progress,
-    Redrive,
-    Retry,
-    Stats,
-    Task,
-    TaskSpec,
-)
-from taskyard.notify import EmailTarget, Notification, WebhookTarget
-from taskyard.options import ScheduleOptions, TaskOptions, WorkflowOptions
-from taskyard.retrying import Backoff
-from taskyard.schedule_model import Schedule, SchedulePage
-from taskyard.task_types import PayloadField, TaskType
-from taskyard.workflow_model import Node, Workflow, WorkflowPage
-
 if TYPE_CHECKING:
     from taskyard.async_client import AsyncTaskyard
     from taskyard.client import Taskyard
+    from taskyard.errors import (
+        Cause,
+        Conflict,
+        Forbidden,
+        InvalidEndpoint,
+        InvalidRequest,
+        NoCredentials,
+        NoEndpoint,
+        NotFound,
+        ProblemError,
+        TaskyardError,
+        Throttled,
+        TooLarge,
+        Unauthorized,
+        Unavailable,
+        UnexpectedAnswer,
+        Unreachable,
+        WaitTimeout,
+        WorkflowWaitTimeout,
+    )
+    from taskyard.model import (
+        Attempt,
+        Cancelled,
+        Health,
+        Lane,
+        Outcome,
+        Page,
+        Progress,
+        Redrive,
+        Retry,
+        Stats,
+        Task,
+        TaskSpec,
+    )
+    from taskyard.notify import EmailTarget, Notification, WebhookTarget
+    from taskyard.options import ScheduleOptions, TaskOptions, WorkflowOptions
     from taskyard.producer import Producer, submit
+    from taskyard.retrying import Backoff
+    from taskyard.schedule_model import Schedule, SchedulePage
+    from taskyard.task_types import PayloadField, TaskType
+    from taskyard.workflow_model import Node, Workflow, WorkflowPage
 
 __all__ = [
     "AsyncTaskyard",
@@ -109,18 +108,68 @@ __all__ = [
     "submit",
 ]
 
+_MODULES = {
+    "AsyncTaskyard": "async_client",
+    "Attempt": "model",
+    "Backoff": "retrying",
+    "Cancelled": "model",
+    "Cause": "errors",
+    "Conflict": "errors",
+    "EmailTarget": "notify",
+    "Forbidden": "errors",
+    "Health": "model",
+    "InvalidEndpoint": "errors",
+    "InvalidRequest": "errors",
+    "Lane": "model",
+    "NoCredentials": "errors",
+    "NoEndpoint": "errors",
+    "Node": "workflow_model",
+    "NotFound": "errors",
+    "Notification": "notify",
+    "Outcome": "model",
+    "Page": "model",
+    "PayloadField": "task_types",
+    "ProblemError": "errors",
+    "Producer": "producer",
+    "Progress": "model",
+    "Redrive": "model",
+    "Retry": "model",
+    "Schedule": "schedule_model",
+    "ScheduleOptions": "options",
+    "SchedulePage": "schedule_model",
+    "Stats": "model",
+    "Task": "model",
+    "TaskOptions": "options",
+    "TaskSpec": "model",
+    "TaskType": "task_types",
+    "Taskyard": "client",
+    "TaskyardError": "errors",
+    "Throttled": "errors",
+    "TooLarge": "errors",
+    "Unauthorized": "errors",
+    "Unavailable": "errors",
+    "UnexpectedAnswer": "errors",
+    "Unreachable": "errors",
+    "WaitTimeout": "errors",
+    "WebhookTarget": "notify",
+    "Workflow": "workflow_model",
+    "WorkflowOptions": "options",
+    "WorkflowPage": "workflow_model",
+    "WorkflowWaitTimeout": "errors",
+    "submit": "producer",
+}
+"""The module of each name."""
+
 
 def __getattr__(name: str) -> Any:
-    if name == "Taskyard":
-        from taskyard.client import Taskyard
+    import importlib
 
-        return Taskyard
-    if name == "AsyncTaskyard":
-        from taskyard.async_client import AsyncTaskyard
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
-        return AsyncTaskyard
-    if name in ("Producer", "submit"):
-        from taskyard import producer
 
-        return getattr(producer, name)
-    raise AttributeError(f"module 'taskyard' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

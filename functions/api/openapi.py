@@ -18,7 +18,7 @@ from functions.api.tasks import answers, listing
 from functions.api.workflows import answers as workflow_answers
 from functions.api.workflows import requests as workflow_requests
 from functions.core.states import State
-from functions.core.task_types import TaskType
+from functions.core.task_types import RegisteredType
 from functions.intake import task_requests as requests
 from functions.runtime import wiring
 
@@ -122,7 +122,7 @@ TASK_HEADER = {"Location": {"description": "Path of the task.", "schema": {"type
 def document(timeout_limit: int) -> Json:
     """`timeout_limit`: seconds, the most that `timeoutSeconds` may be."""
     types = {kind.name: kind for kind in wiring.registry().types.values()}
-    payloads = {component(kind.name): kind for kind in types.values() if kind.payload_model is not None}
+    payloads = {component(kind.name): kind for kind in types.values() if kind.declaration.payload_model is not None}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -438,7 +438,7 @@ def list_parameters() -> list[Json]:
 # -- components
 
 
-def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str, TaskType]) -> Json:
+def schemas(timeout_limit: int, types: Sequence[RegisteredType], payloads: Mapping[str, RegisteredType]) -> Json:
     from functions.api.schedules.openapi import templates_schema
     from functions.api.workflows.openapi import nodes_schema
 
@@ -465,7 +465,7 @@ def schemas(timeout_limit: int, types: Sequence[TaskType], payloads: Mapping[str
             if described := made[model.__name__]["properties"].get("payload"):
                 described["anyOf"] = [{"$ref": COMPONENTS + name} for name in payloads]
     for name, kind in payloads.items():
-        schema = kind.payload_model.model_json_schema(ref_template=f"{COMPONENTS}{name}.{{model}}")
+        schema = kind.declaration.payload_model.model_json_schema(ref_template=f"{COMPONENTS}{name}.{{model}}")
         made |= {f"{name}.{inner}": inner_schema for inner, inner_schema in schema.pop("$defs", {}).items()}
         made[name] = schema
     for schema in made.values():

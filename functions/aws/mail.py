@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+from taskyard.tasks.errors import Permanent, Retry
+from taskyard.tasks.mail import mask_addresses, one_line
 
 from functions.core.errors import StoreUnavailable
-from functions.core.mail.addresses import masked
-from functions.core.mail.fields import one_line
-from functions.core.outcomes import Permanent, Retry
 
 REFUSED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "InvalidParameterValue"})
 
@@ -48,7 +47,7 @@ class Mail:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             # SES names the addresses that it does not like, and errors are kept and logged.
-            message = masked(error.response["Error"].get("Message", ""))
+            message = mask_addresses(error.response["Error"].get("Message", ""))
             if code in REFUSED:
                 raise Permanent(f"SES refused the mail: {message}") from None
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from taskyard.tasks.signature import key_of
+
 from functions.aws.transient_errors import translate_transient_errors
-from functions.core.webhooks.signature import key_of
 
 KEPT_MS = 300_000
 """A rotation is signed with five minutes later at the latest; and one call per version in that time is nothing."""

@@ -19,11 +19,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from functions.core.task_types import TaskFileError, TaskType, modules, types_of
+from taskyard.tasks.errors import TaskFileError
+from taskyard.tasks.task_type import TaskType
+
+from functions.core.task_types import modules, types_of
 from functions.runtime.environment import WORKER_MARGIN_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
-DECORATOR = ("functions.core.task_types", "task")
+DECORATOR = (("taskyard.tasks", "taskyard.tasks.declaration"), "task")
 LOCK = "add its package to requirements/functions.in and run `make lock`"
 READ_LATER = "importing a task file must do nothing but define: read what it needs in the handler"
 
@@ -83,7 +86,7 @@ def declarations(tree: ast.Module) -> Iterator[tuple[int, str]]:
     names = {
         alias.asname or alias.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == DECORATOR[0]
+        if isinstance(node, ast.ImportFrom) and node.module in DECORATOR[0]
         for alias in node.names
         if alias.name == DECORATOR[1]
     }
@@ -116,7 +119,7 @@ def reached(error: BaseException) -> Iterator[tuple[str, int]]:
 
 def remedy(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
-        if error.name is not None and error.name.partition(".")[0] in ("functions", "infra", "local"):
+        if error.name is not None and error.name.partition(".")[0] in ("functions", "taskyard", "infra", "local"):
             return "correct the name of the module"
         return LOCK
     if isinstance(error, ImportError):

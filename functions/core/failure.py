@@ -1,4 +1,4 @@
-"""What a handler raised or logged, as text and as an outcome, whatever its own methods raise. Pure.
+"""What a handler raised, as an outcome with texts and tracebacks, whatever its own methods raise. Pure.
 
 An exception's `__str__`, its attributes and its notes are code of the handler's. Nothing here lets an error of theirs
 through: an attempt whose error could not be described would stay RUNNING until its lease ends.
@@ -10,13 +10,13 @@ import re
 import traceback
 from collections.abc import Iterator
 from itertools import islice
-from math import isnan
 from types import FrameType
 
-from functions.core.outcomes import Failed, InDoubt, Permanent, ResultNotStored, Retry
-from functions.core.task import bounded
+from taskyard.tasks.failure import is_permanent, leaf_errors, requested_delay
+from taskyard.tasks.text import bounded, class_name, error_text, text_of
 
-CLASS_NAME_LIMIT = 200
+from functions.core.outcomes import Failed
+
 LEAVES = 10
 """Of an exception group: how many are named in its message."""
 GROUPS = 30
@@ -30,123 +30,55 @@ CHAIN_TEXT = 160
 """Characters of each error's text in the chain. That of the last error is stored beside it."""
 CLASS = re.compile(r"^([\w.]+)(?=:|$)")
 """An error's class with its module, at the start of a line. Its name says enough in a chain."""
-FOLDERS = re.compile(r".*/(?:functions|site-packages|opt/python|python3\.\d+)/")
+FOLDERS = re.compile(r".*/(?:(?:functions|site-packages|opt/python|python3\.\d+)/|(?=taskyard/tasks/))")
 """Where code lies: of the project, of installed packages, of Lambda's layers, of Python itself."""
 TRACEBACK_LIMIT = 32_000
 """Characters that are logged. CloudWatch takes events of up to 256 KB."""
 
 
-def failure_of(error: BaseException) -> Failed:
-    """The outcome of an attempt that raised `error`. Never raises."""
-    leaves, groups = leaves_of(error)
-    retries = [leaf for leaf in leaves if isinstance_of(leaf, Retry)]
-    after = [seconds for leaf in retries if (seconds := after_of(leaf)) is not None]
-    where, chain, formatted = traceback_of(error) if groups <= GROUPS else (None, None, None)
+def failure_of(error: BaseException, handler_file: str | None = None) -> Failed:
+    """The outcome of an attempt that raised `error`. `handler_file`: of the handler that ran. Never raises."""
+    leaves, groups = leaf_errors(error)
+    where, chain, formatted = traceback_of(error, handler_file) if groups <= GROUPS else (None, None, None)
     return Failed(
         class_name(error),
         message_of(error, leaves if groups else []),
         where,
-        # InDoubt: repeating could do the effect twice, and waiting tells nothing new. A person must look.
-        permanent=all(isinstance_of(leaf, (Permanent, InDoubt, ResultNotStored)) for leaf in leaves),
-        after=max(after, default=None),
+        permanent=is_permanent(leaves),
+        after=requested_delay(leaves),
         chain=chain,
         traceback=formatted,
     )
-
-
-def leaves_of(error: BaseException) -> tuple[list[BaseException], int]:
-    """The errors that an exception group, at any depth, is about, each once, and how many groups were met. Of any other
-    error: itself, and 0."""
-    leaves, groups, seen = [], 0, set()
-    waiting = [error]
-    while waiting:
-        found = waiting.pop()
-        groups += isinstance_of(found, BaseExceptionGroup)
-        if id(found) in seen:
-            continue
-        seen.add(id(found))
-        if isinstance_of(found, BaseExceptionGroup):
-            # The attribute itself: a subclass may have another in front of it.
-            waiting += reversed(BaseExceptionGroup.__dict__["exceptions"].__get__(found))
-        else:
-            leaves.append(found)
-    return leaves, groups
-
-
-def after_of(error: BaseException) -> float | None:
-    """Seconds. None: the retry policy decides, also where `after` is no number or cannot be read."""
-    try:
-        after = error.after  # type: ignore[attr-defined]
-        seconds = None if after is None else float(after)
-    except OverflowError:
-        return float("inf") if after > 0 else 0.0
-    except BaseException:
-        return None
-    return None if seconds is None or isnan(seconds) else seconds
 
 
 def message_of(error: BaseException, leaves: list[BaseException]) -> str:
     text = text_of(error) or class_name(error)
     if not leaves:
         return text
-    named = "; ".join(described(leaf) for leaf in leaves[:LEAVES])
+    named = "; ".join(error_text(leaf) for leaf in leaves[:LEAVES])
     more = f"; and {len(leaves) - LEAVES} more" if len(leaves) > LEAVES else ""
     return f"{text}: {named}{more}"
-
-
-# -- text
-
-
-def text_of(value: object) -> str:
-    """str(value), fit for UTF-8. Where that raises: what raised."""
-    try:
-        # Its own copy: str() may return a subclass, with methods of its own.
-        return str.__str__(str(value)).encode(errors="replace").decode()
-    except BaseException as trouble:
-        return f"{class_name(value)} could not be described: its text raised {class_name(trouble)}"
-
-
-def repr_of(value: object) -> str:
-    try:
-        return text_of(repr(value))
-    except BaseException as trouble:
-        return f"<{class_name(value)}, whose repr raised {class_name(trouble)}>"
-
-
-def described(error: BaseException) -> str:
-    text = text_of(error)
-    return f"{class_name(error)}: {text}" if text else class_name(error)
-
-
-def class_name(value: object) -> str:
-    # The name itself: a metaclass may have another in front of it.
-    return bounded(str(type.__dict__["__name__"].__get__(type(value))), CLASS_NAME_LIMIT)
-
-
-def isinstance_of(value: object, classes: type | tuple[type, ...]) -> bool:
-    """isinstance reads `value.__class__`, which an object may answer as it likes."""
-    return issubclass(type(value), classes)
 
 
 # -- tracebacks
 
 
-def traceback_of(error: BaseException) -> tuple[str | None, str | None, str | None]:
+def traceback_of(error: BaseException, handler_file: str | None) -> tuple[str | None, str | None, str | None]:
     """Where it was raised (file:line), its chain, and its traceback as Python formats it."""
     try:
         found = traceback.TracebackException(type(error), error, error.__traceback__, limit=-FRAMES, compact=True)
         lines = list(chain_lines(found))
-        return place(found.stack), "\n".join(lines), tail("".join(found.format()), TRACEBACK_LIMIT)
+        return place(found.stack, handler_file), "\n".join(lines), tail("".join(found.format()), TRACEBACK_LIMIT)
     except BaseException as trouble:
         return None, None, f"the traceback of {class_name(error)} raised {class_name(trouble)}"
 
 
-def stack_of(frame: FrameType) -> tuple[str | None, str | None, str | None]:
+def stack_of(frame: FrameType, handler_file: str) -> tuple[str | None, str | None, str | None]:
     """As traceback_of, of code that runs at the moment."""
     try:
         stack = traceback.extract_stack(frame, limit=FRAMES)
         lines = list(frame_lines(stack))
-        return place(stack), "\n".join(lines), tail("".join(stack.format()), TRACEBACK_LIMIT)
+        return place(stack, handler_file), "\n".join(lines), tail("".join(stack.format()), TRACEBACK_LIMIT)
     except BaseException as trouble:
         return None, None, f"the stack could not be read: {class_name(trouble)}"
 
@@ -183,9 +115,9 @@ def frame_lines(stack: traceback.StackSummary) -> Iterator[str]:
     return (f"{short(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames[-CHAIN_FRAMES:])
 
 
-def place(stack: traceback.StackSummary) -> str | None:
+def place(stack: traceback.StackSummary, handler_file: str | None) -> str | None:
     """The last frame of the handler's own, not of what it called, is where a reader wants to look first."""
-    own = [frame for frame in stack if "/functions/tasks/" in frame.filename] or stack[-1:]
+    own = [frame for frame in stack if frame.filename == handler_file] or stack[-1:]
     return f"{short(own[-1].filename)}:{own[-1].lineno}" if own else None
 
 

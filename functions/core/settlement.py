@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from taskyard.tasks.retry import MAX_DELAY_SECONDS
+from taskyard.tasks.text import bounded
+
 from functions.core.outcomes import Failed, LoopBlocked, Outcome, Succeeded
-from functions.core.retry import MAX_DELAY_SECONDS
 from functions.core.states import State
-from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_LIMIT, Attempt, Task, bounded, last_bytes
+from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_LIMIT, Attempt, Task, last_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

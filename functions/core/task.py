@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from taskyard.tasks.retry import RetryPolicy
+
 from functions.core.payloads.masking import Mask
-from functions.core.retry import RetryPolicy
 from functions.core.states import TERMINAL, State, as_read
 
 HISTORY_LIMIT = 20
@@ -16,10 +17,6 @@ script: twenty errors of at most 2 KB, one traceback, and four logs (three in th
 ended it)."""
 REDRIVEN_LIMIT = 10
 ERROR_LIMIT = 500
-LOG_LINES = 50
-LOG_LINE_LIMIT = 500
-LOG_BYTES = 4096
-"""Of one attempt's lines together: every write of the record pays for all that it holds."""
 TRACEBACK_BYTES = 1000
 """A kilobyte is one write unit: a long chain costs one more at most, and the next attempt that fails takes its place.
 An ordinary one has about 100 bytes, and rides in the unit of a small task (tests/unit/test_records.py)."""
@@ -29,12 +26,6 @@ that is always kept from running would go round for ever."""
 
 MAX_HORIZON_MS = 5 * 366 * 24 * 3600 * 1000
 """A run time may lie five years ahead, no further: beyond that a typing error is likelier than a wish."""
-
-
-def bounded(text: str, limit: int) -> str:
-    """At most `limit` characters, and nothing that DynamoDB refuses: half a surrogate pair is no text in UTF-8."""
-    kept = text if len(text) <= limit else text[: limit - 1] + "…"
-    return kept.encode(errors="replace").decode()
 
 
 def last_bytes(text: str, limit: int) -> str:

@@ -18,15 +18,10 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urldefrag, urljoin, urlsplit
 
+from taskyard.tasks.http import HttpRequest, HttpResponse, ReceiverFailedError, ReceiverRefusedError, headers_problem
+from taskyard.tasks.urls import origin, url_problem
+
 from functions.core.webhooks.addresses import Reach, may_call
-from functions.core.webhooks.http import (
-    HttpRequest,
-    HttpResponse,
-    ReceiverFailedError,
-    ReceiverRefusedError,
-    headers_problem,
-)
-from functions.core.webhooks.urls import origin, url_problem
 from functions.http.exchange import REDIRECTS, Deadline, connected, exchange
 
 ADDRESSES_TRIED = 3

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from taskyard.tasks.retry import RetryPolicy
+
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
 from functions.core.idempotency import KeyedChange
 from functions.core.notifications import targets as notification
 from functions.core.payloads.masking import Mask
-from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Task, Text, keyed_id, ordered_id
-from functions.core.task_types import Registry, TaskType
+from functions.core.task_types import RegisteredType, Registry
 from functions.core.webhooks.addresses import Reach
 from functions.intake.task_requests import (
     NORMAL_PRIORITY,
@@ -136,7 +137,7 @@ class Submission:
 
     def _kind(
         self, parsed: Parsed[SubmitTask]
-    ) -> tuple[TaskType | UnknownTaskType | None, Mask | None, list[FieldError]]:
+    ) -> tuple[RegisteredType | UnknownTaskType | None, Mask | None, list[FieldError]]:
         """The type, if the body names one that can be looked up; the mask of the payload, and what is wrong with
         payload and time-out for it."""
         name = parsed.fields.get("type")
@@ -176,7 +177,9 @@ def first_look(task: Task, now: int) -> int:
     return now if task.state is State.BLOCKED else task.available_at
 
 
-def described(request: SubmitTask, kind: TaskType, *, tenant: str, task_id: str, now: int, timeout_limit: int) -> Task:
+def described(
+    request: SubmitTask, kind: RegisteredType, *, tenant: str, task_id: str, now: int, timeout_limit: int
+) -> Task:
     """The task that the request asks for: what it leaves out is as the type has it."""
     due = request.due(now) or now
     dependencies = tuple(dict.fromkeys(request.dependencies or ()))

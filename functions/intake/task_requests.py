@@ -27,12 +27,12 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
+from taskyard.tasks.retry import MAX_DELAY_SECONDS
 
 from functions.core.errors import FieldError
 from functions.core.fields import field_errors
 from functions.core.notifications.targets import Notify
 from functions.core.notifications.targets import kept as kept_targets
-from functions.core.retry import MAX_DELAY_SECONDS
 from functions.core.schedules.schedule import KEY_PREFIX
 from functions.core.task import ALPHABET, MAX_HORIZON_MS
 from functions.core.times import BadTime, epoch_ms

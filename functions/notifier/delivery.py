@@ -8,16 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from taskyard.tasks import signature
+from taskyard.tasks.errors import Permanent, Retry
+from taskyard.tasks.http import HttpClient, HttpRequest, retry_after
+from taskyard.tasks.mail import Mail, mask_addresses
+from taskyard.tasks.urls import without_target
+
 from functions.aws.secrets import SecretUnusable
-from functions.core.context import Mail
 from functions.core.errors import StoreUnavailable
-from functions.core.mail.addresses import masked
 from functions.core.notifications.events import DEFAULT_SECRET, Delivery, Notification, shown
-from functions.core.outcomes import Permanent, Retry
 from functions.core.times import iso
-from functions.core.webhooks import signature
-from functions.core.webhooks.http import HttpClient, HttpRequest, retry_after
-from functions.core.webhooks.urls import without_target
 from functions.notifier import email
 from functions.runtime.metrics import Metrics
 from functions.store.notifications import NotificationStore
@@ -185,4 +185,4 @@ def retry_pause_seconds(attempts: int) -> int:
 
 
 def said(note: Notification) -> dict[str, Any]:
-    return {"notification": note.name, "tenant": note.tenant, "to": masked(shown(note.to))}
+    return {"notification": note.name, "tenant": note.tenant, "to": mask_addresses(shown(note.to))}

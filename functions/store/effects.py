@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from functions.core.context import Effect
-from functions.core.task import ERROR_LIMIT, Task, Text, bounded
+from taskyard.tasks.effects import Effect
+from taskyard.tasks.text import bounded
+
+from functions.core.task import ERROR_LIMIT, Task, Text
 from functions.store import keys
 from functions.store.documents import Documents
 from functions.store.records import document, number, text

@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from functions.core.retry import RetryPolicy
+from taskyard.tasks.retry import RetryPolicy
+
 from functions.core.states import State
 from functions.core.task import HISTORY_LIMIT, Attempt, Membership, Task, Text
 from functions.store import keys

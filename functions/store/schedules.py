@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from taskyard.tasks.text import bounded
+
 from functions.core.schedules.schedule import CatchUp, Firings, Overlap, Schedule
-from functions.core.task import ERROR_LIMIT, bounded
+from functions.core.task import ERROR_LIMIT
 from functions.store import keys
 from functions.store.records import Item, dump, number, text
 from functions.store.table import Refused, Table, Written

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from functions.core.context import Context
-from functions.core.task_types import task
+from taskyard.tasks import Context, task
 
 
 class Message(BaseModel):

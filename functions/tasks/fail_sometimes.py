@@ -6,9 +6,7 @@ import random
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from functions.core.context import Context
-from functions.core.task_types import task
+from taskyard.tasks import Context, task
 
 
 class Chance(BaseModel):

@@ -7,11 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
-
-from functions.core.context import Context
-from functions.core.mail.addresses import masked
-from functions.core.mail.fields import ADDRESS, ONE_LINE, one_line
-from functions.core.task_types import task
+from taskyard.tasks import Context, task
+from taskyard.tasks.mail import ADDRESS, ONE_LINE, mask_addresses, one_line
 
 Address = Annotated[str, Field(pattern=ADDRESS)]
 
@@ -57,5 +54,5 @@ def send_email(ctx: Context, payload: Email) -> dict[str, Any]:
         )
 
     message_id = ctx.once("send", send)
-    ctx.log(f"mail {message_id} to {masked(', '.join(payload.recipients()))}")
+    ctx.log(f"mail {message_id} to {mask_addresses(', '.join(payload.recipients()))}")
     return {"messageId": message_id}

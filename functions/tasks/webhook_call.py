@@ -6,19 +6,10 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
-
-from functions.core.context import Context
-from functions.core.payloads.sensitive import Sensitive
-from functions.core.task_types import task
-from functions.core.webhooks.http import (
-    HttpRequest,
-    ReceiverFailedError,
-    ReceiverRefusedError,
-    headers_problem,
-    retry_after,
-)
-from functions.core.webhooks.signature import SECRET_NAME, SIGNATURE_HEADERS
-from functions.core.webhooks.urls import MAX_LENGTH, checked_url, origin, without_target
+from taskyard.tasks import Context, Sensitive, task
+from taskyard.tasks.http import HttpRequest, ReceiverFailedError, ReceiverRefusedError, headers_problem, retry_after
+from taskyard.tasks.signature import SECRET_NAME, SIGNATURE_HEADERS
+from taskyard.tasks.urls import MAX_LENGTH, origin, validate_url, without_target
 
 BODY_KEPT = 120
 """Characters of the response that the result keeps: with its status it stays within the record."""
@@ -43,7 +34,7 @@ class Webhook(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(checked_url)]
+    url: Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(validate_url)]
     method: Literal["POST", "PUT", "PATCH"] = "POST"
     headers: Annotated[
         dict[str, Annotated[str, Sensitive()]], Field(max_length=50), AfterValidator(checked_headers)

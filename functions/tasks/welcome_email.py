@@ -6,11 +6,8 @@ from html import escape
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
-from functions.core.context import Context
-from functions.core.mail.addresses import masked
-from functions.core.mail.fields import ADDRESS, ONE_LINE, one_line
-from functions.core.task_types import task
+from taskyard.tasks import Context, task
+from taskyard.tasks.mail import ADDRESS, ONE_LINE, mask_addresses, one_line
 
 
 class Welcome(BaseModel):
@@ -35,5 +32,5 @@ def welcome_email(ctx: Context, payload: Welcome) -> dict[str, Any]:
         )
 
     message_id = ctx.once("send", send)
-    ctx.log(f"mail {message_id} to {masked(payload.email)}")
+    ctx.log(f"mail {message_id} to {mask_addresses(payload.email)}")
     return {"messageId": message_id}

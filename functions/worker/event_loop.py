@@ -19,10 +19,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from functions.core.context import Context
+from taskyard.tasks.context import Context
+
 from functions.core.failure import failure_of
 from functions.core.outcomes import Failed, LoopBlocked, Outcome
-from functions.core.task_types import TaskType
+from functions.core.task_types import RegisteredType
 from functions.worker.execution import Execution, succeeded, timed_out
 
 logger = logging.getLogger("taskyard.worker")
@@ -43,6 +44,7 @@ class Coroutine:
     """One attempt on the loop. Times are the loop's own, in seconds."""
 
     ctx: Context
+    handler_file: str
     seconds: float
     limit: float
     started: float
@@ -92,10 +94,16 @@ class EventLoop:
         self._thread.start()
         threading.Thread(target=self._watch, daemon=True, name="coroutines-watch").start()
 
-    def run(self, kind: TaskType, ctx: Context, payload: Any, *, seconds: float, limit: float) -> Execution:
+    def run(self, kind: RegisteredType, ctx: Context, payload: Any, *, seconds: float, limit: float) -> Execution:
         """Starts the handler, and waits for its end."""
         seconds = max(seconds, 0.0)
-        coroutine = Coroutine(ctx=ctx, seconds=seconds, limit=max(seconds, limit), started=self._loop.time())
+        coroutine = Coroutine(
+            ctx=ctx,
+            handler_file=kind.handler_file,
+            seconds=seconds,
+            limit=max(seconds, limit),
+            started=self._loop.time(),
+        )
         with self._lock:
             self._coroutines.add(coroutine)
             self._busy.set()
@@ -108,11 +116,11 @@ class EventLoop:
                 if not self._coroutines:
                     self._busy.clear()
 
-    def _start(self, coroutine: Coroutine, kind: TaskType, payload: Any) -> Future[Outcome]:
+    def _start(self, coroutine: Coroutine, kind: RegisteredType, payload: Any) -> Future[Outcome]:
         OWNER.set(coroutine)
         return asyncio.run_coroutine_threadsafe(self._outcome(coroutine, kind, payload), self._loop)
 
-    async def _outcome(self, coroutine: Coroutine, kind: TaskType, payload: Any) -> Outcome:
+    async def _outcome(self, coroutine: Coroutine, kind: RegisteredType, payload: Any) -> Outcome:
         """Never raises: SystemExit and KeyboardInterrupt would end the loop, and with it every other coroutine."""
         if coroutine.end is not None:
             return coroutine.end
@@ -124,7 +132,7 @@ class EventLoop:
             # Its own TimeoutError is an error like any other; only ours means that it was asked to end.
             if coroutine.end is not None and coroutine.scope is not None and coroutine.scope.expired():
                 return coroutine.end
-            return failure_of(error)
+            return failure_of(error, kind.handler_file)
 
     # -- waiting, in the thread of the wake-up
 
@@ -159,7 +167,8 @@ class EventLoop:
 
     def _timed_out(self, coroutine: Coroutine) -> Failed:
         block = self._block
-        return timed_out(coroutine.seconds, self._thread.ident if block and block.holder is coroutine else None)
+        thread = self._thread.ident if block and block.holder is coroutine else None
+        return timed_out(coroutine.seconds, thread, coroutine.handler_file)
 
     def _owner(self) -> Coroutine | None:
         """Whose code the loop runs at the moment; None also for a callback."""

@@ -7,18 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from functions.core.context import Context, Mail
+from taskyard.tasks.context import Context
+from taskyard.tasks.http import HttpClient
+from taskyard.tasks.mail import Mail
+from taskyard.tasks.signature import Secrets
+from taskyard.tasks.text import bounded
+
 from functions.core.errors import PayloadTooLarge
 from functions.core.failure import failure_of
 from functions.core.outcomes import Failed, Outcome, Succeeded
 from functions.core.payloads.masking import Redaction
 from functions.core.settlement import Settlement, settle
 from functions.core.states import State
-from functions.core.task import ERROR_LIMIT, Task, Text, bounded
+from functions.core.task import ERROR_LIMIT, Task, Text
 from functions.core.task_types import Registry
 from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide, landed
-from functions.core.webhooks.http import HttpClient
-from functions.core.webhooks.signature import Secrets
 from functions.core.workflows.run import node_id
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
@@ -27,7 +30,7 @@ from functions.store.documents import Documents
 from functions.store.effects import Effects
 from functions.store.tasks import Found, TaskStore, Wrote
 from functions.worker.execution import Execution, Executor
-from functions.worker.record import AttemptRecord
+from functions.worker.record import AttemptRecorder
 from functions.worker.redaction import redacted, redacting
 
 logger = logging.getLogger("taskyard.worker")
@@ -215,7 +218,7 @@ class Pipeline:
                 http=self.http,
                 secrets=self.secrets,
                 now=lambda: self.clock() / 1000,
-                _record=AttemptRecord(task, self.tasks, self.effects, self.clock, redaction),
+                _recorder=AttemptRecorder(task, self.tasks, self.effects, self.clock, redaction),
                 _log=log,
             )
         except Exception as error:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.core.context import Effect
+from taskyard.tasks.effects import Effect
+
 from functions.core.payloads.masking import NO_REDACTION, Redaction
 from functions.core.task import Task
 from functions.store.effects import Effects
@@ -18,7 +19,7 @@ logger = logging.getLogger("taskyard.handler")
 
 
 @dataclass(frozen=True)
-class AttemptRecord:
+class AttemptRecorder:
     """`clock`: epoch ms."""
 
     task: Task
@@ -41,14 +42,14 @@ class AttemptRecord:
     def record(self, name: str, result: str | None, problem: str | None) -> Effect:
         return self.effects.record(self.task, name, result, problem, token=self._tokens[name])
 
-    def give_back(self, name: str) -> None:
+    def release(self, name: str) -> None:
         self.effects.give_back(self.task, name, token=self._tokens.pop(name))
 
     def progress(self, fraction: float, note: str) -> bool:
         answer = self.tasks.progress(self.task, fraction=fraction, note=self.redaction.text(note), now=self.clock())
         return isinstance(answer, Wrote)
 
-    def say(self, line: str, fields: Mapping[str, Any]) -> None:
+    def log(self, line: str, fields: Mapping[str, Any]) -> None:
         extra = {"taskId": self.task.id, "taskType": self.task.type, "attempt": self.task.attempt}
         clean = self.redaction.value(dict(fields))
         logger.info(self.redaction.text(line), extra=extra | {"fields": clean})

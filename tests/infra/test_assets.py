@@ -103,9 +103,12 @@ def test_the_page_of_the_api_keeps_its_files(assets: Assets) -> None:
     assert (shown / "swagger-ui.min.css").exists()
 
 
-def test_the_code_is_the_functions_package_and_nothing_else(assets: Assets) -> None:
-    assert [path.name for path in assets.code.path.iterdir()] == ["functions"]
+def test_code_asset_holds_the_functions_and_the_handler_api_and_nothing_else(assets: Assets) -> None:
+    assert sorted(path.name for path in assets.code.path.iterdir()) == ["functions", "taskyard"]
+    client = ROOT / "client"
     sources = {path.relative_to(ROOT) for path in (ROOT / "functions").rglob("*.py")}
+    sources |= {path.relative_to(client) for path in (client / "taskyard" / "tasks").rglob("*.py")}
+    sources |= {Path("taskyard/__init__.py")}
     assert {path.relative_to(assets.code.path) for path in assets.code.path.rglob("*.py")} == sources
 
 

@@ -19,7 +19,7 @@ from infra.config import CONFIGS, WrongConfigError, config_of
 from infra.task_files import WrongTaskFilesError, check_task_files
 
 WRONG = """\
-from functions.core.task_types import task
+from taskyard.tasks.declaration import task
 
 @task("A", timeout_seconds=2400)
 def handler(ctx, payload: dict): ...

@@ -23,7 +23,7 @@ from moto.server import DomainDispatcherApplication, ThreadedMotoServer
 from moto.sqs.models import sqs_backends
 
 from functions.aws.clients import client
-from functions.core.task_types import Registry, TaskType
+from functions.core.task_types import RegisteredType, Registry
 from functions.runtime import wiring
 from functions.worker import handler as worker
 from tests.integration import cloud
@@ -50,7 +50,7 @@ class Underworld:
 
     now: int
     notes: Path
-    types: dict[str, TaskType] = field(default_factory=dict)
+    types: dict[str, RegisteredType] = field(default_factory=dict)
 
     def deliver(
         self, *messages: dict[str, Any], dies_before: int | None = None, meanwhile: Callable[[], None] | None = None

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from taskyard.tasks.declaration import payload_model
+from taskyard.tasks.retry import RetryPolicy
+from taskyard.tasks.task_type import TaskType
+
 from functions.aws.clients import client
-from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Task, Text
-from functions.core.task_types import Registry, TaskType, payload_model
+from functions.core.task_types import RegisteredType, Registry
 from functions.core.wakeup import WakeUp
 from functions.runtime import wiring
 from functions.runtime.environment import WorkerEnvironment
@@ -36,7 +39,7 @@ class Scene:
 
     aws: Cloud
     clock: Clock
-    types: dict[str, TaskType] = field(default_factory=dict)
+    types: dict[str, RegisteredType] = field(default_factory=dict)
     ran: list[Any] = field(default_factory=list)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -48,9 +51,10 @@ class Scene:
         return Registry(self.types)
 
     def handle(self, name: str, handler: Callable[..., Any]) -> None:
-        self.types[name] = TaskType(
+        declaration = TaskType(
             names=(name,), handler=handler, payload_model=payload_model(handler), retry=POLICY, timeout_seconds=30
         )
+        self.types[name] = RegisteredType(declaration=declaration)
 
     # -- records
 

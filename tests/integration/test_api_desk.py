@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from taskyard.tasks.retry import RetryPolicy
 
 from functions.api.tasks import listing
 from functions.core.errors import StoreUnavailable
-from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Membership, Task, Text
 from functions.store import keys

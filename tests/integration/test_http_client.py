@@ -18,9 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from taskyard.tasks.http import HttpRequest, HttpResponse, ReceiverFailedError, ReceiverRefusedError
 
 from functions.core.webhooks.addresses import Reach
-from functions.core.webhooks.http import HttpRequest, HttpResponse, ReceiverFailedError, ReceiverRefusedError
 from functions.http.client import Client, following
 from tests.integration.receiver import Reply, receiver
 

@@ -10,10 +10,10 @@ import socket
 from collections.abc import Iterator, Sequence
 
 import pytest
+from taskyard.tasks.http import HttpRequest, ReceiverFailedError, ReceiverRefusedError
 
 from functions.core.errors import InvalidRequest
 from functions.core.webhooks.addresses import Reach
-from functions.core.webhooks.http import HttpRequest, ReceiverFailedError, ReceiverRefusedError
 from functions.http.client import Client, resolved
 from functions.tasks.webhook_call import webhook_call
 from tests.integration.receiver import Receiver, Reply, receiver
@@ -228,7 +228,7 @@ def allowed(address: str) -> bool:
 @pytest.mark.parametrize("url", REFUSED_WHEREVER_DEPLOYED)
 def test_what_is_no_url_to_call_is_refused_at_submit(url: str) -> None:
     """By the same rule as `notify`. What remains is a proper URL, and is looked at when it is called."""
-    from functions.core.webhooks.urls import url_problem
+    from taskyard.tasks.urls import url_problem
 
     given = url.format(scheme="https", port=8080)
     kind = webhook_call.__task_type__  # type: ignore[attr-defined]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from taskyard.tasks.errors import Permanent
 
-from functions.core.outcomes import Permanent
 from functions.core.states import State
 from functions.runtime import wiring
 from tests.integration.api import Api

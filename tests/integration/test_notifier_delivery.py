@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import standardwebhooks.webhooks
 from standardwebhooks import Webhook
+from taskyard.tasks.http import HttpRequest, HttpResponse
 
 from functions.core.states import State
 from functions.core.task import Text
-from functions.core.webhooks.http import HttpRequest, HttpResponse
 from functions.http.client import Client
 from functions.notifier.delivery import WINDOW_MS, AskedToWaitError, NotDeliveredError
 from functions.notifier.handler import handler

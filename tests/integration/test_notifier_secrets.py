@@ -6,10 +6,10 @@ import base64
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+from taskyard.tasks import signature
 
 from functions.aws.clients import client
 from functions.aws.secrets import SecretUnusable, WebhookSecrets
-from functions.core.webhooks import signature
 from tests.integration.cloud import TENANT, Cloud
 from tests.integration.conftest import Clock
 

@@ -8,8 +8,8 @@ import os
 from typing import Any
 
 import pytest
+from taskyard.tasks.serialization import json_text
 
-from functions.core.serialization import json_text
 from functions.core.states import State
 from functions.runtime import wiring
 from functions.runtime.environment import WorkerEnvironment

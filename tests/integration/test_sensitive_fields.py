@@ -29,10 +29,10 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, model_validator
 
-from functions.core.context import Context
-from functions.core.outcomes import Permanent
-from functions.core.task_types import task
-from functions.core.payloads.sensitive import Sensitive
+from taskyard.tasks.context import Context
+from taskyard.tasks.errors import Permanent
+from taskyard.tasks.declaration import task
+from taskyard.tasks.sensitive import Sensitive
 
 SEEN = []
 

@@ -21,9 +21,9 @@ FILE = '''
 
 from pydantic import BaseModel, Field
 
-from functions.core.context import Context
-from functions.core.task_types import task
-from functions.core.retry import RetryPolicy
+from taskyard.tasks.context import Context
+from taskyard.tasks.declaration import task
+from taskyard.tasks.retry import RetryPolicy
 
 
 class Image(BaseModel):

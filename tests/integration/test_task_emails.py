@@ -9,10 +9,10 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 from botocore.stub import Stubber
 from pydantic import ValidationError
+from taskyard.tasks.errors import Permanent
 
 from functions.aws.clients import client
 from functions.core.errors import InvalidRequest
-from functions.core.outcomes import Permanent
 from functions.core.states import State
 from functions.core.task import Text
 from functions.runtime import wiring

@@ -6,10 +6,9 @@ import logging
 from typing import Any
 
 import pytest
+from taskyard.tasks.errors import LeaseLost, Permanent, Retry
+from taskyard.tasks.retry import MAX_DELAY_SECONDS
 
-from functions.core.context import LeaseLost
-from functions.core.outcomes import Permanent, Retry
-from functions.core.retry import MAX_DELAY_SECONDS
 from functions.core.states import State
 from tests.integration.scene import ID, Scene, metrics
 
@@ -235,7 +234,8 @@ def test_an_error_of_any_length_and_letters_is_kept(scene: Scene) -> None:
 
 
 def test_history_is_bounded(scene: Scene) -> None:
-    from functions.core.retry import RetryPolicy
+    from taskyard.tasks.retry import RetryPolicy
+
     from functions.core.task import Attempt
 
     raises(scene, ValueError("again"))

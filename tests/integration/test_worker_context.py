@@ -9,12 +9,11 @@ import os
 from typing import Any
 
 import pytest
+from taskyard.tasks.errors import InDoubt, LeaseLost, Permanent, ResultNotStored, Retry
+from taskyard.tasks.log import LOG_BYTES, LOG_LINES
 
-from functions.core.context import LeaseLost
 from functions.core.errors import StoreUnavailable
-from functions.core.outcomes import InDoubt, Permanent, ResultNotStored, Retry
 from functions.core.states import State
-from functions.core.task import LOG_BYTES, LOG_LINES
 from functions.runtime import wiring
 from functions.runtime.environment import WorkerEnvironment
 from functions.store.documents import ITEM_BYTES, LIMIT_BYTES

@@ -157,7 +157,7 @@ def test_a_task_that_is_retried(world: World, before: int, outcomes: list[str], 
 @pytest.mark.parametrize("state", [State.SUCCESS, State.FAILED])
 def test_a_task_with_two_dependents(world: World, state: State) -> None:
     """At every call there is: claim, settle, and between each two consequences."""
-    from functions.core.outcomes import Permanent
+    from taskyard.tasks.errors import Permanent
 
     def end(ctx: Any, payload: Any) -> None:
         if state is State.FAILED:

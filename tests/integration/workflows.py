@@ -6,7 +6,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from functions.core.retry import RetryPolicy
+from taskyard.tasks.retry import RetryPolicy
+
 from functions.core.task import Task
 from functions.core.workflows import definition
 from functions.core.workflows.run import NodeSpec, Run, RunState, node_id

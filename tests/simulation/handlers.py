@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from functions.core.context import Context
-from functions.core.outcomes import Failed, InDoubt, LoopBlocked, Permanent, Retry
-from functions.core.retry import RetryPolicy
-from functions.core.task_types import Registry, task
+from taskyard.tasks.context import Context
+from taskyard.tasks.declaration import task
+from taskyard.tasks.errors import InDoubt, Permanent, Retry
+from taskyard.tasks.retry import RetryPolicy
+
+from functions.core.outcomes import Failed, LoopBlocked
+from functions.core.task_types import RegisteredType, Registry
 from functions.core.task_types import registry as registry_of
 from functions.worker.execution import Execution, Executor
 from tests.simulation.fibers import running
@@ -105,5 +108,5 @@ def effect(world: Any, ctx: Context, name: str, *, undone: bool) -> Callable[[],
 
 def registry(shipped: Registry) -> Callable[[], Registry]:
     """The shipped task types and this one."""
-    whole = registry_of(iter([*shipped.types.values(), simulated.__task_type__]))
+    whole = registry_of(iter([*shipped.types.values(), RegisteredType(declaration=simulated.__task_type__)]))
     return lambda: whole

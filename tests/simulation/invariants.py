@@ -23,7 +23,8 @@ from tests.simulation.schedule_rules import ScheduleRules
 from tests.simulation.seams import client
 
 if TYPE_CHECKING:
-    from functions.core.context import Context
+    from taskyard.tasks.context import Context
+
     from tests.simulation.world import World
 
 Item = dict[str, Any]

@@ -18,7 +18,8 @@ from tests.simulation.deployment import ACCOUNT
 from tests.simulation.fibers import SECOND
 
 if TYPE_CHECKING:
-    from functions.core.context import Context
+    from taskyard.tasks.context import Context
+
     from tests.simulation.world import World
 
 Item = dict[str, Any]

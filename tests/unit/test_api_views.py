@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functions.core.retry import RetryPolicy
+from taskyard.tasks.retry import RetryPolicy
+
 from functions.core.states import State
 from functions.core.task import Attempt, Task, Text
 from functions.intake import task_views as views

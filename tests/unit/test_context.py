@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-
-from functions.core.context import Context, Effect, LeaseLost
-from functions.core.outcomes import InDoubt, Permanent, Retry
-from functions.core.webhooks import signature
-from functions.core.webhooks.http import HttpRequest, HttpResponse
+from taskyard.tasks import signature
+from taskyard.tasks.context import Context
+from taskyard.tasks.effects import Effect
+from taskyard.tasks.errors import InDoubt, LeaseLost, Permanent, Retry
+from taskyard.tasks.http import HttpRequest, HttpResponse
 
 
 class Notes:
@@ -32,13 +32,13 @@ class Notes:
         self.effects[name] = Effect(True, 1, None if result is None else json.loads(result), problem)
         return self.effects[name]
 
-    def give_back(self, name: str) -> None:
+    def release(self, name: str) -> None:
         del self.effects[name]
 
     def progress(self, fraction: float, note: str) -> bool:
         return self.mine
 
-    def say(self, line: str, fields: Mapping[str, Any]) -> None:
+    def log(self, line: str, fields: Mapping[str, Any]) -> None:
         self.said.append(line)
         # As the formatter of Lambda's logs does.
         json.dumps(dict(fields)).encode()
@@ -73,7 +73,7 @@ def context(notes: Notes) -> Context:
         http=NoHttp(),
         secrets=OneSecret(),
         now=lambda: 100.0,
-        _record=notes,
+        _recorder=notes,
     )
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from functions.core.webhooks.http import headers_problem, retry_after
+from taskyard.tasks.http import headers_problem, retry_after
 
 NOW = 1_770_000_000.0  # 2026-02-02T02:40:00Z
 

@@ -12,11 +12,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from taskyard.tasks.context import Context
+from taskyard.tasks.retry import RetryPolicy
+from taskyard.tasks.task_type import TaskType
 
-from functions.core.context import Context
 from functions.core.outcomes import Failed, Succeeded
-from functions.core.retry import RetryPolicy
-from functions.core.task_types import TaskType
+from functions.core.task_types import RegisteredType
 from functions.worker.event_loop import BLOCKED_SECONDS, EventLoop
 from functions.worker.execution import Execution
 
@@ -34,7 +35,10 @@ class Stage:
         self.ran: list[str] = []
 
     def start(self, name: str, handler: Any, *, seconds: float, limit: float = PATIENCE) -> Future[Execution]:
-        kind = TaskType(names=(name,), handler=handler, payload_model=None, retry=RetryPolicy(), timeout_seconds=30)
+        declaration = TaskType(
+            names=(name,), handler=handler, payload_model=None, retry=RetryPolicy(), timeout_seconds=30
+        )
+        kind = RegisteredType(declaration=declaration)
         ctx = cast(Context, SimpleNamespace(task_id=name, type=name, attempt=1))
         return self.threads.submit(self.loop.run, kind, ctx, None, seconds=seconds, limit=limit)
 

@@ -11,18 +11,21 @@ from typing import Annotated, Any, cast
 
 import pytest
 from pydantic import BeforeValidator
+from taskyard.tasks.context import Context
+from taskyard.tasks.errors import InDoubt, Permanent, Retry
+from taskyard.tasks.retry import RetryPolicy
+from taskyard.tasks.task_type import TaskType
 
-from functions.core.context import Context
-from functions.core.outcomes import Failed, InDoubt, Outcome, Permanent, Retry, Succeeded
-from functions.core.retry import RetryPolicy
-from functions.core.task_types import TaskType
+from functions.core.outcomes import Failed, Outcome, Succeeded
+from functions.core.task_types import RegisteredType
 from functions.worker.execution import Executor
 
 NO_CONTEXT = cast(Context, SimpleNamespace(task_id="x", type="A", attempt=1))
 
 
-def kind(handler: Any) -> TaskType:
-    return TaskType(names=("A",), handler=handler, payload_model=None, retry=RetryPolicy(), timeout_seconds=30)
+def kind(handler: Any) -> RegisteredType:
+    declaration = TaskType(names=("A",), handler=handler, payload_model=None, retry=RetryPolicy(), timeout_seconds=30)
+    return RegisteredType(declaration=declaration)
 
 
 def run(handler: Any, *, seconds: float = 5.0) -> Outcome:
@@ -133,7 +136,7 @@ def test_a_validator_that_raises_ends_the_attempt(error: BaseException) -> None:
     for handler in (lambda ctx, payload: None, coroutine):
         model = Annotated[dict[str, Any], BeforeValidator(validate)]
         odd = TaskType(names=("A",), handler=handler, payload_model=model, retry=RetryPolicy(), timeout_seconds=30)
-        ended = Executor().run(odd, NO_CONTEXT, {}, seconds=5, limit=5)
+        ended = Executor().run(RegisteredType(declaration=odd), NO_CONTEXT, {}, seconds=5, limit=5)
         assert isinstance(ended.outcome, Failed)
         assert ended.outcome.error_type == type(error).__name__
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from taskyard.tasks.errors import InDoubt, Permanent, ResultNotStored, Retry
 
 from functions.core.failure import failure_of, short
-from functions.core.outcomes import Failed, InDoubt, Permanent, ResultNotStored, Retry
+from functions.core.outcomes import Failed
 
 INF = float("inf")
 

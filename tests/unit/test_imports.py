@@ -61,7 +61,7 @@ OF_OTHERS = ("boto3", "s3transfer", "pydantic", "pydantic_core", "aws_xray_sdk",
 def started(part: str) -> dict[str, Any]:
     """`modules`: what the function imports to be ready, beyond a bare client of botocore. `clients`: those it makes."""
     command = [sys.executable, "-c", PROGRAM, f"functions.{part}.handler"]
-    environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
+    environment = {**ENVIRONMENT, "PYTHONPATH": f"{ROOT}:{ROOT / 'client'}", "PATH": os.environ["PATH"]}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
@@ -103,6 +103,12 @@ def test_the_api_reads_no_request_models_and_no_openapi_before_a_request_needs_t
     assert of_package("api", "aws_lambda_powertools.event_handler.openapi.models") == []
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_function_imports_of_the_client_only_the_handler_api(part: str) -> None:
+    outside = [name for name in of_package(part, "taskyard") if not f"{name}.".startswith("taskyard.tasks.")]
+    assert outside in ([], ["taskyard"])
+
+
 @pytest.mark.parametrize("part", ["dead_letter", "observer", "workflow", "notifier", "producer"])
 def test_who_runs_no_handler_has_no_registry(part: str) -> None:
     assert of_package(part, "functions.core.task_types", "functions.core.fields") == []
@@ -130,5 +136,5 @@ def test_clients_that_are_seldom_needed_are_not_made_at_the_start(part: str, cli
 )
 def test_beside_its_own_a_function_imports_little_that_a_client_does_not(part: str, others: int) -> None:
     """The api's are Powertools' resolver, and the event sources, logger and metrics that come with it."""
-    foreign = [name for name in started(part)["modules"] if name.partition(".")[0] != "functions"]
+    foreign = [name for name in started(part)["modules"] if name.partition(".")[0] not in ("functions", "taskyard")]
     assert len(foreign) <= others, foreign

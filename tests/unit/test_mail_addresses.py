@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from functions.core.mail.addresses import masked
+from taskyard.tasks.mail import mask_addresses
 
 
 @pytest.mark.parametrize(
@@ -25,4 +24,4 @@ from functions.core.mail.addresses import masked
     ],
 )
 def test_of_an_address_its_first_letter_and_its_domain_are_shown(text: str, shown: str) -> None:
-    assert masked(text) == shown
+    assert mask_addresses(text) == shown

@@ -6,12 +6,12 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from taskyard.tasks.urls import url_problem
 
 from functions.core.errors import FieldError
 from functions.core.fields import field_errors
 from functions.core.notifications.targets import Notify, kept, out_of_reach
 from functions.core.webhooks.addresses import Reach
-from functions.core.webhooks.urls import url_problem
 
 HOOK = "https://hooks.example.com/a?b=c"
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.failure import failure_of
-from functions.core.retry import RetryPolicy
 from functions.core.settlement import Settlement, ended
 from functions.core.states import State
 from functions.core.task import HISTORY_LIMIT, Attempt, Task, Text, keyed_id

@@ -12,25 +12,28 @@ from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, create_model
+from taskyard.tasks.declaration import task
+from taskyard.tasks.errors import TaskFileError
+from taskyard.tasks.retry import RetryPolicy
+from taskyard.tasks.task_type import TaskType
 from typing_extensions import TypedDict
 
 import functions.tasks
 from functions.core.errors import InvalidRequest, UnknownTaskType
-from functions.core.retry import RetryPolicy
-from functions.core.task_types import Registry, TaskFileError, TaskType, discover, registry, task
+from functions.core.task_types import RegisteredType, Registry, discover, registry
 
 
 class Payload(BaseModel):
     width: int
 
 
-def kind(handler: Any) -> TaskType:
+def kind(handler: Any) -> RegisteredType:
     found = handler.__task_type__
     assert isinstance(found, TaskType)
-    return found
+    return RegisteredType(declaration=found)
 
 
-def taking(annotation: Any) -> TaskType:
+def taking(annotation: Any) -> RegisteredType:
     """A type whose payload is annotated so."""
 
     def handler(ctx: Any, payload: Any) -> None: ...
@@ -44,8 +47,8 @@ def test_a_handler_says_its_names_policy_and_model() -> None:
     def handler(ctx: Any, payload: Payload) -> None: ...
 
     found = kind(handler)
-    assert (found.name, found.names, found.timeout_seconds) == ("RESIZE", ("RESIZE", "resize"), 9)
-    assert (found.retry.max_attempts, found.payload_model, found.is_coroutine) == (7, Payload, False)
+    assert (found.name, found.names, found.declaration.timeout_seconds) == ("RESIZE", ("RESIZE", "resize"), 9)
+    assert (found.retry.max_attempts, found.declaration.payload_model, found.is_coroutine) == (7, Payload, False)
 
 
 def test_coroutines_are_known_as_such() -> None:
@@ -147,7 +150,7 @@ class Size:
 )
 def test_parse_checks_every_annotation_that_pydantic_can(annotation: Any, wrong: str | None) -> None:
     found = taking(annotation)
-    assert found.payload_model == annotation
+    assert found.declaration.payload_model == annotation
     if wrong is None:
         assert found.parse({"width": "wide"}) == {"width": "wide"}
         return
@@ -176,7 +179,7 @@ def test_types_are_found_by_every_name_and_the_unknown_told_what_there_is() -> N
 
 
 def test_one_name_has_one_handler() -> None:
-    def make() -> TaskType:
+    def make() -> RegisteredType:
         @task("A")
         def handler(ctx: Any, payload: Any) -> None: ...
 
@@ -207,7 +210,7 @@ def test_the_shipped_types_under_the_names_that_are_asked_for(name: str, module:
 
 
 def test_every_shipped_type_declares_its_payload() -> None:
-    assert all(found.payload_model is not None for found in shipped().types.values())
+    assert all(found.declaration.payload_model is not None for found in shipped().types.values())
 
 
 def test_a_type_says_the_least_time_out_that_a_task_may_ask_for() -> None:

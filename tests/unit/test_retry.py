@@ -4,8 +4,7 @@ import statistics
 
 from hypothesis import given
 from hypothesis import strategies as st
-
-from functions.core.retry import RetryPolicy, spread
+from taskyard.tasks.retry import RetryPolicy, spread
 
 policies = st.builds(
     RetryPolicy,

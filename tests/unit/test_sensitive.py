@@ -20,10 +20,11 @@ from pydantic import (
     TypeAdapter,
     field_validator,
 )
+from taskyard.tasks.sensitive import Sensitive
 from typing_extensions import TypedDict
 
 from functions.core.payloads.masking import STARS, masked
-from functions.core.payloads.sensitive import Sensitive, SensitiveParts
+from functions.core.payloads.sensitive import SensitiveParts
 
 T = TypeVar("T")
 

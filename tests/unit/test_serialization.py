@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr, model_serializer
-
-from functions.core.serialization import NotSerializable, json_text
+from taskyard.tasks.serialization import NotSerializable, json_text
 
 
 class Price(BaseModel):
@@ -153,7 +152,7 @@ def test_json_text_of_plain_values_does_not_import_pydantic() -> None:
     import sys
 
     code = (
-        "import sys; from functions.core.serialization import json_text; json_text({'a': [1]});"
+        "import sys; from taskyard.tasks.serialization import json_text; json_text({'a': [1]});"
         "sys.exit('pydantic_core' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

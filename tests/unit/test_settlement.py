@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from taskyard.tasks.errors import Retry
+from taskyard.tasks.retry import MAX_DELAY_SECONDS, RetryPolicy
 
-from functions.core.outcomes import Failed, Retry, Succeeded
-from functions.core.retry import MAX_DELAY_SECONDS, RetryPolicy
+from functions.core.outcomes import Failed, Succeeded
 from functions.core.settlement import lost, settle
 from functions.core.states import TRANSITIONS, State
 from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_LIMIT, Attempt, Task, Text

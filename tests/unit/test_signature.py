@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
-
-from functions.core.webhooks import signature
+from taskyard.tasks import signature
 
 KEYS = st.binary(min_size=24, max_size=64)
 IDS = st.from_regex(r"[0-9a-z]{26}-[0-9]{1,3}-[0-9]{13}-[0-9]", fullmatch=True)

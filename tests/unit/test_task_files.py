@@ -19,9 +19,9 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
-from functions.core.context import Context
-from functions.core.task_types import task
-from functions.core.retry import RetryPolicy
+from taskyard.tasks.context import Context
+from taskyard.tasks.declaration import task
+from taskyard.tasks.retry import RetryPolicy
 class Order(BaseModel):
     id: int
 """
@@ -318,7 +318,7 @@ WRONG: dict[str, tuple[str, int, str]] = {
         f"handler {FOUND}",
     ),
     "under another name": (
-        "from functions.core.task_types import task as job\nclass Of:\n    @job('A')\n    def run(c, p: Order): ...\n",
+        "from taskyard.tasks import task as job\nclass Of:\n    @job('A')\n    def run(c, p: Order): ...\n",
         AT + 2,
         f"run {FOUND}",
     ),
@@ -357,8 +357,8 @@ def test_every_wrong_file_is_told_in_order(check: Callable[..., list[str]]) -> N
 RIGHT = {
     "a context under TYPE_CHECKING": (
         "from __future__ import annotations\nfrom typing import TYPE_CHECKING, Any\n"
-        "from functions.core.task_types import task\nif TYPE_CHECKING:\n"
-        "    from functions.core.context import Context\n"
+        "from taskyard.tasks import task\nif TYPE_CHECKING:\n"
+        "    from taskyard.tasks import Context\n"
         "@task('T')\ndef handler(ctx: Context, payload: Any) -> None: ...\n"
     ),
     "a result under TYPE_CHECKING": HEAD

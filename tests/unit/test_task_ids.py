@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from taskyard.tasks.text import bounded
 
-from functions.core.task import ALPHABET, base32, bounded, keyed_id, lane_of, ordered_id
+from functions.core.task import ALPHABET, base32, keyed_id, lane_of, ordered_id
 from functions.store.keys import key, shard, tenant_and_id, time_sort
 
 times = st.integers(0, 2**48 - 1)

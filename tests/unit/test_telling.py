@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.notifications.events import Notification, of_run, of_task, shown
-from functions.core.retry import RetryPolicy
 from functions.core.states import TERMINAL, State
 from functions.core.task import Attempt, Task, Text
 from functions.core.workflows.run import Run, RunState

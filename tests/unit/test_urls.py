@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from functions.core.webhooks.urls import origin, url_problem, without_target
+from taskyard.tasks.urls import origin, url_problem, without_target
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from taskyard.tasks.retry import RetryPolicy
 
-from functions.core.retry import RetryPolicy
 from functions.core.states import REDRIVE, TERMINAL, WAITING, State
 from functions.core.task import Task, Text
 from functions.core.wakeup import Do, WakeUp, decide, writer_gone

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from taskyard.tasks.retry import RetryPolicy
+
 from functions.api.dead_letters.requests import DeadLetterFilter, Redrive, RetryTask, read
 from functions.api.tasks import listing
 from functions.core.errors import (
@@ -23,7 +25,6 @@ from functions.core.errors import (
     NotFound,
     UnknownTaskType,
 )
-from functions.core.retry import RetryPolicy
 from functions.core.states import REDRIVE
 from functions.core.task import MAX_HORIZON_MS, Task
 from functions.core.task_types import Registry

@@ -13,7 +13,7 @@ from functions.core.fields import path, within
 from functions.core.notifications import targets as notification
 from functions.core.notifications.targets import Notify
 from functions.core.payloads.masking import Mask
-from functions.core.task_types import Registry, TaskType
+from functions.core.task_types import RegisteredType, Registry
 from functions.core.webhooks.addresses import Reach
 from functions.core.workflows import dag
 from functions.core.workflows.dag import Node
@@ -193,7 +193,7 @@ class Nodes:
             self.meanings.append(parsed.request.meaning(kind.name))
             self.fields.append({field: value for field, value in parsed.fields.items() if value is not None})
 
-    def _kind(self, parsed: Parsed[WorkflowNode], found: list[FieldError]) -> tuple[TaskType | None, Mask | None]:
+    def _kind(self, parsed: Parsed[WorkflowNode], found: list[FieldError]) -> tuple[RegisteredType | None, Mask | None]:
         name = parsed.fields.get("type")
         if not isinstance(name, str) or not name:
             return None, None
@@ -216,7 +216,7 @@ class Nodes:
         return kind, mask
 
 
-def spec(request: WorkflowNode, kind: TaskType, given: Limits, mask: Mask | None) -> NodeSpec:
+def spec(request: WorkflowNode, kind: RegisteredType, given: Limits, mask: Mask | None) -> NodeSpec:
     """What the request leaves out is as the type has it. A time that has passed is now."""
     return NodeSpec(
         name=request.name,

@@ -18,10 +18,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from taskyard.tasks.urls import origin
+
 from functions.core.states import State
 from functions.core.task import Attempt, Task
 from functions.core.times import written
-from functions.core.webhooks.urls import origin
 from functions.core.workflows.run import Run, RunState
 
 Owner = Literal["task", "workflow"]

@@ -1,4 +1,4 @@
-"""`Sensitive()`: a field of a payload's model that only the handler may see; and where a payload holds such fields.
+"""Where a payload holds fields that its model marks with `Sensitive()`.
 
 pydantic's SecretStr, SecretBytes and Secret[T] are sensitive by themselves. docs/adr/0018.
 """
@@ -6,8 +6,9 @@ pydantic's SecretStr, SecretBytes and Secret[T] are sensitive by themselves. doc
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from taskyard.tasks.sensitive import sensitive_value
 
 from functions.core.payloads.masking import EVERY, WHOLE, Mask, merged
 
@@ -20,25 +21,6 @@ WRAPPERS = ("schema", "json_schema", "python_schema", "lax_schema", "strict_sche
 SEQUENCES = frozenset({"list", "set", "frozenset", "generator"})
 NAMED = frozenset({"model-fields", "typed-dict", "dataclass-args", "named-tuple", "arguments"})
 CONTAINERS = SEQUENCES | NAMED | {"tuple", "dict"}
-
-
-@dataclass(frozen=True)
-class Sensitive:
-    """`token: Annotated[str, Sensitive()]`. The handler gets the value as it is; every view, log and error has
-    `**********` in its place."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_after_validator_function(unchanged, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {**handler(schema), "writeOnly": True}
-
-
-def unchanged(value: Any) -> Any:
-    """The mark that `Sensitive` leaves in a schema."""
-    return value
 
 
 class SensitiveParts:
@@ -142,7 +124,7 @@ def marked(schema: Schema) -> bool:
         from pydantic import SecretBytes, SecretStr
 
         return issubclass(function, SecretStr | SecretBytes)
-    return function is unchanged or (
+    return function is sensitive_value or (
         # Secret[T] validates with functions that it makes for each T.
         function.__module__ == "pydantic.types" and function.__qualname__.startswith("Secret.")
     )

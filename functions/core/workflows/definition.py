@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from functions.core.retry import RetryPolicy
+from taskyard.tasks.retry import RetryPolicy
+
 from functions.core.workflows.dag import Node, Plan, plan
 from functions.core.workflows.run import NodeSpec
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from taskyard.tasks.retry import RetryPolicy
+
 from functions.core.payloads.masking import Mask
-from functions.core.retry import RetryPolicy
 from functions.core.states import State
 from functions.core.task import Membership, Text, lane_of
 from functions.core.workflows.dag import Plan, Step

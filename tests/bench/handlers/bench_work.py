@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import BaseModel
-
-from functions.core.context import Context
-from functions.core.retry import RetryPolicy
-from functions.core.task_types import task
+from taskyard.tasks import Context, RetryPolicy, task
 
 PATH = Path(__file__).with_suffix(".notes").read_text()
 

@@ -64,7 +64,7 @@ def punycode_advice(url: str) -> str:
     return f"write the host in punycode: {encoded}"
 
 
-def checked_url(url: str) -> str:
+def validate_url(url: str) -> str:
     """For pydantic. Raises ValueError."""
     if (problem := url_problem(url)) is not None:
         raise ValueError(problem)

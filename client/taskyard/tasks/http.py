@@ -1,4 +1,4 @@
-"""HTTP requests to receivers outside: what is asked of the one client (functions/http), and what comes of it."""
+"""HTTP requests to receivers outside: what `ctx.http` takes and answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-from functions.core.outcomes import Permanent, Retry
+from taskyard.tasks.errors import Permanent, Retry
 
 FRAMING = frozenset(
     {
@@ -41,7 +41,7 @@ class ReceiverRefusedError(Permanent):
 
 @dataclass(frozen=True, kw_only=True)
 class HttpRequest:
-    """`url`: as core/webhooks/urls.py allows. `headers` go wherever the request goes; `first_origin_headers` do not
+    """`url`: as taskyard/tasks/urls.py allows. `headers` go wherever the request goes; `first_origin_headers` do not
     follow a redirect to another scheme, host or port: those that a caller gave, which may hold anything. `redirects`:
     how many 307s and 308s are followed; all others would turn a POST into a GET."""
 

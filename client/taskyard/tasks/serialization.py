@@ -1,4 +1,4 @@
-"""What handlers return, as JSON text."""
+"""The results of handlers and of effects, as JSON text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from functions.core.failure import described
+from taskyard.tasks.text import error_text
 
 PATH_LIMIT = 100
 """Steps of a path to what cannot be written. What lies deeper is nested too deeply for pydantic anyway."""
@@ -34,11 +34,11 @@ def json_text(value: Any, *, name: str = "result") -> str:
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         text.encode()
     except BaseException:
-        return by_pydantic(value, name)
+        return pydantic_json(value, name)
     return text
 
 
-def by_pydantic(value: Any, name: str) -> str:
+def pydantic_json(value: Any, name: str) -> str:
     # Not at import: only what plain JSON cannot express pays for it.
     from pydantic_core import SchemaSerializer, core_schema
 
@@ -48,12 +48,12 @@ def by_pydantic(value: Any, name: str) -> str:
         # A number of more digits than Python reads would be written, and every reader of the task would fail of it.
         json.loads(text)
     except BaseException as error:
-        path, problem = culprit(value, name, serializer, error)
+        path, problem = unwritable_part(value, name, serializer, error)
         raise NotSerializable(path, problem) from None
     return text
 
 
-def culprit(value: Any, path: str, serializer: Any, error: BaseException) -> tuple[str, str]:
+def unwritable_part(value: Any, path: str, serializer: Any, error: BaseException) -> tuple[str, str]:
     """The path of the innermost part that cannot be written, and why."""
     outer: list[int] = []
     while len(outer) < PATH_LIMIT:
@@ -67,7 +67,7 @@ def culprit(value: Any, path: str, serializer: Any, error: BaseException) -> tup
                 value, path, error = part, path + within, found
                 break
         else:
-            return path, described(error)
+            return path, error_text(error)
     return path, "is nested too deeply"
 
 
