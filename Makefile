@@ -71,7 +71,7 @@ destroy: setup ## Stop what runs in ENV (dev), empty what goes with it, delete i
 	@$(CDK) destroy --force -c env=$(ENV)
 
 lock: setup ## Write requirements/*.txt anew from *.in
-	@$(PY) -m infra.requirements
+	@$(PY) -m infra.build.requirements
 
 clean: ## Remove what the commands made
 	@rm -rf .venv cdk.out .local .build .pytest_cache .mypy_cache .ruff_cache

@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from infra.build.requirements import RequirementsError
 from infra.config import CONFIGS, DeploymentError
-from infra.requirements import RequirementsError
 from infra.synthesis import failure, synthesize
 
 

@@ -15,7 +15,7 @@ LONGEST_DELAY_SECONDS = 900
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lane:
+class LaneConfig:
     """One queue with its workers. `max_concurrency`: invocations at once, 2 to 1,000 as event sources allow."""
 
     name: str
@@ -29,7 +29,7 @@ class Config:
     """One environment. Times are in the unit that the name says; memory in MiB; throttling in requests per second."""
 
     environment: str
-    lanes: tuple[Lane, ...]
+    lanes: tuple[LaneConfig, ...]
     worker_timeout_seconds: int
     worker_memory: int
     # Settled tasks are kept this long, then expire by TTL.
@@ -84,7 +84,7 @@ class Config:
         """Of the lane queues. Ten seconds above the timeout, not six times it: docs/adr/0010."""
         return self.worker_timeout_seconds + 10
 
-    def oldest_message_seconds(self, lane: Lane) -> int:
+    def oldest_message_seconds(self, lane: LaneConfig) -> int:
         """The age at which a lane's oldest message is late: delayed, then waiting, then running are all in order."""
         return LONGEST_DELAY_SECONDS + lane.tolerated_wait_seconds + self.visibility_seconds
 
@@ -113,9 +113,9 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             environment="dev",
             lanes=(
                 # 7 of the 10 invocations at once that a new account may have: the other functions keep the rest.
-                Lane(name="high", max_concurrency=2, tolerated_wait_seconds=60),
-                Lane(name="normal", max_concurrency=3, tolerated_wait_seconds=300),
-                Lane(name="low", max_concurrency=2, tolerated_wait_seconds=3600),
+                LaneConfig(name="high", max_concurrency=2, tolerated_wait_seconds=60),
+                LaneConfig(name="normal", max_concurrency=3, tolerated_wait_seconds=300),
+                LaneConfig(name="low", max_concurrency=2, tolerated_wait_seconds=3600),
             ),
             worker_timeout_seconds=60,
             worker_memory=512,
@@ -138,9 +138,9 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             lanes=(
                 # 600 of the default of 1,000 invocations at once: the other functions keep the rest. A new account may
                 # have 10: ask for more before the first deployment (docs/operations.md).
-                Lane(name="high", max_concurrency=200, tolerated_wait_seconds=60),
-                Lane(name="normal", max_concurrency=300, tolerated_wait_seconds=300),
-                Lane(name="low", max_concurrency=100, tolerated_wait_seconds=3600),
+                LaneConfig(name="high", max_concurrency=200, tolerated_wait_seconds=60),
+                LaneConfig(name="normal", max_concurrency=300, tolerated_wait_seconds=300),
+                LaneConfig(name="low", max_concurrency=100, tolerated_wait_seconds=3600),
             ),
             worker_timeout_seconds=300,
             worker_memory=1024,

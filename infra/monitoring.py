@@ -13,17 +13,17 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.api import Api
-from infra.dead_letter import DeadLetter
-from infra.foundation import Foundation
-from infra.function import NAMESPACE, Function
-from infra.notifier import Notifier
-from infra.observer import Observer
-from infra.producer import Producer
-from infra.schedules import Schedules
-from infra.storage import Storage
-from infra.worker import Workers
-from infra.workflow import Workflow
+from infra.functions.api import Api
+from infra.functions.dead_letter import DeadLetter
+from infra.functions.function import NAMESPACE, Function
+from infra.functions.notifier import Notifier
+from infra.functions.observer import Observer
+from infra.functions.producer import Producer
+from infra.functions.shared_resources import Foundation
+from infra.functions.worker import Workers
+from infra.functions.workflow import Workflow
+from infra.resources.schedules import Schedules
+from infra.resources.storage import Storage
 
 MINUTE = cdk.Duration.minutes(1)
 FIVE_MINUTES = cdk.Duration.minutes(5)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.api import Api
-from infra.assets import Assets
+from infra.build.assets import Assets
 from infra.config import Config
-from infra.dead_letter import DeadLetter
-from infra.foundation import Foundation
-from infra.function import Bundle
-from infra.lanes import Lanes
-from infra.machines import Machines
+from infra.functions.api import Api
+from infra.functions.dead_letter import DeadLetter
+from infra.functions.function import Bundle
+from infra.functions.notifier import Notifier
+from infra.functions.observer import Observer
+from infra.functions.producer import Producer
+from infra.functions.shared_resources import Foundation
+from infra.functions.worker import Workers
+from infra.functions.workflow import Workflow
 from infra.monitoring import Monitoring
-from infra.notifier import Notifier
-from infra.observer import Observer
-from infra.producer import Producer
-from infra.schedules import Schedules
-from infra.storage import Storage
-from infra.timers import Timers
-from infra.worker import Workers
-from infra.workflow import Workflow
+from infra.resources.lanes import Lanes
+from infra.resources.schedules import Schedules
+from infra.resources.state_machines import Machines
+from infra.resources.storage import Storage
+from infra.resources.timers import Timers
 
 
 class TaskyardStack(cdk.Stack):

@@ -11,7 +11,7 @@ import time
 import traceback
 from pathlib import Path
 
-from infra.assets import (
+from infra.build.assets import (
     LOCK_FILE,
     ROOT,
     Assets,
@@ -23,9 +23,9 @@ from infra.assets import (
     locked,
     read_below,
 )
-from infra.bytecode import Compiler, find_compiler
+from infra.build.bytecode import Compiler, find_compiler
+from infra.build.task_files import check_task_files
 from infra.config import config_of
-from infra.task_files import check_task_files
 
 
 def template_path(environment: str, out: Path) -> Path:

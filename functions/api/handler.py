@@ -1,6 +1,7 @@
 """Entry point of the api function: an HTTP API event (payload format 2.0) in, an answer out.
 
-Routes are the table at the end; adding one is adding a line there, in infra/api.py and in functions/api/openapi.py.
+Routes are the table at the end; adding one is adding a line there, in infra/functions/api.py and in
+functions/api/openapi.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`python -m functions.build.task_files 300`: whether every task file can be deployed where workers have 300 seconds.
 
-Run before a stack is synthesized, in a process of its own (infra/task_files.py). Prints a line for each fault, with
-file, line and what to do, and exits with 1. The deployed functions never import this.
+Run before a stack is synthesized, in a process of its own (infra/build/task_files.py). Prints a line for each fault,
+with file, line and what to do, and exits with 1. The deployed functions never import this.
 """
 
 from __future__ import annotations

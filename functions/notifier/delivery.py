@@ -1,4 +1,4 @@
-"""One attempt to deliver, and what becomes of it. The machine decides when the next one is (infra/notifier.py)."""
+"""One attempt to deliver, and what becomes of it. When the next one is: infra/functions/notifier.py."""
 
 from __future__ import annotations
 

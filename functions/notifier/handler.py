@@ -1,4 +1,4 @@
-"""Entry point of the notifier function: one attempt of one notification's execution (infra/notifier.py)."""
+"""Entry point of the notifier function: one attempt of one notification's execution (infra/functions/notifier.py)."""
 
 from __future__ import annotations
 

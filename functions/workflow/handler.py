@@ -1,4 +1,4 @@
-"""Entry point of the workflow function: one step of a run's execution (infra/run_machine.py has the machine)."""
+"""Entry point of the workflow function: one step of a run's execution (the machine: infra/functions/run_machine.py)."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.assets import LAYER_LOCK, build_local_layer
-from infra.requirements import RequirementsError
+from infra.build.assets import LAYER_LOCK, build_local_layer
+from infra.build.requirements import RequirementsError
 from local.template.cloud_assembly import AssemblyError
 
 

@@ -1,8 +1,8 @@
 """The deployed code and layer, made runnable here.
 
 The layer's wheels are arm64's and cannot run on this machine's processor, so the same locked versions are installed
-for it, pruned and compiled by the same functions (infra/assets.py). Beside it stands boto3 as PyPI has it, compiled
-too: the baseline. Both below `.build/bench-init/<digest>/`, made once per lock file, rules and interpreter.
+for it, pruned and compiled by the same functions (infra/build/assets.py). Beside it stands boto3 as PyPI has it,
+compiled too: the baseline. Both below `.build/bench-init/<digest>/`, made once per lock file, rules and interpreter.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.assets import BUILD, LOCK_FILE, Assets, build_assets, layer_digest, locked, prune
-from infra.bytecode import RUNTIME, Compiler, compile_tree, find_compiler
-from infra.requirements import Platform, install
+from infra.build.assets import BUILD, LOCK_FILE, Assets, build_assets, layer_digest, locked, prune
+from infra.build.bytecode import RUNTIME, Compiler, compile_tree, find_compiler
+from infra.build.requirements import Platform, install
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.assets import BUILD
+from infra.build.assets import BUILD
 from local.system import FunctionFailed, LocalSystem
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tiny")]

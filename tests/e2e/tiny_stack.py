@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from infra.assets import LAYER_LOCK, LOCK_FILE
+from infra.build.assets import LAYER_LOCK, LOCK_FILE
 from local.template.cloud_assembly import Assembly
 
 HANDLERS = '''

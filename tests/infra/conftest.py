@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.assets import ROOT, Assets, build_assets
-from infra.bytecode import find_compiler
+from infra.build.assets import ROOT, Assets, build_assets
+from infra.build.bytecode import find_compiler
 from infra.synthesis import template_path
 from tests.infra.template import Template, read
 

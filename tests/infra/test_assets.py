@@ -15,9 +15,8 @@ from typing import Any
 import botocore
 import pytest
 
-from infra import assets as building
-from infra import requirements
-from infra.assets import (
+from infra.build import requirements
+from infra.build.assets import (
     LAYER_LOCK,
     LOCK_FILE,
     ROOT,
@@ -29,7 +28,7 @@ from infra.assets import (
     layer_digest,
     prune,
 )
-from infra.bytecode import Compiler, compile_tree, find_compiler
+from infra.build.bytecode import Compiler, compile_tree, find_compiler
 from local.functions.layers import import_path
 from local.template.cloud_assembly import AssemblyError
 from tests.infra.template import Template
@@ -196,7 +195,7 @@ def test_pruning_takes_what_is_known_to_be_unused_and_no_package_s_own(tmp_path:
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A lock that pins one package, made by hand, which has no botocore with it; what is built stays in `tmp_path`."""
-    monkeypatch.setattr(building, "BUILD", tmp_path / "build")
+    monkeypatch.setattr("infra.build.assets.BUILD", tmp_path / "build")
     use_only(tmp_path / "wheels", monkeypatch)
     lock = tmp_path / LAYER_LOCK
     lock.write_text(wheel(tmp_path / "wheels", "planted", "py3-none-any"))
@@ -216,7 +215,7 @@ def test_the_local_layer_is_built_once_for_each_lock(
         installed.append(lock.read_text())
         requirements.install(lock, *others)
 
-    monkeypatch.setattr(building, "install", install)
+    monkeypatch.setattr("infra.build.assets.install", install)
     with ThreadPoolExecutor(4) as threads:
         (first,) = set(threads.map(build_local_layer, [planted] * 4))
     before = planted.read_text()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.assets import ROOT
+from infra.build.assets import ROOT
 
 
 class Make:

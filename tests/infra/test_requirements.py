@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import requirements
-from infra.requirements import LAMBDA, THIS_MACHINE, MissingWheelError, Platform, RequirementsError, install, lock
+from infra.build import requirements
+from infra.build.requirements import LAMBDA, THIS_MACHINE, MissingWheelError, Platform, RequirementsError, install, lock
 from tests.infra.wheels import use_only, wheel
 
 OLD_GLIBC = "py3-none-manylinux_2_17_aarch64"

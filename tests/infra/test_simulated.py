@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra import run_machine
+from infra.functions import run_machine
 from tests.infra.template import Template
 from tests.infra.test_workflow import definition
 from tests.simulation import deployment, events, stream

@@ -13,9 +13,9 @@ import pytest
 
 import app
 from infra import synthesis
-from infra.assets import ROOT
+from infra.build.assets import ROOT
+from infra.build.requirements import LAMBDA, MissingWheelError
 from infra.config import UnknownEnvironmentError, config_of
-from infra.requirements import LAMBDA, MissingWheelError
 from local.template.cloud_assembly import AssemblyError, synthesize, useful_line
 from tests.infra.conftest import ENVIRONMENTS, Synthesis
 

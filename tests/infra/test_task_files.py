@@ -1,4 +1,4 @@
-"""A wrong task file, or configuration, stops synth, `make local`, `make demo` and deploy before they do anything."""
+"""A wrong task file, or config, stops synth, `make local`, `make demo` and deploy before they do anything."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from types import MappingProxyType
 
 import pytest
 
-from infra import config as configuration
-from infra.assets import LOCK_FILE, ROOT, build_local_layer
+from infra import config
+from infra.build.assets import LOCK_FILE, ROOT, build_local_layer
+from infra.build.task_files import WrongTaskFilesError, check_task_files
 from infra.config import CONFIGS, WrongConfigError, config_of
-from infra.task_files import WrongTaskFilesError, check_task_files
 
 WRONG = """\
 from taskyard.tasks.declaration import task
@@ -81,7 +81,7 @@ def test_wrong_task_file_stops_every_command_with_the_fault_first(checkout: Path
 def test_check_of_a_file_that_does_something_at_import_says_so(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, text: str, fault: str
 ) -> None:
-    monkeypatch.setattr("infra.task_files.ROOT", checkout)
+    monkeypatch.setattr("infra.build.task_files.ROOT", checkout)
     file = checkout / "functions" / "tasks" / "wrong.py"
     before = file.read_text()
     file.write_text(text)
@@ -119,7 +119,7 @@ def test_config_value_that_would_be_cut_or_refused_is_told_first(
     monkeypatch: pytest.MonkeyPatch, field: str, value: int, words: str
 ) -> None:
     wrong = replace(CONFIGS["dev"], **{field: value})  # type: ignore[arg-type]
-    monkeypatch.setattr(configuration, "CONFIGS", MappingProxyType({"dev": wrong}))
+    monkeypatch.setattr(config, "CONFIGS", MappingProxyType({"dev": wrong}))
     with pytest.raises(WrongConfigError) as refused:
         config_of("dev")
     assert str(refused.value).startswith(f"infra/config.py: dev: {field} is {value}: ")
@@ -130,6 +130,6 @@ def test_config_value_that_would_be_cut_or_refused_is_told_first(
 def test_config_lane_that_event_sources_refuse_is_told_first(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
     lanes = tuple(replace(lane, max_concurrency=workers) for lane in CONFIGS["dev"].lanes[:1])
     wrong = replace(CONFIGS["dev"], lanes=lanes)
-    monkeypatch.setattr(configuration, "CONFIGS", MappingProxyType({"dev": wrong}))
+    monkeypatch.setattr(config, "CONFIGS", MappingProxyType({"dev": wrong}))
     with pytest.raises(WrongConfigError, match=f"dev: lane high: max_concurrency is {workers}: it must be 2 to 1000"):
         config_of("dev")

@@ -22,7 +22,7 @@ OPEN = ("/monitor/health",)
 
 
 class Door:
-    """`paths`: as infra/api.py has them, `{id}` for what varies."""
+    """`paths`: as infra/functions/api.py has them, `{id}` for what varies."""
 
     def __init__(self, aws: Cloud, clock: Any) -> None:
         self._aws = aws

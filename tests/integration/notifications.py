@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MACHINE = "taskyard-test-notifications"
 MOST_RETRIES = 33
-"""As the machine of infra/notifier.py; tests/infra/test_notifier.py holds the two together."""
+"""As the machine of infra/functions/notifier.py; tests/infra/test_notifier.py holds the two together."""
 
 
 @dataclass

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from functions.workflow.run_steps import NotLandedError, RunSteps, StillRunningError
-from infra.run_machine import definition as machine
+from infra.functions.run_machine import definition as machine
 from tests.integration import workflows
 from tests.integration.cloud import event
 from tests.integration.quick import Quick

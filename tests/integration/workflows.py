@@ -14,7 +14,7 @@ from functions.core.workflows.run import NodeSpec, Run, RunState, node_id
 from functions.runtime import wiring
 from functions.runtime.environment import WorkflowEnvironment
 from functions.workflow import handler
-from infra.run_machine import definition as definition_of_machine
+from infra.functions.run_machine import definition as definition_of_machine
 from local.step_functions.states_language import TOKEN, filled, look_up, put
 from tests.integration.api import MESSAGE
 from tests.integration.cloud import TENANT, Cloud

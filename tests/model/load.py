@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from infra.assets import ROOT
+from infra.build.assets import ROOT
 from infra.config import Config
 from tests.model.costs import per_run, task_read_units, task_units
 from tests.model.quotas import MAXIMUM_CONCURRENCY, PARTITION_GIGABYTES, QUOTAS, Kind, Quota
@@ -22,7 +22,7 @@ CALL_SECONDS = 0.008
 ATTEMPT_CALLS = 2
 """Claim and settle stand around the handler; the rest of the batch runs beside it."""
 TRANSITIONS = 5
-"""Of a run's machine, and of a notification's (infra/workflow.py)."""
+"""Of a run's machine, and of a notification's (infra/functions/workflow.py)."""
 WRITES_SIDE_BY_SIDE = 16
 TASK_CHANGES = 4
 """Stream records of one task: put, claim, settle, and its removal by TTL."""
@@ -176,7 +176,7 @@ class Load:
 
     def lane_concurrency(self, lane: str) -> float:
         """Invocations at once with full batches, which is what a lane that is near its limit gets."""
-        return self.lane_attempts(lane) * self.attempt_seconds / constant("infra/worker.py", "BATCH")
+        return self.lane_attempts(lane) * self.attempt_seconds / constant("infra/functions/worker.py", "BATCH")
 
     @property
     def concurrency(self) -> float:

@@ -1,4 +1,4 @@
-"""Step Functions on the virtual clock: the run machine as it is deployed (infra/run_machine.py), step by step.
+"""Step Functions on the virtual clock: the run machine as it is deployed (infra/functions/run_machine.py).
 
 Of notifications only the start is looked at: each is an execution under its name, once; their machine is not run.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from infra.run_machine import definition
+from infra.functions.run_machine import definition
 from local.step_functions.states_language import TOKEN, Retriers, StateError, check, filled, look_up, matches, put
 from tests.simulation.deployment import RUN_MACHINE, function_arn
 from tests.simulation.fibers import SECOND, Process

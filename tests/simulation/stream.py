@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 RETRIES = 10
-"""As infra/observer.py says. Faults leave a batch alone after half of them: then the counters would be wrong."""
+"""As infra/functions/observer.py says. Faults leave a batch alone after half of them: else counters would be off."""
 
 KEPT_SECONDS = 24 * 3600
 """AWS keeps a stream's records so long."""

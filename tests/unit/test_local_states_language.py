@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.run_machine import definition
+from infra.functions.run_machine import definition
 from local.step_functions.states_language import (
     Retriers,
     StateError,

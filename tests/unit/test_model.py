@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.assets import ROOT
+from infra.build.assets import ROOT
 from infra.config import CONFIGS
 from tests.model.hot_keys import shares
 from tests.model.load import Load, constant, met_at
@@ -66,9 +66,9 @@ def test_batches_spare_the_api() -> None:
 
 
 def test_the_batches_of_the_stack_are_known() -> None:
-    assert constant("infra/worker.py", "BATCH") == 10
+    assert constant("infra/functions/worker.py", "BATCH") == 10
     with pytest.raises(LookupError):
-        constant("infra/worker.py", "NOTHING")
+        constant("infra/functions/worker.py", "NOTHING")
 
 
 def test_json_holds_every_row() -> None:

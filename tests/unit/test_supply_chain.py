@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.assets import ROOT
+from infra.build.assets import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
 

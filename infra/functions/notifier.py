@@ -13,10 +13,10 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
-from infra.foundation import Foundation
-from infra.function import Function
-from infra.machines import state_machine
-from infra.worker import mail
+from infra.functions.function import Function
+from infra.functions.shared_resources import Foundation
+from infra.functions.state_machine import state_machine
+from infra.functions.worker import mail
 
 # 5 + 10 + … + 2,560 s, then once an hour: 33 retries end after 24 h 25 min. The function itself ends it after 24 h; so
 # many are needed when it cannot. No jitter: it would shorten the sum, and executions begin as far apart as tasks end.

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from infra.bytecode import RUNTIME
+from infra.build.bytecode import RUNTIME
 
-FOLDER = Path(__file__).resolve().parent.parent / "requirements"
+FOLDER = Path(__file__).resolve().parents[2] / "requirements"
 OLDEST_PYTHON = "3.11"  # pyproject.toml: requires-python
 _WHEELS_ONLY = ("--only-binary", ":all:")
 # uv names the package in its explanation, in one of these forms.

@@ -11,9 +11,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
-from infra.foundation import Foundation
-from infra.function import Function
-from infra.lanes import CONSUME
+from infra.functions.function import Function
+from infra.functions.shared_resources import Foundation
+from infra.resources.lanes import CONSUME
 
 TIMEOUT_SECONDS = 30
 # Lambda tries an invocation that failed twice more, after one and two minutes; then it is in the queue, from where it

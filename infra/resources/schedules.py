@@ -8,7 +8,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from infra.config import Config
-from infra.scheduler import firing_role, manage
+from infra.resources.schedule_groups import firing_role, manage
 
 
 class Schedules(Construct):

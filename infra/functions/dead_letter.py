@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from constructs import Construct
 
-from infra.foundation import Foundation
-from infra.function import Function
+from infra.functions.function import Function
+from infra.functions.shared_resources import Foundation
 
 BATCH = 10
 

@@ -8,12 +8,12 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from infra.config import Config
-from infra.function import Bundle
-from infra.lanes import Lanes
-from infra.machines import Machines
-from infra.schedules import Schedules
-from infra.storage import Storage
-from infra.timers import Timers
+from infra.functions.function import Bundle
+from infra.resources.lanes import Lanes
+from infra.resources.schedules import Schedules
+from infra.resources.state_machines import Machines
+from infra.resources.storage import Storage
+from infra.resources.timers import Timers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
-from infra.assets import Asset, Assets
+from infra.build.assets import Asset, Assets
 from infra.config import Config
 
 NAMESPACE = "Taskyard"

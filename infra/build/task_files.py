@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from infra.assets import LOCK_FILE, ROOT, build_local_layer
+from infra.build.assets import LOCK_FILE, ROOT, build_local_layer
 from infra.config import Config, DeploymentError
 
 TIMEOUT_SECONDS = 120

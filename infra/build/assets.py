@@ -31,10 +31,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.bytecode import RUNTIME, Compiler, compile_tree
-from infra.requirements import LAMBDA, THIS_MACHINE, install
+from infra.build.bytecode import RUNTIME, Compiler, compile_tree
+from infra.build.requirements import LAMBDA, THIS_MACHINE, install
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
 LOCK_FILE = ROOT / "requirements" / "functions.txt"
 # In a layer: a copy of the lock that its packages were installed from.

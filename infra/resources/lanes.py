@@ -10,9 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra import config as configuration
 from infra.acknowledgements import acknowledge
-from infra.config import Config
+from infra.config import Config, LaneConfig
 
 # Receives before SQS gives a wake-up up. Attempts are counted in the record: this counts what never reached it,
 # throttling included, so it is generous.
@@ -28,7 +27,7 @@ CONSUME = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQue
 class Lane:
     """A lane of the configuration with its queues."""
 
-    config: configuration.Lane
+    config: LaneConfig
     queue: sqs.Queue
     dead_letters: sqs.Queue
 
@@ -44,7 +43,7 @@ class Lanes(Construct):
         super().__init__(scope, id)
         self.lanes = tuple(self._lane(lane, config=config) for lane in config.lanes)
 
-    def _lane(self, lane: configuration.Lane, *, config: Config) -> Lane:
+    def _lane(self, lane: LaneConfig, *, config: Config) -> Lane:
         title = lane.name.title()
         dead_letters = sqs.Queue(
             self,

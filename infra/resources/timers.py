@@ -6,8 +6,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.lanes import Lanes
-from infra.scheduler import firing_role, manage
+from infra.resources.lanes import Lanes
+from infra.resources.schedule_groups import firing_role, manage
 
 
 class Timers(Construct):

@@ -8,9 +8,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.foundation import Foundation
-from infra.function import Function
-from infra.lanes import Lane, consume
+from infra.functions.function import Function
+from infra.functions.shared_resources import Foundation
+from infra.resources.lanes import Lane, consume
 
 BATCH = 10
 

@@ -9,9 +9,9 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.config import Config
-from infra.function import Bundle, Function
-from infra.lanes import failure_queue
-from infra.storage import Storage
+from infra.functions.function import Bundle, Function
+from infra.resources.lanes import failure_queue
+from infra.resources.storage import Storage
 
 RETRIES = 10
 # A record that cannot be observed within an hour goes to the failure queue, so that the shard behind it moves on.

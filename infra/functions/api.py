@@ -10,8 +10,8 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
-from infra.foundation import Foundation
-from infra.function import Function, vended_log_group
+from infra.functions.function import Function, vended_log_group
+from infra.functions.shared_resources import Foundation
 
 # Every route, each under AWS_IAM. A new one is one line here.
 ROUTES = (

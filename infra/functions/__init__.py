@@ -1,0 +1,1 @@
+"""The functions, each with what invokes it, its role and its variables."""

@@ -1,0 +1,1 @@
+"""Resources that functions use: table, bucket, queues, schedule groups, and the names of the state machines."""
