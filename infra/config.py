@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 # The longest DelaySeconds of SQS: a message may stand in its queue this long on purpose.
-LONGEST_DELAY_SECONDS = 900
+MAX_DELAY_SECONDS = 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ class Config:
 
     def oldest_message_seconds(self, lane: LaneConfig) -> int:
         """The age at which a lane's oldest message is late: delayed, then waiting, then running are all in order."""
-        return LONGEST_DELAY_SECONDS + lane.tolerated_wait_seconds + self.visibility_seconds
+        return MAX_DELAY_SECONDS + lane.tolerated_wait_seconds + self.visibility_seconds
 
 
 # Name → least, most, and whose limit it is.
@@ -165,7 +165,7 @@ class DeploymentError(Exception):
     """What is to be deployed is wrong. Its text says all: where, what, and how to put it right."""
 
 
-class WrongConfigError(DeploymentError):
+class InvalidConfigError(DeploymentError):
     """A value that AWS, or Taskyard, would cut or refuse after minutes of deploying."""
 
 
@@ -179,13 +179,13 @@ class UnknownEnvironmentError(DeploymentError):
 
 
 def config_of(environment: str) -> Config:
-    """The configuration of one environment; raises UnknownEnvironmentError, WrongConfigError."""
+    """The configuration of one environment; raises UnknownEnvironmentError, InvalidConfigError."""
     try:
         config = CONFIGS[environment]
     except KeyError:
         raise UnknownEnvironmentError(environment) from None
     if wrong := [f"infra/config.py: {environment}: {each}" for each in config_faults(config)]:
-        raise WrongConfigError("\n".join(wrong))
+        raise InvalidConfigError("\n".join(wrong))
     return config
 
 

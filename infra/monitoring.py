@@ -19,7 +19,7 @@ from infra.functions.function import NAMESPACE, Function
 from infra.functions.notifier import Notifier
 from infra.functions.observer import Observer
 from infra.functions.producer import Producer
-from infra.functions.shared_resources import Foundation
+from infra.functions.shared_resources import SharedResources
 from infra.functions.worker import Workers
 from infra.functions.workflow import Workflow
 from infra.resources.schedules import Schedules
@@ -28,7 +28,7 @@ from infra.resources.storage import Storage
 MINUTE = cdk.Duration.minutes(1)
 FIVE_MINUTES = cdk.Duration.minutes(5)
 # The events of a task's life that functions count, in the order in which they happen.
-COUNTS = (
+LIFECYCLE_METRICS = (
     "TaskSubmitted",
     "TaskStarted",
     "TaskSucceeded",
@@ -37,10 +37,10 @@ COUNTS = (
     "TaskDeadLettered",
     "WakeupReturned",
 )
-NOTIFICATIONS = ("NotificationDelivered", "NotificationRetried", "NotificationUndeliverable")
+NOTIFICATION_METRICS = ("NotificationDelivered", "NotificationRetried", "NotificationUndeliverable")
 # Milliseconds. Drift is how late a task began, measured from its due time; wait is its time in the lane.
-TIMES = (("QueueWait", "Queue wait"), ("RunTime", "Run time"), ("Drift", "Drift at the due time"))
-SCHEDULES = ("ScheduleFired", "ScheduleSkipped", "ScheduleMissed", "ScheduleRefused")
+DURATION_METRICS = (("QueueWait", "Queue wait"), ("RunTime", "Run time"), ("Drift", "Drift at the due time"))
+SCHEDULE_METRICS = ("ScheduleFired", "ScheduleSkipped", "ScheduleMissed", "ScheduleRefused")
 
 
 class Monitoring(Construct):
@@ -51,7 +51,7 @@ class Monitoring(Construct):
         scope: Construct,
         id: str,
         *,
-        foundation: Foundation,
+        shared: SharedResources,
         api: Api,
         workers: Workers,
         dead_letter: DeadLetter,
@@ -61,9 +61,9 @@ class Monitoring(Construct):
         notifier: Notifier,
     ) -> None:
         super().__init__(scope, id)
-        config = foundation.config
+        config = shared.config
         self._config = config
-        self._lanes = foundation.lanes
+        self._lanes = shared.lanes
         self._functions: dict[str, Function] = {
             "api": api.function,
             **{f"worker-{worker.lane.name}": worker.function for worker in workers.workers},
@@ -74,16 +74,16 @@ class Monitoring(Construct):
             "firing": producer.firing,
             "notifier": notifier.function,
         }
-        self.topic = _topic(self, email=config.alarm_email)
-        self._alarms(observer)
+        self.topic = _alarm_topic(self, email=config.alarm_email)
+        self._task_alarms(observer)
         self._notification_alarms(notifier)
         self._alarm(
             "RunExecutions",
             _failed_executions(workflow.machine),
             threshold=1,
-            says="A workflow's execution failed: its run stays as it is until the execution is redriven.",
+            description="A workflow's execution failed: its run stays as it is until the execution is redriven.",
         )
-        self._schedule_alarms(producer, foundation.schedules)
+        self._schedule_alarms(producer, shared.schedules)
         # CloudWatch knows dashboards by name in all regions of an account, unlike everything else here.
         self.dashboard_name = f"{config.stack_name}-{cdk.Stack.of(self).region}"
         cw.Dashboard(
@@ -92,17 +92,17 @@ class Monitoring(Construct):
             dashboard_name=self.dashboard_name,
             default_interval=cdk.Duration.hours(3),
             widgets=[
-                [_graph("Tasks", [self._count(name) for name in COUNTS], width=24)],
-                [_graph(title, self._times(name), unit="ms") for name, title in TIMES],
+                [_graph("Tasks", [self._count_metric(name) for name in LIFECYCLE_METRICS], width=24)],
+                [_graph(title, self._duration_metrics(name), unit="ms") for name, title in DURATION_METRICS],
                 self._lane_widgets(),
                 self._function_widgets(),
-                self._edge_widgets(api, observer, foundation.storage),
-                [_graph("Notifications", [self._count(name) for name in NOTIFICATIONS], width=24)],
-                [_graph("Schedules", [self._count(name) for name in SCHEDULES], width=24)],
+                self._resource_widgets(api, observer, shared.storage),
+                [_graph("Notifications", [self._count_metric(name) for name in NOTIFICATION_METRICS], width=24)],
+                [_graph("Schedules", [self._count_metric(name) for name in SCHEDULE_METRICS], width=24)],
             ],
         )
 
-    def _alarms(self, observer: Observer) -> None:
+    def _task_alarms(self, observer: Observer) -> None:
         for lane in self._lanes.lanes:
             title = lane.name.title()
             self._alarm(
@@ -111,65 +111,67 @@ class Monitoring(Construct):
                     period=FIVE_MINUTES, statistic="Minimum"
                 ),
                 threshold=1,
-                says=f"Dead letters of lane {lane.name} lie in their queue: nothing takes them.",
+                description=f"Dead letters of lane {lane.name} lie in their queue: nothing takes them.",
             )
             self._alarm(
                 f"{title}Age",
                 lane.queue.metric_approximate_age_of_oldest_message(period=MINUTE),
                 threshold=self._config.oldest_message_seconds(lane.config),
-                says=f"Due tasks of lane {lane.name} wait: more come than its workers take.",
+                description=f"Due tasks of lane {lane.name} wait: more come than its workers take.",
             )
         # Invoked for dead letters only, of whatever lane: one metric instead of one for each lane's queue.
         self._alarm(
             "DeadLetters",
             self._functions["dead-letter"].function.metric_invocations(period=FIVE_MINUTES),
             threshold=1,
-            says="Wake-ups crash or are throttled; the dashboard has the lane: docs/operations.md.",
+            description="Wake-ups crash or are throttled; the dashboard has the lane: docs/operations.md.",
         )
         for name, function in self._functions.items():
             self._alarm(
-                f"{_title(name)}Errors",
-                self._errors(name, function),
+                f"{_camel_case(name)}Errors",
+                self._error_metric(name, function),
                 threshold=1,
-                says=f"An invocation of {name} raised, timed out or died.",
+                description=f"An invocation of {name} raised, timed out or died.",
             )
         self._alarm(
             "ObserverFailures",
             observer.failures.metric_approximate_number_of_messages_visible(period=MINUTE),
             threshold=1,
-            says="The observer gave up on changes: counts per state are off until they are put right.",
+            description="The observer gave up on changes: counts per state are off until they are put right.",
         )
 
-    def _errors(self, name: str, function: Function) -> cw.IMetric:
+    def _error_metric(self, name: str, function: Function) -> cw.IMetric:
         if name in ("notifier", "workflow"):
             # They tell their machine by an error that it is to try again: a delivery failed, a record is still being
             # written. That is in order. What is not, they count.
-            return self._metric(f"{_title(name)}Errors", statistic="Sum", period=FIVE_MINUTES)
+            return self._metric(f"{_camel_case(name)}Errors", statistic="Sum", period=FIVE_MINUTES)
         return function.function.metric_errors(period=FIVE_MINUTES)
 
     def _schedule_alarms(self, producer: Producer, schedules: Schedules) -> None:
         self._alarm(
             "FiringsFailed",
-            _received(producer.failures),
+            _messages_received(producer.failures),
             threshold=1,
-            says="Firings of schedules, or submits without HTTP, failed three times: tried every 5 minutes for a day.",
+            description="Firings of schedules, or submits without HTTP, failed three times: tried every 5 minutes "
+            "for a day.",
         )
         self._alarm(
             "FiringsDropped",
-            _aws(
+            _aws_metric(
                 "AWS/Scheduler",
                 "InvocationDroppedCount",
                 {"ScheduleGroup": schedules.group.ref},
                 statistic="Sum",
             ),
             threshold=1,
-            says="EventBridge Scheduler could not call the firing function and gave firings up: docs/schedules.md.",
+            description="EventBridge Scheduler could not call the firing function and gave firings up: "
+            "docs/schedules.md.",
         )
         self._alarm(
             "SchedulesRefused",
             self._metric("ScheduleRefused", statistic="Sum"),
             threshold=1,
-            says="The template of a schedule is no valid task any more: lastError in GET /schedules.",
+            description="The template of a schedule is no valid task any more: lastError in GET /schedules.",
         )
 
     def _notification_alarms(self, notifier: Notifier) -> None:
@@ -177,16 +179,16 @@ class Monitoring(Construct):
             "NotificationsUndeliverable",
             self._metric("NotificationUndeliverable", statistic="Sum"),
             threshold=1,
-            says="Somebody was not told of a task's end for 24 hours: GET /notifications?state=UNDELIVERABLE.",
+            description="Somebody was not told of a task's end for 24 hours: GET /notifications?state=UNDELIVERABLE.",
         )
         self._alarm(
             "NotificationExecutions",
             _failed_executions(notifier.machine),
             threshold=1,
-            says="A notification's execution failed: it is neither delivered nor listed as undeliverable.",
+            description="A notification's execution failed: it is neither delivered nor listed as undeliverable.",
         )
 
-    def _alarm(self, id: str, metric: cw.IMetric, *, threshold: int, says: str) -> None:
+    def _alarm(self, id: str, metric: cw.IMetric, *, threshold: int, description: str) -> None:
         """`metric`: one alone, without a label, so that the template holds plain properties and no metric math, which
         not every tool that reads templates knows."""
         alarm = cw.Alarm(
@@ -197,7 +199,7 @@ class Monitoring(Construct):
             evaluation_periods=1,
             comparison_operator=cw.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cw.TreatMissingData.NOT_BREACHING,
-            alarm_description=says,
+            alarm_description=description,
         )
         resource = alarm.node.default_child
         assert isinstance(resource, cw.CfnAlarm)
@@ -205,10 +207,10 @@ class Monitoring(Construct):
         resource.alarm_actions = [self.topic.topic_arn]
         resource.ok_actions = [self.topic.topic_arn]
 
-    def _count(self, name: str) -> cw.Metric:
+    def _count_metric(self, name: str) -> cw.Metric:
         return self._metric(name, statistic="Sum", label=name)
 
-    def _times(self, name: str) -> list[cw.IMetric]:
+    def _duration_metrics(self, name: str) -> list[cw.IMetric]:
         return [
             self._metric(name, statistic=statistic, label=f"{lane.name} {statistic}", lane=lane.name)
             for lane in self._lanes.lanes
@@ -274,7 +276,7 @@ class Monitoring(Construct):
             ),
         ]
 
-    def _edge_widgets(self, api: Api, observer: Observer, storage: Storage) -> list[cw.IWidget]:
+    def _resource_widgets(self, api: Api, observer: Observer, storage: Storage) -> list[cw.IWidget]:
         table = {"TableName": storage.table.table_name}
         behind = {"FunctionName": observer.function.function.function_name}
         return [
@@ -290,33 +292,33 @@ class Monitoring(Construct):
                 "Observer: failures, and how far behind",
                 [
                     observer.failures.metric_approximate_number_of_messages_visible(label="failed", period=MINUTE),
-                    _aws("AWS/Lambda", "IteratorAge", behind, statistic="Maximum", label="behind, ms"),
+                    _aws_metric("AWS/Lambda", "IteratorAge", behind, statistic="Maximum", label="behind, ms"),
                 ],
             ),
             _graph(
                 "Table throttles",
                 [
-                    _aws("AWS/DynamoDB", name, table, statistic="Sum", label=label)
+                    _aws_metric("AWS/DynamoDB", name, table, statistic="Sum", label=label)
                     for name, label in (("ReadThrottleEvents", "reads"), ("WriteThrottleEvents", "writes"))
                 ],
             ),
         ]
 
 
-def _title(name: str) -> str:
+def _camel_case(name: str) -> str:
     return "".join(word.title() for word in name.split("-"))
 
 
-def _received(queue: sqs.Queue) -> cw.IMetric:
+def _messages_received(queue: sqs.Queue) -> cw.IMetric:
     """Of a queue that a function empties: how full it is is asked once a minute, when its messages are long gone."""
     return queue.metric_number_of_messages_received(period=FIVE_MINUTES)
 
 
 def _failed_executions(machine: sfn.CfnStateMachine) -> cw.IMetric:
-    return _aws("AWS/States", "ExecutionsFailed", {"StateMachineArn": machine.ref}, statistic="Sum")
+    return _aws_metric("AWS/States", "ExecutionsFailed", {"StateMachineArn": machine.ref}, statistic="Sum")
 
 
-def _aws(
+def _aws_metric(
     namespace: str, name: str, dimensions: dict[str, str], *, statistic: str, label: str | None = None
 ) -> cw.Metric:
     return cw.Metric(
@@ -335,7 +337,7 @@ def _graph(title: str, metrics: Sequence[cw.IMetric], *, unit: str | None = None
     )
 
 
-def _topic(scope: Construct, *, email: str | None) -> sns.Topic:
+def _alarm_topic(scope: Construct, *, email: str | None) -> sns.Topic:
     """Encrypted with a key of its own: CloudWatch may not use the one that AWS manages for SNS (docs/adr/0012)."""
     alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")
     key = kms.Key(

@@ -9,17 +9,17 @@ from infra.build.assets import Assets
 from infra.config import Config
 from infra.functions.api import Api
 from infra.functions.dead_letter import DeadLetter
-from infra.functions.function import Bundle
+from infra.functions.function import DeploymentPackage
 from infra.functions.notifier import Notifier
 from infra.functions.observer import Observer
 from infra.functions.producer import Producer
-from infra.functions.shared_resources import Foundation
+from infra.functions.shared_resources import SharedResources
 from infra.functions.worker import Workers
 from infra.functions.workflow import Workflow
 from infra.monitoring import Monitoring
 from infra.resources.lanes import Lanes
 from infra.resources.schedules import Schedules
-from infra.resources.state_machines import Machines
+from infra.resources.state_machines import StateMachines
 from infra.resources.storage import Storage
 from infra.resources.timers import Timers
 
@@ -31,38 +31,38 @@ class TaskyardStack(cdk.Stack):
         super().__init__(scope, config.stack_name, description=f"Taskyard {config.environment}: background tasks")
         self.template_options.metadata = {"Bytecode": assets.bytecode}
 
-        bundle = Bundle(self, "Bundle", config=config, assets=assets)
+        package = DeploymentPackage(self, "Bundle", config=config, assets=assets)
         storage = Storage(self, "Storage", config=config)
         lanes = Lanes(self, "Lanes", config=config)
-        foundation = Foundation(
+        shared = SharedResources(
             config=config,
-            bundle=bundle,
+            package=package,
             storage=storage,
             lanes=lanes,
             timers=Timers(self, "Timers", lanes=lanes),
-            machines=Machines(self, config=config),
+            machines=StateMachines(self, config=config),
             schedules=Schedules(self, "Schedules", config=config),
         )
 
         # A caller's request becomes a wake-up in a lane (now, or through a timer) and a record in the table;
-        api = Api(self, "Api", foundation=foundation)
+        api = Api(self, "Api", shared=shared)
         # so do the times of a schedule, and submits without HTTP;
-        producer = Producer(self, "Producer", foundation=foundation)
+        producer = Producer(self, "Producer", shared=shared)
         # the lane's worker claims the task, runs it and settles it;
-        workers = Workers(self, "Workers", foundation=foundation)
+        workers = Workers(self, "Workers", shared=shared)
         # a workflow's run is begun and ended by Step Functions, its nodes release each other on the way;
-        workflow = Workflow(self, "Workflow", foundation=foundation)
+        workflow = Workflow(self, "Workflow", shared=shared)
         # whoever asked to be told of an end is told, for a day if need be;
-        notifier = Notifier(self, "Notifier", foundation=foundation)
+        notifier = Notifier(self, "Notifier", shared=shared)
         # what crashes too often is settled, or sent round again, from the dead-letter queues;
-        dead_letter = DeadLetter(self, "DeadLetter", foundation=foundation)
+        dead_letter = DeadLetter(self, "DeadLetter", shared=shared)
         # every change of a task is counted from the stream;
-        observer = Observer(self, "Observer", config=config, bundle=bundle, storage=storage)
+        observer = Observer(self, "Observer", config=config, package=package, storage=storage)
         # and all of it is watched.
         monitoring = Monitoring(
             self,
             "Monitoring",
-            foundation=foundation,
+            shared=shared,
             api=api,
             workers=workers,
             dead_letter=dead_letter,

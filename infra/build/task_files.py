@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 120
 CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"})
 
 
-class WrongTaskFilesError(DeploymentError):
+class InvalidTaskFilesError(DeploymentError):
     """`faults`: one a line, `file:line: what is wrong: what to do`."""
 
     def __init__(self, faults: str) -> None:
@@ -36,7 +36,7 @@ runpy.run_module("functions.build.task_files", run_name="__main__")
 
 
 def check_task_files(config: Config) -> None:
-    """Raises WrongTaskFilesError, and MissingWheelError or RequirementsError where the layer cannot be installed."""
+    """Raises InvalidTaskFilesError, and MissingWheelError or RequirementsError where the layer cannot be installed."""
     paths = [str(ROOT), str(ROOT / "client"), str(build_local_layer(LOCK_FILE))]
     command = [sys.executable, "-I", "-S", "-c", PROGRAM, *paths, str(config.worker_timeout_seconds)]
     # A client that is made when a file is imported finds a region, as on Lambda, and nobody's credentials.
@@ -54,15 +54,15 @@ def check_task_files(config: Config) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise WrongTaskFilesError(
+        raise InvalidTaskFilesError(
             f"functions/tasks: importing the task files takes longer than {TIMEOUT_SECONDS} s: importing a task file "
             "must do nothing but define"
         ) from None
     if ran.returncode == 1 and ran.stdout.strip():
-        raise WrongTaskFilesError(ran.stdout.strip())
+        raise InvalidTaskFilesError(ran.stdout.strip())
     if ran.returncode:
         last = ran.stderr.strip().rpartition("\n")[2] or "without a word"
-        raise WrongTaskFilesError(
+        raise InvalidTaskFilesError(
             f"functions/tasks: importing the task files ends the process ({ran.returncode}): {last}: importing a task "
             f"file must do nothing but define\n{ran.stderr}"
         )

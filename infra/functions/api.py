@@ -11,7 +11,7 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge
 from infra.functions.function import Function, vended_log_group
-from infra.functions.shared_resources import Foundation
+from infra.functions.shared_resources import SharedResources
 
 # Every route, each under AWS_IAM. A new one is one line here.
 ROUTES = (
@@ -64,29 +64,29 @@ _ACCESS_LOG = {
 class Api(Construct):
     """HTTP API → api function. Every route asks for a signed request, but those of OPEN_ROUTES."""
 
-    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
+    def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, id)
-        config, storage, machines = foundation.config, foundation.storage, foundation.machines
+        config, storage, machines = shared.config, shared.storage, shared.machines
         self.function = Function(
             self,
             "Handler",
-            bundle=foundation.bundle,
-            part="api",
+            package=shared.package,
+            service="api",
             # API Gateway answers 503 at 30 s: the function's own timeout comes first, and is logged.
             timeout_seconds=29,
             memory=512,
-            environment={**foundation.intake_environment(), "RUN_MACHINE_ARN": machines.run_arn},
+            environment={**shared.intake_environment(), "RUN_MACHINE_ARN": machines.run_arn},
             statements=[
-                storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
-                storage.indexes(),
-                storage.document("GetObject", "PutObject"),
-                foundation.lanes.send(),
-                foundation.lanes.depth(),
-                *foundation.timers.schedules("CreateSchedule", "DeleteSchedule"),
-                *foundation.schedules.manage(),
-                machines.start_runs(),
-                machines.start_notifications(),
-                machines.answer(),
+                storage.allow_records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
+                storage.allow_index_queries(),
+                storage.allow_documents("GetObject", "PutObject"),
+                shared.lanes.allow_send(),
+                shared.lanes.allow_depth(),
+                *shared.timers.allow("CreateSchedule", "DeleteSchedule"),
+                *shared.schedules.allow(),
+                machines.allow_start_runs(),
+                machines.allow_start_notifications(),
+                machines.allow_answer(),
             ],
         )
         self.http = apigw.HttpApi(
@@ -109,7 +109,7 @@ class Api(Construct):
         for route in OPEN_ROUTES:
             for made in self._route(route, integration=integration, authorizer=apigw.HttpNoneAuthorizer()):
                 acknowledge(made, {"AwsSolutions-APIG4": "Health has no authorizer, and tells nothing but its own."})
-        self.access_log = vended_log_group(self, "AccessLog", config=config, what="api-access")
+        self.access_log = vended_log_group(self, "AccessLog", config=config, log="api-access")
         self.stage = apigw.CfnStage(
             self,
             "Stage",

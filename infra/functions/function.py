@@ -26,7 +26,7 @@ _RETENTION = {
     365: logs.RetentionDays.ONE_YEAR,
 }
 # Wildcards that AWS leaves no way around, by the statement that has them; in any other statement they are a finding.
-_MEANT = {
+_ACCEPTED_WILDCARDS = {
     "Indexes": "Queries of both indexes of the one table.",
     "Streams": "ListStreams has no single stream as its resource.",
     "Documents": "The keys of documents are made when a task is submitted.",
@@ -38,7 +38,7 @@ _MEANT = {
 }
 
 
-class Bundle(Construct):
+class DeploymentPackage(Construct):
     """What every function shares: the code, the layer of its dependencies, and the configuration."""
 
     def __init__(self, scope: Construct, id: str, *, config: Config, assets: Assets) -> None:
@@ -70,11 +70,11 @@ def log_group(scope: Construct, id: str, *, config: Config, name: str | None = N
     )
 
 
-def vended_log_group(scope: Construct, id: str, *, config: Config, what: str) -> logs.LogGroup:
+def vended_log_group(scope: Construct, id: str, *, config: Config, log: str) -> logs.LogGroup:
     """For what another AWS service writes itself (an API's access log). Such a service adds each group to a resource
     policy of the account, which holds 5,120 characters and fills up: then the stage cannot be made. Groups below
     /aws/vendedlogs/ are in that policy already."""
-    return log_group(scope, id, config=config, name=f"/aws/vendedlogs/{config.stack_name}/{what}")
+    return log_group(scope, id, config=config, name=f"/aws/vendedlogs/{config.stack_name}/{log}")
 
 
 class Function(Construct):
@@ -91,9 +91,9 @@ class Function(Construct):
         scope: Construct,
         id: str,
         *,
-        bundle: Bundle,
-        part: str,
-        package: str | None = None,
+        package: DeploymentPackage,
+        service: str,
+        folder: str | None = None,
         timeout_seconds: int,
         memory: int,
         environment: Mapping[str, str],
@@ -102,33 +102,33 @@ class Function(Construct):
         name: str | None = None,
     ) -> None:
         super().__init__(scope, id)
-        config = bundle.config
-        self.part = part
-        logs_to = log_group(self, "Logs", config=config)
-        writes = iam.PolicyStatement(
-            sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[logs_to.log_group_arn]
+        config = package.config
+        self.service = service
+        logs_group = log_group(self, "Logs", config=config)
+        write_logs = iam.PolicyStatement(
+            sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[logs_group.log_group_arn]
         )
         # Inline, so that the role is never there without its policy: an event source mapping checks it when it is made.
         role = iam.Role(
             self,
             "Role",
-            description=f"Taskyard {config.environment}: {part}",
+            description=f"Taskyard {config.environment}: {service}",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            inline_policies={"function": iam.PolicyDocument(statements=[writes, *statements])},
+            inline_policies={"function": iam.PolicyDocument(statements=[write_logs, *statements])},
         )
         self._acknowledge_wildcards(role, statements)
         self.function = lambda_.Function(
             self,
             "Function",
             function_name=name,
-            description=f"Taskyard {config.environment}: {part}",
+            description=f"Taskyard {config.environment}: {service}",
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
-            handler=f"functions.{(package or part).replace('-', '_')}.handler.handler",
-            code=bundle.code,
-            layers=[bundle.layer],
+            handler=f"functions.{(folder or service).replace('-', '_')}.handler.handler",
+            code=package.code,
+            layers=[package.layer],
             role=role,
-            log_group=logs_to,
+            log_group=logs_group,
             logging_format=lambda_.LoggingFormat.JSON,
             timeout=cdk.Duration.seconds(timeout_seconds),
             memory_size=memory,
@@ -137,7 +137,7 @@ class Function(Construct):
                 "ENVIRONMENT": config.environment,
                 **environment,
                 "LOG_LEVEL": config.log_level,
-                "POWERTOOLS_SERVICE_NAME": part,
+                "POWERTOOLS_SERVICE_NAME": service,
                 "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
             },
         )
@@ -155,10 +155,10 @@ class Function(Construct):
     def arn(self) -> str:
         return self.function.function_arn
 
-    def take_from(
-        self, queue: sqs.IQueue, *, scope: Construct, id: str, batch: int, at_once: int | None = None
+    def add_queue_source(
+        self, queue: sqs.IQueue, *, scope: Construct, id: str, batch_size: int, max_concurrency: int | None = None
     ) -> None:
-        """Messages of a queue, each settled on its own. `at_once`: how many invocations there are at most.
+        """Messages of a queue, each settled on its own. `max_concurrency`: how many invocations there are at most.
         The mapping grants nothing: `statements` do."""
         source = lambda_.CfnEventSourceMapping
         source(
@@ -166,29 +166,31 @@ class Function(Construct):
             id,
             function_name=self.arn,
             event_source_arn=queue.queue_arn,
-            batch_size=batch,
+            batch_size=batch_size,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config=source.ScalingConfigProperty(maximum_concurrency=at_once) if at_once else None,
+            scaling_config=source.ScalingConfigProperty(maximum_concurrency=max_concurrency)
+            if max_concurrency
+            else None,
         )
 
     def _acknowledge_wildcards(self, role: iam.Role, statements: Sequence[iam.PolicyStatement]) -> None:
         stack = cdk.Stack.of(self)
         for statement in statements:
-            reason = _MEANT.get(statement.sid or "")
+            reason = _ACCEPTED_WILDCARDS.get(statement.sid or "")
             if reason:
                 for resource in statement.resources:
-                    acknowledge(role, {f"AwsSolutions-IAM5[Resource::{_as_reported(stack, resource)}]": reason})
+                    acknowledge(role, {f"AwsSolutions-IAM5[Resource::{_name_in_findings(stack, resource)}]": reason})
 
 
-def _as_reported(stack: cdk.Stack, resource: str) -> str:
+def _name_in_findings(stack: cdk.Stack, resource: str) -> str:
     """The resource as cdk-nag writes it: references in angle brackets, `<Table.Arn>/index/*`."""
-    return _flat(stack.resolve(resource))
+    return _reference_in_findings(stack.resolve(resource))
 
 
-def _flat(value: Any) -> str:
+def _reference_in_findings(value: Any) -> str:
     match value:
         case {"Fn::Join": [separator, parts]}:
-            return str(separator).join(_flat(part) for part in parts)
+            return str(separator).join(_reference_in_findings(part) for part in parts)
         case {"Fn::GetAtt": [name, attribute]}:
             return f"<{name}.{attribute}>"
         case {"Ref": name}:

@@ -14,36 +14,36 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge
 from infra.functions.function import Function
-from infra.functions.shared_resources import Foundation
+from infra.functions.shared_resources import SharedResources
 from infra.functions.state_machine import state_machine
-from infra.functions.worker import mail
+from infra.functions.worker import allow_mail
 
 # 5 + 10 + … + 2,560 s, then once an hour: 33 retries end after 24 h 25 min. The function itself ends it after 24 h; so
 # many are needed when it cannot. No jitter: it would shorten the sum, and executions begin as far apart as tasks end.
-_FOR_A_DAY: dict[str, Any] = {
+_RETRY_FOR_A_DAY: dict[str, Any] = {
     "ErrorEquals": ["States.ALL"],
     "IntervalSeconds": 5,
     "BackoffRate": 2,
     "MaxDelaySeconds": 3600,
     "MaxAttempts": 33,
 }
-_NOT_BY_US: dict[str, Any] = {"ErrorEquals": ["AskedToWaitError"], "MaxAttempts": 0}
-_TO_THE_END: dict[str, Any] = {
+_NO_RETRY_WHEN_ASKED_TO_WAIT: dict[str, Any] = {"ErrorEquals": ["AskedToWaitError"], "MaxAttempts": 0}
+_RETRY_GIVE_UP: dict[str, Any] = {
     "ErrorEquals": ["States.ALL"],
     "IntervalSeconds": 2,
     "BackoffRate": 2,
     "MaxDelaySeconds": 3600,
     "MaxAttempts": 20,
 }
-_LONGEST_KEY = 64  # characters; read as base64 they are 48 bytes, of the 24 to 64 that Standard Webhooks asks for
+_SECRET_LENGTH = 64  # characters; read as base64 they are 48 bytes, of the 24 to 64 that Standard Webhooks asks for
 
 
 class Notifier(Construct):
     """Notification machine → notifier function → a webhook or SES."""
 
-    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
+    def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, id)
-        config, storage = foundation.config, foundation.storage
+        config, storage = shared.config, shared.storage
         stack = cdk.Stack.of(self)
         if config.tenant_from == "account":
             # The one tenant that is known now. Others, and other names, are made by hand: docs/notifications.md.
@@ -51,8 +51,8 @@ class Notifier(Construct):
         self.function = Function(
             self,
             "Handler",
-            bundle=foundation.bundle,
-            part="notifier",
+            package=shared.package,
+            service="notifier",
             # Twice what one attempt may take.
             timeout_seconds=30,
             memory=256,
@@ -60,17 +60,17 @@ class Notifier(Construct):
                 "TABLE_NAME": storage.table.table_name,
                 "LISTING_SHARDS": str(config.listing_shards),
                 "MAIL_FROM": config.mail_from,
-                **foundation.webhook_environment(),
+                **shared.webhook_environment(),
             },
             statements=[
-                storage.records("GetItem", "UpdateItem"),
-                foundation.webhook_secrets(),
-                mail(self, senders=(config.mail_from,)),
+                storage.allow_records("GetItem", "UpdateItem"),
+                shared.allow_webhook_secrets(),
+                allow_mail(self, senders=(config.mail_from,)),
             ],
         )
         self.machine = state_machine(
             self,
-            name=foundation.machines.notify_name,
+            name=shared.machines.notify_name,
             description=f"Taskyard {config.environment}: the notification machine",
             function=self.function,
             definition=definition(self.function.arn, partition=stack.partition),
@@ -83,7 +83,7 @@ class Notifier(Construct):
             name=name,
             description="Signs Taskyard's webhooks (Standard Webhooks). Receivers verify with whsec_ and this.",
             generate_secret_string=secretsmanager.CfnSecret.GenerateSecretStringProperty(
-                password_length=_LONGEST_KEY, exclude_characters=string.punctuation, include_space=False
+                password_length=_SECRET_LENGTH, exclude_characters=string.punctuation, include_space=False
             ),
         )
         acknowledge(
@@ -114,7 +114,7 @@ def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
                 "Resource": invoke,
                 "Parameters": step("deliver", **{"startedAt.$": "$$.Execution.StartTime"}),
                 "OutputPath": "$.Payload",
-                "Retry": [_NOT_BY_US, _FOR_A_DAY],
+                "Retry": [_NO_RETRY_WHEN_ASKED_TO_WAIT, _RETRY_FOR_A_DAY],
                 "Catch": [
                     {"ErrorEquals": ["AskedToWaitError"], "ResultPath": "$.error", "Next": "ReadTime"},
                     {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "GiveUp"},
@@ -133,7 +133,7 @@ def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
                 "Resource": invoke,
                 "Parameters": step("give-up", **{"error.$": "$.error.Error"}),
                 "OutputPath": "$.Payload",
-                "Retry": [_TO_THE_END],
+                "Retry": [_RETRY_GIVE_UP],
                 "End": True,
             },
         },

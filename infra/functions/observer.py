@@ -9,30 +9,32 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.config import Config
-from infra.functions.function import Bundle, Function
+from infra.functions.function import DeploymentPackage, Function
 from infra.resources.lanes import failure_queue
 from infra.resources.storage import Storage
 
-RETRIES = 10
+RETRY_ATTEMPTS = 10
 # A record that cannot be observed within an hour goes to the failure queue, so that the shard behind it moves on.
-OLDEST_RECORD_SECONDS = 3600
+MAX_RECORD_AGE_SECONDS = 3600
 # Changes of tasks and runs, and what was noted of a batch of them. Edges, effects and counters are not paid for.
-FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW", {"prefix": "BATCH#"}]}}}}
+STREAM_FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW", {"prefix": "BATCH#"}]}}}}
 # The longest window that there is. Nothing is gathered in it, but only in one is the function told the stream's shard.
-TUMBLING_SECONDS = 900
+TUMBLING_WINDOW_SECONDS = 900
 
 
 class Observer(Construct):
     """Table stream → observer function; what it gives up on → the failure queue."""
 
-    def __init__(self, scope: Construct, id: str, *, config: Config, bundle: Bundle, storage: Storage) -> None:
+    def __init__(
+        self, scope: Construct, id: str, *, config: Config, package: DeploymentPackage, storage: Storage
+    ) -> None:
         super().__init__(scope, id)
         self.failures = failure_queue(self, "Failures")
         self.function = Function(
             self,
             "Handler",
-            bundle=bundle,
-            part="observer",
+            package=package,
+            service="observer",
             timeout_seconds=30,
             memory=256,
             environment={
@@ -40,9 +42,9 @@ class Observer(Construct):
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
             },
             statements=[
-                *storage.stream(),
-                storage.records("GetItem", "UpdateItem", "DeleteItem", "Query"),
-                storage.document("DeleteObject"),
+                *storage.allow_stream(),
+                storage.allow_records("GetItem", "UpdateItem", "DeleteItem", "Query"),
+                storage.allow_documents("DeleteObject"),
                 iam.PolicyStatement(sid="Failures", actions=["sqs:SendMessage"], resources=[self.failures.queue_arn]),
             ],
         )
@@ -56,12 +58,14 @@ class Observer(Construct):
             starting_position="TRIM_HORIZON",
             batch_size=config.observer_batch,
             maximum_batching_window_in_seconds=config.observer_window_seconds,
-            maximum_retry_attempts=RETRIES,
-            maximum_record_age_in_seconds=OLDEST_RECORD_SECONDS,
+            maximum_retry_attempts=RETRY_ATTEMPTS,
+            maximum_record_age_in_seconds=MAX_RECORD_AGE_SECONDS,
             bisect_batch_on_function_error=True,
-            tumbling_window_in_seconds=TUMBLING_SECONDS,
+            tumbling_window_in_seconds=TUMBLING_WINDOW_SECONDS,
             function_response_types=["ReportBatchItemFailures"],
-            filter_criteria=source.FilterCriteriaProperty(filters=[source.FilterProperty(pattern=json.dumps(FILTER))]),
+            filter_criteria=source.FilterCriteriaProperty(
+                filters=[source.FilterProperty(pattern=json.dumps(STREAM_FILTER))]
+            ),
             destination_config=source.DestinationConfigProperty(
                 on_failure=source.OnFailureProperty(destination=self.failures.queue_arn)
             ),

@@ -12,16 +12,16 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge
 from infra.functions.function import Function
-from infra.functions.shared_resources import Foundation
-from infra.resources.lanes import CONSUME
+from infra.functions.shared_resources import SharedResources
+from infra.resources.lanes import CONSUMER_ACTIONS
 
 TIMEOUT_SECONDS = 30
 # Lambda tries an invocation that failed twice more, after one and two minutes; then it is in the queue, from where it
 # is tried every five minutes for a day: as long as EventBridge Scheduler itself tries what Lambda refuses.
-RETRIES = 2
-OLDEST_SECONDS = 3600
-PAUSE = cdk.Duration.minutes(5)
-KEPT = cdk.Duration.days(1)
+RETRY_ATTEMPTS = 2
+MAX_EVENT_AGE_SECONDS = 3600
+RETRY_INTERVAL = cdk.Duration.minutes(5)
+FAILURES_RETENTION = cdk.Duration.days(1)
 
 
 class Producer(Construct):
@@ -31,14 +31,14 @@ class Producer(Construct):
     (docs/adr/0024).
     """
 
-    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
+    def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, id)
-        schedules = foundation.schedules
+        schedules = shared.schedules
         self.failures = sqs.Queue(
             self,
             "Failures",
-            visibility_timeout=PAUSE,
-            retention_period=KEPT,
+            visibility_timeout=RETRY_INTERVAL,
+            retention_period=FAILURES_RETENTION,
             encryption=sqs.QueueEncryption.SQS_MANAGED,
             enforce_ssl=True,
         )
@@ -46,52 +46,52 @@ class Producer(Construct):
             self.failures,
             {"AwsSolutions-SQS3": "Failures end here; after its day a firing is too late to be caught up."},
         )
-        self.function = self._door(
+        self.function = self._producer_function(
             "Handler",
-            foundation,
-            part="producer",
+            shared,
+            service="producer",
             name=schedules.producer_name,
         )
         # A submit that failed as an event comes to it, too: one queue is polled, not two.
-        self.firing = self._door(
+        self.firing = self._producer_function(
             "Firing",
-            foundation,
-            part="firing",
+            shared,
+            service="firing",
             name=schedules.firing_name,
-            queue_actions=CONSUME,
+            queue_actions=CONSUMER_ACTIONS,
         )
-        self.firing.take_from(self.failures, scope=self, id="Source", batch=1, at_once=2)
+        self.firing.add_queue_source(self.failures, scope=self, id="Source", batch_size=1, max_concurrency=2)
 
-    def _door(
+    def _producer_function(
         self,
         id: str,
-        foundation: Foundation,
+        shared: SharedResources,
         *,
-        part: str,
+        service: str,
         name: str,
         queue_actions: Sequence[str] = (),
     ) -> Function:
         """A function of the producer's code; an invocation as an event that it fails at is put into the queue."""
-        storage = foundation.storage
+        storage = shared.storage
         made = Function(
             self,
             id,
-            bundle=foundation.bundle,
-            part=part,
-            package="producer",
+            package=shared.package,
+            service=service,
+            folder="producer",
             name=name,
             timeout_seconds=TIMEOUT_SECONDS,
             memory=512,
             # What failed comes back from the queue.
             recursive=True,
-            environment=foundation.intake_environment(),
+            environment=shared.intake_environment(),
             statements=[
-                storage.records("GetItem", "PutItem", "UpdateItem", "BatchGetItem"),
-                storage.document("GetObject", "PutObject"),
-                foundation.lanes.send(),
-                *foundation.timers.schedules("CreateSchedule"),
+                storage.allow_records("GetItem", "PutItem", "UpdateItem", "BatchGetItem"),
+                storage.allow_documents("GetObject", "PutObject"),
+                shared.lanes.allow_send(),
+                *shared.timers.allow("CreateSchedule"),
                 # GetSchedule: whether a schedule was made before there was a firing function.
-                *foundation.schedules.manage("GetSchedule"),
+                *shared.schedules.allow("GetSchedule"),
                 iam.PolicyStatement(
                     sid="Failures",
                     actions=["sqs:SendMessage", *(f"sqs:{action}" for action in queue_actions)],
@@ -100,8 +100,8 @@ class Producer(Construct):
             ],
         )
         made.function.configure_async_invoke(
-            retry_attempts=RETRIES,
-            max_event_age=cdk.Duration.seconds(OLDEST_SECONDS),
+            retry_attempts=RETRY_ATTEMPTS,
+            max_event_age=cdk.Duration.seconds(MAX_EVENT_AGE_SECONDS),
         )
         invoke = made.function.node.find_child("EventInvokeConfig").node.default_child
         assert isinstance(invoke, lambda_.CfnEventInvokeConfig)

@@ -7,7 +7,7 @@ from typing import Any
 # Of the workflow function: a run of 10,000 nodes is some 20,000 writes, 16 side by side.
 TIMEOUT_SECONDS = 900
 # AWS: these say that Lambda itself was in trouble; and what our own code raises may pass as well (throttling).
-_PASSING: dict[str, Any] = {
+_RETRY_TRANSIENT: dict[str, Any] = {
     "ErrorEquals": ["States.TaskFailed", "Lambda.Unknown", "Lambda.TooManyRequestsException"],
     "IntervalSeconds": 2,
     "MaxAttempts": 6,
@@ -15,13 +15,13 @@ _PASSING: dict[str, Any] = {
     "JitterStrategy": "FULL",
 }
 # 1 + 2 + … + 64 s: longer than the api may take from starting the execution to writing the run's record.
-_NOT_LANDED: dict[str, Any] = {
+_RETRY_NOT_LANDED: dict[str, Any] = {
     "ErrorEquals": ["NotLandedError"],
     "IntervalSeconds": 1,
     "MaxAttempts": 7,
     "BackoffRate": 2,
 }
-_STILL_RUNNING: dict[str, Any] = {
+_RETRY_STILL_RUNNING: dict[str, Any] = {
     "ErrorEquals": ["StillRunningError"],
     "IntervalSeconds": 10,
     "MaxAttempts": 60,
@@ -48,7 +48,7 @@ def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
                 "Parameters": step("start"),
                 # Not null: CDK leaves out what is null, and the result would take the place of the input.
                 "ResultPath": "$.started",
-                "Retry": [_NOT_LANDED, _STILL_RUNNING, _PASSING],
+                "Retry": [_RETRY_NOT_LANDED, _RETRY_STILL_RUNNING, _RETRY_TRANSIENT],
                 "Catch": [
                     {"ErrorEquals": ["NotLandedError"], "ResultPath": "$.error", "Next": "NeverAccepted"},
                     {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Broken"},
@@ -61,7 +61,7 @@ def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
                 "Parameters": step("release", **{"token.$": "$$.Task.Token", "nth.$": "$$.State.RetryCount"}),
                 "TimeoutSecondsPath": "$.deadlineSeconds",
                 "ResultPath": "$.end",
-                "Retry": [_PASSING],
+                "Retry": [_RETRY_TRANSIENT],
                 "Catch": [
                     {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.error", "Next": "DeadlinePassed"},
                     {"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "Broken"},
@@ -82,7 +82,7 @@ def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
                 "Resource": invoke,
                 "Parameters": step("finish", **{"outcome.$": "$.end.outcome"}),
                 "OutputPath": "$.Payload",
-                "Retry": [{**_PASSING, "MaxAttempts": 12}],
+                "Retry": [{**_RETRY_TRANSIENT, "MaxAttempts": 12}],
                 "End": True,
             },
             "NeverAccepted": {

@@ -8,24 +8,24 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
 from infra.config import Config
-from infra.functions.function import Bundle
+from infra.functions.function import DeploymentPackage
 from infra.resources.lanes import Lanes
 from infra.resources.schedules import Schedules
-from infra.resources.state_machines import Machines
+from infra.resources.state_machines import StateMachines
 from infra.resources.storage import Storage
 from infra.resources.timers import Timers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foundation:
+class SharedResources:
     """What is there before any function: each part of the stack is handed it and takes what it needs."""
 
     config: Config
-    bundle: Bundle
+    package: DeploymentPackage
     storage: Storage
     lanes: Lanes
     timers: Timers
-    machines: Machines
+    machines: StateMachines
     schedules: Schedules
 
     def task_environment(self) -> dict[str, str]:
@@ -60,9 +60,9 @@ class Foundation:
             "WEBHOOK_SECRETS": self.config.webhook_secrets,
         }
 
-    def webhook_secrets(self) -> iam.PolicyStatement:
+    def allow_webhook_secrets(self) -> iam.PolicyStatement:
         """Read what webhooks are signed with, of every tenant."""
-        resource = cdk.Stack.of(self.bundle).format_arn(
+        resource = cdk.Stack.of(self.package).format_arn(
             service="secretsmanager",
             resource="secret",
             resource_name=f"{self.config.webhook_secrets}/*",
@@ -72,11 +72,11 @@ class Foundation:
             sid="WebhookSecrets", actions=["secretsmanager:GetSecretValue"], resources=[resource]
         )
 
-    def consequences(self) -> list[iam.PolicyStatement]:
+    def allow_consequences(self) -> list[iam.PolicyStatement]:
         """What the end of a task leads to: others are woken, their run is answered, somebody is told."""
         return [
-            self.lanes.send(),
-            *self.timers.schedules("CreateSchedule"),
-            self.machines.answer(),
-            self.machines.start_notifications(),
+            self.lanes.allow_send(),
+            *self.timers.allow("CreateSchedule"),
+            self.machines.allow_answer(),
+            self.machines.allow_start_notifications(),
         ]

@@ -9,59 +9,59 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.functions.function import Function
-from infra.functions.shared_resources import Foundation
-from infra.resources.lanes import Lane, consume
+from infra.functions.shared_resources import SharedResources
+from infra.resources.lanes import Lane, allow_consume
 
-BATCH = 10
+BATCH_SIZE = 10
 
 
 class Worker(Construct):
     """Lane queue → worker function: batches of ten, each message settled on its own."""
 
-    def __init__(self, scope: Construct, id: str, *, foundation: Foundation, lane: Lane) -> None:
+    def __init__(self, scope: Construct, id: str, *, shared: SharedResources, lane: Lane) -> None:
         super().__init__(scope, id)
-        config, storage = foundation.config, foundation.storage
+        config, storage = shared.config, shared.storage
         self.lane = lane
         self.function = Function(
             self,
             "Handler",
-            bundle=foundation.bundle,
-            part="worker",
+            package=shared.package,
+            service="worker",
             timeout_seconds=config.worker_timeout_seconds,
             memory=config.worker_memory,
             # A task that waits or retries is sent again by its own worker; the attempt cap bounds the hops.
             recursive=True,
             environment={
-                **foundation.task_environment(),
+                **shared.task_environment(),
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
                 "LANE": lane.name,
                 "MAIL_FROM": config.mail_from,
                 "MAIL_SENDERS": ",".join(config.senders),
-                **foundation.webhook_environment(),
+                **shared.webhook_environment(),
             },
             statements=[
-                storage.records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
-                storage.document("GetObject", "PutObject"),
-                consume(lane),
-                *foundation.consequences(),
-                foundation.webhook_secrets(),
-                mail(self, senders=config.senders),
+                storage.allow_records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
+                storage.allow_documents("GetObject", "PutObject"),
+                allow_consume(lane),
+                *shared.allow_consequences(),
+                shared.allow_webhook_secrets(),
+                allow_mail(self, senders=config.senders),
             ],
         )
-        self.function.take_from(lane.queue, scope=self, id="Source", batch=BATCH, at_once=lane.config.max_concurrency)
+        self.function.add_queue_source(
+            lane.queue, scope=self, id="Source", batch_size=BATCH_SIZE, max_concurrency=lane.config.max_concurrency
+        )
 
 
 class Workers(Construct):
     """A worker for each lane."""
 
-    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
+    def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, id)
-        self.workers = tuple(
-            Worker(self, lane.name.title(), foundation=foundation, lane=lane) for lane in foundation.lanes.lanes
-        )
+        self.workers = tuple(Worker(self, lane.name.title(), shared=shared, lane=lane) for lane in shared.lanes.lanes)
 
 
-def mail(scope: Construct, *, senders: Sequence[str]) -> iam.PolicyStatement:
+def allow_mail(scope: Construct, *, senders: Sequence[str]) -> iam.PolicyStatement:
     """Mail from these addresses only. SES asks for the sender's identity, in its sandbox for the recipient's too, and
     for the identity's default configuration set where it has one: any of this account's."""
     stack = cdk.Stack.of(scope)

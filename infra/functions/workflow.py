@@ -11,37 +11,37 @@ from constructs import Construct
 
 from infra.functions.function import Function
 from infra.functions.run_machine import TIMEOUT_SECONDS, definition
-from infra.functions.shared_resources import Foundation
+from infra.functions.shared_resources import SharedResources
 from infra.functions.state_machine import state_machine
 
 
 class Workflow(Construct):
     """Run machine → workflow function: start, release and wait for the token, finish."""
 
-    def __init__(self, scope: Construct, id: str, *, foundation: Foundation) -> None:
+    def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, id)
-        storage = foundation.storage
+        storage = shared.storage
         self.function = Function(
             self,
             "Handler",
-            bundle=foundation.bundle,
-            part="workflow",
+            package=shared.package,
+            service="workflow",
             timeout_seconds=TIMEOUT_SECONDS,
             memory=1024,
             environment={
-                **foundation.task_environment(),
+                **shared.task_environment(),
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
             },
             statements=[
-                storage.records("GetItem", "PutItem", "UpdateItem", "BatchGetItem", "Query"),
-                storage.document("GetObject", "PutObject"),
-                *foundation.consequences(),
+                storage.allow_records("GetItem", "PutItem", "UpdateItem", "BatchGetItem", "Query"),
+                storage.allow_documents("GetObject", "PutObject"),
+                *shared.allow_consequences(),
             ],
         )
         self.machine = state_machine(
             self,
-            name=foundation.machines.run_name,
-            description=f"Taskyard {foundation.config.environment}: the run machine",
+            name=shared.machines.run_name,
+            description=f"Taskyard {shared.config.environment}: the run machine",
             function=self.function,
             definition=definition(self.function.arn, partition=cdk.Stack.of(self).partition),
         )

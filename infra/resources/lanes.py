@@ -20,7 +20,7 @@ RETENTION = cdk.Duration.days(14)
 # Above the dead-letter function's timeout.
 DEAD_LETTER_VISIBILITY = cdk.Duration.seconds(40)
 
-CONSUME = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
+CONSUMER_ACTIONS = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,22 +77,22 @@ class Lanes(Construct):
             }
         )
 
-    def send(self) -> iam.PolicyStatement:
+    def allow_send(self) -> iam.PolicyStatement:
         """Put a wake-up into any lane."""
         return _allow("Wake", ("SendMessage",), [lane.queue for lane in self.lanes])
 
-    def depth(self) -> iam.PolicyStatement:
+    def allow_depth(self) -> iam.PolicyStatement:
         """Ask how full each lane is."""
         return _allow("Depth", ("GetQueueAttributes",), [lane.queue for lane in self.lanes])
 
-    def consume_dead_letters(self) -> iam.PolicyStatement:
+    def allow_consume_dead_letters(self) -> iam.PolicyStatement:
         """Take messages from every lane's dead-letter queue."""
-        return _allow("ConsumeDeadLetters", CONSUME, [lane.dead_letters for lane in self.lanes])
+        return _allow("ConsumeDeadLetters", CONSUMER_ACTIONS, [lane.dead_letters for lane in self.lanes])
 
 
-def consume(lane: Lane) -> iam.PolicyStatement:
+def allow_consume(lane: Lane) -> iam.PolicyStatement:
     """Take messages from one lane."""
-    return _allow("Consume", CONSUME, [lane.queue])
+    return _allow("Consume", CONSUMER_ACTIONS, [lane.queue])
 
 
 def failure_queue(scope: Construct, id: str) -> sqs.Queue:

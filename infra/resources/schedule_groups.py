@@ -9,10 +9,10 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 
-def firing_role(
-    scope: Construct, group: scheduler.CfnScheduleGroup, *, description: str, policy: str, fires: iam.PolicyStatement
+def scheduler_role(
+    scope: Construct, group: scheduler.CfnScheduleGroup, *, description: str, policy: str, target: iam.PolicyStatement
 ) -> iam.Role:
-    """Taken for the schedules of this group only. `fires`: what they do."""
+    """Taken for the schedules of this group only. `target`: what they may call."""
     account = cdk.Stack.of(scope).account
     return iam.Role(
         scope,
@@ -22,11 +22,11 @@ def firing_role(
             "scheduler.amazonaws.com",
             conditions={"StringEquals": {"aws:SourceAccount": account, "aws:SourceArn": group.attr_arn}},
         ),
-        inline_policies={policy: iam.PolicyDocument(statements=[fires])},
+        inline_policies={policy: iam.PolicyDocument(statements=[target])},
     )
 
 
-def manage(
+def allow_schedules(
     group: scheduler.CfnScheduleGroup, role: iam.Role, *, sid: str, role_sid: str, actions: tuple[str, ...]
 ) -> list[iam.PolicyStatement]:
     """Actions (`CreateSchedule`) on the group's schedules; whoever makes one hands the role on to Scheduler."""

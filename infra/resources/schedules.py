@@ -8,7 +8,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from infra.config import Config
-from infra.resources.schedule_groups import firing_role, manage
+from infra.resources.schedule_groups import allow_schedules, scheduler_role
 
 
 class Schedules(Construct):
@@ -26,12 +26,12 @@ class Schedules(Construct):
         self.producer_name = f"{config.stack_name}-producer"
         self.firing_arn, producer_arn = (_arn(stack, name) for name in (self.firing_name, self.producer_name))
         self.group = scheduler.CfnScheduleGroup(self, "Group")
-        self.role = firing_role(
+        self.role = scheduler_role(
             self,
             self.group,
             description="EventBridge Scheduler: fire a schedule",
             policy="fire",
-            fires=iam.PolicyStatement(
+            target=iam.PolicyStatement(
                 sid="Fire", actions=["lambda:InvokeFunction"], resources=[self.firing_arn, producer_arn]
             ),
         )
@@ -44,10 +44,10 @@ class Schedules(Construct):
             "FIRING_ARN": self.firing_arn,
         }
 
-    def manage(self, *more: str) -> list[iam.PolicyStatement]:
+    def allow(self, *more: str) -> list[iam.PolicyStatement]:
         """Make, change and delete schedules. `more`: actions besides."""
         actions = ("CreateSchedule", "UpdateSchedule", "DeleteSchedule", *more)
-        return manage(self.group, self.role, sid="Schedules", role_sid="ScheduleRole", actions=actions)
+        return allow_schedules(self.group, self.role, sid="Schedules", role_sid="ScheduleRole", actions=actions)
 
 
 def _arn(stack: cdk.Stack, function: str) -> str:

@@ -9,7 +9,7 @@ from constructs import Construct
 from infra.config import Config
 
 
-class Machines:
+class StateMachines:
     """Names and ARNs of the machines, known before they are made: the functions that they call may answer them."""
 
     def __init__(self, scope: Construct, *, config: Config) -> None:
@@ -19,14 +19,14 @@ class Machines:
         self.notify_name = f"{config.stack_name}-notifications"
         self.notify_arn = _arn(stack, self.notify_name)
 
-    def answer(self) -> iam.PolicyStatement:
+    def allow_answer(self) -> iam.PolicyStatement:
         """Tell a run that waits that its nodes have ended. AWS names no resource for this: the token is the right."""
         return iam.PolicyStatement(sid="Answer", actions=["states:SendTaskSuccess"], resources=["*"])
 
-    def start_runs(self) -> iam.PolicyStatement:
+    def allow_start_runs(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(sid="StartRuns", actions=["states:StartExecution"], resources=[self.run_arn])
 
-    def start_notifications(self) -> iam.PolicyStatement:
+    def allow_start_notifications(self) -> iam.PolicyStatement:
         """For whoever runs the consequences of a task or a run."""
         return iam.PolicyStatement(
             sid="StartNotifications", actions=["states:StartExecution"], resources=[self.notify_arn]

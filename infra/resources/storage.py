@@ -11,10 +11,10 @@ from constructs import Construct
 from infra.acknowledgements import acknowledge
 from infra.config import Config
 
-LISTING = "listing"
-DEAD_LETTERS = "deadLetters"
+LISTING_INDEX = "listing"
+DEAD_LETTER_INDEX = "deadLetters"
 # How far back point-in-time recovery of the table reaches, at most and by default.
-RESTORABLE = cdk.Duration.days(35)
+RECOVERY_PERIOD = cdk.Duration.days(35)
 
 
 def _key(name: str) -> dynamodb.Attribute:
@@ -41,7 +41,7 @@ class Storage(Construct):
             deletion_protection=config.keep_data,
             removal_policy=removal,
         )
-        for name, pk, sk in ((LISTING, "listPk", "listSk"), (DEAD_LETTERS, "deadPk", "deadSk")):
+        for name, pk, sk in ((LISTING_INDEX, "listPk", "listSk"), (DEAD_LETTER_INDEX, "deadPk", "deadSk")):
             self.table.add_global_secondary_index(
                 index_name=name,
                 partition_key=_key(pk),
@@ -62,7 +62,7 @@ class Storage(Construct):
             lifecycle_rules=[
                 s3.LifecycleRule(
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
-                    noncurrent_version_expiration=RESTORABLE if config.keep_data else None,
+                    noncurrent_version_expiration=RECOVERY_PERIOD if config.keep_data else None,
                     expired_object_delete_marker=True if config.keep_data else None,
                 )
             ],
@@ -76,19 +76,19 @@ class Storage(Construct):
             },
         )
 
-    def records(self, *actions: str) -> iam.PolicyStatement:
+    def allow_records(self, *actions: str) -> iam.PolicyStatement:
         """Actions (`GetItem`) on the items of the table; not on its indexes."""
         return _allow("Records", "dynamodb", actions, self.table.table_arn)
 
-    def indexes(self) -> iam.PolicyStatement:
+    def allow_index_queries(self) -> iam.PolicyStatement:
         """Queries of every index of the table."""
         return _allow("Indexes", "dynamodb", ("Query",), f"{self.table.table_arn}/index/*")
 
-    def document(self, *actions: str) -> iam.PolicyStatement:
+    def allow_documents(self, *actions: str) -> iam.PolicyStatement:
         """Actions (`GetObject`) on every document."""
         return _allow("Documents", "s3", actions, self.documents.arn_for_objects("*"))
 
-    def stream(self) -> list[iam.PolicyStatement]:
+    def allow_stream(self) -> list[iam.PolicyStatement]:
         """What an event source mapping of the stream needs. ListStreams knows no single stream as its resource."""
         stream = self.table.table_stream_arn
         if stream is None:

@@ -7,7 +7,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from infra.resources.lanes import Lanes
-from infra.resources.schedule_groups import firing_role, manage
+from infra.resources.schedule_groups import allow_schedules, scheduler_role
 
 
 class Timers(Construct):
@@ -19,16 +19,16 @@ class Timers(Construct):
         # The dead-letter queues too: Scheduler puts a firing that failed there under this same role, and the
         # dead-letter function sends it round again.
         queues = [queue for lane in lanes.lanes for queue in (lane.queue, lane.dead_letters)]
-        self.role = firing_role(
+        self.role = scheduler_role(
             self,
             self.group,
             description="EventBridge Scheduler: wake a lane",
             policy="wake",
-            fires=iam.PolicyStatement(
+            target=iam.PolicyStatement(
                 sid="Wake", actions=["sqs:SendMessage"], resources=[queue.queue_arn for queue in queues]
             ),
         )
 
-    def schedules(self, *actions: str) -> list[iam.PolicyStatement]:
+    def allow(self, *actions: str) -> list[iam.PolicyStatement]:
         """Actions (`CreateSchedule`) on timers."""
-        return manage(self.group, self.role, sid="Timers", role_sid="TimerRole", actions=actions)
+        return allow_schedules(self.group, self.role, sid="Timers", role_sid="TimerRole", actions=actions)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.config import LONGEST_DELAY_SECONDS, config_of
+from infra.config import MAX_DELAY_SECONDS, config_of
 from tests.infra.template import PARTS, Template, target
 
 LANES = ("high", "normal", "low")
@@ -85,7 +85,7 @@ def test_what_the_producer_failed_at_alarms_for_as_long_as_it_is_tried(template:
 def test_an_old_message_alarms_but_one_delayed_on_purpose_does_not(template: Template, lane: str) -> None:
     queue = target(template.sources(f"worker-{lane}")[0]["EventSourceArn"])
     (alarm,) = _of(template, "ApproximateAgeOfOldestMessage", queue)
-    assert alarm["Threshold"] > LONGEST_DELAY_SECONDS + config_of(template.environment).worker_timeout_seconds
+    assert alarm["Threshold"] > MAX_DELAY_SECONDS + config_of(template.environment).worker_timeout_seconds
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part not in ERRS_BY_DESIGN])

@@ -15,8 +15,8 @@ import pytest
 
 from infra import config
 from infra.build.assets import LOCK_FILE, ROOT, build_local_layer
-from infra.build.task_files import WrongTaskFilesError, check_task_files
-from infra.config import CONFIGS, WrongConfigError, config_of
+from infra.build.task_files import InvalidTaskFilesError, check_task_files
+from infra.config import CONFIGS, InvalidConfigError, config_of
 
 WRONG = """\
 from taskyard.tasks.declaration import task
@@ -86,7 +86,7 @@ def test_check_of_a_file_that_does_something_at_import_says_so(
     before = file.read_text()
     file.write_text(text)
     try:
-        with pytest.raises(WrongTaskFilesError) as wrong:
+        with pytest.raises(InvalidTaskFilesError) as wrong:
             check_task_files(config_of("dev"))
     finally:
         file.write_text(before)
@@ -120,7 +120,7 @@ def test_config_value_that_would_be_cut_or_refused_is_told_first(
 ) -> None:
     wrong = replace(CONFIGS["dev"], **{field: value})  # type: ignore[arg-type]
     monkeypatch.setattr(config, "CONFIGS", MappingProxyType({"dev": wrong}))
-    with pytest.raises(WrongConfigError) as refused:
+    with pytest.raises(InvalidConfigError) as refused:
         config_of("dev")
     assert str(refused.value).startswith(f"infra/config.py: dev: {field} is {value}: ")
     assert words in str(refused.value)
@@ -131,5 +131,5 @@ def test_config_lane_that_event_sources_refuse_is_told_first(monkeypatch: pytest
     lanes = tuple(replace(lane, max_concurrency=workers) for lane in CONFIGS["dev"].lanes[:1])
     wrong = replace(CONFIGS["dev"], lanes=lanes)
     monkeypatch.setattr(config, "CONFIGS", MappingProxyType({"dev": wrong}))
-    with pytest.raises(WrongConfigError, match=f"dev: lane high: max_concurrency is {workers}: it must be 2 to 1000"):
+    with pytest.raises(InvalidConfigError, match=f"dev: lane high: max_concurrency is {workers}: it must be 2 to 1000"):
         config_of("dev")
