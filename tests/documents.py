@@ -29,6 +29,11 @@ class Example:
         return named[1] if named else None
 
 
+def pages() -> list[Path]:
+    """Every page that a reader may open: README, CONTRIBUTING, CHANGELOG, docs/ with its ADRs, events/."""
+    return sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "events").rglob("*.md")})
+
+
 def examples(*languages: str) -> list[Example]:
     found = []
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):

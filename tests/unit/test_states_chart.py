@@ -10,11 +10,10 @@ from functions.core.states import REDRIVE, TERMINAL, TRANSITIONS, State
 PAGE = (Path(__file__).parents[2] / "docs" / "state-machine.md").read_text()
 [CHART] = re.findall(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)
 DASHED = "Redrive"
-"""What FAILED and DEAD lead to is drawn apart: only a person takes this way, and mermaid's state charts have no style
-for arrows."""
+"""The redrive is drawn as a state of its own: only a person starts it, and mermaid has no style for arrows."""
 WAY = r"[A-Z]+|\[\*\]|Redrive"
 ARROWS = [tuple(found) for found in re.findall(rf"(?m)^ +(\S+) --> ({WAY})(?:: .+)?$", CHART)]
-STYLE = ('state "redriven" as Redrive', "classDef desk stroke-dasharray: ", "class Redrive desk")
+STYLE = ('state "redriven" as Redrive', "classDef person stroke-dasharray: ", "class Redrive person")
 
 
 def test_every_line_of_the_chart_is_an_arrow() -> None:

@@ -1,0 +1,61 @@
+"""The pages of the documentation: every relative link leads to a file and a heading, and the index leads to every page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.documents import ROOT, pages
+
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+INDEX = ROOT / "docs" / "README.md"
+
+
+def prose(page: Path) -> str:
+    """The page without its fenced blocks and without code in its lines, where brackets are not links."""
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+
+def relative_links(page: Path) -> list[str]:
+    return [link for link in LINK.findall(prose(page)) if not re.match(r"[a-z]+:", link)]
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them from headings: lower case, no punctuation, hyphens for spaces."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)}
+
+
+def broken(page: Path, link: str) -> bool:
+    file, _, anchor = link.partition("#")
+    target = (page.parent / file).resolve() if file else page
+    return not target.exists() or bool(anchor and anchor not in anchors(target))
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", pages(), ids=name)
+def test_docs_relative_links_lead_somewhere(page: Path) -> None:
+    assert [link for link in relative_links(page) if broken(page, link)] == []
+
+
+def test_docs_link_without_its_file_or_heading_is_broken() -> None:
+    page = ROOT / "README.md"
+    assert broken(page, "docs/no-such-page.md")
+    assert broken(page, "docs/glossary.md#no-such-heading")
+    assert not broken(page, "docs/glossary.md#glossary")
+
+
+def test_docs_index_links_every_page() -> None:
+    linked = {(INDEX.parent / link.partition("#")[0]).resolve() for link in relative_links(INDEX)}
+    documentation = {page for page in pages() if page.is_relative_to(INDEX.parent)} - {INDEX}
+    assert documentation - linked == set()
+
+
+def test_readme_links_the_index() -> None:
+    assert "docs/README.md" in relative_links(ROOT / "README.md")

@@ -1,0 +1,236 @@
+"""Docs and code name the same things: states, routes, metrics and environment variables."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from functions.api.handler import ROUTES
+from functions.core.notifications.events import Delivery
+from functions.core.states import State
+from functions.core.workflows.run import RunState
+from functions.runtime.wiring import registry
+from infra.monitoring import COUNTS, NOTIFICATIONS, SCHEDULES, TIMES
+from tests.documents import ROOT, pages
+
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+GUIDES = [page for page in pages() if page.parent.name != "adr" and page.name != "CHANGELOG.md"]
+"""The pages that describe today's code. ADRs and the changelog also name what was there before."""
+WORD = re.compile(r"(?<![\w<>{#$/.-])([A-Z][A-Z]+(?:_[A-Z]+)+|[A-Z]{4,})(?![\w#/-])")
+"""A word in capitals, as states and variables are written: four letters, or several words with underscores."""
+ROUTE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/[\w/{}.-]*[\w}])")
+METRIC = re.compile(r"`((?:Task|Schedule|Notification|Wakeup|Notifier|Workflow)[A-Z]\w+|QueueWait|RunTime|Drift)`")
+ATTEMPT_OUTCOMES = {"SUCCESS", "RETRY", "FAILED", "DEAD", "LOST"}
+NOT_OURS = {
+    "ALWAYS", "ASCII", "AWSPREVIOUS", "BY", "COUNT", "CPU", "CRON", "GUI", "HTTP", "HTTPS", "IANA", "JSON", "JSONL", "LICENSE",
+    "MIT", "NEVER", "NOT", "NULL", "PATH", "PITR", "PYTHON", "RFC", "SIGSTOP", "STRATEGY", "TLS", "UTC", "UUID", "VPC", "YAML",
+    "AWS_IAM", "FULL", "HMAC", "HTML", "OIDC", "README", "CONTRIBUTING", "CHANGELOG", "FUZZ_EXAMPLES", "IDEA",
+}  # fmt: skip
+"""Capitals that belong to AWS, to HTTP, to make or to English."""
+
+
+# -- what the code has
+
+
+def sources(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield path, ast.parse(path.read_text())
+
+
+def texts(node: ast.AST) -> set[str]:
+    return {each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+
+
+def constants(module: ast.Module) -> dict[str, str]:
+    """NAME = "text" of a module."""
+    return {
+        target.id: node.value.value
+        for node in module.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def last_name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def variables_read(*folders: str) -> set[str]:
+    """The environment variables that the code reads: keys of `env` and `environ`, by [] or get."""
+    names = set()
+    for _, module in sources(*folders):
+        known = constants(module)
+        for node in ast.walk(module):
+            if isinstance(node, ast.Subscript) and last_name(node.value) in ("env", "environ", "_environ"):
+                key: ast.AST = node.slice
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "get"
+                and last_name(node.func.value) in ("env", "environ", "_environ")
+            ):
+                key = node.args[0]
+            else:
+                continue
+            names |= texts(key) or {known[last_name(key)]}
+    return names
+
+
+def variables_of_the_template() -> set[str]:
+    """Keys of the dictionaries in infra that are written in capitals: what the template sets for functions."""
+    return {
+        key.value
+        for _, module in sources("infra")
+        for node in ast.walk(module)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str) and re.fullmatch("[A-Z][A-Z_]+", key.value)
+    } - {"PATH", "PYTHONHASHSEED"}
+
+
+def metrics_emitted() -> set[str]:
+    """First arguments of `metrics.count`, `.time` and `.invocation`. A variable stands for what its module assigns to
+    the dictionary that it comes from."""
+    names = set()
+    for path, module in sources("functions"):
+        for node in ast.walk(module):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            if node.func.attr in ("count", "time", "invocation") and last_name(node.func.value) == "metrics":
+                found = texts(node.args[0]) if isinstance(node.args[0], ast.Constant) else assigned(module, node.args[0])
+                assert found, f"{path}:{node.lineno}: no metric's name is found behind this call"
+                names |= found
+    return names
+
+
+def assigned(module: ast.Module, argument: ast.AST) -> set[str]:
+    names = {each.id for each in ast.walk(argument) if isinstance(each, ast.Name)}
+    for loop in ast.walk(module):
+        if isinstance(loop, ast.For) and last_name(loop.target) in names:
+            names |= {each.id for each in ast.walk(loop.iter) if isinstance(each, ast.Name)}
+    return {
+        text
+        for node in ast.walk(module)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+        if names & {last_name(target) for target in node.targets}
+        for value in node.value.values
+        for text in texts(value)
+    }
+
+
+def routes() -> set[str]:
+    return {f"{method} {path.replace('<', '{').replace('>', '}')}" for method, path, _ in ROUTES}
+
+
+# -- what the docs say
+
+
+def section(title: str) -> str:
+    [found] = re.findall(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", REFERENCE, re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def first_cells(title: str) -> set[str]:
+    """What stands in backticks in the first column of a table of the reference."""
+    rows = re.findall(r"^\| ([^|]*) \|", section(title), re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+def words(pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    for page in GUIDES:
+        for found in pattern.finditer(page.read_text()):
+            yield page.name, " ".join(found.groups())
+
+
+def unknown(pattern: re.Pattern[str], known: Iterable[str]) -> set[tuple[str, str]]:
+    known = set(known)
+    return {(page, word) for page, word in words(pattern) if word not in known}
+
+
+# -- both ways
+
+
+def test_docs_routes_are_those_of_the_api() -> None:
+    assert first_cells("Routes") == routes()
+
+
+def test_docs_every_route_named_in_a_page_exists() -> None:
+    with_id = [re.sub(r"\{\w+\}", r"[^/ ]+", re.escape(route).replace(r"\{", "{").replace(r"\}", "}")) for route in routes()]
+    assert {
+        (page, route) for page, route in words(ROUTE) if not any(re.fullmatch(each, route) for each in with_id)
+    } == set()
+
+
+@pytest.mark.parametrize(
+    ("of", "states"),
+    [
+        ("a task", {str(state) for state in State}),
+        ("an attempt (`attempts[].outcome`)", ATTEMPT_OUTCOMES),
+        ("a workflow run", {str(state) for state in RunState}),
+        ("a notification", {str(state) for state in Delivery}),
+    ],
+)
+def test_docs_states_are_those_of_the_code(of: str, states: set[str]) -> None:
+    [row] = re.findall(rf"^\| {re.escape(of)} \|([^|]*)\|", section("States"), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) == states
+
+
+def test_docs_metrics_are_those_that_functions_emit() -> None:
+    assert first_cells("Metrics") == metrics_emitted()
+
+
+def test_dashboard_shows_no_metric_that_functions_do_not_emit() -> None:
+    shown = {*COUNTS, *NOTIFICATIONS, *SCHEDULES, *(name for name, _ in TIMES)}
+    assert shown - metrics_emitted() == set()
+
+
+def test_docs_every_metric_named_in_a_page_exists() -> None:
+    alarms = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE))
+    assert unknown(METRIC, metrics_emitted() | alarms) == set()
+
+
+def test_docs_variables_of_functions_are_those_of_template_and_code() -> None:
+    assert first_cells("Environment variables of the functions") == (
+        variables_read("functions") | variables_of_the_template()
+    )
+
+
+def test_docs_variables_of_the_client_are_those_that_it_reads() -> None:
+    assert first_cells("Environment variables of the client") == variables_read("client")
+
+
+def test_docs_every_word_in_capitals_is_a_name_of_the_code() -> None:
+    """A state, a variable or a task type that was renamed or removed does not stay in a page."""
+    make = set(re.findall(r"^([A-Z]+) \??:?=|\$\(([A-Z]+)\)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    known = {
+        *map(str, (*State, *RunState, *Delivery)),
+        *ATTEMPT_OUTCOMES,
+        *first_cells("Environment variables of the functions"),
+        *first_cells("Environment variables of the client"),
+        *(name for pair in make for name in pair if name),
+        *registry().names(),
+        *constant_names(),
+        *NOT_OURS,
+    }
+    assert unknown(WORD, known) == set()
+
+
+def constant_names() -> set[str]:
+    """Constants of the code, and the prefixes of keys in the table (functions/store/keys.py)."""
+    return {
+        last_name(target)
+        for _, module in sources("functions", "infra")
+        for node in module.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    } | {
+        word
+        for text in texts(ast.parse((ROOT / "functions" / "store" / "keys.py").read_text()))
+        for word in re.findall("[A-Z]{4,}", text)
+    }
