@@ -1,4 +1,4 @@
-"""The pages of the documentation: every relative link leads to a file and a heading, and the index leads to every page."""
+"""Links of the documentation: each relative one leads to a file and a heading, and the index leads to every page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from tests.documents import ROOT, pages
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+PATH = re.compile(r"`((?:functions|infra|local|client|tests|events|docs|requirements|\.github)/[\w./*-]*)[`:]")
+EXAMPLES = {"functions/tasks/resize_image.py", "tests/integration/test_task_resize_image.py", "docs/adr/NNNN-what.md"}
+"""Files that a page tells its reader to write."""
 INDEX = ROOT / "docs" / "README.md"
 
 
@@ -59,3 +62,15 @@ def test_docs_index_links_every_page() -> None:
 
 def test_readme_links_the_index() -> None:
     assert "docs/README.md" in relative_links(ROOT / "README.md")
+
+
+@pytest.mark.parametrize("page", pages(), ids=name)
+def test_docs_paths_of_the_repository_exist(page: Path) -> None:
+    """In backticks, such as `infra/config.py` or `functions/tasks/`. The changelog also names what is gone."""
+    if page.name != "CHANGELOG.md":
+        assert [path for path in PATH.findall(page.read_text()) if not there(path)] == []
+
+
+def there(path: str) -> bool:
+    """`path` may have a pattern in it (`workload*.py`) and a line behind it (`resize_image.py:19`)."""
+    return path in EXAMPLES or any(True for _ in ROOT.glob(path.rstrip("/")))
