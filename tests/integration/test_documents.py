@@ -1,4 +1,4 @@
-"""The README's task type: its file is right, does what it says, and its test passes."""
+"""The task type that the README adds: its file is valid and runs, and the test in docs/task-types.md passes."""
 
 from __future__ import annotations
 
