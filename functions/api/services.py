@@ -136,7 +136,7 @@ class Parts:
             runs=wiring.run_store(self.environment),
             tasks=self.tasks,
             documents=self.documents,
-            members=wiring.runs(self.environment),
+            members=wiring.run_consequences(self.environment),
         )
 
     @cached_property

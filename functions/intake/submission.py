@@ -122,7 +122,7 @@ class Submission:
         if not isinstance(answer, Wrote):
             return self._taken(prepared, answer.task)
         if task.state is State.BLOCKED:
-            self.consequences.link(task)
+            self.consequences.link_dependencies(task)
             task = self.tasks.get(task.tenant, task.id) or task
         return SubmittedTask(task, created=True, payload=payload)
 

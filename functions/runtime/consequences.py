@@ -50,7 +50,7 @@ class Consequences:
             self.run(answer.task)
         return answer
 
-    def link(self, task: Task) -> None:
+    def link_dependencies(self, task: Task) -> None:
         """Edges and flags of a BLOCKED task, then a look at every upstream: closes the race with one that settles
         meanwhile. Whoever dies in the middle is followed by the task's own wake-up, which links again."""
         for upstream_id in task.dependencies:

@@ -87,7 +87,7 @@ def run_store(environment: TaskEnvironment) -> RunStore:
     )
 
 
-def runs(environment: TaskEnvironment) -> RunConsequences:
+def run_consequences(environment: TaskEnvironment) -> RunConsequences:
     return RunConsequences(
         tasks=task_store(environment),
         runs=run_store(environment),
@@ -99,7 +99,11 @@ def runs(environment: TaskEnvironment) -> RunConsequences:
 
 def consequences(environment: TaskEnvironment) -> Consequences:
     return Consequences(
-        task_store(environment), dispatcher(environment), clock, runs(environment), notifications(environment)
+        task_store(environment),
+        dispatcher(environment),
+        clock,
+        run_consequences(environment),
+        notifications(environment),
     )
 
 

@@ -1,1 +1,1 @@
-"""SQS: wake-ups in, attempts out."""
+"""The worker functions: wake-ups from SQS in, attempts of tasks out."""

@@ -1,4 +1,4 @@
-"""A batch of wake-ups: side by side, those whose worker died one by one, the stuck ones last."""
+"""A batch of wake-ups: first all in parallel, then one by one those whose worker died, last those that are stuck."""
 
 from __future__ import annotations
 
@@ -11,90 +11,98 @@ from dataclasses import dataclass, field
 
 from functions.aws.queues import Queues
 from functions.core.errors import StoreUnavailable
-from functions.worker.pipeline import (
-    STUCK_EXIT_MS,
-    Delete,
-    Disposition,
-    Message,
-    Pipeline,
-    RunAlone,
-    ShowAgain,
-    Stuck,
-)
+from functions.worker.messages import Delete, Disposition, Message, RunAlone, ShowAgain, Stuck
+from functions.worker.pipeline import STUCK_EXIT_MS, Pipeline
 
 logger = logging.getLogger("taskyard.worker")
 
 
 def exit_process() -> None:
-    """The runtime reports a failed invocation and starts anew. Not sys.exit: that would wait for the stuck thread."""
+    """Lambda reports a failed invocation and starts the process again. Not sys.exit, which waits for the stuck
+    thread."""
     os._exit(1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
-    """`side_by_side`: how many wake-ups run at once; 1 runs them in the caller's thread."""
+class BatchRunner:
+    """`parallelism`: how many wake-ups run at once; 1 runs them in the caller's thread."""
 
     pipeline: Pipeline
     queues: Queues
-    side_by_side: int = 10
+    parallelism: int = 10
     exit: Callable[[], None] = exit_process
     _threads: list[ThreadPoolExecutor] = field(default_factory=list)
 
     def run(self, messages: Sequence[Message], *, invocation: str, ends_at: int) -> list[str]:
-        """The ids of the messages that are to stay in the queue. `invocation`: Lambda's request id."""
+        """The ids of the messages that stay in the queue. `invocation`: Lambda's request id. `ends_at`: epoch ms, when
+        Lambda cuts the invocation off."""
 
-        def work(at: int, alone: bool = False) -> Disposition:
-            # By its place in the batch, not by its id: SQS may put one message into a batch twice.
-            answer = self._guarded(messages[at], holder=f"{invocation}/{at}", ends_at=ends_at, alone=alone)
-            # At once: a neighbour may run for as long as the invocation may.
-            return self._handed_back(messages[at], answer)
+        def process(position: int, alone: bool = False) -> Disposition:
+            # The position in the batch, not the message id, makes the holder unique: SQS may put one message into a
+            # batch twice.
+            holder = f"{invocation}/{position}"
+            disposition = self._process_safely(messages[position], holder=holder, ends_at=ends_at, alone=alone)
+            # Returned to the queue at once: another task of the batch may run until the invocation ends.
+            self._return_to_queue(messages[position], disposition)
+            return disposition
 
-        answers = self._map(work, len(messages))
-        stuck = any(isinstance(answer, Stuck) for answer in answers)
-        suspects = [(answer.attempt, at) for at, answer in enumerate(answers) if isinstance(answer, RunAlone)]
-        # One at a time, after all others are settled: if this is the task that kills workers, it kills alone. Whoever
-        # has lost fewest comes first: a killer is one attempt ahead of those that it once took along, and takes them
-        # along no more. Beside a stuck handler it would not be alone, and would die of that one's end.
-        for _, at in sorted(suspects):
-            answers[at] = self._handed_back(messages[at], ShowAgain(0)) if stuck else work(at, alone=True)
-            stuck = stuck or isinstance(answers[at], Stuck)
+        dispositions = self._map(process, len(messages))
+        stuck = any(isinstance(each, Stuck) for each in dispositions)
+        suspects = [(each.attempt, at) for at, each in enumerate(dispositions) if isinstance(each, RunAlone)]
+        # One at a time, after all others are settled: a task that kills its worker then kills no other task. Lowest
+        # attempt first: the task that killed a worker is one attempt ahead of those that died with it. Beside a stuck
+        # handler no task is alone, and the end of the process would end it.
+        for _, position in sorted(suspects):
+            if stuck:
+                dispositions[position] = ShowAgain(0)
+                self._return_to_queue(messages[position], dispositions[position])
+            else:
+                dispositions[position] = process(position, alone=True)
+                stuck = isinstance(dispositions[position], Stuck)
         if stuck:
-            self._end_process(messages, answers)
-        return [m.id for m, answer in zip(messages, answers, strict=True) if not isinstance(answer, Delete)]
+            self._end_process(messages, dispositions)
+        return [
+            message.id for message, each in zip(messages, dispositions, strict=True) if not isinstance(each, Delete)
+        ]
 
-    def _end_process(self, messages: Sequence[Message], answers: list[Disposition]) -> None:
-        """The stuck ones are settled, what is done is deleted here because the event source mapping will not, and
-        the process ends, whatever else fails: a handler that is let run on would meet its own retry."""
+    def _end_process(self, messages: Sequence[Message], dispositions: list[Disposition]) -> None:
+        """Settles the stuck attempts, deletes the messages that are done (the event source mapping does not, because
+        the invocation fails), and ends the process, whatever else fails: a handler that runs on would run beside its
+        own retry."""
         try:
-            for at, answer in enumerate(answers):
-                if isinstance(answer, Stuck):
-                    answers[at] = self._settle_stuck(answer)
-            done = [m.receipt for m, answer in zip(messages, answers, strict=True) if isinstance(answer, Delete)]
+            for position, disposition in enumerate(dispositions):
+                if isinstance(disposition, Stuck):
+                    dispositions[position] = self._settle_stuck(disposition)
+            done = [
+                message.receipt
+                for message, disposition in zip(messages, dispositions, strict=True)
+                if isinstance(disposition, Delete)
+            ]
             self.queues.delete_many(self.pipeline.lane, done)
         except Exception:
-            logger.warning("not deleted: what is done is delivered again, found settled, deleted then", exc_info=True)
+            logger.warning("messages not deleted: delivered again, they find their tasks settled", exc_info=True)
         finally:
             self.pipeline.metrics.flush(self.pipeline.clock())
             logger.error("a handler did not stop at its time-out: ending the process")
             self.exit()
 
-    def _map(self, work: Callable[[int], Disposition], count: int) -> list[Disposition]:
-        if self.side_by_side == 1 or count == 1:
-            return [work(at) for at in range(count)]
+    def _map(self, process: Callable[[int], Disposition], count: int) -> list[Disposition]:
+        if self.parallelism == 1 or count == 1:
+            return [process(position) for position in range(count)]
         if not self._threads:
-            self._threads.append(ThreadPoolExecutor(self.side_by_side, thread_name_prefix="wake-up"))
+            self._threads.append(ThreadPoolExecutor(self.parallelism, thread_name_prefix="wake-up"))
         contexts = [contextvars.copy_context() for _ in range(count)]
-        futures = [self._threads[0].submit(context.run, work, at) for at, context in enumerate(contexts)]
+        futures = [self._threads[0].submit(context.run, process, at) for at, context in enumerate(contexts)]
         return [future.result() for future in futures]
 
-    def _guarded(self, message: Message, *, holder: str, ends_at: int, alone: bool) -> Disposition:
-        """One wake-up's trouble is not its neighbours': it stays in the queue and is delivered again."""
+    def _process_safely(self, message: Message, *, holder: str, ends_at: int, alone: bool) -> Disposition:
+        """An error of one wake-up leaves its message in the queue, and does not touch the others."""
         try:
-            return self.pipeline.work(message, holder=holder, ends_at=ends_at, alone=alone)
+            return self.pipeline.process(message, holder=holder, ends_at=ends_at, alone=alone)
         except StoreUnavailable as error:
-            logger.warning("put back: %s", error, extra={"taskId": message.wakeup.task})
+            logger.warning("message stays in the queue: %s", error, extra={"taskId": message.wakeup.task})
         except Exception:
-            logger.exception("put back", extra={"taskId": message.wakeup.task})
+            logger.exception("message stays in the queue", extra={"taskId": message.wakeup.task})
         return ShowAgain(None)
 
     def _settle_stuck(self, stuck: Stuck) -> Disposition:
@@ -102,15 +110,15 @@ class Batch:
         try:
             return self.pipeline.settle(stuck.task, stuck.outcome, log=stuck.log, not_before=now + STUCK_EXIT_MS)
         except Exception:
-            # The lease ends with this invocation: the attempt is found lost then.
+            # The lease ends with this invocation. The next wake-up then records the attempt as lost.
             logger.exception("stuck attempt not settled", extra={"taskId": stuck.task.id})
             return ShowAgain(None)
 
-    def _handed_back(self, message: Message, answer: Disposition) -> Disposition:
-        if isinstance(answer, ShowAgain) and answer.seconds is not None:
-            try:
-                self.queues.change_visibility(self.pipeline.lane, message.receipt, seconds=answer.seconds)
-            except Exception:
-                # It is shown again when its visibility ends: later, not lost.
-                logger.warning("visibility not changed", extra={"taskId": message.wakeup.task}, exc_info=True)
-        return answer
+    def _return_to_queue(self, message: Message, disposition: Disposition) -> None:
+        if not isinstance(disposition, ShowAgain) or disposition.seconds is None:
+            return
+        try:
+            self.queues.change_visibility(self.pipeline.lane, message.receipt, seconds=disposition.seconds)
+        except Exception:
+            # The message becomes visible when its visibility ends: later, but it is not lost.
+            logger.warning("visibility not changed", extra={"taskId": message.wakeup.task}, exc_info=True)

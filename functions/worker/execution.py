@@ -1,4 +1,4 @@
-"""Runs one handler under its time-out and turns however it ends into an outcome."""
+"""Runs one handler under its time-out, and turns every way in which it ends into an outcome."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from functions.core.outcomes import Failed, Outcome, Succeeded, TimedOut
 from functions.core.task_types import RegisteredType
 
 if TYPE_CHECKING:
-    # Imported by the first coroutine that runs: a cold start does not pay for it.
+    # Imported when the first coroutine runs: a cold start does not pay for asyncio.
     from functions.worker.event_loop import EventLoop
 
 
 @dataclass(frozen=True)
 class Execution:
-    """`stuck`: the handler's code still runs, or may. Nothing short of ending the process stops it, so its retry must
-    not be due before that (`functions/worker/batch.py`)."""
+    """The end of one call of a handler. `stuck`: its code may still run. Only the end of the process stops it, so its
+    retry must not be due before that (functions/worker/batch.py)."""
 
     outcome: Outcome
     stuck: bool = False
@@ -32,32 +32,32 @@ class Execution:
 
 @dataclass
 class Executor:
-    """Plain functions get a thread each, coroutines share one event loop. All code of the task type's (its payload's
-    validators, the handler, the serializers of its result, the text of its error) runs there, under the time-out."""
+    """A plain function gets a thread of its own. Coroutines share one event loop. All code of a task type (validators
+    of its payload, handler, serializers of its result, the text of its error) runs there, under the time-out."""
 
     _loop: EventLoop | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, kind: RegisteredType, ctx: Context, payload: Any, *, seconds: float, limit: float) -> Execution:
-        """`seconds`: what the attempt has, at least 0. `limit`: what this invocation has left for it; a coroutine whose
-        loop was held by others is let run for as long."""
+        """`seconds`: the time of the attempt. `limit`: the time that is left in this invocation; a coroutine may use it
+        when others have blocked its event loop."""
         if kind.is_coroutine:
             return self._event_loop().run(kind, ctx, payload, seconds=seconds, limit=limit)
-        return self._thread(kind, ctx, payload, seconds)
+        return self._run_in_thread(kind, ctx, payload, seconds)
 
-    def _thread(self, kind: RegisteredType, ctx: Context, payload: Any, seconds: float) -> Execution:
-        ended: list[Outcome] = []
+    def _run_in_thread(self, kind: RegisteredType, ctx: Context, payload: Any, seconds: float) -> Execution:
+        outcomes: list[Outcome] = []
 
         def run() -> None:
-            ended.append(outcome_of(lambda: kind.handler(ctx, kind.parse(payload)), kind.handler_file))
+            outcomes.append(outcome_of_call(lambda: kind.handler(ctx, kind.parse(payload)), kind.handler_file))
 
-        # The context goes along: log records and tests know by it which invocation a call belongs to.
+        # With a copy of the context: log records and tests read from it which invocation a call belongs to.
         thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="handler")
         thread.start()
         thread.join(max(seconds, 0.0))
-        if not ended:
-            return Execution(timed_out(seconds, thread.ident, kind.handler_file), stuck=True)
-        return Execution(ended[0])
+        if not outcomes:
+            return Execution(timeout_failure(seconds, thread.ident, kind.handler_file), stuck=True)
+        return Execution(outcomes[0])
 
     def _event_loop(self) -> EventLoop:
         from functions.worker.event_loop import EventLoop
@@ -68,26 +68,26 @@ class Executor:
             return self._loop
 
 
-def outcome_of(call: Callable[[], Any], handler_file: str) -> Outcome:
+def outcome_of_call(call: Callable[[], Any], handler_file: str) -> Outcome:
     """Never raises."""
     try:
-        return succeeded(call())
+        return outcome_of_result(call())
     except BaseException as error:
         return failure_of(error, handler_file)
 
 
-def succeeded(result: Any) -> Outcome:
-    """Without its document when there is no result; failed for good when the result cannot be written: to repeat the
-    attempt would do the work again, for the same result."""
+def outcome_of_result(result: Any) -> Outcome:
+    """Succeeded, with the result as JSON text, or None without a result. A permanent failure when the result is not
+    serializable: a retry would repeat the work and end in the same way."""
     try:
         return Succeeded(None if result is None else json_text(result))
     except NotSerializable as error:
         return Failed("NotSerializable", f"the handler's result cannot be stored: {error}", permanent=True)
 
 
-def timed_out(seconds: float, thread: int | None, handler_file: str) -> Failed:
-    """`thread`: the ident of the one in which the handler runs; where it is at the moment is said."""
-    frame = sys._current_frames().get(thread) if thread is not None else None
+def timeout_failure(seconds: float, thread_id: int | None, handler_file: str) -> Failed:
+    """`thread_id`: of the thread that runs the handler; the failure shows the line that it is at."""
+    frame = sys._current_frames().get(thread_id) if thread_id is not None else None
     where, chain, traceback = stack_of(frame, handler_file) if frame is not None else (None, None, None)
     message = f"ran longer than its {max(seconds, 0.0):.0f} s"
     return Failed(TimedOut.__name__, message, where, chain=chain, traceback=traceback)

@@ -1,4 +1,4 @@
-"""Keeps the sensitive parts of a payload out of what its attempt leaves behind: errors, log lines, progress."""
+"""Removes the sensitive values of a payload from what its attempt leaves behind: errors, log lines, progress."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from functions.core.outcomes import Failed, Outcome
 from functions.core.payloads.masking import NO_REDACTION, Redaction
 
 _current: ContextVar[Redaction] = ContextVar("redaction", default=NO_REDACTION)
-"""Of the attempt that runs here. A handler's thread and its coroutines are started with a copy of the context."""
+"""Of the attempt that runs here. The thread and the coroutines of a handler start with a copy of this context."""
 
 
 @contextlib.contextmanager
-def redacting(redaction: Redaction) -> Iterator[None]:
-    """What is logged in this block, by the handler too and by whatever it calls, holds none of the secrets."""
+def redacted_logging(redaction: Redaction) -> Iterator[None]:
+    """What the handler, and everything that it calls, logs in this block contains no sensitive value."""
     token = _current.set(redaction)
     try:
         yield
@@ -26,8 +26,8 @@ def redacting(redaction: Redaction) -> Iterator[None]:
         _current.reset(token)
 
 
-def redacted(outcome: Outcome, redaction: Redaction) -> Outcome:
-    """A result is the handler's own and stays as it is; of a failure every text is cleaned."""
+def redact_outcome(outcome: Outcome, redaction: Redaction) -> Outcome:
+    """Redacts every text of a failure. A result is the handler's own data and stays as it is."""
     if not redaction.secrets or not isinstance(outcome, Failed):
         return outcome
     values = {each.name: getattr(outcome, each.name) for each in fields(outcome)}
@@ -36,25 +36,26 @@ def redacted(outcome: Outcome, redaction: Redaction) -> Outcome:
 
 
 class RedactingFilter(logging.Filter):
-    """Of the handlers that write a function's log."""
+    """On the log handlers that write the log of a function."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         redaction = _current.get()
         if redaction.secrets:
-            clean(record, redaction)
+            redact_log_record(record, redaction)
         return True
 
 
-def clean(record: logging.LogRecord, redaction: Redaction) -> None:
+def redact_log_record(record: logging.LogRecord, redaction: Redaction) -> None:
+    """In place."""
     try:
         message = record.getMessage()
     except Exception:
-        # Arguments that do not fit their message: logging reports that, and quotes them.
+        # The arguments do not fit the message. logging reports that, and its report quotes them.
         message = str(record.msg)
     text = redaction.text(message)
     trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
     if trace and redaction.text(trace) != trace:
-        # As text: formatters would read it off the exception again.
+        # Kept as text: a formatter would format the exception again.
         text = f"{text}\n{redaction.text(trace)}"
         record.exc_info = record.exc_text = None
     if text != message or record.args:
@@ -64,7 +65,7 @@ def clean(record: logging.LogRecord, redaction: Redaction) -> None:
 FILTER = RedactingFilter()
 
 
-def install() -> None:
-    """On what writes the log of this process. Done twice it is done once."""
+def install_filter() -> None:
+    """On all log handlers of this process. A second call changes nothing."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(FILTER)

@@ -167,16 +167,16 @@ def test_whoever_dies_between_any_two_writes_is_followed(
 def test_linking_sees_an_upstream_that_settled_before(scene: Scene, consequences: Consequences) -> None:
     scene.put("a", state=State.SUCCESS)
     task = scene.put("b", state=State.BLOCKED, dependencies=("a",), waiting_for=frozenset({"a"}))
-    consequences.link(task)
+    consequences.link_dependencies(task)
     assert scene.task("b").state is State.READY
-    consequences.link(task)
+    consequences.link_dependencies(task)
     assert scene.task("b").generation == 2
 
 
 def test_linking_sees_an_upstream_that_failed_before(scene: Scene, consequences: Consequences) -> None:
     scene.put("a", state=State.DEAD)
     task = scene.put("b", state=State.BLOCKED, dependencies=("a",), waiting_for=frozenset({"a"}))
-    consequences.link(task)
+    consequences.link_dependencies(task)
     assert scene.task("b").state is State.SKIPPED
 
 

@@ -23,12 +23,12 @@ def test_a_diamond_runs_in_order(quick: Quick):
 
 
 def test_a_node_reads_its_upstreams_results_by_name(quick: Quick, monkeypatch):
-    from functions.worker.pipeline import Pipeline
+    from functions.worker.upstream_results import UpstreamResults
 
     seen = {}
-    inputs = Pipeline._inputs
+    inputs = UpstreamResults.read
     monkeypatch.setattr(
-        Pipeline, "_inputs", lambda self, task: seen.setdefault(task.member.name, inputs(self, task)) or {}
+        UpstreamResults, "read", lambda self, task: seen.setdefault(task.member.name, inputs(self, task)) or {}
     )
     many = [f"m{at}" for at in range(90)]
     run, _ = whole(quick, [spec("a"), *(spec(name, "a") for name in many), spec("z", *many)])
@@ -306,13 +306,13 @@ def test_what_was_announced_too_long_ago_is_announced_anew_before_it_is_written(
 
 def test_a_task_outside_finds_the_results_of_nodes_by_their_ids(quick: Quick, monkeypatch):
     """Nodes of several runs may have one name."""
-    from functions.worker.pipeline import Pipeline
+    from functions.worker.upstream_results import UpstreamResults
     from tests.integration.api import Api
 
     run, _ = whole(quick, [spec("a")])
     seen = []
-    inputs = Pipeline._inputs
-    monkeypatch.setattr(Pipeline, "_inputs", lambda self, task: seen.append(inputs(self, task)) or {})
+    inputs = UpstreamResults.read
+    monkeypatch.setattr(UpstreamResults, "read", lambda self, task: seen.append(inputs(self, task)) or {})
     Api(quick).submit(dependencies=[f"{run.id}-0"])
     quick.work_off()
     assert [set(found) for found in seen] == [{f"{run.id}-0"}]

@@ -194,7 +194,7 @@ def a_redrive_is_overtaken_by_its_own_wake_up() -> Patches:
 
 @bug
 def the_message_is_deleted_before_the_consequences() -> Patches:
-    work, run = Pipeline.work, Consequences.run
+    work, run = Pipeline.process, Consequences.run
 
     def remembering(self: Any, message: Any, **named: Any) -> Any:
         fiber = running()
@@ -205,10 +205,10 @@ def the_message_is_deleted_before_the_consequences() -> Patches:
     def wrong(self: Any, task: Any) -> None:
         message = getattr(running(), "message", None)
         if message is not None:
-            self.dispatcher.queues.delete(task.lane, [message.receipt])
+            self.dispatcher.queues.delete_many(task.lane, [message.receipt])
         run(self, task)
 
-    yield mock.patch.object(Pipeline, "work", remembering)
+    yield mock.patch.object(Pipeline, "process", remembering)
     yield mock.patch.object(Consequences, "run", wrong)
 
 

@@ -87,7 +87,7 @@ def stage() -> Iterator[Stage]:
 
 def held_for(stage: Stage, seconds: float) -> Callable[[], bool]:
     """Whether everybody but the holder has been held off for so long."""
-    return lambda: sum(each.held_seconds >= seconds for each in tuple(stage.loop._coroutines)) > 0
+    return lambda: sum(each.blocked_seconds >= seconds for each in tuple(stage.loop._attempts)) > 0
 
 
 @pytest.mark.parametrize("holder", ["holder", "holder_by_a_task", "holder_by_a_callback"])

@@ -1,4 +1,4 @@
-"""What an attempt writes while it runs: effects, progress, log lines."""
+"""What an attempt writes while it runs: side effects, progress, log lines."""
 
 from __future__ import annotations
 
@@ -20,24 +20,23 @@ logger = logging.getLogger("taskyard.handler")
 
 @dataclass(frozen=True)
 class AttemptRecorder:
-    """`clock`: epoch ms."""
+    """`clock`: epoch ms. `redaction`: removes the sensitive values of the task's payload."""
 
     task: Task
     tasks: TaskStore
     effects: Effects
     clock: Callable[[], int]
     redaction: Redaction = NO_REDACTION
-    """Of the task's payload."""
     _tokens: dict[str, str] = field(default_factory=dict)
-    """Of the effects that are reserved for this attempt. One a reservation, not one an attempt: a handler that asks for
-    the same effect twice is told what became of the first, as any other attempt is."""
+    """By name of the effects that are reserved for this attempt. Each reservation has a token of its own: a handler
+    that asks for the same effect twice gets the result of the first, as any other attempt does."""
 
     def reserve(self, name: str) -> Effect | None:
         token = uuid.uuid4().hex
-        found = self.effects.reserve(self.task, name, token=token, now=self.clock())
-        if found is None:
+        existing = self.effects.reserve(self.task, name, token=token, now=self.clock())
+        if existing is None:
             self._tokens[name] = token
-        return found
+        return existing
 
     def record(self, name: str, result: str | None, problem: str | None) -> Effect:
         return self.effects.record(self.task, name, result, problem, token=self._tokens[name])
@@ -46,10 +45,10 @@ class AttemptRecorder:
         self.effects.give_back(self.task, name, token=self._tokens.pop(name))
 
     def progress(self, fraction: float, note: str) -> bool:
-        answer = self.tasks.progress(self.task, fraction=fraction, note=self.redaction.text(note), now=self.clock())
-        return isinstance(answer, Wrote)
+        result = self.tasks.progress(self.task, fraction=fraction, note=self.redaction.text(note), now=self.clock())
+        return isinstance(result, Wrote)
 
     def log(self, line: str, fields: Mapping[str, Any]) -> None:
         extra = {"taskId": self.task.id, "taskType": self.task.type, "attempt": self.task.attempt}
-        clean = self.redaction.value(dict(fields))
-        logger.info(self.redaction.text(line), extra=extra | {"fields": clean})
+        redacted_fields = self.redaction.value(dict(fields))
+        logger.info(self.redaction.text(line), extra=extra | {"fields": redacted_fields})

@@ -1,0 +1,112 @@
+"""Runs one attempt of a claimed task: reads its payload, calls its handler, returns the outcome. It settles nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskyard.tasks.context import Context
+from taskyard.tasks.http import HttpClient
+from taskyard.tasks.mail import Mail
+from taskyard.tasks.signature import Secrets
+
+from functions.core.failure import failure_of
+from functions.core.outcomes import Failed, Outcome
+from functions.core.payloads.masking import Redaction
+from functions.core.task import Task
+from functions.core.task_types import Registry
+from functions.runtime.metrics import Metrics
+from functions.store.documents import Documents
+from functions.store.effects import Effects
+from functions.store.tasks import TaskStore
+from functions.worker.attempt_recorder import AttemptRecorder
+from functions.worker.execution import Execution, Executor
+from functions.worker.redaction import redact_outcome, redacted_logging
+from functions.worker.upstream_results import UpstreamResults
+
+
+@dataclass(frozen=True)
+class AttemptResult:
+    """`stuck`: the code of the handler still runs. `lease_lost`: a write of the attempt was refused, because a later
+    attempt holds the task."""
+
+    outcome: Outcome
+    log: tuple[str, ...] = ()
+    stuck: bool = False
+    lease_lost: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRunner:
+    """`clock`: epoch ms. `lane`: the dimension of the metrics."""
+
+    tasks: TaskStore
+    documents: Documents
+    effects: Effects
+    upstream_results: UpstreamResults
+    registry: Callable[[], Registry]
+    executor: Executor
+    mail: Mail
+    http: HttpClient
+    secrets: Secrets
+    metrics: Metrics
+    clock: Callable[[], int]
+    lane: str
+
+    def run(self, task: Task, *, stop_at: int) -> AttemptResult:
+        """`stop_at`: epoch ms, the latest time at which the handler may still run."""
+        started = task.started_at or self.clock()
+        self._count_start(task, started)
+        deadline = min(started + task.timeout_seconds * 1000, stop_at)
+        log: list[str] = []
+        try:
+            kind = self.registry().find(task.type)
+            payload = self.documents.read(task.tenant, task.id, task.payload)
+            redaction = Redaction.of(kind.mask(payload), payload)
+            ctx = self._context(task, deadline, redaction, log)
+        except Exception as error:
+            # A newer or older deployment of the API accepted the type, and a worker that knows it may take the retry;
+            # or a document cannot be read for now. The task shows this error at once, not after the end of its lease.
+            return AttemptResult(failure_of(error))
+        now = self.clock()
+        try:
+            with redacted_logging(redaction):
+                execution = self.executor.run(
+                    kind, ctx, payload, seconds=(deadline - now) / 1000, limit=(stop_at - now) / 1000
+                )
+        except Exception as error:
+            # No thread could be started: the handlers of this process hold too many.
+            execution = Execution(failure_of(error))
+        self.metrics.time("RunTime", self.clock() - started, lane=self.lane)
+        outcome = redact_outcome(execution.outcome, redaction)
+        return AttemptResult(
+            outcome,
+            log=tuple(map(redaction.text, log)),
+            stuck=execution.stuck and isinstance(outcome, Failed),
+            lease_lost=ctx.lease_lost,
+        )
+
+    def _count_start(self, task: Task, started: int) -> None:
+        self.metrics.count("TaskStarted", lane=self.lane)
+        self.metrics.time("QueueWait", max(0, started - task.available_at), lane=self.lane)
+        if task.attempt == 1 and task.available_at > task.created_at:
+            self.metrics.time("Drift", started - task.available_at, lane=self.lane)
+
+    def _context(self, task: Task, deadline: int, redaction: Redaction, log: list[str]) -> Context:
+        """`deadline`: epoch ms. `log`: the lines that the handler logs are appended to it."""
+        return Context(
+            task_id=task.id,
+            tenant=task.tenant,
+            type=task.type,
+            attempt=task.attempt,
+            max_attempts=task.retry.max_attempts,
+            deadline=deadline / 1000,
+            tags=task.tags,
+            inputs=self.upstream_results.read(task),
+            mail=self.mail,
+            http=self.http,
+            secrets=self.secrets,
+            now=lambda: self.clock() / 1000,
+            _recorder=AttemptRecorder(task, self.tasks, self.effects, self.clock, redaction),
+            _log=log,
+        )
