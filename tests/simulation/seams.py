@@ -125,8 +125,8 @@ RANDOM_NAMES = {
 
 SMALL = (
     ("core.workflows.dag", "FAN_IN", 3),
-    ("workflow.steps", "FAN_IN", 3),
-    ("workflow.steps", "PAGE", 4),
+    ("workflow.run_steps", "FAN_IN", 3),
+    ("workflow.run_steps", "PAGE", 4),
     ("core.workflows.run", "INLINE", 2),
     ("core.workflows.run", "CHUNK", 2),
 )
