@@ -77,8 +77,9 @@ def _digest(environment: str, compiler: Compiler | None) -> str:
     sources = read_below(ROOT / "infra")
     for name in ("app.py", "cdk.json", "requirements/dev.txt"):
         sources[name] = (ROOT / name).read_bytes()
-    code = code_digest(code_sources(), compiler)
-    return digest_of(sources, salt=(environment, code, layer_digest(LOCK_FILE.read_bytes(), compiler)))
+    lock = LOCK_FILE.read_bytes()
+    code = code_digest(code_sources(), lock, compiler)
+    return digest_of(sources, salt=(environment, code, layer_digest(lock, compiler)))
 
 
 def use_bundled_node() -> None:

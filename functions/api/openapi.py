@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -122,7 +123,7 @@ TASK_HEADER = {"Location": {"description": "Path of the task.", "schema": {"type
 def document(timeout_limit: int) -> Json:
     """`timeout_limit`: seconds, the most that `timeoutSeconds` may be."""
     types = {kind.name: kind for kind in wiring.registry().types.values()}
-    payloads = {component(kind.name): kind for kind in types.values() if kind.declaration.payload_model is not None}
+    payloads = {component(kind.name): kind for kind in types.values() if kind.payload_schema is not None}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -465,7 +466,8 @@ def schemas(timeout_limit: int, types: Sequence[RegisteredType], payloads: Mappi
             if described := made[model.__name__]["properties"].get("payload"):
                 described["anyOf"] = [{"$ref": COMPONENTS + name} for name in payloads]
     for name, kind in payloads.items():
-        schema = kind.declaration.payload_model.model_json_schema(ref_template=f"{COMPONENTS}{name}.{{model}}")
+        # References within the type's own schema, in the file of the task types.
+        schema = json.loads(json.dumps(kind.payload_schema).replace('"#/$defs/', f'"{COMPONENTS}{name}.'))
         made |= {f"{name}.{inner}": inner_schema for inner, inner_schema in schema.pop("$defs", {}).items()}
         made[name] = schema
     for schema in made.values():

@@ -22,7 +22,7 @@ from typing import Any
 from taskyard.tasks.errors import TaskFileError
 from taskyard.tasks.task_type import TaskType
 
-from functions.core.task_types import modules, types_of
+from functions.build import task_types
 from functions.runtime.environment import WORKER_MARGIN_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,7 @@ def faults(package: ModuleType, *, worker_seconds: int) -> list[Fault]:
     unreadable = {fault.file for fault in found}
     types: dict[int, tuple[TaskType, Fault]] = {}
     broken: set[str] = set()
-    for name in modules(package):
+    for name in task_types.modules(package):
         spec = importlib.util.find_spec(name)
         file = str(Path(str(spec.origin)).resolve()) if spec and spec.origin else name
         if file in unreadable:
@@ -68,7 +68,7 @@ def faults(package: ModuleType, *, worker_seconds: int) -> list[Fault]:
             found.append(imported)
             broken.add(file)
             continue
-        for kind in types_of(imported):
+        for _, kind in task_types.declarations(imported):
             types[id(kind)] = (kind, Fault(*place(kind.handler), ""))
     found += undiscovered(declared, [at for _, at in types.values()], besides=broken)
     found += twice(list(types.values()))

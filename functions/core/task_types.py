@@ -1,19 +1,20 @@
-"""The task types of a deployment, found by name. Handlers declare them with `@task` (client/taskyard/tasks)."""
+"""The task types of a deployment, as data: what `task-types.json` in the code asset says of each.
+
+The build writes that file (functions/build/task_types.py). The handlers, which declare their types with `@task`, are
+imported one by one: each when its type's first payload is checked or its first task runs.
+"""
 
 from __future__ import annotations
 
 import importlib
-import inspect
-import pkgutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
-from types import ModuleType
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from taskyard.tasks.declaration import DEFAULT_TIMEOUT_SECONDS
 from taskyard.tasks.retry import RetryPolicy
-from taskyard.tasks.task_type import TaskType
+from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
 from functions.core.fields import field_errors, path
@@ -25,38 +26,69 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RegisteredType:
-    """A task type that tasks may have. `declaration`: what its handler's file declares."""
+    """`names[0]` is the name that is stored and shown; the others are accepted for it. `module`, `attribute`: where its
+    handler stands. `payload_schema`: JSON Schema of the payload; None: the handler takes any. The other fields are as
+    in taskyard.tasks.TaskType."""
 
-    declaration: TaskType
+    names: tuple[str, ...]
+    module: str
+    attribute: str
+    is_coroutine: bool
+    retry: RetryPolicy
+    timeout_seconds: int | None
+    least_timeout_seconds: int
+    payload_schema: Mapping[str, Any] | None
+    summary: str
+    load: Callable[[], TaskType]
+    """Imports the handler's module. Raises what that raises."""
+
+    @classmethod
+    def of(cls, declaration: TaskType, *, module: str, attribute: str) -> RegisteredType:
+        """Of a handler that is imported already. Raises what pydantic raises for a payload without a JSON Schema."""
+        checked = declaration.payload_model is not None
+        return cls(
+            names=declaration.names,
+            module=module,
+            attribute=attribute,
+            is_coroutine=declaration.is_coroutine,
+            retry=declaration.retry,
+            timeout_seconds=declaration.timeout_seconds,
+            least_timeout_seconds=declaration.least_timeout_seconds,
+            payload_schema=declaration.adapter.json_schema() if checked else None,
+            summary=declaration.summary,
+            load=lambda: declaration,
+        )
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> RegisteredType:
+        """`entry`: as to_json made it."""
+        data = {name: entry[name] for name in FIELDS}
+        return cls(
+            names=(entry["name"], *entry["aliases"]),
+            retry=RetryPolicy(**entry["retry"]),
+            load=partial(load_declaration, entry["module"], entry["attribute"]),
+            **data,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        data = {name: getattr(self, name) for name in FIELDS}
+        return {"name": self.name, "aliases": list(self.names[1:]), "retry": asdict(self.retry), **data}
 
     @property
     def name(self) -> str:
-        return self.declaration.name
+        return self.names[0]
+
+    @cached_property
+    def declaration(self) -> TaskType:
+        return self.load()
 
     @property
-    def names(self) -> tuple[str, ...]:
-        return self.declaration.names
-
-    @property
-    def retry(self) -> RetryPolicy:
-        return self.declaration.retry
-
-    @property
-    def is_coroutine(self) -> bool:
-        return self.declaration.is_coroutine
-
-    @property
-    def handler(self) -> Any:
+    def handler(self) -> Callable[..., Any]:
         return self.declaration.handler
-
-    @property
-    def handler_file(self) -> str:
-        """Of the handler's code: the frames of its own in a traceback."""
-        return str(inspect.unwrap(self.handler).__code__.co_filename)
 
     def timeout_problem(self, seconds: Any) -> str | None:
         """What is wrong with a `timeoutSeconds` that a task asks for. None: nothing, or it is no number at all."""
-        least = self.declaration.least_timeout_seconds
+        least = self.least_timeout_seconds
         if isinstance(seconds, int | float) and seconds < least:
             return f"must be at least {least} for {self.name}: in less it can do nothing"
         return None
@@ -64,8 +96,7 @@ class RegisteredType:
     def timeout(self, limit: int) -> int:
         """Seconds that an attempt may run. `limit`: the most that a worker gives; what a type declares is below it, or
         the stack is not synthesized (functions/build/task_files.py)."""
-        declared = self.declaration.timeout_seconds
-        return min(DEFAULT_TIMEOUT_SECONDS, limit) if declared is None else declared
+        return min(DEFAULT_TIMEOUT_SECONDS, limit) if self.timeout_seconds is None else self.timeout_seconds
 
     @cached_property
     def _sensitive(self) -> SensitiveParts:
@@ -75,7 +106,7 @@ class RegisteredType:
 
     def mask(self, payload: Any) -> Mask | None:
         """Of the parts of this payload that only the handler may see; None when there are none."""
-        return None if self.declaration.payload_model is None else self._sensitive.mask(payload)
+        return None if self.payload_schema is None else self._sensitive.mask(payload)
 
     def accept(self, payload: Any) -> Mask | None:
         """Checks the payload of a request; the mask to store with it. Raises InvalidRequest."""
@@ -93,7 +124,7 @@ class RegisteredType:
     def parse(self, payload: Any) -> Any:
         """The payload as the handler takes it. Raises InvalidRequest with the path of every field that does not fit. No
         error quotes what is sensitive."""
-        if self.declaration.payload_model is None:
+        if self.payload_schema is None:
             return payload
         from pydantic import ValidationError
 
@@ -113,10 +144,48 @@ class RegisteredType:
             raise RuntimeError(clean).with_traceback(error.__traceback__) from None
 
 
+FIELDS = (
+    "module",
+    "attribute",
+    "is_coroutine",
+    "timeout_seconds",
+    "least_timeout_seconds",
+    "payload_schema",
+    "summary",
+)
+"""Of a RegisteredType, those that stand in JSON as they are."""
+
+
+def load_declaration(module: str, attribute: str) -> TaskType:
+    declaration = getattr(importlib.import_module(module), attribute).__task_type__
+    assert isinstance(declaration, TaskType)
+    return declaration
+
+
 @dataclass(frozen=True)
 class Registry:
     types: dict[str, RegisteredType] = field(default_factory=dict)
     """By every name that is accepted."""
+
+    @classmethod
+    def of(cls, types: Iterable[RegisteredType]) -> Registry:
+        """Raises ValueError when two types claim one name: which one runs must not depend on the order of files."""
+        by_name: dict[str, RegisteredType] = {}
+        for each in types:
+            for name in each.names:
+                if (other := by_name.setdefault(name, each)) is not each:
+                    handlers = " and ".join(f"{one.module}.{one.attribute}" for one in (other, each))
+                    raise ValueError(f"task type {name!r} has two handlers: {handlers}")
+        return cls(by_name)
+
+    @classmethod
+    def from_json(cls, text: str) -> Registry:
+        """`text`: of task-types.json."""
+        return cls.of(map(RegisteredType.from_json, json.loads(text)["task_types"]))
+
+    def to_json(self) -> str:
+        types = sorted({each.name: each for each in self.types.values()}.items())
+        return json.dumps({"task_types": [each.to_json() for _, each in types]}, ensure_ascii=False, indent=1)
 
     def find(self, name: str) -> RegisteredType:
         """Raises UnknownTaskType, which lists the known ones."""
@@ -127,32 +196,3 @@ class Registry:
 
     def known(self) -> list[str]:
         return sorted(self.types)
-
-
-def registry(types: Iterator[RegisteredType]) -> Registry:
-    """Raises ValueError when two handlers claim one name: which one runs must not depend on the order of files."""
-    by_name: dict[str, RegisteredType] = {}
-    for each in types:
-        for name in each.names:
-            if name in by_name and by_name[name].handler is not each.handler:
-                raise ValueError(f"task type {name!r} has two handlers: {by_name[name].handler} and {each.handler}")
-            by_name[name] = each
-    return Registry(by_name)
-
-
-def discover(package: ModuleType) -> Registry:
-    """The task types of every module of `package`. A module that cannot be imported raises: better no deploy
-    than one that has lost a handler."""
-    declarations = (each for name in modules(package) for each in types_of(importlib.import_module(name)))
-    return registry(RegisteredType(declaration=each) for each in declarations)
-
-
-def modules(package: ModuleType) -> Iterator[str]:
-    """Of the files that stand directly in it."""
-    return (f"{package.__name__}.{info.name}" for info in pkgutil.iter_modules(package.__path__))
-
-
-def types_of(module: ModuleType) -> Iterator[TaskType]:
-    for value in vars(module).values():
-        if isinstance(declaration := getattr(value, "__task_type__", None), TaskType):
-            yield declaration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from functions.core.task_types import Registry
     from functions.core.webhooks.addresses import Reach
 
+TASK_TYPES_FILE = os.path.join(__file__.rpartition(f"{os.sep}functions{os.sep}")[0], "task-types.json")
+"""Beside `functions/` in the code asset."""
 API_TIMEOUT_SECONDS = 30
 """API Gateway's own limit: no request writes longer than this."""
 
@@ -37,13 +40,23 @@ def clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+class TaskTypesMissingError(RuntimeError):
+    """The code asset has no task-types.json: it was not made by the build."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"{file} is missing: the build writes it into the code asset (infra/build/assets.py)")
+
+
 @cache
 def registry() -> Registry:
-    """Found on first use, not at import: a function that runs no handler pays for none."""
-    import functions.tasks
-    from functions.core.task_types import discover
+    """Read on first use, not at import: most functions need no task types. Raises TaskTypesMissingError."""
+    from functions.core.task_types import Registry
 
-    return discover(functions.tasks)
+    try:
+        with open(TASK_TYPES_FILE, encoding="utf-8") as file:
+            return Registry.from_json(file.read())
+    except FileNotFoundError:
+        raise TaskTypesMissingError(TASK_TYPES_FILE) from None
 
 
 def table(environment: Environment) -> Table:

@@ -101,7 +101,7 @@ class EventLoop:
         seconds = max(seconds, 0.0)
         attempt = CoroutineAttempt(
             ctx=ctx,
-            handler_file=kind.handler_file,
+            handler_file=kind.declaration.file,
             seconds=seconds,
             limit=max(seconds, limit),
             started=self._loop.time(),
@@ -134,7 +134,7 @@ class EventLoop:
             # A TimeoutError of the handler's own is an error like any other. Only an expired scope is a cancellation.
             if attempt.cancel_failure is not None and attempt.scope is not None and attempt.scope.expired():
                 return attempt.cancel_failure
-            return failure_of(error, kind.handler_file)
+            return failure_of(error, kind.declaration.file)
 
     # -- waiting, in the thread of the wake-up
 

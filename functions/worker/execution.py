@@ -49,14 +49,14 @@ class Executor:
         outcomes: list[Outcome] = []
 
         def run() -> None:
-            outcomes.append(outcome_of_call(lambda: kind.handler(ctx, kind.parse(payload)), kind.handler_file))
+            outcomes.append(outcome_of_call(lambda: kind.handler(ctx, kind.parse(payload)), kind.declaration.file))
 
         # With a copy of the context: log records and tests read from it which invocation a call belongs to.
         thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="handler")
         thread.start()
         thread.join(max(seconds, 0.0))
         if not outcomes:
-            return Execution(timeout_failure(seconds, thread.ident, kind.handler_file), stuck=True)
+            return Execution(timeout_failure(seconds, thread.ident, kind.declaration.file), stuck=True)
         return Execution(outcomes[0])
 
     def _event_loop(self) -> EventLoop:

@@ -3,7 +3,7 @@
 
 Each is a directory named after the digest of all that decides what is in it, below `.build/`:
 
-    .build/code/<digest>/{functions,taskyard}/…
+    .build/code/<digest>/{functions,taskyard}/… and task-types.json
     .build/layer/<digest>/python/…
     .build/layer/<digest>/requirements.txt
 
@@ -32,11 +32,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.build.bytecode import RUNTIME, Compiler, compile_tree
+from infra.build.layer_python import run_module
 from infra.build.requirements import LAMBDA, THIS_MACHINE, install
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
 LOCK_FILE = ROOT / "requirements" / "functions.txt"
+# In the code: the task types as data.
+TASK_TYPES = "task-types.json"
 # In a layer: a copy of the lock that its packages were installed from.
 LAYER_LOCK = "requirements.txt"
 
@@ -141,6 +144,19 @@ def _write_sources(sources: Mapping[str, bytes], target: Path) -> None:
         copy.write_bytes(content)
 
 
+class TaskTypesError(RuntimeError):
+    """The task files of the code cannot be imported, of which infra/build/task_files.py says more."""
+
+
+def write_task_types(code: Path, layer: Path) -> None:
+    """Adds task-types.json to the code: its task types as data, so that functions know them without importing a
+    handler. `layer`: its packages, for this machine. Raises TaskTypesError."""
+    ran = run_module("functions.build.task_types", paths=(code, layer))
+    if ran.returncode:
+        raise TaskTypesError(f"the task types cannot be listed ({ran.returncode}): {ran.stderr.strip()}")
+    (code / TASK_TYPES).write_text(ran.stdout, encoding="utf-8")
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
@@ -220,8 +236,9 @@ def _built(kind: str, digest: str, compiler: Compiler | None, *, fill: Callable[
     return Asset(path=final, hash=digest)
 
 
-def code_digest(sources: Mapping[str, bytes], compiler: Compiler | None) -> str:
-    return digest_of(sources, salt=("code", RULES, _version(compiler)))
+def code_digest(sources: Mapping[str, bytes], lock: bytes, compiler: Compiler | None) -> str:
+    """`lock`: of the layer, whose pydantic writes the JSON Schemas of payloads in task-types.json."""
+    return digest_of({**sources, LAYER_LOCK: lock}, salt=("code", RULES, _version(compiler)))
 
 
 def layer_digest(lock: bytes, compiler: Compiler | None) -> str:
@@ -250,8 +267,12 @@ def build_assets(compiler: Compiler | None) -> Assets:
     # Read once: the digest is of what is written, also while somebody edits.
     sources, lock = code_sources(), LOCK_FILE.read_bytes()
 
+    # Before the lock, which it takes itself.
+    local_layer = build_local_layer(LOCK_FILE)
+
     def write(stage: Path) -> None:
         _write_sources(sources, stage)
+        write_task_types(stage, local_layer)
 
     def fill(stage: Path) -> None:
         (stage / LAYER_LOCK).write_bytes(lock)
@@ -259,7 +280,7 @@ def build_assets(compiler: Compiler | None) -> Assets:
         prune(stage / "python")
 
     with locked(BUILD / ".lock"):
-        code = _built("code", code_digest(sources, compiler), compiler, fill=write, at="/var/task")
+        code = _built("code", code_digest(sources, lock, compiler), compiler, fill=write, at="/var/task")
         layer = _built("layer", layer_digest(lock, compiler), compiler, fill=fill, at="/opt")
     return Assets(code=code, layer=layer, bytecode=_version(compiler))
 

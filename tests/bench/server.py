@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from infra.build.assets import LOCK_FILE, build_local_layer, write_task_types
 from local.aws import moto_backends
 from local.system import LocalSystem
 from local.template import cloud_assembly
@@ -139,3 +140,4 @@ def add_task_type(code: Path, notes: Path) -> None:
     shutil.copy(HERE / "handlers" / "bench_work.py", code / "functions" / "tasks")
     shutil.copy(PROGRAMS / "notes.py", code / "functions")
     (code / "functions" / "tasks" / "bench_work.notes").write_text(str(notes))
+    write_task_types(code, build_local_layer(LOCK_FILE))

@@ -103,7 +103,7 @@ def test_the_page_of_the_api_keeps_its_files(assets: Assets) -> None:
 
 
 def test_code_asset_holds_the_functions_and_the_handler_api_and_nothing_else(assets: Assets) -> None:
-    assert sorted(path.name for path in assets.code.path.iterdir()) == ["functions", "taskyard"]
+    assert sorted(path.name for path in assets.code.path.iterdir()) == ["functions", "task-types.json", "taskyard"]
     client = ROOT / "client"
     sources = {path.relative_to(ROOT) for path in (ROOT / "functions").rglob("*.py")}
     sources |= {path.relative_to(client) for path in (client / "taskyard" / "tasks").rglob("*.py")}
@@ -261,13 +261,14 @@ def test_the_hash_of_an_asset_follows_what_is_in_it_and_who_compiled_it() -> Non
     compiler = Compiler(executable="/python", version="3.13.1")
     sources = {"functions/a.py": b"1"}
     hashes = [
-        code_digest(sources, compiler),
-        code_digest(sources, None),
-        code_digest({"functions/a.py": b"2"}, compiler),
-        code_digest({"functions/b.py": b"1"}, compiler),
+        code_digest(sources, b"a==1", compiler),
+        code_digest(sources, b"a==1", None),
+        code_digest(sources, b"a==2", compiler),
+        code_digest({"functions/a.py": b"2"}, b"a==1", compiler),
+        code_digest({"functions/b.py": b"1"}, b"a==1", compiler),
         layer_digest(b"a==1", compiler),
         layer_digest(b"a==2", compiler),
         layer_digest(b"a==1", None),
     ]
     assert len(set(hashes)) == len(hashes)
-    assert code_digest(dict(sources), Compiler(executable="/elsewhere", version="3.13.1")) == hashes[0]
+    assert code_digest(dict(sources), b"a==1", Compiler(executable="/elsewhere", version="3.13.1")) == hashes[0]

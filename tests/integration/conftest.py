@@ -85,6 +85,20 @@ def session() -> Any:
     return boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=cloud.REGION)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def task_types_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The file that the build writes into the code asset, of the checkout."""
+    import functions.tasks
+    from functions.build.task_types import discover
+    from functions.runtime import wiring
+
+    file = tmp_path_factory.mktemp("code") / "task-types.json"
+    file.write_text(discover(functions.tasks).to_json())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "TASK_TYPES_FILE", str(file))
+        yield
+
+
 @pytest.fixture
 def scene(aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A worker whose only task type, NOTE, notes its payload: see tests/integration/scene.py."""

@@ -50,11 +50,18 @@ class Scene:
     def registry(self) -> Registry:
         return Registry(self.types)
 
+    def add(self, handler: Any) -> RegisteredType:
+        """The type that the handler declares, for the worker to run."""
+        declaration = handler.__task_type__
+        made = RegisteredType.of(declaration, module=handler.__module__, attribute=handler.__name__)
+        self.types |= dict.fromkeys(made.names, made)
+        return made
+
     def handle(self, name: str, handler: Callable[..., Any]) -> None:
         declaration = TaskType(
             names=(name,), handler=handler, payload_model=payload_model(handler), retry=POLICY, timeout_seconds=30
         )
-        self.types[name] = RegisteredType(declaration=declaration)
+        self.types[name] = RegisteredType.of(declaration, module=__name__, attribute=name)
 
     # -- records
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,18 @@ import pytest
 import functions.tasks
 from functions.build.task_files import faults
 from functions.core.payloads.masking import STARS
-from functions.runtime import wiring
 from tests.documents import example_of
 from tests.integration.api import Api
 from tests.integration.cloud import Cloud
 from tests.integration.scene import Scene
+from tests.integration.task_types import added_task_files
 
 
 @pytest.fixture
 def dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "resize_image.py").write_text(example_of("functions/tasks/resize_image.py").text)
-    monkeypatch.setattr(functions.tasks, "__path__", [*functions.tasks.__path__, str(tmp_path)])
-    # A test may put another in its place.
-    registry = wiring.registry
-    registry.cache_clear()
-    yield
-    registry.cache_clear()
-    sys.modules.pop("functions.tasks.resize_image", None)
+    with added_task_files(tmp_path, monkeypatch):
+        yield
 
 
 def test_readme_task_file_is_right(dropped: None) -> None:

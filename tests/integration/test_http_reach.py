@@ -13,6 +13,7 @@ import pytest
 from taskyard.tasks.http import HttpRequest, ReceiverFailedError, ReceiverRefusedError
 
 from functions.core.errors import InvalidRequest
+from functions.core.task_types import RegisteredType
 from functions.core.webhooks.addresses import Reach
 from functions.http.client import Client, resolved
 from functions.tasks.webhook_call import webhook_call
@@ -231,7 +232,8 @@ def test_what_is_no_url_to_call_is_refused_at_submit(url: str) -> None:
     from taskyard.tasks.urls import url_problem
 
     given = url.format(scheme="https", port=8080)
-    kind = webhook_call.__task_type__  # type: ignore[attr-defined]
+    declaration = webhook_call.__task_type__  # type: ignore[attr-defined]
+    kind = RegisteredType.of(declaration, module=webhook_call.__module__, attribute="webhook_call")
     problem = url_problem(given)
     if problem is None:
         kind.parse({"url": given})

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import functions.tasks
+from functions.build.task_types import discover
 from functions.core.payloads.masking import STARS
 from functions.runtime import wiring
 from functions.runtime.environment import WorkerEnvironment
@@ -20,6 +21,7 @@ from tests.integration.api import Api
 from tests.integration.cloud import TENANT, Cloud
 from tests.integration.conftest import Clock
 from tests.integration.notifications import Machine
+from tests.integration.task_types import added_task_files
 
 FILE = '''
 """VAULT: a task type whose payload is full of secrets."""
@@ -29,10 +31,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, model_validator
 
-from taskyard.tasks.context import Context
-from taskyard.tasks.errors import Permanent
-from taskyard.tasks.declaration import task
-from taskyard.tasks.sensitive import Sensitive
+from taskyard.tasks import Context, Permanent, Sensitive, task
 
 SEEN = []
 
@@ -106,11 +105,8 @@ def hidden(text: str) -> bool:
 def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     file = tmp_path / "vault.py"
     file.write_text(FILE)
-    monkeypatch.setattr(functions.tasks, "__path__", [*functions.tasks.__path__, str(tmp_path)])
-    wiring.registry.cache_clear()
-    yield file
-    wiring.registry.cache_clear()
-    sys.modules.pop("functions.tasks.vault", None)
+    with added_task_files(tmp_path, monkeypatch):
+        yield file
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +153,7 @@ def of_a_type_that_is_gone(api: Api, aws: Cloud) -> Any:
     task = post(api, "/tasks", VAULT)
     sys.modules.pop("functions.tasks.vault")
     functions.tasks.__path__.pop()
+    Path(wiring.TASK_TYPES_FILE).write_text(discover(functions.tasks).to_json())
     wiring.registry.cache_clear()
     assert "VAULT" not in wiring.registry().known()
     return api.get(task["id"])

@@ -11,19 +11,19 @@ from typing import Any
 import pytest
 
 import functions.tasks
+from functions.build.task_types import discover
 from functions.core.states import State
 from functions.core.task import Text
 from functions.runtime import wiring
 from tests.integration.scene import Scene
+from tests.integration.task_types import added_task_files
 
 FILE = '''
 """RESIZE_IMAGE: a task type that is not there."""
 
 from pydantic import BaseModel, Field
 
-from taskyard.tasks.context import Context
-from taskyard.tasks.declaration import task
-from taskyard.tasks.retry import RetryPolicy
+from taskyard.tasks import Context, RetryPolicy, task
 
 
 class Image(BaseModel):
@@ -40,11 +40,8 @@ async def resize_image(ctx: Context, payload: Image) -> dict[str, int]:
 @pytest.fixture
 def dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "resize_image.py").write_text(textwrap.dedent(FILE))
-    monkeypatch.setattr(functions.tasks, "__path__", [*functions.tasks.__path__, str(tmp_path)])
-    wiring.registry.cache_clear()
-    yield
-    wiring.registry.cache_clear()
-    sys.modules.pop("functions.tasks.resize_image", None)
+    with added_task_files(tmp_path, monkeypatch):
+        yield
 
 
 def test_it_is_found_with_its_policy(dropped: None) -> None:
@@ -79,11 +76,11 @@ def test_a_file_that_cannot_be_imported_is_an_error(
 ) -> None:
     (tmp_path / "broken.py").write_text("import nothing_of_that_name")
     with pytest.raises(ModuleNotFoundError):
-        wiring.registry()
+        discover(functions.tasks)
 
 
 def test_two_handlers_of_one_name_are_an_error(tmp_path: Path, dropped: None) -> None:
     (tmp_path / "second.py").write_text(textwrap.dedent(FILE))
     with pytest.raises(ValueError, match="two handlers"):
-        wiring.registry()
+        discover(functions.tasks)
     sys.modules.pop("functions.tasks.second", None)

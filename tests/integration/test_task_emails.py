@@ -27,8 +27,8 @@ MAIL = {"to": "a@example.com", "subject": "Hello", "content": "<h1>Hi</h1>", "fr
 
 @pytest.fixture(autouse=True)
 def types(scene: Scene) -> None:
-    scene.types["SEND_EMAIL"] = send_email.__task_type__  # type: ignore[attr-defined]
-    scene.types["welcome-email"] = welcome_email.__task_type__  # type: ignore[attr-defined]
+    scene.add(send_email)
+    scene.add(welcome_email)
 
 
 def run(scene: Scene, kind: str, payload: dict[str, Any], *, generation: int = 1) -> Any:

@@ -15,8 +15,7 @@ from tests.integration.scene import Scene
 
 
 def run(scene: Scene, handler: Any, payload: dict[str, Any], *, attempts: int = 1) -> Any:
-    kind = handler.__task_type__
-    scene.types[kind.name] = kind
+    kind = scene.add(handler)
     scene.put(type=kind.name, payload=Text(json.dumps(payload)))
     for at in range(attempts):
         assert scene.deliver(scene.message(generation=at + 1)) == []

@@ -23,7 +23,7 @@ from tests.integration.scene import ID, Scene
 @pytest.fixture
 def call(scene: Scene) -> Any:
     """`call(url, **payload)` runs one attempt of a webhook, and returns the task."""
-    scene.types["WEBHOOK_CALL"] = webhook_call.__task_type__  # type: ignore[attr-defined]
+    scene.add(webhook_call)
 
     def one(url: str, *, timeout: int = 30, **payload: Any) -> Any:
         scene.put(type="WEBHOOK_CALL", payload=Text(json.dumps({"url": url} | payload)), timeout_seconds=timeout)

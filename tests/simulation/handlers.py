@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from taskyard.tasks.context import Context
@@ -10,9 +11,10 @@ from taskyard.tasks.declaration import task
 from taskyard.tasks.errors import InDoubt, Permanent, Retry
 from taskyard.tasks.retry import RetryPolicy
 
+import functions.tasks
+from functions.build.task_types import discover
 from functions.core.outcomes import Failed, LoopBlocked
 from functions.core.task_types import RegisteredType, Registry
-from functions.core.task_types import registry as registry_of
 from functions.worker.execution import Execution, Executor
 from tests.simulation.fibers import running
 
@@ -106,7 +108,8 @@ def effect(world: Any, ctx: Context, name: str, *, undone: bool) -> Callable[[],
     return happen
 
 
-def registry(shipped: Registry) -> Callable[[], Registry]:
+@cache
+def registry() -> Registry:
     """The shipped task types and this one."""
-    whole = registry_of(iter([*shipped.types.values(), RegisteredType(declaration=simulated.__task_type__)]))
-    return lambda: whole
+    own = RegisteredType.of(simulated.__task_type__, module=__name__, attribute=simulated.__name__)
+    return Registry.of([*discover(functions.tasks).types.values(), own])

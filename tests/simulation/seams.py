@@ -173,7 +173,7 @@ class Installed:
         shims = dict(SHIMS)
         shims[id(clients.client)] = client
         shims[id(wiring.clock)] = clock
-        shims[id(wiring.registry)] = handlers.registry(wiring.registry())
+        shims[id(wiring.registry)] = handlers.registry
         kept = (clients.client, wiring.clock, wiring.registry)  # so that no id is used again
         self.undo.append(lambda: kept and None)
         for name, module in list(sys.modules.items()):

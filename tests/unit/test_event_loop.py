@@ -38,7 +38,7 @@ class Stage:
         declaration = TaskType(
             names=(name,), handler=handler, payload_model=None, retry=RetryPolicy(), timeout_seconds=30
         )
-        kind = RegisteredType(declaration=declaration)
+        kind = RegisteredType.of(declaration, module=__name__, attribute="handler")
         ctx = cast(Context, SimpleNamespace(task_id=name, type=name, attempt=1))
         return self.threads.submit(self.loop.run, kind, ctx, None, seconds=seconds, limit=limit)
 

@@ -25,7 +25,7 @@ NO_CONTEXT = cast(Context, SimpleNamespace(task_id="x", type="A", attempt=1))
 
 def kind(handler: Any) -> RegisteredType:
     declaration = TaskType(names=("A",), handler=handler, payload_model=None, retry=RetryPolicy(), timeout_seconds=30)
-    return RegisteredType(declaration=declaration)
+    return RegisteredType.of(declaration, module=__name__, attribute="handler")
 
 
 def run(handler: Any, *, seconds: float = 5.0) -> Outcome:
@@ -136,7 +136,9 @@ def test_a_validator_that_raises_ends_the_attempt(error: BaseException) -> None:
     for handler in (lambda ctx, payload: None, coroutine):
         model = Annotated[dict[str, Any], BeforeValidator(validate)]
         odd = TaskType(names=("A",), handler=handler, payload_model=model, retry=RetryPolicy(), timeout_seconds=30)
-        ended = Executor().run(RegisteredType(declaration=odd), NO_CONTEXT, {}, seconds=5, limit=5)
+        ended = Executor().run(
+            RegisteredType.of(odd, module=__name__, attribute="handler"), NO_CONTEXT, {}, seconds=5, limit=5
+        )
         assert isinstance(ended.outcome, Failed)
         assert ended.outcome.error_type == type(error).__name__
 

@@ -19,8 +19,9 @@ from taskyard.tasks.task_type import TaskType
 from typing_extensions import TypedDict
 
 import functions.tasks
+from functions.build.task_types import discover
 from functions.core.errors import InvalidRequest, UnknownTaskType
-from functions.core.task_types import RegisteredType, Registry, discover, registry
+from functions.core.task_types import RegisteredType, Registry
 
 
 class Payload(BaseModel):
@@ -30,7 +31,7 @@ class Payload(BaseModel):
 def kind(handler: Any) -> RegisteredType:
     found = handler.__task_type__
     assert isinstance(found, TaskType)
-    return RegisteredType(declaration=found)
+    return RegisteredType.of(found, module=__name__, attribute="handler")
 
 
 def taking(annotation: Any) -> RegisteredType:
@@ -47,7 +48,7 @@ def test_a_handler_says_its_names_policy_and_model() -> None:
     def handler(ctx: Any, payload: Payload) -> None: ...
 
     found = kind(handler)
-    assert (found.name, found.names, found.declaration.timeout_seconds) == ("RESIZE", ("RESIZE", "resize"), 9)
+    assert (found.name, found.names, found.timeout_seconds) == ("RESIZE", ("RESIZE", "resize"), 9)
     assert (found.retry.max_attempts, found.declaration.payload_model, found.is_coroutine) == (7, Payload, False)
 
 
@@ -171,7 +172,8 @@ def test_types_are_found_by_every_name_and_the_unknown_told_what_there_is() -> N
     @task("A", "a")
     def handler(ctx: Any, payload: Any) -> None: ...
 
-    found = registry(iter([kind(handler), kind(handler)]))
+    one = kind(handler)
+    found = Registry.of([one, one])
     assert found.find("a") is found.find("A")
     with pytest.raises(UnknownTaskType) as unknown:
         found.find("B")
@@ -186,7 +188,7 @@ def test_one_name_has_one_handler() -> None:
         return kind(handler)
 
     with pytest.raises(ValueError, match="two handlers"):
-        registry(iter([make(), make()]))
+        Registry.of([make(), make()])
 
 
 @functools.cache

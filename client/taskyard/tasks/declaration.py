@@ -12,10 +12,8 @@ from typing import Any
 
 from taskyard.tasks.errors import TaskFileError
 from taskyard.tasks.retry import RetryPolicy, policy_faults
-from taskyard.tasks.task_type import TaskType
+from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 
-DEFAULT_TIMEOUT_SECONDS = 30
-"""Of a type that declares none; less where workers have less."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """Names stand in URLs, metrics and the names of schemas in /openapi.json as they are."""
 

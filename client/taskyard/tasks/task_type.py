@@ -7,12 +7,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from taskyard.tasks.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+DEFAULT_TIMEOUT_SECONDS = 30
+"""Of a type that declares none; less where workers have less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,12 @@ class TaskType:
     @property
     def is_coroutine(self) -> bool:
         return inspect.iscoroutinefunction(self.handler)
+
+    @property
+    def file(self) -> str:
+        """Of the handler's code: by it, frames of a traceback are recognised as the handler's own."""
+        code: CodeType = inspect.unwrap(self.handler).__code__
+        return code.co_filename
 
     @property
     def summary(self) -> str:
