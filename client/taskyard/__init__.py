@@ -13,6 +13,20 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from taskyard.api.dead_letters import Redrive
+    from taskyard.api.monitor import Health, Lane, Stats
+    from taskyard.api.notifications import EmailTarget, Notification, WebhookTarget
+    from taskyard.api.schedules.calls import ScheduleOptions
+    from taskyard.api.schedules.models import Schedule, SchedulePage
+    from taskyard.api.task_types import PayloadField, TaskType
+    from taskyard.api.tasks.batch import Outcome
+    from taskyard.api.tasks.bulk_cancel import Cancelled
+    from taskyard.api.tasks.calls import TaskOptions
+    from taskyard.api.tasks.models import Attempt, Page, Progress, Retry, Task, TaskSpec
+    from taskyard.api.tasks.waiting import WaitTimeout
+    from taskyard.api.workflows.calls import WorkflowOptions
+    from taskyard.api.workflows.models import Node, Workflow, WorkflowPage
+    from taskyard.api.workflows.waiting import WorkflowWaitTimeout
     from taskyard.async_client import AsyncTaskyard
     from taskyard.client import Taskyard
     from taskyard.errors import (
@@ -32,30 +46,9 @@ if TYPE_CHECKING:
         Unavailable,
         UnexpectedAnswer,
         Unreachable,
-        WaitTimeout,
-        WorkflowWaitTimeout,
     )
-    from taskyard.model import (
-        Attempt,
-        Cancelled,
-        Health,
-        Lane,
-        Outcome,
-        Page,
-        Progress,
-        Redrive,
-        Retry,
-        Stats,
-        Task,
-        TaskSpec,
-    )
-    from taskyard.notify import EmailTarget, Notification, WebhookTarget
-    from taskyard.options import ScheduleOptions, TaskOptions, WorkflowOptions
     from taskyard.producer import Producer, submit
-    from taskyard.retrying import Backoff
-    from taskyard.schedule_model import Schedule, SchedulePage
-    from taskyard.task_types import PayloadField, TaskType
-    from taskyard.workflow_model import Node, Workflow, WorkflowPage
+    from taskyard.transport.retries import Backoff
 
 __all__ = [
     "AsyncTaskyard",
@@ -110,38 +103,38 @@ __all__ = [
 
 _MODULES = {
     "AsyncTaskyard": "async_client",
-    "Attempt": "model",
-    "Backoff": "retrying",
-    "Cancelled": "model",
+    "Attempt": "api.tasks.models",
+    "Backoff": "transport.retries",
+    "Cancelled": "api.tasks.bulk_cancel",
     "Cause": "errors",
     "Conflict": "errors",
-    "EmailTarget": "notify",
+    "EmailTarget": "api.notifications",
     "Forbidden": "errors",
-    "Health": "model",
+    "Health": "api.monitor",
     "InvalidEndpoint": "errors",
     "InvalidRequest": "errors",
-    "Lane": "model",
+    "Lane": "api.monitor",
     "NoCredentials": "errors",
     "NoEndpoint": "errors",
-    "Node": "workflow_model",
+    "Node": "api.workflows.models",
     "NotFound": "errors",
-    "Notification": "notify",
-    "Outcome": "model",
-    "Page": "model",
-    "PayloadField": "task_types",
+    "Notification": "api.notifications",
+    "Outcome": "api.tasks.batch",
+    "Page": "api.tasks.models",
+    "PayloadField": "api.task_types",
     "ProblemError": "errors",
     "Producer": "producer",
-    "Progress": "model",
-    "Redrive": "model",
-    "Retry": "model",
-    "Schedule": "schedule_model",
-    "ScheduleOptions": "options",
-    "SchedulePage": "schedule_model",
-    "Stats": "model",
-    "Task": "model",
-    "TaskOptions": "options",
-    "TaskSpec": "model",
-    "TaskType": "task_types",
+    "Progress": "api.tasks.models",
+    "Redrive": "api.dead_letters",
+    "Retry": "api.tasks.models",
+    "Schedule": "api.schedules.models",
+    "ScheduleOptions": "api.schedules.calls",
+    "SchedulePage": "api.schedules.models",
+    "Stats": "api.monitor",
+    "Task": "api.tasks.models",
+    "TaskOptions": "api.tasks.calls",
+    "TaskSpec": "api.tasks.models",
+    "TaskType": "api.task_types",
     "Taskyard": "client",
     "TaskyardError": "errors",
     "Throttled": "errors",
@@ -150,12 +143,12 @@ _MODULES = {
     "Unavailable": "errors",
     "UnexpectedAnswer": "errors",
     "Unreachable": "errors",
-    "WaitTimeout": "errors",
-    "WebhookTarget": "notify",
-    "Workflow": "workflow_model",
-    "WorkflowOptions": "options",
-    "WorkflowPage": "workflow_model",
-    "WorkflowWaitTimeout": "errors",
+    "WaitTimeout": "api.tasks.waiting",
+    "WebhookTarget": "api.notifications",
+    "Workflow": "api.workflows.models",
+    "WorkflowOptions": "api.workflows.calls",
+    "WorkflowPage": "api.workflows.models",
+    "WorkflowWaitTimeout": "api.workflows.waiting",
     "submit": "producer",
 }
 """The module of each name."""

@@ -1,18 +1,14 @@
-"""What can go wrong, as types. Everything that this package raises of itself is a TaskyardError, except ValueError
-for an argument that no server need be asked about (a naive datetime, a run time given twice)."""
+"""The exceptions of this package. Each is a TaskyardError, except ValueError for an argument that is invalid before
+anything is sent (a naive datetime, a run time that is given twice)."""
 
 import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from taskyard.model import Task
-    from taskyard.workflow_model import Workflow
+from typing import Any
 
 
 class TaskyardError(Exception):
-    """The base of all."""
+    """The base of all exceptions of this package."""
 
 
 class NoEndpoint(TaskyardError):
@@ -20,30 +16,31 @@ class NoEndpoint(TaskyardError):
 
 
 class InvalidEndpoint(NoEndpoint):
-    """The URL that was given, or found, is not one that requests are sent to."""
+    """The URL, given or found, is not one that requests are sent to."""
 
 
 class NoCredentials(TaskyardError):
-    """Asked to sign with AWS credentials, and there are none, or no region."""
+    """Requests must be signed with AWS credentials, and there are none, or no region."""
 
 
 class Cause(StrEnum):
-    """What kept an answer from coming."""
+    """Why no answer came."""
 
     NAME = "name"
-    """The host's name is not known."""
+    """The name of the host cannot be resolved."""
     REFUSED = "refused"
     """Nothing listens there."""
     TLS = "tls"
     PROXY = "proxy"
     TIMEOUT = "timeout"
     PROTOCOL = "protocol"
-    """What came is no HTTP."""
+    """The answer is not HTTP."""
     OTHER = "other"
 
 
 class Unreachable(TaskyardError):
-    """No answer came. Whether the request was carried out is unknown; sent again, it is the same request."""
+    """No answer came. The server may have carried out the request or not. Sending it again is safe: it has the same
+    idempotency key."""
 
     def __init__(self, url: str, reason: str, cause: Cause = Cause.OTHER) -> None:
         super().__init__(f"no answer from {url}: {reason}")
@@ -53,33 +50,17 @@ class Unreachable(TaskyardError):
 
 
 class UnexpectedAnswer(TaskyardError):
-    """A success that is not what the API answers: the URL is probably another server's."""
+    """A success whose body is not an answer of this API: the URL is probably that of another server."""
 
     def __init__(self, status: int, excerpt: str) -> None:
         super().__init__(f"status {status} with a body that is not Taskyard's: {one_line(excerpt)}")
         self.status = status
 
 
-class WaitTimeout(TaskyardError, TimeoutError):
-    """The task had not settled in the time that `wait` was given. `task` is how it was last seen."""
-
-    def __init__(self, task: "Task", seconds: float) -> None:
-        super().__init__(f"task {task.id} is still {task.state} after {seconds:g} s")
-        self.task = task
-
-
-class WorkflowWaitTimeout(TaskyardError, TimeoutError):
-    """The workflow had not ended in the time that `wait` was given. `workflow` is how it was last seen."""
-
-    def __init__(self, workflow: "Workflow", seconds: float) -> None:
-        super().__init__(f"workflow {workflow.id} is still {workflow.state} after {seconds:g} s")
-        self.workflow = workflow
-
-
 class ProblemError(TaskyardError):
-    """The server refused: its problem document (RFC 9457).
+    """The server refused the request: its problem document (RFC 9457).
 
-    `errors` has one {"field": "payload.to", "message": "..."} for each field at fault; `fields` the whole document.
+    `errors` has one {"field": "payload.to", "message": "..."} for each invalid field; `fields` is the whole document.
     """
 
     def __init__(
@@ -98,10 +79,10 @@ class ProblemError(TaskyardError):
         self.errors = tuple(errors)
         self.fields = {"type": type, "status": status, "title": title, "detail": detail, **(fields or {})}
         listed = [f"{error.get('field', '')}: {error.get('message', '')}" for error in self.errors]
-        # A detail that is the list in one line is not said a second time.
-        repeated = bool(listed) and all(one_line(each) in one_line(detail) for each in listed)
+        # A detail that repeats the list is left out.
+        repeated = bool(listed) and all(one_line(line) in one_line(detail) for line in listed)
         head = f"{status} {title}" + (f": {detail}" if detail and not repeated else "")
-        super().__init__("\n".join([one_line(head), *(f"  {one_line(each)}" for each in listed)]))
+        super().__init__("\n".join([one_line(head), *(f"  {one_line(line)}" for line in listed)]))
 
 
 class InvalidRequest(ProblemError):
@@ -109,23 +90,23 @@ class InvalidRequest(ProblemError):
 
 
 class Unauthorized(ProblemError):
-    """401: no credentials, or ones that are not valid (any more)."""
+    """401: no credentials, or credentials that are not valid (any more)."""
 
 
 class Forbidden(ProblemError):
-    """403: this caller may not do this; also what API Gateway answers to an unsigned request."""
+    """403: the principal may not do this; API Gateway also answers it to an unsigned request."""
 
 
 class NotFound(ProblemError):
-    """404: no such task of this caller, or it has expired."""
+    """404: the tenant has no such task, or it has expired."""
 
 
 class Conflict(ProblemError):
-    """409: the task's state does not allow it (any more)."""
+    """409: the state of the task does not allow it (any more)."""
 
 
 class TooLarge(ProblemError):
-    """413: above what the API takes."""
+    """413: above a size limit of the API."""
 
 
 class Throttled(ProblemError):
@@ -133,7 +114,7 @@ class Throttled(ProblemError):
 
 
 class Unavailable(ProblemError):
-    """5xx, still after the retries where they make sense."""
+    """5xx, after the retries where a retry can help."""
 
 
 _BY_STATUS: Mapping[int, type[ProblemError]] = {
@@ -150,13 +131,13 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
 
 
 def one_line(text: str) -> str:
-    """What another side sent, as it may stand in a line of ours."""
+    """Text of another system without line breaks and control characters, for a one-line message."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def problem(status: int, body: bytes) -> ProblemError:
-    """The error for an answer of 400 and above, whether Taskyard wrote it or a gateway in front of it
-    ({"message": "Forbidden"}, an HTML page, nothing)."""
+def problem_of_body(status: int, body: bytes) -> ProblemError:
+    """The error for an answer of 400 and above, of Taskyard or of a gateway in front of it ({"message": "Forbidden"},
+    an HTML page, nothing)."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -165,7 +146,7 @@ def problem(status: int, body: bytes) -> ProblemError:
 
 
 def problem_of(status: int, fields: Mapping[str, Any]) -> ProblemError:
-    """The error for a problem document. The status that came with it stands, whatever the document says."""
+    """The error for a problem document. `status` is the HTTP status, which wins over the one in the document."""
     kind = Unavailable if status >= 500 else _BY_STATUS.get(status, ProblemError)
     listed = fields.get("errors")
     return kind(

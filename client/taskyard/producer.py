@@ -1,10 +1,10 @@
-"""Submitting without HTTP: whoever may invoke the producer function (lambda:InvokeFunction) may submit.
+"""Submits tasks by invoking the producer function, without HTTP, for principals with lambda:InvokeFunction.
 
     import taskyard
 
     taskyard.submit("SEND_EMAIL", {"to": "ada@example.com"}, key="order-17")  # in a Lambda with TASKYARD_FUNCTION set
 
-Same rules, same tasks, same idempotency as over HTTP. botocore is imported on the first submit.
+Rules, tasks and idempotency are the same as over HTTP. botocore is imported for the first submit.
 """
 
 import functools
@@ -15,22 +15,22 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Unpack
 
-from taskyard import calls
-from taskyard.calls import Response
+from taskyard.api.tasks import calls
+from taskyard.api.tasks.calls import TaskOptions
+from taskyard.api.tasks.models import Task
 from taskyard.errors import NoCredentials, NoEndpoint, Unreachable
-from taskyard.idempotency import checked_key, new_key
-from taskyard.model import Task
-from taskyard.options import TaskOptions
-from taskyard.retrying import Backoff, pause_before_retry
+from taskyard.transport.call import Response
+from taskyard.transport.idempotency_keys import checked_key, new_key
+from taskyard.transport.retries import Backoff, pause_before_retry
 
-VARIABLE = "TASKYARD_FUNCTION"
+FUNCTION_VARIABLE = "TASKYARD_FUNCTION"
 
 
 class Producer:
-    """function: name or ARN of the producer, else TASKYARD_FUNCTION. The stack names it `Taskyard-<env>-producer`, and
-    says so in its output ProducerFunction. Safe to share between threads.
+    """function: name or ARN of the producer, else TASKYARD_FUNCTION. Its name is `Taskyard-<env>-producer`, the output
+    ProducerFunction of the stack. Safe to share between threads.
 
-    client: of Lambda, by botocore or boto3; else one is made with the credentials of the environment.
+    client: a Lambda client of botocore or boto3; None makes one with the credentials of the environment.
     sleep, draw: for tests. `draw` is uniform in [0, 1).
     """
 
@@ -43,25 +43,27 @@ class Producer:
         sleep: Callable[[float], None] = time.sleep,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        name = function or os.environ.get(VARIABLE)
+        name = function or os.environ.get(FUNCTION_VARIABLE)
         if not name:
-            raise NoEndpoint(f"no producer: pass its name or ARN (stack output ProducerFunction), or set {VARIABLE}")
+            raise NoEndpoint(
+                f"no producer: pass its name or ARN (stack output ProducerFunction), or set {FUNCTION_VARIABLE}"
+            )
         self.function = name
         self._client = client
         self._backoff, self._sleep, self._draw = backoff or Backoff(), sleep, draw
 
     def submit(self, type: str, payload: Any = None, *, key: str | None = None, **options: Unpack[TaskOptions]) -> Task:
         """As `Taskyard.submit`; `key` is its idempotency_key. Raises the same errors."""
-        # Each try has the same key: a try whose answer was lost is not done twice.
+        # Each attempt has the same key: an attempt whose answer was lost does not make a second task.
         key = new_key() if key is None else checked_key(key)
         call = calls.submit(type, payload, idempotency_key=key, **options)
         event = {"submit": json.loads(call.request.body), "idempotencyKey": key}
-        tried = 0
+        attempts = 0
         while True:
             outcome = self._invoke(event)
-            tried += 1
+            attempts += 1
             status = outcome.status if isinstance(outcome, Response) else None
-            pause = pause_before_retry(self._backoff, tried, status, None, self._draw())
+            pause = pause_before_retry(self._backoff, attempts, status, None, self._draw())
             if pause is None:
                 if isinstance(outcome, Unreachable):
                     raise outcome
@@ -72,41 +74,41 @@ class Producer:
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
         try:
-            answer = self._lambda().invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
+            answer = self._lambda_client().invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
         except (NoCredentialsError, NoRegionError) as error:
             raise NoCredentials(str(error)) from error
         except ClientError as error:
-            return self._refused(error.response)
+            return self._error_response(error.response)
         except BotoCoreError as error:
             return Unreachable(self.function, str(error))
         document = json.loads(answer["Payload"].read() or b"null")
         if answer.get("FunctionError"):
-            # It raised, timed out or died: what it was doing may be done.
+            # The function raised, timed out or died: it may have submitted the task before.
             return Unreachable(self.function, str((document or {}).get("errorMessage", "the function failed")))
         body = document.get("task", document.get("problem"))
         return Response(int(document["status"]), {}, json.dumps(body).encode())
 
-    def _refused(self, response: Mapping[str, Any]) -> Response:
+    def _error_response(self, response: Mapping[str, Any]) -> Response:
         code = response.get("Error", {}).get("Code", "")
         status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
         message = response.get("Error", {}).get("Message", code)
         if code == "ResourceNotFoundException":
-            raise NoEndpoint(f"no function {self.function}: {message}")
+            raise NoEndpoint(f"there is no function {self.function}: {message}")
         return Response(status, {}, json.dumps({"title": code, "detail": message}).encode())
 
-    def _lambda(self) -> Any:
+    def _lambda_client(self) -> Any:
         if self._client is None:
-            self._client = _client()
+            self._client = _shared_client()
         return self._client
 
 
 @functools.cache
-def _client() -> Any:
-    """One for all producers: making it takes longer than a submit."""
+def _shared_client() -> Any:
+    """One client for all producers: creating it takes longer than a submit."""
     from botocore.config import Config
     from botocore.session import get_session
 
-    # Tried again by us: under the same key, and after a problem that the function itself answered as well.
+    # Producer.submit retries: with the same key, and also after a problem that the function answers.
     config = Config(connect_timeout=5, read_timeout=35, retries={"total_max_attempts": 1})
     return get_session().create_client("lambda", config=config)
 

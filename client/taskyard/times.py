@@ -1,7 +1,7 @@
 """Instants and durations as the API writes them.
 
 An instant is ISO-8601 in UTC with milliseconds, `2026-02-01T10:00:00.000Z`; in Python it is always an aware datetime.
-A naive one is refused: it would silently mean the caller's time zone on one machine and UTC on another.
+A naive datetime is refused: it would mean the time zone of the machine in one place and UTC in another.
 """
 
 import re
@@ -13,7 +13,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 
 
-def to_wire(moment: datetime) -> str:
+def iso_time(moment: datetime) -> str:
     """An aware datetime → `2026-02-01T10:00:00.000Z` (cut, not rounded, to milliseconds). ValueError when naive."""
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise ValueError(
@@ -22,18 +22,18 @@ def to_wire(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def from_wire(text: str) -> datetime:
-    """`2026-02-01T10:00:00.000Z` → an aware datetime. ValueError when it is no ISO-8601 instant or has no offset."""
+def from_iso_time(text: str) -> datetime:
+    """`2026-02-01T10:00:00.000Z` → an aware datetime. ValueError for another text, or one without offset."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text} has no time zone: end it with Z or an offset such as +01:00")
     return moment
 
 
-def instant(document: Mapping[str, Any], name: str) -> datetime | None:
-    """The field of an answer; None when it is not there, or null."""
+def instant_of(document: Mapping[str, Any], name: str) -> datetime | None:
+    """The instant in a field of an answer; None when the field is absent or null."""
     value = document.get(name)
-    return from_wire(value) if isinstance(value, str) else None
+    return from_iso_time(value) if isinstance(value, str) else None
 
 
 def in_seconds(duration: float | timedelta) -> float:
@@ -49,5 +49,5 @@ def parse_duration(text: str) -> float:
         return in_seconds(float(compact))
     parts = _PART.findall(compact)
     if not parts or "".join(number + unit for number, unit in parts) != compact:
-        raise ValueError(f"{text!r} is no duration: write 90, 90s, 15m, 1h30m or 2d")
+        raise ValueError(f"{text!r} is not a duration: write 90, 90s, 15m, 1h30m or 2d")
     return in_seconds(sum(float(number) * _UNITS[unit] for number, unit in parts))

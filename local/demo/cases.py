@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from taskyard import Task
-from taskyard.cli.text import last_word, seconds
+from taskyard.cli.text import seconds, status_note
 
 from local.template.cloud_assembly import PROJECT
 
@@ -72,7 +72,7 @@ def faults(case: Case, task: Task) -> list[str]:
         return [f"{case.label}: still {task.state}"]
     found = []
     if task.state != case.ends:
-        found.append(f"{case.label}: {task.state} instead of {case.ends} ({last_word(task)})")
+        found.append(f"{case.label}: {task.state} instead of {case.ends} ({status_note(task)})")
     if task.attempt != case.attempts:
         found.append(f"{case.label}: took {task.attempt} attempts instead of {case.attempts}")
     drift = task.drift_seconds

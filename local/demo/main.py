@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from taskyard import Task, Taskyard, TaskyardError
 from taskyard.cli import text
-from taskyard.cli.text import clock, console_for, last_word, plain, seconds, tries
-from taskyard.cli.watch import changed, look_at
+from taskyard.cli.text import attempts_text, console_for, printable, seconds, status_note, time_text
+from taskyard.cli.watch import changed_tasks, reader_of
 
 from local.demo import schedule, workflow
 from local.demo.cases import MAIL_TYPES, Case, example_cases, faults, request_cases
@@ -34,18 +34,18 @@ def table(cases: Sequence[Case], tasks: Sequence[Task], width: int) -> "Table":
     rows = [
         {
             "WHAT": case.label,
-            "TYPE": plain(task.type),
+            "TYPE": printable(task.type),
             "STATE": task.state,
-            "TRY": tries(task),
-            "DUE (UTC)": clock(task.due_at),
+            "TRY": attempts_text(task),
+            "DUE (UTC)": time_text(task.due_at),
             "DRIFT": seconds(task.drift_seconds),
-            "STARTED": clock(task.started_at),
-            "ENDED": clock(task.ended_at),
+            "STARTED": time_text(task.started_at),
+            "ENDED": time_text(task.ended_at),
             "ATTEMPTS": " → ".join(attempt.outcome or "…" for attempt in task.attempts),
         }
         for case, task in zip(cases, tasks, strict=True)
     ]
-    return text.table(rows, width, may_go=("TYPE", "STARTED", "ENDED"), may_wrap=("ATTEMPTS",))
+    return text.table(rows, width, optional=("TYPE", "STARTED", "ENDED"), wrapping=("ATTEMPTS",))
 
 
 def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> Sequence[Task]:
@@ -56,7 +56,7 @@ def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> 
     from rich.live import Live
 
     console = console_for()
-    look = look_at(yard, [task.id for task in submitted])
+    look = reader_of(yard, [task.id for task in submitted])
     labels = {task.id: case.label for case, task in zip(cases, submitted, strict=True)}
     width = max(map(len, labels.values()))
     started = time.monotonic()
@@ -67,11 +67,12 @@ def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> 
             tasks = look()
             if live is not None:
                 live.update(table(cases, tasks, console.width), refresh=True)
-            for task in changed(tasks, before) if live is None else ():
+            for task in changed_tasks(tasks, before) if live is None else ():
                 at = f"+{time.monotonic() - started:5.1f} s"
-                word = last_word(task)
+                word = status_note(task)
                 print(
-                    f"{at}  {labels[task.id]:<{width}}  {task.state:<9} try {tries(task)}  {word}".rstrip(), flush=True
+                    f"{at}  {labels[task.id]:<{width}}  {task.state:<9} try {attempts_text(task)}  {word}".rstrip(),
+                    flush=True,
                 )
             time.sleep(LOOK_EVERY)
     if not console.is_terminal:
@@ -145,9 +146,9 @@ def _print_summary(cases: Sequence[Case], tasks: Sequence[Task], mails: Sequence
     counts = Counter(task.state for task in tasks)
     print(f"\n{len(tasks)} tasks: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
     for mail in mails:
-        print(f"mail to {plain(', '.join(mail.to))}: {plain(mail.subject)}")
+        print(f"mail to {printable(', '.join(mail.to))}: {printable(mail.subject)}")
     for path, status, body in receiver.deliveries:
-        print(f"webhook delivery: {path} {plain(body)} answered with {status}")
+        print(f"webhook delivery: {path} {printable(body)} answered with {status}")
     for case, task in zip(cases, tasks, strict=True):
         if case.waits:
             print(f"{case.label}: asked to wait {case.waits:g} s, started {seconds(task.drift_seconds)} after its time")

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from taskyard import Schedule, Taskyard
-from taskyard.cli.text import clock
+from taskyard.cli.text import time_text
 
 # A seed with which Scheduler is one or two seconds late within its minute, not up to sixty.
 SEED = 8916
@@ -18,7 +18,7 @@ def begin(yard: Taskyard) -> Schedule:
     # From the minute that runs now on: so the first time is the next full minute.
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     made = yard.schedules.create(task, rate="1 minute", start_at=now, name="every minute", overlap="skip")
-    print(f"A schedule, every minute; it is due at {', '.join(clock(at)[:8] for at in made.next_times[:3])}, …\n")
+    print(f"A schedule, every minute; it is due at {', '.join(time_text(at)[:8] for at in made.next_times[:3])}, …\n")
     return made
 
 
@@ -29,10 +29,10 @@ def show(yard: Taskyard, made: Schedule) -> list[str]:
         time.sleep(LOOK_EVERY)
     yard.schedules.delete(made.id)
     if found.last_task_id is None:
-        return [f"the schedule was due at {clock(made.next_times[0])} and has not fired"]
+        return [f"the schedule was due at {time_text(made.next_times[0])} and has not fired"]
     task = yard.wait(found.last_task_id, timeout=PATIENCE)
     print(
-        f"the schedule fired at {clock(found.last_fired_at)} for {clock(found.last_scheduled_at)}: "
+        f"the schedule fired at {time_text(found.last_fired_at)} for {time_text(found.last_scheduled_at)}: "
         f"task {task.id} {task.state}"
     )
     return [] if task.succeeded else [f"the schedule's task: {task.state} instead of SUCCESS"]

@@ -2,8 +2,9 @@
 
 import time
 
-from taskyard import Node, Taskyard, Workflow, workflow_file
-from taskyard.cli.workflow import line, node_line
+from taskyard import Node, Taskyard, Workflow
+from taskyard.cli.workflow import node_line, workflow_line
+from taskyard.files import workflow_file
 
 from local.template.cloud_assembly import PROJECT
 
@@ -30,7 +31,7 @@ def show(yard: Taskyard) -> list[str]:
     print(f"A workflow of {run.node_count} nodes, {FILE.relative_to(PROJECT)}, before it runs:\n")
     print(yard.workflows.graph(run.id))
     run, nodes = follow(yard, run)
-    print(f"\n{line(run)}\n\nand after:\n")
+    print(f"\n{workflow_line(run)}\n\nand after:\n")
     print(yard.workflows.graph(run.id))
     return faults(run, nodes)
 

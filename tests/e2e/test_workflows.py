@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from taskyard import Conflict, Taskyard, WebhookTarget, Workflow, workflow_file
+from taskyard import Conflict, Taskyard, WebhookTarget, Workflow
+from taskyard.files import workflow_file
 
 from local.aws.calls import Call
 from local.http_server import Response
@@ -66,7 +67,7 @@ def test_the_example_runs_and_is_drawn(yard: Taskyard, system: LocalSystem) -> N
     assert nodes["charge"].attempt == 3
     starts = {name: node.started_at for name, node in nodes.items()}
     ends = {name: node.ended_at for name, node in nodes.items()}
-    graph = workflow_file.edges(document)
+    graph = workflow_file.dependencies(document)
     assert all(ends[upstream] <= starts[name] for name, waits in graph.items() for upstream in waits)
     assert yard.workflows.graph(run.id).count(":::SUCCESS") == 10
     assert yard.workflows.graph(run.id, "svg").startswith("<svg")

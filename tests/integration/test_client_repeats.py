@@ -13,9 +13,12 @@ from typing import Any
 import httpx
 import pytest
 from taskyard import AsyncTaskyard, Conflict, NotFound, Taskyard
-from taskyard.model import Cancelled, Outcome, Redrive, Task
-from taskyard.schedule_model import Schedule
-from taskyard.workflow_model import Workflow
+from taskyard.api.dead_letters import Redrive
+from taskyard.api.schedules.models import Schedule
+from taskyard.api.tasks.batch import Outcome
+from taskyard.api.tasks.bulk_cancel import Cancelled
+from taskyard.api.tasks.models import Task
+from taskyard.api.workflows.models import Workflow
 
 from tests.integration.cloud import Cloud
 from tests.integration.door import Door

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from taskyard import Retry, Task, calls
-from taskyard.times import from_wire, parse_duration, to_wire
+from taskyard import Retry, Task
+from taskyard.api.tasks import calls
+from taskyard.times import from_iso_time, iso_time, parse_duration
 
 from tests.unit.client_fake import task_document
 
@@ -76,9 +77,9 @@ def test_ids_and_filters_are_encoded() -> None:
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001
 def test_an_instant_survives_the_wire_to_the_millisecond(moment: datetime) -> None:
-    text = to_wire(moment)
+    text = iso_time(moment)
     assert text.endswith("Z")
-    assert from_wire(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    assert from_iso_time(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_task_is_read_typed_and_keeps_what_it_does_not_know() -> None:
     ]
     document = task_document(attempts=attempts, attempt=2, startedAt="2026-02-01T10:00:05.000Z", workflow={"id": "w"})
     document["state"] = "RUNNING"
-    task = Task.read(document)
+    task = Task.from_json(document)
     assert task.run_at == datetime(2026, 2, 1, 10, tzinfo=UTC)
     assert task.drift_seconds == 5.0
     assert task.attempts[0].outcome == "RETRY"
@@ -112,9 +113,11 @@ def test_a_task_is_read_typed_and_keeps_what_it_does_not_know() -> None:
 
 @pytest.mark.parametrize("state", ["PENDING", "READY", "RETRY", "CANCELLED"])
 def test_a_task_that_waits_again_has_no_drift(state: str) -> None:
-    assert Task.read(task_document(state=state, startedAt="2026-02-01T09:00:00.000Z")).drift_seconds is None
+    assert Task.from_json(task_document(state=state, startedAt="2026-02-01T09:00:00.000Z")).drift_seconds is None
 
 
 def test_a_task_of_a_leaner_or_a_newer_server_is_read_too() -> None:
-    task = Task.read({"id": "t1", "type": "X", "state": "PONDERING", "tags": None, "attempts": None, "retry": None})
+    task = Task.from_json(
+        {"id": "t1", "type": "X", "state": "PONDERING", "tags": None, "attempts": None, "retry": None}
+    )
     assert (task.state, task.settled, task.attempts, task.drift_seconds) == ("PONDERING", False, (), None)

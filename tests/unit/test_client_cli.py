@@ -139,13 +139,13 @@ def no_answer(cause: OSError) -> httpx.ConnectError:
 @pytest.mark.parametrize(
     ("url", "answer", "hint"),
     [
-        ("https://x.example", no_answer(ConnectionRefusedError("no")), "nothing listens there"),
-        ("https://x.example", no_answer(socket.gaierror("no")), "spelled right"),
-        ("http://localhost:1", no_answer(socket.gaierror("no")), "spelled right"),
+        ("https://x.example", no_answer(ConnectionRefusedError("no")), "nothing listens at that address"),
+        ("https://x.example", no_answer(socket.gaierror("no")), "is the host in the URL correct"),
+        ("http://localhost:1", no_answer(socket.gaierror("no")), "is the host in the URL correct"),
         ("https://x.example", no_answer(ssl.SSLError("no")), "https:// address"),
         ("https://x.example", httpx.ProxyError("no"), "HTTPS_PROXY"),
         ("https://x.example", httpx.ConnectTimeout("no"), "firewall"),
-        ("http://127.0.0.1:1", httpx.RemoteProtocolError("no"), "is no HTTP"),
+        ("http://127.0.0.1:1", httpx.RemoteProtocolError("no"), "the answer is not HTTP"),
         ("https://x.example", httpx.Response(403, json={"message": "Forbidden"}), "--auth iam"),
         ("https://x.example", httpx.Response(404, json={"message": "Not Found"}), "its stage"),
         ("https://x.example", httpx.Response(200, text="<html>"), "its stage"),
@@ -161,7 +161,7 @@ def test_a_hint_fits_what_went_wrong(
     assert err.count("\n") == 2
 
 
-@pytest.mark.parametrize(("auth", "hint"), [("iam", "execute-api:Invoke"), ("a-token", "token may have run out")])
+@pytest.mark.parametrize(("auth", "hint"), [("iam", "execute-api:Invoke"), ("a-token", "token may have expired")])
 def test_a_hint_on_what_is_not_allowed_fits_how_it_was_asked(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, auth: str, hint: str
 ) -> None:

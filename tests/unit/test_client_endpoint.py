@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
-from taskyard.endpoint import find_endpoint
 from taskyard.errors import InvalidEndpoint, NoEndpoint
+from taskyard.transport.endpoint import find_endpoint
 
 
 def local_system(folder: Path, **fields: str) -> Path:
@@ -107,14 +107,14 @@ def test_a_file_gets_nothing_of_the_environment(tmp_path: Path, url: str, variab
 def test_a_file_that_others_may_write_is_not_used(tmp_path: Path, mode: int) -> None:
     file = local_system(tmp_path, url="http://127.0.0.1:3") / ".local" / "endpoint.json"
     file.chmod(mode)
-    with pytest.raises(InvalidEndpoint, match="somebody else"):
+    with pytest.raises(InvalidEndpoint, match="another user"):
         find_endpoint(None, None, {}, tmp_path)
 
 
 def test_a_file_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local_system(tmp_path, url="http://127.0.0.1:3")
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
-    with pytest.raises(InvalidEndpoint, match="somebody else"):
+    with pytest.raises(InvalidEndpoint, match="another user"):
         find_endpoint(None, None, {}, tmp_path)
 
 
@@ -127,7 +127,7 @@ def test_who_a_caller_is_goes_to_other_machines_over_https_only(auth: str, given
         return find_endpoint(None, None, {"TASKYARD_URL": url, "TASKYARD_AUTH": auth}, Path("/")).auth
 
     for url in ("http://taskyard.example", "HTTP://taskyard.example", "http://127.0.0.1.example", "http://10.0.0.1"):
-        with pytest.raises(InvalidEndpoint, match="in the clear"):
+        with pytest.raises(InvalidEndpoint, match="unencrypted"):
             found(url)
         assert find_endpoint(url, "none", {}, Path("/")).auth is None
     for url in ("https://taskyard.example", "http://127.0.0.1:4510", "http://localhost", "http://[::1]:1"):

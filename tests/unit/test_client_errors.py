@@ -4,8 +4,9 @@ import json
 
 import pytest
 import taskyard
-from taskyard.calls import Response, get
-from taskyard.errors import problem
+from taskyard.api.tasks.calls import get
+from taskyard.errors import problem_of_body
+from taskyard.transport.call import Response
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ from taskyard.errors import problem
 )
 def test_each_status_has_its_error(status: int, kind: type[taskyard.ProblemError]) -> None:
     document = {"type": "/problems/x", "title": "No", "status": status, "detail": "because", "state": "RUNNING"}
-    error = problem(status, json.dumps(document).encode())
+    error = problem_of_body(status, json.dumps(document).encode())
     assert type(error) is kind
     assert (error.type, error.status, error.title, error.detail) == ("/problems/x", status, "No", "because")
     assert error.fields == document
@@ -35,14 +36,14 @@ def test_each_status_has_its_error(status: int, kind: type[taskyard.ProblemError
 
 def test_the_fields_at_fault_are_listed_and_told() -> None:
     errors = [{"field": "payload.to", "message": "is missing"}]
-    error = problem(422, json.dumps({"title": "Invalid", "errors": errors}).encode())
+    error = problem_of_body(422, json.dumps({"title": "Invalid", "errors": errors}).encode())
     assert list(error.errors) == errors
     assert "payload.to: is missing" in str(error)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>bad gateway</html>", b"[1]", b'{"message":"Forbidden"}', b"\xff"])
 def test_what_a_gateway_in_front_answers_is_an_error_too(body: bytes) -> None:
-    error = problem(403, body)
+    error = problem_of_body(403, body)
     assert isinstance(error, taskyard.Forbidden)
     assert error.title == "Forbidden"
 
@@ -80,7 +81,7 @@ def test_what_the_gateway_answers_is_the_same_error_as_what_the_api_answers(
     status: int, kind: type[taskyard.ProblemError], name: str
 ) -> None:
     """API Gateway knows `{"message": …}` only."""
-    error = problem(status, json.dumps({name: "No\x1b way"}).encode())
+    error = problem_of_body(status, json.dumps({name: "No\x1b way"}).encode())
     assert type(error) is kind
     assert str(error) == f"{status} No way"
     assert (error.fields["status"], error.fields["title"], error.fields["type"]) == (
@@ -91,7 +92,7 @@ def test_what_the_gateway_answers_is_the_same_error_as_what_the_api_answers(
 
 
 def test_the_status_that_came_stands_whatever_the_document_says() -> None:
-    error = problem(503, b'{"status": 200, "title": "fine"}')
+    error = problem_of_body(503, b'{"status": 200, "title": "fine"}')
     assert type(error) is taskyard.Unavailable
     assert error.status == error.fields["status"] == 503
 
@@ -106,7 +107,9 @@ def test_the_status_that_came_stands_whatever_the_document_says() -> None:
 )
 def test_what_is_wrong_is_said_once(detail: str, text: str) -> None:
     errors = [{"field": "payload.to", "message": "is missing"}, {"field": "type", "message": "is not known"}]
-    assert str(problem(422, json.dumps({"title": "Invalid", "detail": detail, "errors": errors}).encode())) == text
+    assert (
+        str(problem_of_body(422, json.dumps({"title": "Invalid", "detail": detail, "errors": errors}).encode())) == text
+    )
 
 
 def test_what_is_exported_is_there() -> None:

@@ -6,9 +6,12 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from taskyard import TaskSpec, calls, schedule_calls, workflow_calls
-from taskyard import dead_letter_calls as desk_calls
-from taskyard.idempotency import checked_key, key_header
+from taskyard import TaskSpec
+from taskyard.api import dead_letters
+from taskyard.api.schedules import calls as schedule_calls
+from taskyard.api.tasks import batch, bulk_cancel, calls
+from taskyard.api.workflows import calls as workflow_calls
+from taskyard.transport.idempotency_keys import checked_key, key_header
 
 from functions.intake.submission import key_of_header
 
@@ -70,7 +73,7 @@ def test_what_is_no_key_is_refused_before_it_is_sent(key: str, why: str) -> None
         lambda: workflow_calls.submit_body(b"{}", key),
         lambda: schedule_calls.create({}, rate="1 day", idempotency_key=key),
         lambda: schedule_calls.run("s", key),
-        lambda: list(desk_calls.batches([TaskSpec(type="X", idempotency_key=key)])),
+        lambda: list(batch.batches([TaskSpec(type="X", idempotency_key=key)])),
     ):
         with pytest.raises(ValueError, match=why):
             make()
@@ -84,9 +87,9 @@ def test_every_change_carries_a_key_of_its_own() -> None:
                 calls.submit("X"),
                 calls.submit_body(b"{}"),
                 calls.update("t", run_at=datetime(2026, 2, 1, tzinfo=UTC)),
-                desk_calls.retry("t"),
-                desk_calls.redrive(False, None, {}),
-                *desk_calls.cancel_many(["t"]),
+                dead_letters.retry("t"),
+                dead_letters.redrive(False, None, {}),
+                *bulk_cancel.cancel_many(["t"]),
                 workflow_calls.submit({}),
                 workflow_calls.retry("w"),
                 schedule_calls.create({}, rate="1 day"),

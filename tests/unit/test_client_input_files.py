@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from taskyard import workflow_file
 from taskyard.cli import main
 from taskyard.cli.dead_letters import read_tasks
 from taskyard.cli.values import read_payload
-from taskyard.input_files import EXPANDED_LIMIT, parse_json, parse_yaml
+from taskyard.files import workflow_file
+from taskyard.files.json_and_yaml import EXPANDED_LIMIT, parse_json, parse_yaml
 
 BOM = b"\xef\xbb\xbf"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -55,12 +55,12 @@ def test_yaml_is_what_it_would_be_as_json(content: bytes, value: Any) -> None:
         (b"x: !!int one", "!!int has no JSON for 'one'"),
         (b"x: !!bool maybe", "!!bool has no JSON for 'maybe'"),
         (b"x: !!float .nan", "!!float has no JSON"),
-        (b"x: 1e999", "beyond any number"),
+        (b"x: 1e999", "larger than any number"),
         (b"x: " + b"9" * 5000, "digits"),
         (b"x: &x [*x]", r"\*x refers to itself \(line 1\)"),
         (b"x: &x {y: {z: *x}}", "refers to itself"),
         (b"x: *y", r"\*y is not defined"),
-        (b"{a: 1, a: 2}", "'a' stands twice"),
+        (b"{a: 1, a: 2}", "'a' is given twice"),
         (b"{[a]: 1}", "a name is text"),
         (b"a: {<<: 7}", "<< takes a mapping"),
         (b"a: 1\n---\nb: 2", "more than one document"),
@@ -69,8 +69,8 @@ def test_yaml_is_what_it_would_be_as_json(content: bytes, value: Any) -> None:
         (b"a: [", "expected the node content|did not find expected"),
         (b"a: \xff", "not UTF-8"),
         (b"a: \x00", "special characters|control characters"),
-        (BOMB.encode(), "aliases written out"),
-        (MERGE_BOMB.encode(), "aliases written out"),
+        (BOMB.encode(), "aliases expanded"),
+        (MERGE_BOMB.encode(), "aliases expanded"),
     ],
 )
 def test_what_json_does_not_have_is_refused_in_one_line(content: bytes, why: str) -> None:
@@ -83,14 +83,14 @@ def test_a_small_file_is_not_written_out_beyond_what_a_request_holds() -> None:
     assert len(BOMB) < 500
     largest = b"a: &a " + b"x" * 100_000 + b"\nb: [" + b",".join([b"*a"] * (EXPANDED_LIMIT // 100_001 - 2)) + b"]"
     assert len(json.dumps(parse_yaml(largest))) < 2 * EXPANDED_LIMIT
-    with pytest.raises(ValueError, match="aliases written out"):
+    with pytest.raises(ValueError, match="aliases expanded"):
         parse_yaml(largest.replace(b"[", b"[*a,*a,"))
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b'{"a": 1, "a": 2}', "'a' stands twice"),
+        (b'{"a": 1, "a": 2}', "'a' is given twice"),
         (b'{"a": NaN}', "NaN"),
         (b'{"a": -Infinity}', "-Infinity"),
         (b'{"a": ' + b"[" * 100_000, "nested too deeply"),
@@ -137,7 +137,7 @@ def test_a_batch_with_a_line_that_is_no_json_names_it(tmp_path: Path) -> None:
         ("nodes: [7]", "nodes[0] must be a mapping"),
         ("nodes: 7", "nodes must be a list, or a mapping by name"),
         ("nodes:", "nodes must be a list, or a mapping by name"),
-        ("[]", "no workflow"),
+        ("[]", "not a workflow"),
         ("nodes: {a: {payload: {x: !!set {p}}}}", "!!set"),
     ],
 )  # fmt: skip
@@ -158,7 +158,7 @@ def test_a_workflow_file_of_another_shape_is_one_line_with_the_path(
     ("content", "why"),
     [
         ("nodes: [{type: X}]", "each node needs a name"),
-        ("nodes: {a: {dependsOn: [b]}}", "node 'a' waits for 'b', which is not there"),
+        ("nodes: {a: {dependsOn: [b]}}", "node 'a' depends on 'b', which is not a node"),
     ],
 )
 def test_a_file_that_cannot_be_drawn_says_why(

@@ -17,9 +17,9 @@ from taskyard import (
     TaskSpec,
     Taskyard,
     WebhookTarget,
-    calls,
-    workflow_calls,
 )
+from taskyard.api.tasks import calls
+from taskyard.api.workflows import calls as workflow_calls
 from taskyard.cli import main
 
 from tests.unit.client_fake import CREATED, URL, task_document
@@ -103,7 +103,7 @@ def test_how_far_it_has_come_is_typed() -> None:
     assert (note.to, note.state, note.attempts, note.status) == ("https://hooks.example.com", "PENDING", 3, 503)
     assert note.last_attempt_at == task.created_at
     waiting = {"event": None, "target": 1, "to": "a@b", "state": "WAITING", "attempts": 0, "firstAttemptAt": None}
-    assert Notification.read(waiting).first_attempt_at is None
+    assert Notification.from_json(waiting).first_attempt_at is None
 
 
 @pytest.mark.parametrize(

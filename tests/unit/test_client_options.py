@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from taskyard import Producer, TaskSpec, Taskyard, options
+from taskyard import Producer, TaskSpec, Taskyard
+from taskyard.api import dead_letters
+from taskyard.api.schedules import calls as schedules
+from taskyard.api.tasks import bulk_cancel
+from taskyard.api.tasks import calls as tasks
+from taskyard.api.workflows import calls as workflows
 
 from tests.unit.client_fake import URL
 
@@ -25,14 +30,14 @@ def test_an_option_that_there_is_not_is_refused_not_dropped() -> None:
 
 
 def test_each_option_has_a_type_and_a_name_on_the_wire() -> None:
-    own = {"type", "payload", "idempotency_key"}
-    assert options.TASK.keys() == options.TaskOptions.__annotations__.keys() | own
-    assert options.TASK.keys() == TaskSpec.__dataclass_fields__.keys()
-    for typed, wire in (
-        (options.WorkflowOptions, options.WORKFLOW),
-        (options.ScheduleOptions, options.SCHEDULE),
-        (options.LetterFilter, options.LETTERS),
-        (options.RedriveOptions, options.REDRIVE),
-        (options.CancelFilter, options.CANCEL),
+    arguments = {"type", "payload", "idempotency_key"}
+    assert tasks.TASK_FIELDS.keys() == tasks.TaskOptions.__annotations__.keys() | arguments
+    assert tasks.TASK_FIELDS.keys() == TaskSpec.__dataclass_fields__.keys()
+    for options, field_map in (
+        (workflows.WorkflowOptions, workflows.WORKFLOW_FIELDS),
+        (schedules.ScheduleOptions, schedules.SCHEDULE_FIELDS),
+        (dead_letters.DeadLetterFilter, dead_letters.DEAD_LETTER_FIELDS),
+        (dead_letters.RedriveOptions, dead_letters.REDRIVE_FIELDS),
+        (bulk_cancel.CancelFilter, bulk_cancel.CANCEL_FIELDS),
     ):
-        assert typed.__annotations__.keys() == wire.keys()
+        assert options.__annotations__.keys() == field_map.keys()

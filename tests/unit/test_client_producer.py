@@ -91,6 +91,6 @@ def test_the_function_is_named_or_in_the_environment(monkeypatch: pytest.MonkeyP
         taskyard.submit("EMAIL")
     monkeypatch.setenv("TASKYARD_FUNCTION", "producer")
     client = Lambda({"status": 201, "task": task_document("t7")})
-    monkeypatch.setattr("taskyard.producer._client", lambda: client)
+    monkeypatch.setattr("taskyard.producer._shared_client", lambda: client)
     assert taskyard.submit("EMAIL", {"to": "a"}, key="k", priority="high").id == "t7"
     assert client.events[0]["submit"]["priority"] == "high"

@@ -7,7 +7,8 @@ from itertools import islice, pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from taskyard.retrying import RETRIED_STATUSES, Backoff, pause_before_retry, polling_pauses, retry_after_seconds
+from taskyard.operations.polling import polling_pauses
+from taskyard.transport.retries import RETRIED_STATUSES, Backoff, pause_before_retry, retry_after_seconds
 
 NOW = datetime(2026, 2, 1, 10, tzinfo=UTC)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from taskyard import Backoff, InvalidRequest, Taskyard, schedule_calls
+from taskyard import Backoff, InvalidRequest, Taskyard
+from taskyard.api.schedules import calls as schedule_calls
 from taskyard.cli import main
 
 from tests.unit.client_fake import URL, problem, task_document

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from taskyard.signing import NoCredentials, region_of, signer_for
+from taskyard.transport.signing import NoCredentials, region_of, signer_for
 
 URL = "https://abc123.execute-api.eu-central-1.amazonaws.com/tasks?cursor=a%3D%3D&limit=2"
 

@@ -123,7 +123,7 @@ def test_a_refusal_whose_body_is_not_what_its_header_says_is_that_refusal(
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_a_success_whose_body_is_not_what_its_header_says_is_told_with_its_status(client: str, encoding: str) -> None:
     answered = answer(200, b"not compressed", content_encoding=encoding)
-    with server(answered) as url, pytest.raises(UnexpectedAnswer, match=r"status 200 .*can't be read") as refused:
+    with server(answered) as url, pytest.raises(UnexpectedAnswer, match=r"status 200 .*cannot be read") as refused:
         ask(url, client, lambda yard: yard.get("t1"))
     assert refused.value.status == 200
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from taskyard import AsyncTaskyard, Conflict, Taskyard, WorkflowWaitTimeout, workflow_file
+from taskyard import AsyncTaskyard, Conflict, Taskyard, WorkflowWaitTimeout
+from taskyard.api.workflows.models import Node, Workflow
 from taskyard.cli import main
 from taskyard.cli.text import console_for
 from taskyard.cli.workflow import live_view
-from taskyard.workflow_model import Node, Workflow
+from taskyard.files import workflow_file
 
 from tests.unit.client_fake import CREATED, URL, Sleeper, problem
 
@@ -126,7 +127,7 @@ def test_the_async_client_does_the_same() -> None:
 
 
 def test_the_example_has_ten_nodes_a_fan_out_and_a_fan_in() -> None:
-    graph = workflow_file.edges(workflow_file.read(str(EXAMPLE)))
+    graph = workflow_file.dependencies(workflow_file.read(str(EXAMPLE)))
     assert len(graph) == 10
     assert len(graph["report"]) == 5
     assert sum(waits == ["check"] for waits in graph.values()) == 5
@@ -157,7 +158,7 @@ def test_names_in_yaml_are_text_also_where_they_are_waited_for(tmp_path: Path, s
         "z": ["on"],
     }
     file.write_text("nodes: [{name: 1, type: X}, {name: b, type: X, dependsOn: [1]}]")
-    assert workflow_file.edges(workflow_file.read(str(file))) == {"1": [], "b": ["1"]}
+    assert workflow_file.dependencies(workflow_file.read(str(file))) == {"1": [], "b": ["1"]}
 
 
 def test_a_picture_that_mermaid_would_not_draw_says_so(tmp_path: Path, shell: Any) -> None:
@@ -173,12 +174,12 @@ def test_a_picture_that_mermaid_would_not_draw_says_so(tmp_path: Path, shell: An
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("d.yaml", "nodes:\n  a: {type: X}\n  a: {type: Y}\n", "'a' stands twice"),
-        ("d.json", '{"nodes": {"a": {}, "a": {}}}', "'a' stands twice"),
+        ("d.yaml", "nodes:\n  a: {type: X}\n  a: {type: Y}\n", "'a' is given twice"),
+        ("d.json", '{"nodes": {"a": {}, "a": {}}}', "'a' is given twice"),
         ("d.yaml", "nodes: [", "while parsing"),
         ("d.json", "{", "Expecting property name"),
-        ("d.yaml", "tasks: []", "is no workflow"),
-        ("d.yaml", "7", "is no workflow"),
+        ("d.yaml", "tasks: []", "is not a workflow"),
+        ("d.yaml", "7", "is not a workflow"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_before_anything_is_sent(
@@ -239,8 +240,8 @@ def test_get_list_cancel_and_graph(shell: Any) -> None:
 
 
 def test_a_live_view_shows_what_matters_when_there_is_more_than_fits() -> None:
-    nodes = [Node.read(node(f"n{at}", "SUCCESS")) for at in range(60)]
-    nodes[55] = Node.read(node("late", "RETRY", error="no luck", errorType="Unlucky"))
+    nodes = [Node.from_json(node(f"n{at}", "SUCCESS")) for at in range(60)]
+    nodes[55] = Node.from_json(node("late", "RETRY", error="no luck", errorType="Unlucky"))
     found = Workflow(id="w1", name="x", state="RUNNING", node_count=60, counts={"SUCCESS": 59, "RETRY": 1})
     console = console_for()
     with console.capture() as captured:

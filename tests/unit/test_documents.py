@@ -9,7 +9,7 @@ import re
 import shlex
 
 import pytest
-from taskyard.cli.arguments import build_parser, check
+from taskyard.cli.arguments import build_parser, check_arguments
 
 from tests.documents import ROOT, Example, examples
 
@@ -58,7 +58,7 @@ def commands(word: str) -> list[tuple[str, str]]:
 def test_command_of_an_example_is_understood(where: str, command: str) -> None:
     parser = build_parser()
     argv = [word for word in shlex.split(command)[1:] if not word.endswith(".svg") and word != ">"]
-    check(parser, parser.parse_args(argv))
+    check_arguments(parser, parser.parse_args(argv))
 
 
 @pytest.mark.parametrize(("where", "command"), commands("make"), ids=lambda each: each)

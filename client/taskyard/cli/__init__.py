@@ -1,4 +1,4 @@
-"""The `taskyard` command: the SDK for people and scripts."""
+"""The `taskyard` command, for people and scripts."""
 
 import argparse
 import json
@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from taskyard.cli.arguments import build_parser, check
+from taskyard.cli.arguments import build_parser, check_arguments
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
-from taskyard.cli.output import pipes
+from taskyard.cli.output import closable_outputs
 from taskyard.errors import (
     Cause,
     Forbidden,
@@ -29,16 +29,16 @@ Connect = Callable[[str | None, str | None], "Taskyard"]
 
 
 def main(argv: Sequence[str] | None = None, connect: Connect | None = None) -> int:
-    """Runs one command; the exit code is documented in `taskyard --help`. connect(url, auth): for tests."""
-    with pipes():
+    """Runs one command; `taskyard --help` documents the exit codes. connect(url, auth): for tests."""
+    with closable_outputs():
         parser = build_parser()
         try:
             args = parser.parse_args(argv)
-            check(parser, args)
-        except SystemExit as stop:  # argparse: 0 after --help, 2 for a usage error
-            return int(stop.code or 0)
-        if args.help_of is not None:
-            args.help_of.print_help()
+            check_arguments(parser, args)
+        except SystemExit as exit:  # argparse: 0 after --help, 2 for a usage error
+            return int(exit.code or 0)
+        if args.help_parser is not None:
+            args.help_parser.print_help()
             return ExitCode.OK
         try:
             return _run(args, connect or _connect)
@@ -55,11 +55,11 @@ def _connect(url: str | None, auth: str | None) -> "Taskyard":
 
 def _run(args: argparse.Namespace, connect: Connect) -> int:
     from taskyard.cli.commands import COMMANDS
-    from taskyard.cli.workflow import draw_file, is_file
+    from taskyard.cli.workflow import draw_file, draws_file
 
     auth = "none"
     try:
-        if is_file(args):
+        if draws_file(args):
             return draw_file(args)
         with connect(args.url, args.auth) as yard:
             auth = yard.auth
@@ -67,7 +67,7 @@ def _run(args: argparse.Namespace, connect: Connect) -> int:
     except TaskyardError as error:
         _report(error, bool(args.json), auth)
         return exit_code_of(error)
-    except ValueError as error:  # an argument that no server need be asked about
+    except ValueError as error:  # an argument that is invalid without asking the API
         print(f"taskyard: {error}", file=sys.stderr)
         return ExitCode.USAGE
 
@@ -86,18 +86,18 @@ def _report(error: TaskyardError, as_json: bool, auth: str) -> None:
 
 
 _HINTS = {
-    Cause.NAME: "is the host in the URL spelled right, and the network there?",
-    Cause.REFUSED: "nothing listens there: are host and port right, and is it running?",
-    Cause.TLS: "is it an https:// address, and its certificate one that this machine trusts (SSL_CERT_FILE)?",
-    Cause.PROXY: "is the proxy right (HTTPS_PROXY)? NO_PROXY names hosts that are reached without one",
-    Cause.TIMEOUT: "are host and port right, and does a firewall or a proxy stand between?",
-    Cause.PROTOCOL: "what answers there is no HTTP: is the port right, and https:// or http://?",
+    Cause.NAME: "is the host in the URL correct, and the network up?",
+    Cause.REFUSED: "nothing listens at that address: are host and port correct, and is it running?",
+    Cause.TLS: "is it an https:// address, and does this machine trust its certificate (SSL_CERT_FILE)?",
+    Cause.PROXY: "is the proxy correct (HTTPS_PROXY)? NO_PROXY lists hosts that are reached without a proxy",
+    Cause.TIMEOUT: "are host and port correct, and does a firewall or a proxy block the way?",
+    Cause.PROTOCOL: "the answer is not HTTP: is the port correct, and https:// or http://?",
 }
 _LOCAL = "is `make local` running?"
 
 
 def _hint(error: TaskyardError, auth: str) -> str | None:
-    """What to look at, by what went wrong; None when the error says it itself."""
+    """Advice for the error; None when its message is enough."""
     if isinstance(error, Unreachable):
         if error.cause is Cause.REFUSED and any(f"//{host}" in error.url for host in ("127.", "localhost", "[::1]")):
             return _LOCAL
@@ -106,10 +106,10 @@ def _hint(error: TaskyardError, auth: str) -> str | None:
         return f"{_LOCAL} For a deployed API: --url https://… --auth iam"
     if isinstance(error, Unauthorized | Forbidden):
         if auth == "none":
-            return "the deployed API wants signed requests: --auth iam, with AWS credentials that may call it"
+            return "the deployed API requires signed requests: --auth iam, with AWS credentials that may call it"
         if auth == "iam":
-            return "the credentials are valid here only with leave to call the API (execute-api:Invoke), in its region"
-        return "the token may have run out, or be another API's"
+            return "the credentials need permission to call the API (execute-api:Invoke), and the region of the API"
+        return "the token may have expired, or belong to another API"
     if isinstance(error, UnexpectedAnswer) or (isinstance(error, NotFound) and error.type == "about:blank"):
-        return "is the URL that of the API itself, with its stage if it has one?"
+        return "is it the URL of the API itself, with its stage if it has one?"
     return None

@@ -1,26 +1,28 @@
-"""The command line: what can be written. Imports nothing heavy, so that --help is quick."""
+"""The grammar of the command line. Imports nothing heavy, so that --help is quick."""
 
 import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from taskyard.cli import values
-from taskyard.cli.exit_codes import MEANING
+from taskyard.cli.exit_codes import MEANINGS
 
 _EPILOG = """\
 where:
   the URL is --url, else TASKYARD_URL, else that of a local system running here (.local/endpoint.json).
-  --auth is "iam" (AWS credentials, SigV4), "none", or a bearer token; else TASKYARD_AUTH, written alike, else
-  TASKYARD_TOKEN. What is found in the environment is sent to no local system that was found in a file.
+  --auth is "iam" (AWS credentials, SigV4), "none", or a bearer token; else TASKYARD_AUTH, with the same values, else
+  TASKYARD_TOKEN. A local system that is found by its file never gets credentials of the environment.
 
 --json:
-  prints the API's own documents to stdout: one document per command; for lists an array, for
+  prints the documents of the API to stdout: one document per command; for lists an array, for
   cancel, retry and submit-batch an array with one entry per task, for cancel by filter and redrive the sums, for
-  types each with its payload's JSON Schema, for watch one line per change. An error goes to stderr as one problem
+  types the JSON Schema of each payload, for watch one line per change. An error is printed to stderr as one problem
   document.
 
 exit codes:
-""" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANING.items())
+""" + "\n".join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())
+
+PRIORITY_HELP = "0 to 9, or high, normal, low; chooses the lane: 7-9 high, 3-6 normal, 0-2 low"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,12 +34,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_globals(parser, default=None)
     parser.add_argument("--version", action=_Version, help="print the version and exit")
-    anywhere = argparse.ArgumentParser(add_help=False)
-    _add_globals(anywhere, default=argparse.SUPPRESS)
+    common_options = argparse.ArgumentParser(add_help=False)
+    _add_globals(common_options, default=argparse.SUPPRESS)
     commands = _subcommands(parser, "command")
 
     def command(name: str, help: str) -> argparse.ArgumentParser:
-        return _leaf(commands, name, help, anywhere)
+        return _leaf(commands, name, help, common_options)
 
     _submit(command("submit", "Submit a task."))
     command("get", "Show a task with its attempts.").add_argument("id", metavar="ID")
@@ -47,25 +49,27 @@ def build_parser() -> argparse.ArgumentParser:
     listing.add_argument("--type", help="only tasks of this type")
     listing.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N tasks (default 20)")
 
-    cancelling = command("cancel", "Cancel tasks that have not started: by id, or all that fit a filter.")
+    cancelling = command("cancel", "Cancel tasks that have not started: by id, or all that match a filter.")
     cancelling.add_argument("ids", metavar="ID", nargs="*")
     cancelling.add_argument("--type", help="all tasks of this type")
     cancelling.add_argument("--state", type=str.upper, help="all in this state: PENDING, READY, RETRY or BLOCKED")
     cancelling.add_argument(
         "--tag", type=values.tag, action="append", metavar="K=V", help="all with this tag; repeatable"
     )
-    cancelling.add_argument("--reason", help="kept on each task")
-    cancelling.add_argument("--dry-run", action="store_true", help="only say which would be")
-    cancelling.add_argument("--yes", action="store_true", help="don't ask: by filter it does on a terminal")
+    cancelling.add_argument("--reason", help="is stored in each cancelled task")
+    cancelling.add_argument("--dry-run", action="store_true", help="only show which would be cancelled")
+    cancelling.add_argument(
+        "--yes", action="store_true", help="do not ask for confirmation (asked by filter, on a terminal)"
+    )
 
     moving = command("reschedule", "Move a task that has not started to another time.")
     moving.add_argument("id", metavar="ID")
     when = moving.add_mutually_exclusive_group(required=True)
     _add_when(when)
 
-    _desk(command)
-    _schedule(command("schedule", "Tasks that are submitted again and again."), anywhere)
-    _workflow(command("workflow", "DAGs of tasks: run a file, look, cancel, run again, draw."), anywhere)
+    _batch_and_dead_letters(command)
+    _schedule(command("schedule", "Tasks that are submitted again and again."), common_options)
+    _workflow(command("workflow", "DAGs of tasks: run a file, show, cancel, run again, draw."), common_options)
     command("types", "List the task types of this deployment, with the fields of their payloads.")
     command("stats", "Counts per state and type, depth of each lane.")
 
@@ -73,19 +77,19 @@ def build_parser() -> argparse.ArgumentParser:
     watching.add_argument("ids", metavar="ID", nargs="*")
     watching.add_argument("--limit", type=values.positive, default=20, metavar="N", help="without ids: the N newest")
     watching.add_argument(
-        "--interval", type=values.duration, default=1.0, metavar="TIME", help="between looks (default 1s)"
+        "--interval", type=values.duration, default=1.0, metavar="TIME", help="between two reads (default 1s)"
     )
     return parser
 
 
-def _leaf(group: Any, name: str, help: str, anywhere: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = group.add_parser(name, help=help, description=help, parents=[anywhere])
-    made.set_defaults(help_of=None)
-    return made
+def _leaf(group: Any, name: str, help: str, common_options: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = group.add_parser(name, help=help, description=help, parents=[common_options])
+    parser.set_defaults(help_parser=None)
+    return parser
 
 
 class _Version(argparse.Action):
-    """Reads the version when it is asked for: that takes a while."""
+    """Reads the version only for --version, because that is slow."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, **options)
@@ -101,14 +105,14 @@ class _Version(argparse.Action):
 
 
 def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Any:
-    """Without one the help is shown."""
-    parser.set_defaults(help_of=parser)
+    """A command line without a subcommand shows the help."""
+    parser.set_defaults(help_parser=parser)
     return parser.add_subparsers(dest=dest, metavar=dest.upper())
 
 
 def _add_globals(parser: argparse.ArgumentParser, default: Any) -> None:
     parser.add_argument("--url", default=default, help="the API's URL")
-    parser.add_argument("--auth", default=default, metavar="HOW", help='"iam", "none", or a bearer token')
+    parser.add_argument("--auth", default=default, metavar="AUTH", help='"iam", "none", or a bearer token')
     parser.add_argument("--json", action="store_true", default=default, help="print JSON, for scripts")
 
 
@@ -126,8 +130,8 @@ def _add_notify(parser: argparse.ArgumentParser) -> None:
         "--notify",
         type=values.notify,
         action="append",
-        metavar="WHOM",
-        help="of its end: a URL or a mail address, such as https://…,on=failure,secret=NAME; repeatable",
+        metavar="TARGET",
+        help="notify of its end: a URL or a mail address, such as https://…,on=failure,secret=NAME; repeatable",
     )
 
 
@@ -137,13 +141,11 @@ def _submit(parser: argparse.ArgumentParser) -> None:
         "       taskyard submit --body FILE [--key KEY] [--wait]"
     )
     parser.add_argument("type", metavar="TYPE", nargs="?", help="the task type, for example SEND_EMAIL")
-    parser.add_argument("--body", metavar="FILE", help="a whole JSON body, sent as it is (- is stdin)")
+    parser.add_argument("--body", metavar="FILE", help="a complete JSON body, sent as it is (- is stdin)")
     parser.add_argument("--payload", metavar="JSON", help="JSON, @FILE, or - for stdin")
     _add_when(parser.add_mutually_exclusive_group())
-    parser.add_argument(
-        "--priority", type=values.priority, metavar="P", help="0 to 9, higher first; or high, normal, low"
-    )
-    parser.add_argument("--max-retries", type=int, metavar="N", help="tries after the first")
+    parser.add_argument("--priority", type=values.priority, metavar="P", help=PRIORITY_HELP)
+    parser.add_argument("--max-retries", type=int, metavar="N", help="attempts after the first")
     parser.add_argument(
         "--retry",
         type=values.retry,
@@ -158,30 +160,30 @@ def _submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="until the task has settled; exit 1 unless in SUCCESS")
 
 
-def _schedule(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser) -> None:
+def _schedule(parser: argparse.ArgumentParser, common_options: argparse.ArgumentParser) -> None:
     actions = _subcommands(parser, "action")
 
     def action(name: str, help: str) -> argparse.ArgumentParser:
-        return _leaf(actions, name, help, anywhere)
+        return _leaf(actions, name, help, common_options)
 
     making = action("create", "Submit a task at the times of a cron expression, or at a rate.")
     making.add_argument("type", metavar="TYPE", help="the task type, for example SEND_EMAIL")
-    making.add_argument("--paused", action="store_true", help="nothing until it is resumed")
+    making.add_argument("--paused", action="store_true", help="submit nothing until it is resumed")
     making.add_argument("--key", metavar="KEY", help="idempotency key: the same key and request are the same schedule")
     _add_schedule(making, times_required=True)
 
-    changing = action("update", "Change a schedule; what is not given stays as it is.")
+    changing = action("update", "Change a schedule; fields that are not given stay as they are.")
     changing.add_argument("id", metavar="ID")
     changing.add_argument("--type", metavar="TYPE", help="another task type")
     changing.add_argument(
-        "--clear", choices=("name", "start-at", "end-at"), action="append", help="take it away; repeatable"
+        "--clear", choices=("name", "start-at", "end-at"), action="append", help="remove the field; repeatable"
     )
     _add_schedule(changing, times_required=False)
 
     for name, help in (
         ("get", "Show a schedule and its next times."),
         ("pause", "Submit nothing until it is resumed."),
-        ("resume", "Go on."),
+        ("resume", "Submit again."),
     ):
         action(name, help).add_argument("id", metavar="ID")
     running = action("run", "Submit its task now.")
@@ -198,25 +200,25 @@ def _add_schedule(parser: argparse.ArgumentParser, *, times_required: bool) -> N
     times.add_argument("--cron", metavar="CRON", help="five fields as in Unix: '0 9 * * MON-FRI'")
     times.add_argument("--rate", metavar="RATE", help="such as '5 minutes', '1 hour', '2 days'")
     parser.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin (default UTC)")
-    parser.add_argument("--name", help="for people")
+    parser.add_argument("--name", help="a name for people")
     parser.add_argument(
-        "--start-at", type=values.instant, metavar="WHEN", help="nothing before: ISO-8601 with an offset"
+        "--start-at", type=values.instant, metavar="WHEN", help="no firing before: ISO-8601 with an offset"
     )
-    parser.add_argument("--end-at", type=values.instant, metavar="WHEN", help="nothing then or later")
-    parser.add_argument("--overlap", choices=("allow", "skip"), help="skip: not while the task before still runs")
-    parser.add_argument("--catch-up", choices=("none", "last"), help="last: the last one that was missed runs late")
+    parser.add_argument("--end-at", type=values.instant, metavar="WHEN", help="no firing at or after it")
     parser.add_argument(
-        "--priority", type=values.priority, metavar="P", help="0 to 9, higher first; or high, normal, low"
+        "--overlap", choices=("allow", "skip"), help="skip: no firing while the previous task has not ended"
     )
+    parser.add_argument("--catch-up", choices=("none", "last"), help="last: the last missed firing is made up")
+    parser.add_argument("--priority", type=values.priority, metavar="P", help=PRIORITY_HELP)
     _add_tag(parser)
     _add_notify(parser)
 
 
-def _workflow(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser) -> None:
+def _workflow(parser: argparse.ArgumentParser, common_options: argparse.ArgumentParser) -> None:
     actions = _subcommands(parser, "action")
 
     def action(name: str, help: str) -> argparse.ArgumentParser:
-        return _leaf(actions, name, help, anywhere)
+        return _leaf(actions, name, help, common_options)
 
     running = action("run", "Submit a YAML or JSON file and follow its nodes. The format: docs/workflows.md.")
     running.add_argument("file", metavar="FILE", help="dag.yaml or dag.json (- is YAML on stdin)")
@@ -233,13 +235,13 @@ def _workflow(parser: argparse.ArgumentParser, anywhere: argparse.ArgumentParser
     listing = action("list", "List workflows, newest first.")
     listing.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
 
-    action("cancel", "Cancel what has not started.").add_argument("ids", metavar="ID", nargs="+")
+    action("cancel", "Cancel the nodes that have not started.").add_argument("ids", metavar="ID", nargs="+")
 
-    again = action("retry", "Run again what did not succeed.")
+    again = action("retry", "Run the nodes again that did not succeed.")
     again.add_argument("id", metavar="ID")
     _add_wait(again, default=False)
 
-    drawing = action("graph", "Draw a workflow, coloured by state; or a file, without asking the API.")
+    drawing = action("graph", "Draw a workflow, coloured by state; or a file, without the API.")
     drawing.add_argument("id", metavar="ID|FILE")
     drawing.add_argument("--format", choices=("mermaid", "dot", "svg"), default="mermaid", help="(default mermaid)")
 
@@ -252,50 +254,54 @@ def _add_wait(parser: argparse.ArgumentParser, default: bool) -> None:
         help=f"until it has ended; exit 1 unless in SUCCESS (default {'yes' if default else 'no'})",
     )
     parser.add_argument(
-        "--interval", type=values.duration, default=1.0, metavar="TIME", help="between looks (default 1s)"
+        "--interval", type=values.duration, default=1.0, metavar="TIME", help="between two reads (default 1s)"
     )
 
 
-def _desk(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+def _batch_and_dead_letters(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     batch = command("submit-batch", "Submit many tasks, each with its own outcome.")
-    batch.add_argument("file", metavar="FILE", help="a JSON array, or a task a line (- is stdin)")
+    batch.add_argument("file", metavar="FILE", help="a JSON array, or one task per line (- is stdin)")
 
-    letters = command("dead-letters", "List tasks that ended as FAILED or DEAD, the latest first.")
-    _add_letters(letters)
-    letters.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
+    listing = command("dead-letters", "List tasks that ended as FAILED or DEAD, the latest first.")
+    _add_dead_letter_filter(listing)
+    listing.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
 
     again = command("retry", "Run dead letters again, now.")
     again.add_argument("ids", metavar="ID", nargs="+")
     _add_attempts(again)
 
-    redriving = command("redrive", "Run all dead letters again that fit, slowly. Asks first on a terminal.")
-    _add_letters(redriving)
-    redriving.add_argument("--rate", type=float, metavar="N", help="so many a second (default 10)")
+    redriving = command(
+        "redrive", "Run all dead letters again that match, at a limited rate. Asks first on a terminal."
+    )
+    _add_dead_letter_filter(redriving)
+    redriving.add_argument("--rate", type=float, metavar="N", help="tasks per second (default 10)")
     _add_attempts(redriving)
     redriving.add_argument("--dry-run", action="store_true", help="only count them")
-    redriving.add_argument("--yes", action="store_true", help="don't ask")
+    redriving.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
-    told = command("undeliverable", "List notifications that nobody could be told, newest first.")
-    told.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
+    listing = command("undeliverable", "List notifications that could not be delivered, newest first.")
+    listing.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
 
 
-def _add_letters(parser: argparse.ArgumentParser) -> None:
+def _add_dead_letter_filter(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--type", help="only of this type")
-    parser.add_argument("--error-type", metavar="CLASS", help="only with this class of last error, such as TimedOut")
-    parser.add_argument("--since", type=values.instant, metavar="WHEN", help="only if ended then or later (ISO-8601)")
-    parser.add_argument("--until", type=values.instant, metavar="WHEN", help="only if ended before")
+    parser.add_argument(
+        "--error-type", metavar="CLASS", help="only with this class of the last error, such as TimedOut"
+    )
+    parser.add_argument("--since", type=values.instant, metavar="WHEN", help="only if ended at or after it (ISO-8601)")
+    parser.add_argument("--until", type=values.instant, metavar="WHEN", help="only if ended before it")
 
 
 def _add_attempts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--attempts", type=values.positive, metavar="N", help="new attempts (default: as the type has it)"
+        "--attempts", type=values.positive, metavar="N", help="new attempts (default: that of the type)"
     )
 
 
-def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """What argparse can't say."""
+def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Rules that argparse cannot express."""
     if args.command == "submit":
-        check_submit(parser, args)
+        _check_submit(parser, args)
     if args.command == "schedule" and args.action == "update":
         for name in args.clear or ():
             if getattr(args, name.replace("-", "_")) is not None:
@@ -304,11 +310,22 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error("cancel: give IDs, or at least one of --type, --state and --tag")
 
 
-def check_submit(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """TYPE or --body, and with --body nothing that is in the body already."""
+def _check_submit(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """TYPE or --body; with --body no option that is a field of the body."""
     if (args.type is None) == (args.body is None):
-        parser.error("submit: give a TYPE, or a whole body with --body FILE")
-    in_body = ("payload", "run_at", "delay", "priority", "max_retries", "retry", "timeout", "tag", "after", "notify")
-    beside = [name for name in in_body if args.body is not None and getattr(args, name) is not None]
-    if beside:
-        parser.error(f"submit: --{beside[0].replace('_', '-')} can't stand beside --body: put it into the body")
+        parser.error("submit: give a TYPE, or a complete body with --body FILE")
+    body_options = (
+        "payload",
+        "run_at",
+        "delay",
+        "priority",
+        "max_retries",
+        "retry",
+        "timeout",
+        "tag",
+        "after",
+        "notify",
+    )
+    conflicting = [name for name in body_options if args.body is not None and getattr(args, name) is not None]
+    if conflicting:
+        parser.error(f"submit: --{conflicting[0].replace('_', '-')} cannot be used with --body: put it into the body")

@@ -1,4 +1,4 @@
-"""One function per command: asks the API, prints the answer, says the exit code."""
+"""One function per command: calls the API, prints the answer, returns the exit code."""
 
 import argparse
 import json
@@ -7,16 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from taskyard.cli.bulk import several
+from taskyard.api.tasks.models import Task
 from taskyard.cli.dead_letters import cancel_many, dead_letters, redrive, retry, submit_batch, undeliverable
+from taskyard.cli.each_id import for_each_id
 from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.schedule import schedule
-from taskyard.cli.text import console_for, roughly, stats_lines, summary, task_lines, tasks_table, type_lines
+from taskyard.cli.text import console_for, rough_duration, stats_lines, summary, task_lines, tasks_table, type_lines
 from taskyard.cli.values import read_payload
 from taskyard.cli.watch import watch
 from taskyard.cli.workflow import workflow
-from taskyard.input_files import read_bytes
-from taskyard.model import Task
+from taskyard.files.json_and_yaml import read_bytes
 
 if TYPE_CHECKING:
     from taskyard.client import Taskyard
@@ -42,7 +42,7 @@ def submit(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
             dependencies=args.after,
             notify=args.notify,
         )
-        say_past(args.run_at)
+        warn_if_past(args.run_at)
     if not args.wait:
         _show(args, task, [summary(task)])
         return ExitCode.OK
@@ -75,42 +75,44 @@ def cancel(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     if not args.ids or args.dry_run or args.reason:
         return cancel_many(yard, args)
 
-    def one(task_id: str) -> tuple[dict[str, Any], str]:
+    def cancel_one(task_id: str) -> tuple[dict[str, Any], str]:
         yard.cancel(task_id)
         return {"cancelled": True}, f"{task_id}  CANCELLED"
 
-    return several(args, one, refused={"cancelled": False})
+    return for_each_id(args, cancel_one, refused_fields={"cancelled": False})
 
 
 def reschedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
     task = yard.reschedule(args.id, args.run_at, delay=args.delay)
-    say_past(args.run_at)
+    warn_if_past(args.run_at)
     _show(args, task, [summary(task)])
     return ExitCode.OK
 
 
-def say_past(run_at: datetime | None) -> None:
-    """A run time in the past is now; whoever mistook a day or a time zone learns of it."""
-    late = 0.0 if run_at is None else (datetime.now(UTC) - run_at).total_seconds()
-    if late >= 1:
-        print(f"taskyard: runs at once: the run time is {roughly(late)} ago", file=sys.stderr)
+def warn_if_past(run_at: datetime | None) -> None:
+    """A run time in the past means now. The warning shows a wrong day or time zone."""
+    seconds_ago = 0.0 if run_at is None else (datetime.now(UTC) - run_at).total_seconds()
+    if seconds_ago >= 1:
+        print(f"taskyard: runs at once: the run time is {rough_duration(seconds_ago)} ago", file=sys.stderr)
 
 
 def types(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    found = yard.types()
+    task_types = yard.types()
     if args.json:
-        _print_json([{"name": one.name, "otherNames": list(one.other_names), "payload": one.schema} for one in found])
+        _print_json(
+            [{"name": each.name, "otherNames": list(each.other_names), "payload": each.schema} for each in task_types]
+        )
     else:
-        print("\n".join(line for one in found for line in type_lines(one)) or "no task types")
+        print("\n".join(line for task_type in task_types for line in type_lines(task_type)) or "no task types")
     return ExitCode.OK
 
 
 def stats(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    found = yard.stats()
+    stats = yard.stats()
     if args.json:
-        _print_json(found.raw)
+        _print_json(stats.raw)
     else:
-        print("\n".join(stats_lines(found)))
+        print("\n".join(stats_lines(stats)))
     return ExitCode.OK
 
 

@@ -1,4 +1,4 @@
-"""The commands of many tasks at once and of the failure desk."""
+"""The commands for many tasks at once and for dead letters."""
 
 import argparse
 import json
@@ -6,25 +6,35 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from taskyard.cli.bulk import several
-from taskyard.cli.confirming import confirmed
+from taskyard.api.dead_letters import Redrive
+from taskyard.api.tasks.batch import Outcome
+from taskyard.cli.confirmation import confirm
+from taskyard.cli.each_id import for_each_id
 from taskyard.cli.exit_codes import ExitCode, exit_code_of
-from taskyard.cli.text import NARROW, clock, console_for, last_word, plain, summary, tasks_table, told
+from taskyard.cli.text import (
+    NARROW_WIDTH,
+    console_for,
+    notification_line,
+    printable,
+    status_note,
+    summary,
+    tasks_table,
+    time_text,
+)
 from taskyard.errors import ProblemError, TaskyardError
-from taskyard.input_files import parse_json, read_bytes
-from taskyard.model import Outcome, Redrive
-from taskyard.times import to_wire
+from taskyard.files.json_and_yaml import parse_json, read_bytes
+from taskyard.times import iso_time
 
 if TYPE_CHECKING:
     from taskyard.client import Taskyard
 
 
 def submit_batch(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    """The exit code is that of the first that was not accepted."""
+    """The exit code is that of the first task that was not accepted."""
     outcomes = yard.submit_batch(read_tasks(args.file))
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if args.json:
-        _print_json([_outcome(outcome) for outcome in outcomes])
+        _print_json([_outcome_document(outcome) for outcome in outcomes])
     else:
         for outcome in outcomes:
             if outcome.task is not None:
@@ -37,7 +47,7 @@ def submit_batch(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
 
 
 def read_tasks(source: str) -> list[dict[str, Any]]:
-    """A JSON array, `{"tasks": [...]}`, or one task a line. ValueError when it is none of these."""
+    """A JSON array, `{"tasks": [...]}`, or one task per line. ValueError for any other content."""
     content = read_bytes(source)
     try:
         document = parse_json(content)
@@ -46,129 +56,136 @@ def read_tasks(source: str) -> list[dict[str, Any]]:
     if isinstance(document, dict):
         document = document["tasks"] if isinstance(document.get("tasks"), list) else [document]
     if not isinstance(document, list) or not document or not all(isinstance(task, dict) for task in document):
-        raise ValueError(f"{source} holds no tasks: give a JSON array of objects, or an object a line")
+        raise ValueError(f"{source} contains no tasks: give a JSON array of objects, or one object per line")
     return document
 
 
-def _tasks_by_line(source: str, content: bytes, as_one: ValueError) -> list[Any]:
-    """`as_one`: what is wrong with it as one document."""
+def _tasks_by_line(source: str, content: bytes, document_error: ValueError) -> list[Any]:
+    """document_error: why the content is not one JSON document."""
     tasks, lines = [], content.splitlines()
     for at, line in enumerate(lines, 1):
         if line.strip():
             try:
                 tasks.append(parse_json(line))
             except ValueError as error:
-                # The first line alone is no document either: it never was one a line.
-                said = f"line {at}: {error}" if tasks else as_one
-                raise ValueError(f"{source} is neither JSON nor a JSON document a line: {said}") from error
+                # When the first line is not a document, the file was not meant as one task per line.
+                reason = f"line {at}: {error}" if tasks else document_error
+                raise ValueError(f"{source} is neither JSON nor one JSON document per line: {reason}") from error
     return tasks
 
 
 def dead_letters(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    tasks = list(yard.dead_letters(**_filter(args), limit=args.limit))
+    tasks = list(yard.dead_letters(**_filter_of(args), limit=args.limit))
     if args.json:
         _print_json([task.raw for task in tasks])
     elif tasks:
         console = console_for()
         console.print(tasks_table(tasks, console.width))
-        if console.width < NARROW:
+        if console.width < NARROW_WIDTH:
             for task in tasks:
-                print(f"{task.id}  {last_word(task)}")
+                print(f"{task.id}  {status_note(task)}")
     else:
         print("no dead letters")
     return ExitCode.OK
 
 
 def retry(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    def one(task_id: str) -> tuple[dict[str, Any], str]:
+    def retry_one(task_id: str) -> tuple[dict[str, Any], str]:
         task = yard.retry(task_id, args.attempts)
         return {"task": task.raw}, summary(task)
 
-    return several(args, one)
+    return for_each_id(args, retry_one)
 
 
 def redrive(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    wanted = _filter(args)
+    filter = _filter_of(args)
     if not args.dry_run and not args.yes and sys.stdin.isatty():
-        found = yard.redrive(**wanted, dry_run=True)
-        count = found.matched - found.skipped
+        preview = yard.redrive(**filter, dry_run=True)
+        count = preview.matched - preview.skipped
         if not count:
             print("no dead letters", file=sys.stderr)
             return ExitCode.OK
         rate = "10" if args.rate is None else f"{args.rate:g}"
-        if not confirmed(f"Run {count} dead letters again, {rate} a second?"):
+        if not confirm(f"Run {count} dead letters again, {rate} per second?"):
             print("nothing was run again", file=sys.stderr)
             return ExitCode.OK
     total = Redrive(0, 0, 0, args.dry_run)
-    pages = yard.redrive_pages(**wanted, rate=args.rate, attempts=args.attempts, dry_run=args.dry_run)
+    pages = yard.redrive_pages(**filter, rate=args.rate, attempts=args.attempts, dry_run=args.dry_run)
     for page in pages:
         total += page
         if page.cursor is not None and not args.json:
-            print(f"{_redriven(total)} …", file=sys.stderr, flush=True)
+            print(f"{_redrive_summary(total)} …", file=sys.stderr, flush=True)
     if args.json:
-        last = None if total.last_due is None else to_wire(total.last_due)
+        last = None if total.last_due is None else iso_time(total.last_due)
         counts = {"matched": total.matched, "redriven": total.redriven, "skipped": total.skipped}
         _print_json(counts | {"dryRun": total.dry_run, "lastDue": last})
     else:
-        due = f", the last is due {clock(total.last_due)}" if total.last_due and total.matched else ""
-        print(_redriven(total) + due if total.matched else "no dead letters")
+        due = f", the last is due {time_text(total.last_due)}" if total.last_due and total.matched else ""
+        print(_redrive_summary(total) + due if total.matched else "no dead letters")
     return ExitCode.OK
 
 
 def cancel_many(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    """By filter, or dry, or with a reason. Of ids that were named, one that is refused is exit code 4."""
-    wanted = {"type": args.type, "state": args.state, "tags": dict(args.tag) if args.tag else None}
+    """By filter, as a dry run, or with a reason. With ids the exit code is 4 when one is refused."""
+    filter = {"type": args.type, "state": args.state, "tags": dict(args.tag) if args.tag else None}
     if not args.ids and not args.dry_run and not args.yes and sys.stdin.isatty():
-        found = yard.cancel_many(None, dry_run=True, **wanted)
-        if not found.cancelled:
+        preview = yard.cancel_many(None, dry_run=True, **filter)
+        if not preview.cancelled:
             print("nothing to cancel", file=sys.stderr)
             return ExitCode.OK
-        if not confirmed(f"Cancel {len(found.cancelled)} tasks?"):
+        if not confirm(f"Cancel {len(preview.cancelled)} tasks?"):
             print("nothing was cancelled", file=sys.stderr)
             return ExitCode.OK
-    done = yard.cancel_many(args.ids or None, dry_run=args.dry_run, reason=args.reason, **wanted)
+    result = yard.cancel_many(args.ids or None, dry_run=args.dry_run, reason=args.reason, **filter)
     if args.json:
-        refused = [{"id": task_id, "reason": reason} for task_id, reason in done.refused.items()]
-        _print_json({"matched": done.matched, "cancelled": done.cancelled, "refused": refused, "dryRun": done.dry_run})
+        refused = [{"id": task_id, "reason": reason} for task_id, reason in result.refused.items()]
+        _print_json(
+            {"matched": result.matched, "cancelled": result.cancelled, "refused": refused, "dryRun": result.dry_run}
+        )
     else:
-        for task_id in done.cancelled:
-            print(f"{task_id}  {'would be cancelled' if done.dry_run else 'CANCELLED'}")
-        for task_id, reason in done.refused.items():
-            print(plain(f"{task_id}  {reason}"), file=sys.stderr)
-        if not done.matched:
+        for task_id in result.cancelled:
+            print(f"{task_id}  {'would be cancelled' if result.dry_run else 'CANCELLED'}")
+        for task_id, reason in result.refused.items():
+            print(printable(f"{task_id}  {reason}"), file=sys.stderr)
+        if not result.matched:
             print("nothing to cancel")
             return ExitCode.OK
-        print(f"{len(done.cancelled)} {'to cancel' if done.dry_run else 'cancelled'}, {len(done.refused)} refused")
-    return ExitCode.REFUSED if args.ids and done.refused else ExitCode.OK
+        print(
+            f"{len(result.cancelled)} {'to cancel' if result.dry_run else 'cancelled'}, {len(result.refused)} refused"
+        )
+    return ExitCode.REFUSED if args.ids and result.refused else ExitCode.OK
 
 
 def undeliverable(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    found = list(yard.undeliverable(limit=args.limit))
+    notifications = list(yard.undeliverable(limit=args.limit))
     if args.json:
-        _print_json([each.raw for each in found])
+        _print_json([each.raw for each in notifications])
     else:
-        print("\n".join(f"{each.of} {each.id}  {told(each)}" for each in found) or "nothing undeliverable")
+        print(
+            "\n".join(f"{each.of} {each.id}  {notification_line(each)}" for each in notifications)
+            or "nothing undeliverable"
+        )
     return ExitCode.OK
 
 
-def _filter(args: argparse.Namespace) -> dict[str, Any]:
+def _filter_of(args: argparse.Namespace) -> dict[str, Any]:
     return {"type": args.type, "error_type": args.error_type, "since": args.since, "until": args.until}
 
 
-def _redriven(total: Redrive) -> str:
+def _redrive_summary(total: Redrive) -> str:
     skipped = f", {total.skipped} skipped" if total.skipped else ""
     if total.dry_run:
         return f"{total.matched - total.skipped} would be run again{skipped}"
     return f"{total.redriven} are run again{skipped}"
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome_document(outcome: Outcome) -> dict[str, Any]:
     if outcome.task is not None:
         return {"index": outcome.index, "created": outcome.created, "task": outcome.task.raw}
-    return {"index": outcome.index, "sent": outcome.sent, "problem": _problem(outcome.error)}
+    return {"index": outcome.index, "sent": outcome.sent, "problem": _problem_document(outcome.error)}
 
 
-def _problem(error: TaskyardError | None) -> dict[str, Any]:
+def _problem_document(error: TaskyardError | None) -> dict[str, Any]:
     return error.fields if isinstance(error, ProblemError) else {"title": type(error).__name__, "detail": str(error)}
 
 

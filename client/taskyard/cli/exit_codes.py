@@ -1,4 +1,4 @@
-"""What the exit code of `taskyard` says. `taskyard --help` prints this table."""
+"""The exit codes of `taskyard`. `taskyard --help` prints this table."""
 
 from enum import IntEnum
 
@@ -28,13 +28,13 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-MEANING = {
+MEANINGS = {
     ExitCode.OK: "done",
-    ExitCode.TASK_FAILED: "a task or workflow that was waited for or watched ended, but not in SUCCESS",
+    ExitCode.TASK_FAILED: "a task or workflow that the command waited for or watched ended, but not in SUCCESS",
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.NOT_FOUND: "no such task, workflow or schedule",
     ExitCode.REFUSED: "refused: the request is invalid, or the task's state does not allow it",
-    ExitCode.UNAVAILABLE: "no Taskyard there, or it can't answer now",
+    ExitCode.UNAVAILABLE: "no Taskyard API at the URL, or it is not available now",
     ExitCode.NOT_ALLOWED: "no credentials, or not allowed",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }

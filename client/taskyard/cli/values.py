@@ -1,16 +1,16 @@
-"""How what is written on the command line is read."""
+"""Converts texts of the command line to values."""
 
 import argparse
 import re
 from datetime import datetime
 from typing import Any
 
-from taskyard.input_files import parse_json, read_bytes
-from taskyard.notify import EmailTarget, On, WebhookTarget
-from taskyard.times import from_wire, parse_duration
+from taskyard.api.notifications import EmailTarget, On, WebhookTarget
+from taskyard.files.json_and_yaml import parse_json, read_bytes
+from taskyard.times import from_iso_time, parse_duration
 
-ENDS: dict[str, On] = {"success": "success", "failure": "failure", "both": "both"}
-WHOM = re.compile(r"(.+?)((?:,(?:on|secret)=[^,]*)*)")
+NOTIFY_ON: dict[str, On] = {"success": "success", "failure": "failure", "both": "both"}
+NOTIFY_TARGET = re.compile(r"(.+?)((?:,(?:on|secret)=[^,]*)*)")
 
 
 def read_payload(text: str | None) -> Any:
@@ -22,18 +22,18 @@ def read_payload(text: str | None) -> Any:
     try:
         return parse_json(content)
     except ValueError as error:
-        raise ValueError(f"--payload is no JSON: {error}") from error
+        raise ValueError(f"--payload is not JSON: {error}") from error
 
 
 def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)
 
 
 def instant(text: str) -> datetime:
     try:
-        return from_wire(text)
+        return from_iso_time(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -54,7 +54,7 @@ def priority(text: str) -> int | str:
 
 
 def retry(text: str) -> dict[str, Any]:
-    """`fixed,base=2,max=60,jitter=0` → the API's own names."""
+    """`fixed,base=2,max=60,jitter=0` → the fields of the API."""
     strategy, *parts = text.split(",")
     policy: dict[str, Any] = {"strategy": strategy}
     names = {"base": "baseSeconds", "max": "maxSeconds", "jitter": "jitter"}
@@ -70,22 +70,22 @@ def retry(text: str) -> dict[str, Any]:
 
 
 def tag(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not found or not name:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
 
 
 def notify(text: str) -> WebhookTarget | EmailTarget:
-    """`https://host/path,on=failure,secret=partner` or `ops@example.com,on=failure`. A URL may have commas itself."""
-    whom = WHOM.fullmatch(text)
-    to, said = (whom[1], whom[2]) if whom else (text, "")
-    options = dict(part.split("=", 1) for part in said.split(",")[1:])
-    if options.get("on", "both") not in ENDS:
+    """`https://host/path,on=failure,secret=partner` or `ops@example.com,on=failure`. A URL may contain commas."""
+    match = NOTIFY_TARGET.fullmatch(text)
+    to, options_text = (match[1], match[2]) if match else (text, "")
+    options = dict(part.split("=", 1) for part in options_text.split(",")[1:])
+    if options.get("on", "both") not in NOTIFY_ON:
         raise argparse.ArgumentTypeError(f"on={options['on']}: write success, failure or both")
-    on = ENDS[options["on"]] if "on" in options else None
+    on = NOTIFY_ON[options["on"]] if "on" in options else None
     if "://" in to:
         return WebhookTarget(to, on, options.get("secret"))
     if "@" in to and "secret" not in options:
         return EmailTarget(to, on)
-    raise argparse.ArgumentTypeError(f"{text!r} is no URL and no mail address; a secret goes with a URL")
+    raise argparse.ArgumentTypeError(f"{text!r} is not a URL or a mail address; only a URL has a secret")

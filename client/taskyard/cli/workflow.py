@@ -1,4 +1,4 @@
-"""`taskyard workflow …`: run a file, follow its nodes, look, cancel, run again, draw."""
+"""`taskyard workflow …`: run a file, follow its nodes, show, cancel, run again, draw."""
 
 import argparse
 import json
@@ -10,24 +10,35 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskyard import workflow_file
-from taskyard.calls import encode
-from taskyard.cli.bulk import several
+from taskyard.api.notifications import targets_to_json
+from taskyard.api.requests import encode
+from taskyard.api.workflows.models import Node, Workflow
+from taskyard.cli.each_id import for_each_id
 from taskyard.cli.exit_codes import ExitCode
-from taskyard.cli.text import STYLES, cell, clock, console_for, notification_lines, plain, table
-from taskyard.notify import written
-from taskyard.workflow_model import Node, Workflow
+from taskyard.cli.text import STYLES, console_for, notification_lines, printable, short_time_text, table, time_text
+from taskyard.files import workflow_file
 
 if TYPE_CHECKING:
     from rich.console import Group
 
     from taskyard.client import Taskyard
 
-FOLLOWED = 500
-"""Of a workflow with more nodes only the counts are followed: to read all of them every second helps nobody."""
-ROWS = 40
-RANK = ("RUNNING", "RETRY", "DEAD", "FAILED", "READY", "PENDING", "CANCELLED", "SKIPPED", "SUCCESS", "BLOCKED")
-"""The order in which nodes get the rows of a live view, when there are more."""
+MAX_FOLLOWED_NODES = 500
+"""Of a larger workflow only the counts are followed, because reading all nodes every second is too much."""
+LIVE_VIEW_ROWS = 40
+STATES_BY_INTEREST = (
+    "RUNNING",
+    "RETRY",
+    "DEAD",
+    "FAILED",
+    "READY",
+    "PENDING",
+    "CANCELLED",
+    "SKIPPED",
+    "SUCCESS",
+    "BLOCKED",
+)
+"""The order in which nodes get the rows of a live view when there are more nodes than rows."""
 
 
 def workflow(yard: "Taskyard", args: argparse.Namespace, sleep: Callable[[float], None] = time.sleep) -> ExitCode:
@@ -36,24 +47,24 @@ def workflow(yard: "Taskyard", args: argparse.Namespace, sleep: Callable[[float]
             document = workflow_file.read(args.file)
             if args.notify:
                 if "notify" in document:
-                    raise ValueError(f"{args.file} says whom to notify: leave --notify out")
-                document["notify"] = written(args.notify)
-            return _begun(yard, args, yard.workflows.submit_body(encode(document), args.key), sleep)
+                    raise ValueError(f"{args.file} has `notify`: leave --notify out")
+                document["notify"] = targets_to_json(args.notify)
+            return _show_or_follow(yard, args, yard.workflows.submit_body(encode(document), args.key), sleep)
         case "retry":
-            return _begun(yard, args, yard.workflows.retry(args.id), sleep)
+            return _show_or_follow(yard, args, yard.workflows.retry(args.id), sleep)
         case "get":
             return _get(yard, args)
         case "list":
             return _list(yard, args)
         case "cancel":
-            return several(args, partial(_cancelled, yard), refused={"cancelled": False})
+            return for_each_id(args, partial(_cancel, yard), refused_fields={"cancelled": False})
         case _:
             print(yard.workflows.graph(args.id, args.format), end="")
             return ExitCode.OK
 
 
-def is_file(args: argparse.Namespace) -> bool:
-    """Whether `graph` is to draw a file: that needs no API."""
+def draws_file(args: argparse.Namespace) -> bool:
+    """Whether the command is `graph` with a file, which needs no API."""
     if args.command != "workflow" or args.action != "graph":
         return False
     return args.id == "-" or args.id.endswith(workflow_file.SUFFIXES) or Path(args.id).is_file()
@@ -61,71 +72,71 @@ def is_file(args: argparse.Namespace) -> bool:
 
 def draw_file(args: argparse.Namespace) -> ExitCode:
     document = workflow_file.read(args.id)
-    print(workflow_file.drawn(document, args.format), end="")
-    count = sum(map(len, workflow_file.edges(document).values()))
-    if args.format == "mermaid" and count > workflow_file.MERMAID_EDGES:
-        most = workflow_file.MERMAID_EDGES
-        print(f"taskyard: {count} edges: Mermaid draws {most} unless told otherwise; --format dot", file=sys.stderr)
+    print(workflow_file.draw(document, args.format), end="")
+    count = sum(map(len, workflow_file.dependencies(document).values()))
+    if args.format == "mermaid" and count > workflow_file.MERMAID_MAX_EDGES:
+        limit = workflow_file.MERMAID_MAX_EDGES
+        print(f"taskyard: {count} edges: Mermaid draws {limit} by default; use --format dot", file=sys.stderr)
     return ExitCode.OK
 
 
-def _begun(yard: "Taskyard", args: argparse.Namespace, found: Workflow, sleep: Callable[[float], None]) -> ExitCode:
+def _show_or_follow(
+    yard: "Taskyard", args: argparse.Namespace, workflow: Workflow, sleep: Callable[[float], None]
+) -> ExitCode:
     if not args.wait:
-        _show(args, found)
+        _show(args, workflow)
         return ExitCode.OK
     if not args.json:
-        print(line(found), flush=True)
-    views = looks(yard, found.id, args.interval, sleep)
+        print(workflow_line(workflow), flush=True)
+    views = read_repeatedly(yard, workflow.id, args.interval, sleep)
     if args.json:
-        *_, (found, _) = views
+        *_, (workflow, _) = views
     elif sys.stdout.isatty():
-        found = _follow_as_table(views)
+        workflow = _follow_as_table(views)
     else:
-        found = _follow_as_lines(views)
-    _show(args, found)
-    return ExitCode.OK if found.succeeded else ExitCode.TASK_FAILED
+        workflow = _follow_as_lines(views)
+    _show(args, workflow)
+    return ExitCode.OK if workflow.succeeded else ExitCode.TASK_FAILED
 
 
 def _get(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    found = yard.workflows.get(args.id, args.limit)
+    workflow = yard.workflows.get(args.id, args.limit)
     if args.json:
-        _show(args, found)
+        _show(args, workflow)
         return ExitCode.OK
-    print("\n".join(lines(found)))
+    print("\n".join(workflow_lines(workflow)))
     console = console_for()
-    console.print(nodes_table(found.nodes, console.width))
-    if found.cursor:
-        print(f"… and {found.node_count - len(found.nodes)} more: --limit")
+    console.print(nodes_table(workflow.nodes, console.width))
+    if workflow.cursor:
+        print(f"… and {workflow.node_count - len(workflow.nodes)} more: --limit")
     return ExitCode.OK
 
 
 def _list(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
-    found = list(yard.workflows.list(args.limit))
+    workflows = list(yard.workflows.list(args.limit))
     if args.json:
-        print(json.dumps([one.raw for one in found], ensure_ascii=False))
+        print(json.dumps([workflow.raw for workflow in workflows], ensure_ascii=False))
     else:
-        print("\n".join(map(line, found)) or "no workflows")
+        print("\n".join(map(workflow_line, workflows)) or "no workflows")
     return ExitCode.OK
 
 
-def _cancelled(yard: "Taskyard", workflow_id: str) -> tuple[dict[str, Any], str]:
+def _cancel(yard: "Taskyard", workflow_id: str) -> tuple[dict[str, Any], str]:
     yard.workflows.cancel(workflow_id)
-    return {"cancelled": True}, f"{workflow_id}  cancelled: what had not started will not"
+    return {"cancelled": True}, f"{workflow_id}  cancelled: nodes that had not started will not start"
 
 
-# -- following
-
-
-def looks(
+def read_repeatedly(
     yard: "Taskyard", workflow_id: str, interval: float, sleep: Callable[[float], None]
 ) -> Iterator[tuple[Workflow, Sequence[Node]]]:
-    """One look every `interval` seconds until it has ended: the workflow, and its nodes if they are few enough."""
+    """Reads every `interval` seconds until the workflow has ended: the workflow, and its nodes if they are few
+    enough."""
     while True:
-        found = yard.workflows.get(workflow_id, limit=1)
-        # The nodes after the workflow: at its end they are as it left them.
-        nodes = list(yard.workflows.nodes(workflow_id)) if found.node_count <= FOLLOWED else []
-        yield found, nodes
-        if found.ended:
+        workflow = yard.workflows.get(workflow_id, limit=1)
+        # The nodes are read after the workflow: when it has ended, their states are final.
+        nodes = list(yard.workflows.nodes(workflow_id)) if workflow.node_count <= MAX_FOLLOWED_NODES else []
+        yield workflow, nodes
+        if workflow.ended:
             return
         sleep(interval)
 
@@ -133,16 +144,16 @@ def looks(
 def _follow_as_lines(views: Iterator[tuple[Workflow, Sequence[Node]]]) -> Workflow:
     """A line for each change of a node; of a large workflow, for each change of the counts."""
     before: dict[str, tuple[str, int]] = {}
-    counted = ""
-    for found, nodes in views:
-        news = [node for node in nodes if before.get(node.id) != (node.state, node.attempt)]
-        for node in news if before else [node for node in news if node.state != "BLOCKED"]:
+    last_counts = ""
+    for workflow, nodes in views:
+        changed = [node for node in nodes if before.get(node.id) != (node.state, node.attempt)]
+        for node in changed if before else [node for node in changed if node.state != "BLOCKED"]:
             print(node_line(node), flush=True)
         before |= {node.id: (node.state, node.attempt) for node in nodes}
-        if not nodes and counts_text(found) != counted:
-            counted = counts_text(found)
-            print(counted, flush=True)
-    return found
+        if not nodes and counts_text(workflow) != last_counts:
+            last_counts = counts_text(workflow)
+            print(last_counts, flush=True)
+    return workflow
 
 
 def _follow_as_table(views: Iterator[tuple[Workflow, Sequence[Node]]]) -> Workflow:
@@ -150,87 +161,91 @@ def _follow_as_table(views: Iterator[tuple[Workflow, Sequence[Node]]]) -> Workfl
 
     console = console_for()
     with Live(console=console, auto_refresh=False) as live:
-        for found, nodes in views:
-            live.update(live_view(found, nodes, console.width), refresh=True)
-    return found
+        for workflow, nodes in views:
+            live.update(live_view(workflow, nodes, console.width), refresh=True)
+    return workflow
 
 
-def live_view(found: Workflow, nodes: Sequence[Node], width: int) -> "Group":
+def live_view(workflow: Workflow, nodes: Sequence[Node], width: int) -> "Group":
     from rich.console import Group
     from rich.text import Text
 
-    ranked = sorted(nodes, key=lambda node: RANK.index(node.state) if node.state in RANK else 0)
-    shown = {node.id for node in ranked[:ROWS]}
-    counts = Text(f"{found.state}  ", STYLES.get(found.state, ""))
-    for state, count in sorted(found.counts.items()):
+    ranked = sorted(
+        nodes, key=lambda node: STATES_BY_INTEREST.index(node.state) if node.state in STATES_BY_INTEREST else 0
+    )
+    visible_ids = {node.id for node in ranked[:LIVE_VIEW_ROWS]}
+    counts = Text(f"{workflow.state}  ", STYLES.get(workflow.state, ""))
+    for state, count in sorted(workflow.counts.items()):
         counts.append(f"{count} {state}  ", STYLES.get(state, ""))
-    parts: list[Any] = [counts, nodes_table([node for node in nodes if node.id in shown], width)]
-    if len(nodes) > ROWS:
-        rest = Counter(node.state for node in nodes if node.id not in shown)
+    parts: list[Any] = [counts, nodes_table([node for node in nodes if node.id in visible_ids], width)]
+    if len(nodes) > LIVE_VIEW_ROWS:
+        rest = Counter(node.state for node in nodes if node.id not in visible_ids)
         parts.append(Text("and " + ", ".join(f"{count} {state}" for state, count in rest.items())))
     return Group(*parts)
-
-
-# -- text
 
 
 def nodes_table(nodes: Sequence[Node], width: int) -> Any:
     rows = [
         {
-            "NODE": plain(node.name),
-            "TYPE": plain(node.type),
+            "NODE": printable(node.name),
+            "TYPE": printable(node.type),
             "STATE": node.state,
             "TRY": f"{node.attempt}/{node.max_attempts}",
-            "STARTED": cell(node.started_at),
-            "ENDED": cell(node.ended_at),
-            "NOTE": note(node),
+            "STARTED": short_time_text(node.started_at),
+            "ENDED": short_time_text(node.ended_at),
+            "NOTE": node_note(node),
         }
         for node in nodes
     ]
-    return table(rows, width, may_go=("TYPE", "STARTED"), may_wrap=("NOTE",))
+    return table(rows, width, optional=("TYPE", "STARTED"), wrapping=("NOTE",))
 
 
-def note(node: Node) -> str:
+def node_note(node: Node) -> str:
     if node.error and node.state in ("RETRY", "FAILED", "DEAD", "RUNNING"):
-        return plain(f"{node.error_type}: {node.error}" if node.error_type else node.error)
-    return plain(node.reason or "")
+        return printable(f"{node.error_type}: {node.error}" if node.error_type else node.error)
+    return printable(node.reason or "")
 
 
 def node_line(node: Node) -> str:
-    parts = [node.id, node.state, plain(node.name), f"try {node.attempt}/{node.max_attempts}", note(node)]
+    parts = [node.id, node.state, printable(node.name), f"try {node.attempt}/{node.max_attempts}", node_note(node)]
     return "  ".join(part for part in parts if part)
 
 
-def counts_text(found: Workflow) -> str:
-    return ", ".join(f"{count} {state}" for state, count in sorted(found.counts.items()))
+def counts_text(workflow: Workflow) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(workflow.counts.items()))
 
 
-def line(found: Workflow) -> str:
-    parts = [found.id, found.state, plain(found.name), f"{found.node_count} nodes: {counts_text(found)}"]
-    if found.round > 1:
-        parts.append(f"round {found.round}")
-    return "  ".join([*parts, plain(found.reason)] if found.reason else parts)
+def workflow_line(workflow: Workflow) -> str:
+    parts = [
+        workflow.id,
+        workflow.state,
+        printable(workflow.name),
+        f"{workflow.node_count} nodes: {counts_text(workflow)}",
+    ]
+    if workflow.round > 1:
+        parts.append(f"round {workflow.round}")
+    return "  ".join([*parts, printable(workflow.reason)] if workflow.reason else parts)
 
 
-def lines(found: Workflow) -> list[str]:
-    named: dict[str, Any] = {
-        "id": found.id,
-        "name": plain(found.name),
-        "state": found.state,
-        "reason": plain(found.reason) if found.reason else None,
-        "nodes": f"{found.node_count}, {found.edge_count} edges",
-        "counts": counts_text(found),
-        "round": found.round,
-        "created": clock(found.created_at),
-        "started": clock(found.started_at),
-        "ended": clock(found.ended_at),
-        "deadline": f"{found.deadline_seconds} s after its start",
-        "on failure": found.on_failure,
-        "key": found.idempotency_key,
+def workflow_lines(workflow: Workflow) -> list[str]:
+    fields: dict[str, Any] = {
+        "id": workflow.id,
+        "name": printable(workflow.name),
+        "state": workflow.state,
+        "reason": printable(workflow.reason) if workflow.reason else None,
+        "nodes": f"{workflow.node_count}, {workflow.edge_count} edges",
+        "counts": counts_text(workflow),
+        "round": workflow.round,
+        "created": time_text(workflow.created_at),
+        "started": time_text(workflow.started_at),
+        "ended": time_text(workflow.ended_at),
+        "deadline": f"{workflow.deadline_seconds} s after its start",
+        "on failure": workflow.on_failure,
+        "key": workflow.idempotency_key,
     }
-    shown = [f"{name:<13} {value}" for name, value in named.items() if value not in (None, "")]
-    return shown + notification_lines(found.notifications)
+    lines = [f"{name:<13} {value}" for name, value in fields.items() if value not in (None, "")]
+    return lines + notification_lines(workflow.notifications)
 
 
-def _show(args: argparse.Namespace, found: Workflow) -> None:
-    print(json.dumps(found.raw, ensure_ascii=False) if args.json else line(found))
+def _show(args: argparse.Namespace, workflow: Workflow) -> None:
+    print(json.dumps(workflow.raw, ensure_ascii=False) if args.json else workflow_line(workflow))

@@ -1,0 +1,1 @@
+"""/schedules: tasks that are submitted again and again."""

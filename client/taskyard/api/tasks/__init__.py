@@ -1,0 +1,1 @@
+"""/tasks: submit, read, change, cancel and await background tasks."""

@@ -1,0 +1,1 @@
+"""/workflows: DAGs of tasks that run and end as one."""

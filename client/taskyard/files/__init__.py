@@ -1,0 +1,1 @@
+"""Files that people write, read strictly: JSON, YAML, and workflow files."""

@@ -1,0 +1,1 @@
+"""Operations of both clients, written once: their steps, the methods that perform them, paging and waiting."""

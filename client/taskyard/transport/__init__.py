@@ -1,0 +1,1 @@
+"""How a call reaches the API: endpoint, credentials, connection, retries, time-outs, errors of the network."""

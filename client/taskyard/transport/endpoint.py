@@ -1,0 +1,114 @@
+"""The URL of the API and the credentials for it: from arguments, the environment, or the file of a local system."""
+
+import ipaddress
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from taskyard.errors import InvalidEndpoint, NoEndpoint
+
+ENDPOINT_FILE = Path(".local") / "endpoint.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """url: without a trailing slash. auth: None, "iam", or a bearer token (never part of the repr). source: where the
+    URL was found."""
+
+    url: str
+    auth: str | None
+    source: str
+
+    def __repr__(self) -> str:
+        return f"Endpoint(url={self.url!r}, auth={self.auth_kind!r}, source={self.source!r})"
+
+    @property
+    def auth_kind(self) -> str:
+        """none, iam or bearer."""
+        return self.auth if self.auth == "iam" else "none" if self.auth is None else "bearer"
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+def find_endpoint(url: str | None, auth: str | None, environ: Mapping[str, str], start: Path) -> Endpoint:
+    """The URL from the argument, else TASKYARD_URL, else `.local/endpoint.json` (which a running local system writes)
+    in `start` or the nearest folder above it. Raises NoEndpoint when there is none, InvalidEndpoint for an unsafe one.
+
+    auth: the argument ("none" for none), else TASKYARD_AUTH, which has the same values, else TASKYARD_TOKEN. Another
+    user may have written a file in a folder above: its URL must be on this machine, and it gets the token in the file,
+    never one of the environment.
+    """
+    if url or environ.get("TASKYARD_URL"):
+        source_url, source = (url, "argument") if url else (environ["TASKYARD_URL"], "TASKYARD_URL")
+        chosen_auth = auth or environ.get("TASKYARD_AUTH") or environ.get("TASKYARD_TOKEN")
+    else:
+        file = _endpoint_file(start)
+        source_url, token = _read_endpoint_file(file)
+        source = str(file)
+        chosen_auth = auth or token
+    endpoint = Endpoint((source_url or "").strip().rstrip("/"), None if chosen_auth == "none" else chosen_auth, source)
+    _check_url(endpoint)
+    if source not in ("argument", "TASKYARD_URL") and not endpoint.is_loopback:
+        raise InvalidEndpoint(f"{source} names {endpoint.host}, which is not this machine: pass the URL yourself")
+    return endpoint
+
+
+def is_loopback(host: str) -> bool:
+    """host: without brackets. A name other than localhost is not loopback, whatever it resolves to."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_url(endpoint: Endpoint) -> None:
+    where = f"{endpoint.url!r} ({endpoint.source})"
+    if not endpoint.url.lower().startswith(("http://", "https://")):
+        raise InvalidEndpoint(f"{where} is not an http:// or https:// URL")
+    try:
+        parts = urlsplit(endpoint.url)
+        usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError as error:
+        raise InvalidEndpoint(f"{where} is not a URL: {error}") from error
+    # Characters that URL parsers interpret differently are refused: the host checked here must be the host called.
+    plain = all(character.isprintable() and character not in " \\?#@" for character in endpoint.url)
+    if not usable or not plain:
+        raise InvalidEndpoint(f"{where} is not the URL of an API: give scheme, host, port and path, and nothing else")
+    if endpoint.auth is not None and parts.scheme.lower() != "https" and not endpoint.is_loopback:
+        what = "a signature" if endpoint.auth_kind == "iam" else "a token"
+        raise InvalidEndpoint(f"{where} would get {what} unencrypted: use https://, or auth none")
+
+
+def _endpoint_file(start: Path) -> Path:
+    for folder in (start, *start.parents):
+        if (folder / ENDPOINT_FILE).is_file():
+            return folder / ENDPOINT_FILE
+    raise NoEndpoint(
+        f"no URL: pass one, set TASKYARD_URL, or start the local system here (no {ENDPOINT_FILE} in {start} or above)"
+    )
+
+
+def _read_endpoint_file(file: Path) -> tuple[str, str | None]:
+    """URL and token. Raises InvalidEndpoint for a file that another user may have written."""
+    try:
+        with file.open(encoding="utf-8") as opened:
+            status = os.fstat(opened.fileno())
+            # Windows has neither.
+            if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
+                raise InvalidEndpoint(f"{file} is not used: it belongs to, or can be written by, another user")
+            document = json.load(opened)
+        url, token = document["url"], document.get("token")
+        return str(url), None if token is None else str(token)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidEndpoint(
+            f"{file} cannot be read ({error}): a local system that was killed may have left it"
+        ) from error
