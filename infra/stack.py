@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from constructs import Construct
 
 from infra.build.assets import Assets
+from infra.build.routes import ApiRoute
 from infra.config import Config
 from infra.functions.api import Api
 from infra.functions.dead_letter import DeadLetter
@@ -27,7 +30,7 @@ from infra.resources.timers import Timers
 class TaskyardStack(cdk.Stack):
     """One Taskyard. Neither account nor region is named: it goes where the credentials of the deployment point."""
 
-    def __init__(self, scope: Construct, *, config: Config, assets: Assets) -> None:
+    def __init__(self, scope: Construct, *, config: Config, assets: Assets, routes: Sequence[ApiRoute]) -> None:
         super().__init__(scope, config.stack_name, description=f"Taskyard {config.environment}: background tasks")
         self.template_options.metadata = {"Bytecode": assets.bytecode}
 
@@ -45,7 +48,7 @@ class TaskyardStack(cdk.Stack):
         )
 
         # A caller's request becomes a wake-up in a lane (now, or through a timer) and a record in the table;
-        api = Api(self, "Api", shared=shared)
+        api = Api(self, "Api", shared=shared, routes=routes)
         # so do the times of a schedule, and submits without HTTP;
         producer = Producer(self, "Producer", shared=shared)
         # the lane's worker claims the task, runs it and settles it;

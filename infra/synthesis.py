@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from infra.build.assets import (
@@ -24,6 +25,7 @@ from infra.build.assets import (
     read_below,
 )
 from infra.build.bytecode import Compiler, find_compiler
+from infra.build.routes import ApiRoute, build_routes
 from infra.build.task_files import check_task_files
 from infra.config import config_of
 
@@ -54,7 +56,7 @@ def synthesize(environment: str, out: Path, *, force: bool = False, check: bool 
         print(f"synthesizing {environment} ...", file=sys.stderr, flush=True)
         # First: a synth that dies leaves no stamp, and the next one writes everything again.
         stamp.unlink(missing_ok=True)
-        _write(environment, out, assets=build_assets(compiler), check=check)
+        _write(environment, out, assets=build_assets(compiler), routes=build_routes(), check=check)
         stamp.write_text(digest)
         print(f"synthesized {environment} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     return template
@@ -91,7 +93,7 @@ def use_bundled_node() -> None:
     os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
 
 
-def _write(environment: str, out: Path, *, assets: Assets, check: bool) -> None:
+def _write(environment: str, out: Path, *, assets: Assets, routes: Sequence[ApiRoute], check: bool) -> None:
     use_bundled_node()
     # aws_cdk is 100 MB of source: uncompiled, each synth would compile it anew.
     kept, sys.dont_write_bytecode = sys.dont_write_bytecode, False
@@ -111,7 +113,7 @@ def _write(environment: str, out: Path, *, assets: Assets, check: bool) -> None:
         stack_traces=False,
         tree_metadata=False,
     )
-    TaskyardStack(app, config=config_of(environment), assets=assets)
+    TaskyardStack(app, config=config_of(environment), assets=assets, routes=routes)
     if check:
         from cdk_nag import AwsSolutionsChecks
 

@@ -14,6 +14,9 @@ from functions.store.bulk_answers import AnswerStore
 
 logger = logging.getLogger("taskyard.api")
 
+TIME_LIMIT_MS = 15_000
+"""A bulk request stops after this time and answers a cursor: API Gateway waits for 30 s."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class BulkRequests:

@@ -1,103 +1,32 @@
-"""/openapi.json (3.1): components from the pydantic models, operations from the table below."""
+"""/openapi.json (3.1): operations from the declarations of the routes, components from the types that they refer to."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
 
-from functions.api.dead_letters import requests as desk_requests
-from functions.api.schedules import requests as schedule_requests
-from functions.api.schedules import views as schedule_views
-from functions.api.tasks import answers, listing
-from functions.api.workflows import answers as workflow_answers
-from functions.api.workflows import requests as workflow_requests
-from functions.core.states import State
+from functions.api.routes import ROUTES
+from functions.api.routing import ID_PATTERNS, Answer, QueryParameter, Route, resolve
 from functions.core.task_types import RegisteredType
-from functions.intake import task_requests as requests
+from functions.intake.task_requests import Request, Work
 from functions.runtime import wiring
 
 Json = dict[str, Any]
 
 VERSION = "1.0.0"
 COMPONENTS = "#/components/schemas/"
-ANSWERS: tuple[type[BaseModel], ...] = (
-    answers.Task,
-    answers.TaskList,
-    answers.BatchAnswer,
-    answers.CancelAnswer,
-    answers.RedriveAnswer,
-    answers.NotificationList,
-    answers.Stats,
-    answers.Health,
-    workflow_answers.WorkflowSummary,
-    workflow_answers.Workflow,
-    workflow_answers.WorkflowList,
-    schedule_views.ScheduleAnswer,
-    schedule_views.ScheduleList,
-    answers.Problem,
-    answers.GatewayMessage,
-)
-REQUESTS: tuple[tuple[type[BaseModel], Mapping[str, str]], ...] = (
-    (requests.SubmitTask, requests.SUBMIT_ALIASES),
-    (requests.ChangeTask, requests.CHANGE_ALIASES),
-    (workflow_requests.WorkflowNode, workflow_requests.NODE_ALIASES),
-    (workflow_requests.SubmitWorkflow, workflow_requests.WORKFLOW_ALIASES),
-    (schedule_requests.CreateSchedule, schedule_requests.SCHEDULE_ALIASES),
-    (schedule_requests.ChangeSchedule, schedule_requests.SCHEDULE_ALIASES),
-    (desk_requests.RetryTask, {}),
-    (desk_requests.Redrive, {}),
-    (desk_requests.CancelTasks, {}),
-)
+PROBLEM = "functions.api.tasks.answers:Problem"
+GATEWAY_MESSAGE = "functions.api.tasks.answers:GatewayMessage"
 
-EXAMPLES: Mapping[str, Json] = {
-    "orchestration": {
-        "type": "SEND_EMAIL",
-        "payload": {
-            "to": "user@example.com",
-            "subject": "Welcome to Our Platform!",
-            "content": "<h1>Hello John!</h1><p>Welcome to our platform. Please click the link below to activate your "
-            "account:</p><a href='https://example.com/activate?token=abc123'>Activate Account</a>",
-            "from": "no-reply@example.com",
-        },
-        "runAt": "2026-02-01T10:00:00.000Z",
-        "availableAt": "2026-02-01T10:00:00.000Z",
-    },
-    "distributed": {
-        "type": "email",
-        "payload": {"to": "user@example.com", "subject": "Welcome"},
-        "delaySeconds": 60,
-        "retries": 3,
-        "dependencies": [],
-    },
-    "background": {
-        "type": "welcome-email",
-        "payload": {
-            "email": "Albert@example.com",
-            "name": "Albert",
-            "message": "Congratulations! Your background job system is live.",
-        },
-    },
-    "sql": {
-        "task_name": "DELAYED_MESSAGE",
-        "payload": {"message": "hello"},
-        "scheduled_at": "2026-02-01T10:00:00Z",
-        "priority": 5,
-        "max_retries": 3,
-    },
-}
-
-REFUSALS = {
+PROBLEM_DESCRIPTIONS = {
     400: "The body is empty, not JSON, not UTF-8, or not an object.",
     403: "The request is not signed by a known identity.",
-    404: "There is no such task of this caller, or it has expired.",
-    409: "The task has started or is settled (`state` says which), or others keep changing it.",
     413: "The payload is above 5 MB, or the body above what the gateway takes.",
     415: "The body is sent as something else than JSON.",
     422: "The request is not valid: `errors` names each field. Or the idempotency key belongs to another request.",
@@ -105,25 +34,21 @@ REFUSALS = {
     500: "Something went wrong on our side.",
     503: "For now. The same request may be sent again.",
 }
-BATCH_WORDS = (
-    "Each as in POST /tasks. What is wrong with one is that one's outcome: the others are accepted. They cannot "
-    "depend on each other: that is a workflow."
-)
-KEY_SPELLINGS = (
-    "1 to 256 printable characters: bare, in quotes, or, above all where they are not ASCII, as a Display String of "
-    'RFC 9651: `%"na%c3%afve"`.'
-)
-GATEWAY = frozenset({403, 413, 429, 500, 503})
+NOT_FOUND = {
+    "task": "There is no such task of this caller, or it has expired.",
+    "workflow": "There is no such workflow of this caller, or it has expired.",
+    "schedule": "There is no such schedule of this caller.",
+}
+GATEWAY_STATUSES = frozenset({403, 413, 429, 500, 503})
 """The gateway answers some of these itself, as plain JSON."""
-ALWAYS = (403, 429, 500, 503)
-TASK_HEADER = {"Location": {"description": "Path of the task.", "schema": {"type": "string"}}}
 
 
 @cache
 def document(timeout_limit: int) -> Json:
     """`timeout_limit`: seconds, the most that `timeoutSeconds` may be."""
-    types = {kind.name: kind for kind in wiring.registry().types.values()}
-    payloads = {component(kind.name): kind for kind in types.values() if kind.payload_schema is not None}
+    by_name = {each.name: each for each in wiring.registry().types.values()}
+    types = [by_name[name] for name in sorted(by_name)]
+    payloads = {payload_component(each.name): each for each in types if each.payload_schema is not None}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -134,25 +59,20 @@ def document(timeout_limit: int) -> Json:
         },
         "servers": [{"url": "/"}],
         "security": [{"sigv4": []}],
-        "tags": [
-            {"name": "tasks"},
-            {"name": "workflows"},
-            {"name": "schedules"},
-            {"name": "dead letters"},
-            {"name": "monitor"},
-            {"name": "documentation"},
-        ],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ROUTES)],
         "x-task-types": [
             {
-                "name": kind.name,
-                "otherNames": list(kind.names[1:]),
-                "payload": {"$ref": COMPONENTS + component(kind.name)} if component(kind.name) in payloads else None,
+                "name": each.name,
+                "otherNames": list(each.names[1:]),
+                "payload": reference(payload_component(each.name))
+                if payload_component(each.name) in payloads
+                else None,
             }
-            for kind in sorted(types.values(), key=lambda kind: kind.name)
+            for each in types
         ],
         "paths": paths(),
         "components": {
-            "schemas": schemas(timeout_limit, list(types.values()), payloads),
+            "schemas": schemas(timeout_limit, types, payloads),
             "securitySchemes": {
                 "sigv4": {
                     "type": "apiKey",
@@ -166,335 +86,199 @@ def document(timeout_limit: int) -> Json:
     }
 
 
+def reference(component: str) -> Json:
+    return {"$ref": COMPONENTS + component}
+
+
 # -- operations
 
 
 def paths() -> Json:
-    from functions.api.schedules.openapi import schedule_paths
-    from functions.api.workflows.openapi import workflow_paths
-
-    key = {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "description": "As the field idempotencyKey; if both are given they must agree. Not with `schedule:` first. "
-        + KEY_SPELLINGS,
-        "schema": {"type": "string", "minLength": 1},
-    }
-    change_key = key | {"description": f"The same key and body again change nothing more. {KEY_SPELLINGS}"}
-    submit = operation(
-        "tasks",
-        "submitTask",
-        "Submit a task",
-        {201: ok("The task, accepted.", answers.Task, TASK_HEADER), 200: ok("Submitted before.", answers.Task)},
-        (400, 413, 415, 422),
-        parameters=[key],
-        body=requests.SubmitTask,
-    )
-    submit["requestBody"]["content"]["application/json"]["examples"] = {
-        name: {"value": value} for name, value in EXAMPLES.items()
-    }
-    task = {200: ok("The task.", answers.Task)}
-    change = operation(
-        "tasks",
-        "changeTask",
-        "Move a task to another time, change its priority or payload, while it has not started",
-        {200: ok("The task as it is after.", answers.Task)},
-        (400, 404, 409, 413, 415, 422),
-        parameters=[change_key],
-        body=requests.ChangeTask,
-    )
-    cancelled: dict[int, Json] = {204: {"description": "It will not run."}}
-    return {
-        "/tasks": {
-            "get": operation(
-                "tasks",
-                "listTasks",
-                "List tasks, newest first",
-                {200: ok("A page.", answers.TaskList)},
-                (422,),
-                parameters=list_parameters(),
-            ),
-            "post": submit,
-        },
-        "/tasks/{id}": {
-            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"$ref": f"{COMPONENTS}TaskId"}}],
-            "get": operation("tasks", "getTask", "Look at a task", task, (404,)),
-            "patch": change,
-            "delete": operation("tasks", "cancelTask", "Cancel a task that has not started", cancelled, (404, 409)),
-        },
-        **desk_paths(change_key),
-        **workflow_paths(key, change_key),
-        **schedule_paths(key),
-        "/notifications": {
-            "get": operation(
-                "tasks",
-                "listNotifications",
-                "Ends that somebody could not be told of, newest first",
-                {200: ok("A page.", answers.NotificationList)},
-                (422,),
-                parameters=notification_parameters(),
-            )
-        },
-        "/monitor/health": {
-            "get": operation("monitor", "getHealth", "Is it alive?", {200: ok("It is.", answers.Health)}, (), open=True)
-        },
-        "/monitor/stats": {
-            "get": operation("monitor", "getStats", "Counts, depths, age", {200: ok("Now.", answers.Stats)}, ())
-        },
-        "/openapi.json": {
-            "get": operation(
-                "documentation",
-                "getOpenApi",
-                "This document",
-                {200: {"description": "OpenAPI 3.1.", "content": {"application/json": {"schema": {"type": "object"}}}}},
-                (),
-            )
-        },
-        "/docs": {
-            "get": operation(
-                "documentation",
-                "getDocs",
-                "This document, as a page",
-                {200: {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}}},
-                (),
-            )
-        },
-    }
+    items: Json = {}
+    for route in ROUTES:
+        item = items.setdefault(route.path, {})
+        if route.id_of:
+            schema = reference(id_component(route.id_of))
+            item["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": schema}]
+        item[route.method.lower()] = operation(route)
+    return items
 
 
-def notification_parameters() -> list[Json]:
-    limit: Json = {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT}
-    return [
-        {"name": "state", "in": "query", "required": True, "schema": {"type": "string", "enum": ["UNDELIVERABLE"]}},
-        {"name": "limit", "in": "query", "schema": limit},
-        {
-            "name": "cursor",
-            "in": "query",
-            "description": "Of the page before.",
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"},
-        },
-    ]
-
-
-def desk_paths(change_key: Json) -> Json:
-    """`change_key`: the parameter Idempotency-Key of what has no field for it."""
-    batch = operation(
-        "tasks",
-        "submitBatch",
-        "Submit up to 1,000 tasks, each with its own outcome",
-        {200: ok("What became of each.", answers.BatchAnswer)},
-        (400, 413, 415, 422),
-    )
-    each = {"$ref": f"{COMPONENTS}SubmitTask"}
-    tasks = {"type": "array", "minItems": 1, "maxItems": 1000, "items": each}
-    batch["requestBody"] = {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["tasks"],
-                    "additionalProperties": False,
-                    "properties": {"tasks": tasks | {"description": BATCH_WORDS}},
-                },
-                "examples": {"two": {"value": {"tasks": [EXAMPLES["distributed"], EXAMPLES["sql"]]}}},
-            }
-        },
-    }
-    cancel = operation(
-        "tasks",
-        "cancelTasks",
-        "Cancel what has not started, by ids or by filter",
-        {200: ok("What became of each.", answers.CancelAnswer)},
-        (400, 413, 415, 422),
-        parameters=[change_key],
-        body=desk_requests.CancelTasks,
-    )
-    retry = operation(
-        "dead letters",
-        "retryTask",
-        "Run a dead letter again, now",
-        {200: ok("The task as it is after.", answers.Task)},
-        (400, 404, 409, 413, 415, 422),
-        parameters=[change_key],
-        body=desk_requests.RetryTask,
-    )
-    redrive = operation(
-        "dead letters",
-        "redrive",
-        "Run dead letters again, by filter and slowly",
-        {200: ok("How many, and where to go on.", answers.RedriveAnswer)},
-        (400, 413, 415, 422),
-        parameters=[change_key],
-        body=desk_requests.Redrive,
-    )
-    for optional in (retry, redrive):
-        optional["requestBody"]["required"] = False
-    return {
-        "/tasks/batch": {"post": batch},
-        "/tasks/cancel": {"post": cancel},
-        "/tasks/{id}/retry": {
-            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"$ref": f"{COMPONENTS}TaskId"}}],
-            "post": retry,
-        },
-        "/dead-letters": {
-            "get": operation(
-                "dead letters",
-                "listDeadLetters",
-                "Tasks that ended as FAILED or DEAD, the latest first",
-                {200: ok("A page.", answers.TaskList)},
-                (422,),
-                parameters=dead_letter_parameters(),
-            )
-        },
-        "/dead-letters/redrive": {"post": redrive},
-    }
-
-
-def dead_letter_parameters() -> list[Json]:
-    time = {"type": "string", "format": "date-time"}
-    schemas: Json = {
-        "type": {"type": "string", "maxLength": listing.TYPE_LIMIT},
-        "errorType": {"type": "string", "maxLength": listing.TYPE_LIMIT},
-        "since": time,
-        "until": time,
-        "limit": {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT},
-        "cursor": {"type": "string"},
-    }
-    words = {
-        "type": "Any of the type's names.",
-        "errorType": "Class of the last error, e.g. TimedOut.",
-        "since": "Ended at this time or later.",
-        "until": "Ended before this time.",
-        "limit": "Tasks in a page, at most.",
-        "cursor": "Of the page before, with the same filter.",
-    }
-    return [{"name": name, "in": "query", "description": words[name], "schema": schemas[name]} for name in schemas]
-
-
-def operation(
-    tag: str,
-    name: str,
-    summary: str,
-    successes: Mapping[int, Json],
-    refusals: Iterable[int],
-    *,
-    parameters: list[Json] | None = None,
-    body: type[BaseModel] | None = None,
-    open: bool = False,
-) -> Json:
-    """`open`: needs no identity."""
-    statuses = sorted({*refusals, *(set(ALWAYS) - {403} if open else ALWAYS)})
+def operation(route: Route) -> Json:
     described: Json = {
-        "tags": [tag],
-        "operationId": name,
-        "summary": summary,
-        "responses": {str(status): answer for status, answer in sorted(successes.items())}
-        | {str(status): refusal(status) for status in statuses},
+        "tags": [route.tag],
+        "operationId": route.name,
+        "summary": route.summary,
+        "responses": {str(status): success(answer) for status, answer in sorted(route.answers.items())}
+        | {str(status): failure(route, status) for status in sorted(problem_statuses(route))},
     }
-    if parameters:
+    if parameters := [*key_parameters(route), *map(query_parameter, route.query)]:
         described["parameters"] = parameters
-    if body is not None:
-        schema = {"$ref": COMPONENTS + body.__name__}
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    if open:
+    if route.body:
+        content: Json = {"schema": reference(resolve(route.body).__name__)}
+        if route.examples:
+            content["examples"] = {name: {"value": value} for name, value in resolve(route.examples).items()}
+        described["requestBody"] = {"required": not route.body_optional, "content": {"application/json": content}}
+    if route.open:
         described["security"] = []
     return described
 
 
-def ok(description: str, model: type[BaseModel], headers: Json | None = None) -> Json:
-    content = {"application/json": {"schema": {"$ref": COMPONENTS + model.__name__}}}
-    return {"description": description, "content": content} | ({"headers": headers} if headers else {})
+def problem_statuses(route: Route) -> set[int]:
+    statuses = {429, 500, 503, *route.problems}
+    if not route.open:
+        statuses.add(403)
+    if route.id_of:
+        statuses.add(404)
+    if route.conflict:
+        statuses.add(409)
+    if route.query:
+        statuses.add(422)
+    if route.body:
+        statuses |= {400, 413, 415, 422}
+    return statuses
 
 
-def refusal(status: int) -> Json:
-    content: Json = {"application/problem+json": {"schema": {"$ref": f"{COMPONENTS}Problem"}}}
-    if status in GATEWAY:
-        content["application/json"] = {"schema": {"$ref": f"{COMPONENTS}GatewayMessage"}}
-    described: Json = {"description": REFUSALS[status], "content": content}
+def success(answer: Answer) -> Json:
+    described: Json = {"description": answer.description}
+    if answer.schema:
+        described["content"] = {"application/json": {"schema": reference(resolve(answer.schema).__name__)}}
+    elif answer.media_types:
+        described["content"] = {
+            media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}
+            for media_type in answer.media_types
+        }
+    if answer.headers:
+        described["headers"] = {
+            name: {"description": description, "schema": {"type": "string"}}
+            for name, description in answer.headers.items()
+        }
+    return described
+
+
+def failure(route: Route, status: int) -> Json:
+    content: Json = {"application/problem+json": {"schema": reference("Problem")}}
+    if status in GATEWAY_STATUSES:
+        content["application/json"] = {"schema": reference("GatewayMessage")}
+    if status == 404 and route.id_of:
+        description = NOT_FOUND[route.id_of]
+    else:
+        description = route.conflict if status == 409 else PROBLEM_DESCRIPTIONS[status]
+    described: Json = {"description": description, "content": content}
     if status == 503:
         described["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
     return described
 
 
-def list_parameters() -> list[Json]:
-    schemas: Json = {
-        "state": {"type": "string", "enum": [*(str(state) for state in State), ""]},
-        "type": {"type": "string", "maxLength": listing.TYPE_LIMIT},
-        "limit": {"type": "integer", "minimum": 1, "maximum": listing.MAX_LIMIT, "default": listing.DEFAULT_LIMIT},
-        "cursor": {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"},
-    }
-    words = {
-        "state": "As the task would read now: a PENDING task that is due is READY. Empty: all.",
-        "type": "Any of the type's names.",
-        "limit": "Tasks in a page, at most.",
-        "cursor": "Of the page before, with the same filter.",
-    }
+def key_parameters(route: Route) -> list[Json]:
+    if not route.idempotency_key:
+        return []
     return [
-        {"name": name, "in": "query", "description": words[name], "schema": schemas[name]}
-        for name in listing.PARAMETERS
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "description": route.idempotency_key,
+            "schema": {"type": "string", "minLength": 1},
+        }
     ]
+
+
+def query_parameter(parameter: QueryParameter) -> Json:
+    described: Json = {"name": parameter.name, "in": "query", "schema": parameter.schema}
+    if parameter.description:
+        described["description"] = parameter.description
+    if parameter.required:
+        described["required"] = True
+    return described
 
 
 # -- components
 
 
 def schemas(timeout_limit: int, types: Sequence[RegisteredType], payloads: Mapping[str, RegisteredType]) -> Json:
-    from functions.api.schedules.openapi import templates_schema
-    from functions.api.workflows.openapi import nodes_schema
+    bodies = list(request_models())
+    answers = {answer.schema for route in ROUTES for answer in route.answers.values() if answer.schema}
+    inputs: list[tuple[str, Literal["validation", "serialization"], TypeAdapter[Any]]]
+    inputs = [(body.__name__, "validation", TypeAdapter(body)) for body in bodies]
+    inputs += [
+        (name, "serialization", TypeAdapter(resolve(name))) for name in sorted({*answers, PROBLEM, GATEWAY_MESSAGE})
+    ]
+    components: Json = TypeAdapter.json_schemas(inputs, ref_template=COMPONENTS + "{model}")[1]["$defs"]
+    components |= {
+        id_component(what): {"type": "string", "pattern": f"^{pattern}$"} for what, pattern in ID_PATTERNS.items()
+    }
+    type_names = sorted(name for each in types for name in each.names)
+    for body in bodies:
+        schema = components[body.__name__]
+        if issubclass(body, Work):
+            set_deployment_limits(schema, type_names, timeout_limit)
+        add_aliases(schema, body.aliases)
+        body.complete_schema(schema, COMPONENTS)
+        if len(payloads) == len(types) and "payload" in schema["properties"]:
+            # `if` and `then` could tie each one to its type, but tools that read OpenAPI ignore them or fail.
+            schema["properties"]["payload"]["anyOf"] = [reference(name) for name in payloads]
+    for name, task_type in payloads.items():
+        # References within the type's own schema, in the file of the task types.
+        text = json.dumps(task_type.payload_schema).replace('"#/$defs/', f'"{COMPONENTS}{name}.')
+        schema = json.loads(text)
+        components |= {f"{name}.{inner}": inner_schema for inner, inner_schema in schema.pop("$defs", {}).items()}
+        components[name] = schema
+    for schema in components.values():
+        remove_noise(schema)
+    return dict(sorted(components.items()))
 
-    template = COMPONENTS + "{model}"
-    models = [(model, "serialization") for model in ANSWERS] + [(model, "validation") for model, _ in REQUESTS]
-    made: Json = models_json_schema(models, ref_template=template)[1]["$defs"]  # type: ignore[arg-type]
-    made["TaskId"] = {"type": "string", "pattern": requests.TASK_ID}
-    made["ScheduleId"] = {"type": "string", "pattern": requests.RUN_ID}
-    made["WorkflowId"] = {"type": "string", "pattern": requests.RUN_ID}
-    for model, aliases in REQUESTS:
-        spell_out(made[model.__name__], aliases)
-    submit = made["SubmitTask"]
-    names = sorted(name for kind in types for name in kind.names)
-    for alias in ("type", *requests.TYPE_ALIASES):
-        submit["properties"][alias]["enum"] = names
-    for branch in submit["properties"]["timeoutSeconds"]["anyOf"]:
+
+def request_models() -> Iterator[type[Request]]:
+    """Bodies of routes, and models that are parts of them without being referred to by them."""
+    found: dict[type[Request], None] = {}
+    todo: list[type[Request]] = [resolve(route.body) for route in ROUTES if route.body]
+    while todo:
+        model = todo.pop(0)
+        if model not in found:
+            found[model] = None
+            todo += model.parts
+    return iter(found)
+
+
+def set_deployment_limits(schema: Json, type_names: list[str], timeout_limit: int) -> None:
+    """Of a task: the types that this deployment has, and its longest time-out."""
+    schema["properties"]["type"]["enum"] = type_names
+    for branch in schema["properties"]["timeoutSeconds"]["anyOf"]:
         if branch["type"] == "integer":
             branch["maximum"] = timeout_limit
-    nodes_schema(made, names, timeout_limit)
-    templates_schema(made)
-    if len(payloads) == len(types):
-        # Which one depends on the type. `if` and `then` could say so, but what reads OpenAPI passes over them or fails.
-        for model, _ in REQUESTS:
-            if described := made[model.__name__]["properties"].get("payload"):
-                described["anyOf"] = [{"$ref": COMPONENTS + name} for name in payloads]
-    for name, kind in payloads.items():
-        # References within the type's own schema, in the file of the task types.
-        schema = json.loads(json.dumps(kind.payload_schema).replace('"#/$defs/', f'"{COMPONENTS}{name}.'))
-        made |= {f"{name}.{inner}": inner_schema for inner, inner_schema in schema.pop("$defs", {}).items()}
-        made[name] = schema
-    for schema in made.values():
-        for described in schema.get("properties", {}).values():
-            # The name again, in other letters; and null, which says what leaving it out says.
-            described.pop("title", None)
-            if described.get("default", 0) is None:
-                del described["default"]
-    return dict(sorted(made.items()))
 
 
-def spell_out(schema: Json, aliases: Mapping[str, str]) -> None:
-    """Adds the other names of fields, each of which may be given under one name only."""
+def add_aliases(schema: Json, aliases: Mapping[str, str]) -> None:
+    """The other names of fields as properties; a body may have each field under one name only."""
     if not aliases:
         return
     names: dict[str, list[str]] = {}
     for alias, field in aliases.items():
         schema["properties"][alias] = schema["properties"][field] | {"description": f"Another name for {field}."}
         names.setdefault(field, [field]).append(alias)
-    at_odds = [pair for spelled in names.values() for pair in combinations(spelled, 2)]
+    exclusive = [pair for spellings in names.values() for pair in combinations(spellings, 2)]
     times = [*names.get("runAt", ()), "availableAt"]
-    at_odds += [(delay, time) for delay in names.get("delaySeconds", ()) for time in times]
-    schema["not"] = {"anyOf": [{"required": list(pair)} for pair in at_odds]}
+    exclusive += [(delay, time) for delay in names.get("delaySeconds", ()) for time in times]
+    schema["not"] = {"anyOf": [{"required": list(pair)} for pair in exclusive]}
     if "type" in names:
-        schema.pop("required")
+        schema["required"].remove("type")
         schema["anyOf"] = [{"required": [name]} for name in names["type"]]
 
 
-def component(task_type: str) -> str:
+def remove_noise(schema: Json) -> None:
+    """Titles, which repeat the names; null as the default, which means the same as leaving the field out; and a list
+    of no required fields."""
+    if not schema.get("required", True):
+        del schema["required"]
+    for described in schema.get("properties", {}).values():
+        described.pop("title", None)
+        if described.get("default", 0) is None:
+            del described["default"]
+
+
+def id_component(what: str) -> str:
+    return f"{what.capitalize()}Id"
+
+
+def payload_component(task_type: str) -> str:
     return "Payload." + re.sub(r"[^A-Za-z0-9._-]", "_", task_type)

@@ -1,4 +1,4 @@
-"""The use cases, each put together when the first request needs it: a health check makes no client."""
+"""The use cases of the API. Each is wired when the first request needs it: a health check makes no client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from functions.api.monitor.stats import Stats
-from functions.api.tasks.listing import Listing
+from functions.api.tasks.listing import TaskListing
 from functions.core.errors import UnknownTaskType
 from functions.runtime import wiring
 from functions.runtime.environment import ApiEnvironment
@@ -17,20 +17,20 @@ from functions.store.listings import DEAD, Listings
 from functions.store.tasks import TaskStore
 
 if TYPE_CHECKING:
-    # Pydantic and the handlers of all task types: reading requests never need them.
+    # These import pydantic or all task types, which requests that read do not need.
     from functions.api.bulk_requests import BulkRequests
-    from functions.api.dead_letters.redrive import Desk
-    from functions.api.notifications.listing import NotificationLook
+    from functions.api.dead_letters.dead_letters import DeadLetters
+    from functions.api.notifications.queries import NotificationQueries
     from functions.api.schedules.schedules import Schedules
-    from functions.api.tasks.batch import Batch
+    from functions.api.tasks.batch import BatchSubmission
     from functions.api.tasks.bulk_cancel import BulkCancel
-    from functions.api.tasks.changes import Changes
-    from functions.api.workflows.queries import WorkflowLook
+    from functions.api.tasks.changes import TaskChanges
+    from functions.api.workflows.queries import WorkflowQueries
     from functions.api.workflows.workflows import Workflows
     from functions.intake.submission import Submission
 
 
-class Parts:
+class Services:
     """One per process."""
 
     def __init__(self, environment: ApiEnvironment) -> None:
@@ -56,10 +56,10 @@ class Parts:
         return intake_services.submission(self.environment)
 
     @cached_property
-    def changes(self) -> Changes:
-        from functions.api.tasks.changes import Changes
+    def changes(self) -> TaskChanges:
+        from functions.api.tasks.changes import TaskChanges
 
-        return Changes(
+        return TaskChanges(
             tasks=self.tasks,
             documents=self.documents,
             dispatcher=wiring.dispatcher(self.environment),
@@ -69,16 +69,18 @@ class Parts:
         )
 
     @cached_property
-    def batch(self) -> Batch:
-        from functions.api.tasks.batch import Batch
+    def batch(self) -> BatchSubmission:
+        from functions.api.tasks.batch import BatchSubmission
 
-        return Batch(self.submission)
+        return BatchSubmission(self.submission)
 
     @cached_property
     def bulk_cancel(self) -> BulkCancel:
         from functions.api.tasks.bulk_cancel import BulkCancel
 
-        return BulkCancel(changes=self.changes, listings=Listings(self.tasks), canonical=canonical, clock=wiring.clock)
+        return BulkCancel(
+            changes=self.changes, listings=Listings(self.tasks), canonical_type=canonical_type, clock=wiring.clock
+        )
 
     @cached_property
     def bulk_requests(self) -> BulkRequests:
@@ -88,10 +90,10 @@ class Parts:
         return BulkRequests(answers=AnswerStore(wiring.table(self.environment)), clock=wiring.clock)
 
     @cached_property
-    def desk(self) -> Desk:
-        from functions.api.dead_letters.redrive import Desk
+    def dead_letters(self) -> DeadLetters:
+        from functions.api.dead_letters.dead_letters import DeadLetters
 
-        return Desk(
+        return DeadLetters(
             tasks=self.tasks,
             letters=Listings(self.tasks, DEAD),
             dispatcher=wiring.dispatcher(self.environment),
@@ -101,8 +103,8 @@ class Parts:
         )
 
     @cached_property
-    def listing(self) -> Listing:
-        return Listing(Listings(self.tasks), canonical)
+    def listing(self) -> TaskListing:
+        return TaskListing(Listings(self.tasks), canonical_type)
 
     @cached_property
     def workflows(self) -> Workflows:
@@ -120,19 +122,19 @@ class Parts:
         )
 
     @cached_property
-    def notifications(self) -> NotificationLook:
-        from functions.api.notifications.listing import NotificationLook
+    def notifications(self) -> NotificationQueries:
+        from functions.api.notifications.queries import NotificationQueries
         from functions.store.notifications import NotificationStore
 
-        return NotificationLook(
+        return NotificationQueries(
             NotificationStore(table=wiring.table(self.environment), shards=self.environment.listing_shards)
         )
 
     @cached_property
-    def workflow_look(self) -> WorkflowLook:
-        from functions.api.workflows.queries import WorkflowLook
+    def workflow_queries(self) -> WorkflowQueries:
+        from functions.api.workflows.queries import WorkflowQueries
 
-        return WorkflowLook(
+        return WorkflowQueries(
             runs=wiring.run_store(self.environment),
             tasks=self.tasks,
             documents=self.documents,
@@ -141,7 +143,7 @@ class Parts:
 
     @cached_property
     def schedules(self) -> Schedules:
-        from functions.api.schedules.schedules import SCHEDULES, Schedules
+        from functions.api.schedules.schedules import SCHEDULE_INDEX, Schedules
         from functions.intake import services as intake_services
 
         return Schedules(
@@ -149,7 +151,7 @@ class Parts:
             scheduler=intake_services.schedules(self.environment),
             submission=self.submission,
             firing=intake_services.firing(self.environment, self.submission, self.metrics),
-            listings=Listings(self.tasks, SCHEDULES),
+            listings=Listings(self.tasks, SCHEDULE_INDEX),
             clock=wiring.clock,
         )
 
@@ -158,8 +160,8 @@ class Parts:
         return Stats(Counters(wiring.table(self.environment)), wiring.queues(self.environment), Listings(self.tasks))
 
 
-def canonical(name: str) -> str:
-    """Tasks of a type that this deployment no longer has can still be listed, under their own name."""
+def canonical_type(name: str) -> str:
+    """A name that no task type of this deployment has stays as it is: tasks of a removed type can still be listed."""
     try:
         return wiring.registry().find(name).name
     except UnknownTaskType:

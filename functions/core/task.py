@@ -159,6 +159,9 @@ def ordered_id(now: int, random: int) -> str:
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: sorts as the number does, no letter that reads as a digit."""
+RUN_ID_PATTERN = f"[{ALPHABET}]{{26}}"
+TASK_ID_PATTERN = f"{RUN_ID_PATTERN}(-[0-9]{{1,5}})?"
+"""Regular expressions. A node of a workflow has the id `<run>-<index>`."""
 
 
 def base32(data: bytes) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -34,7 +34,7 @@ from functions.core.fields import field_errors
 from functions.core.notifications.targets import Notify
 from functions.core.notifications.targets import kept as kept_targets
 from functions.core.schedules.schedule import KEY_PREFIX
-from functions.core.task import ALPHABET, MAX_HORIZON_MS
+from functions.core.task import MAX_HORIZON_MS, TASK_ID_PATTERN
 from functions.core.times import BadTime, epoch_ms
 
 TYPE_ALIASES = {"task_name": "type", "taskName": "type"}
@@ -51,9 +51,6 @@ PRIORITY_NAMES = {"high": 8, "normal": 5, "low": 1}
 """The middle of each lane's band."""
 NORMAL_PRIORITY = PRIORITY_NAMES["normal"]
 KEY_LIMIT = 256
-TASK_ID = rf"^[{ALPHABET}]{{26}}(-[0-9]{{1,5}})?$"
-"""A node of a workflow is `<run>-<index>`."""
-RUN_ID = rf"^[{ALPHABET}]{{26}}$"
 _YEARS = MAX_HORIZON_MS // (366 * 24 * 3600 * 1000)
 
 
@@ -124,7 +121,7 @@ def stripped_key(value: str) -> str:
 
 
 def task_id(value: str) -> str:
-    if not re.fullmatch(TASK_ID, value):
+    if not re.fullmatch(TASK_ID_PATTERN, value):
         raise refuse("must be the id of a task")
     return value
 
@@ -153,11 +150,20 @@ Priority = Annotated[
 ]
 TagKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TagValue = Annotated[str, StringConstraints(max_length=256)]
-TaskId = Annotated[str, AfterValidator(task_id), WithJsonSchema({"type": "string", "pattern": TASK_ID})]
+TaskId = Annotated[str, AfterValidator(task_id), WithJsonSchema({"type": "string", "pattern": f"^{TASK_ID_PATTERN}$"})]
 
 
 class Request(BaseModel):
+    """`aliases`: other name of a field → the field. `parts`: models of parts of the body that pydantic does not see."""
+
     model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel)
+
+    aliases: ClassVar[Mapping[str, str]] = {}
+    parts: ClassVar[tuple[type[Request], ...]] = ()
+
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
+        """Adds to the JSON Schema of the model what pydantic cannot express. `components`: prefix of a `$ref`."""
 
 
 class RetryOverrides(Request):
@@ -241,6 +247,8 @@ class Work(Timed):
 class SubmitTask(Work):
     """A task to run: what (`type`), on what (`payload`), and when."""
 
+    aliases: ClassVar[Mapping[str, str]] = SUBMIT_ALIASES
+
     idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
         None,
         description="The same key and body again answer the same task. The header Idempotency-Key does the same.",
@@ -262,6 +270,7 @@ class ChangeTask(Timed):
     """What is to change of a task that has not started. What is left out stays."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    aliases: ClassVar[Mapping[str, str]] = CHANGE_ALIASES
 
     priority: Priority | None = Field(
         None, description="As in a submit. Only another lane (7 to 9, 3 to 6, 0 to 2) changes when it runs."

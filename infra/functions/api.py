@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from aws_cdk import aws_apigatewayv2 as apigw
 from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
@@ -10,40 +11,9 @@ from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
+from infra.build.routes import ApiRoute
 from infra.functions.function import Function, vended_log_group
 from infra.functions.shared_resources import SharedResources
-
-# Every route, each under AWS_IAM. A new one is one line here.
-ROUTES = (
-    "POST /tasks",
-    "GET /tasks",
-    "POST /tasks/batch",
-    "POST /tasks/cancel",
-    "GET /tasks/{id}",
-    "PATCH /tasks/{id}",
-    "DELETE /tasks/{id}",
-    "POST /workflows",
-    "GET /workflows",
-    "GET /workflows/{id}",
-    "GET /workflows/{id}/graph",
-    "DELETE /workflows/{id}",
-    "POST /workflows/{id}/retry",
-    "POST /tasks/{id}/retry",
-    "GET /dead-letters",
-    "POST /dead-letters/redrive",
-    "POST /schedules",
-    "GET /schedules",
-    "GET /schedules/{id}",
-    "PATCH /schedules/{id}",
-    "DELETE /schedules/{id}",
-    "POST /schedules/{id}/run",
-    "GET /notifications",
-    "GET /monitor/stats",
-    "GET /openapi.json",
-    "GET /docs",
-)
-# For load balancers and uptime checks, which have no identity: says that it is alive and nothing else.
-OPEN_ROUTES = ("GET /monitor/health",)
 
 # One line per request. `integrationError` and `authorizerError` say why a request never reached the function.
 _ACCESS_LOG = {
@@ -62,9 +32,9 @@ _ACCESS_LOG = {
 
 
 class Api(Construct):
-    """HTTP API → api function. Every route asks for a signed request, but those of OPEN_ROUTES."""
+    """HTTP API → api function. Every route but an open one takes signed requests only."""
 
-    def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
+    def __init__(self, scope: Construct, id: str, *, shared: SharedResources, routes: Sequence[ApiRoute]) -> None:
         super().__init__(scope, id)
         config, storage, machines = shared.config, shared.storage, shared.machines
         self.function = Function(
@@ -95,8 +65,18 @@ class Api(Construct):
         # One permission for the whole API: one per route would fill the function's policy, which holds 20 KB.
         integration = HttpLambdaIntegration("Handler", self.function.function, scope_permission_to_route=False)
         signed = HttpIamAuthorizer()
-        for route in ROUTES:
-            self._route(route, integration=integration, authorizer=signed)
+        for route in routes:
+            created = self.http.add_routes(
+                path=route.path,
+                methods=[apigw.HttpMethod[route.method]],
+                integration=integration,
+                authorizer=apigw.HttpNoneAuthorizer() if route.open else signed,
+            )
+            if route.open:
+                for each in created:
+                    acknowledge(
+                        each, {"AwsSolutions-APIG4": "Health has no authorizer, and tells nothing but its own."}
+                    )
         # What no route takes, the function refuses as it refuses everything; strangers do not reach it here either.
         apigw.HttpRoute(
             self,
@@ -106,9 +86,6 @@ class Api(Construct):
             integration=integration,
             authorizer=signed,
         )
-        for route in OPEN_ROUTES:
-            for made in self._route(route, integration=integration, authorizer=apigw.HttpNoneAuthorizer()):
-                acknowledge(made, {"AwsSolutions-APIG4": "Health has no authorizer, and tells nothing but its own."})
         self.access_log = vended_log_group(self, "AccessLog", config=config, log="api-access")
         self.stage = apigw.CfnStage(
             self,
@@ -124,12 +101,4 @@ class Api(Construct):
                 throttling_burst_limit=config.throttle_burst,
                 detailed_metrics_enabled=True,
             ),
-        )
-
-    def _route(
-        self, route: str, *, integration: HttpLambdaIntegration, authorizer: apigw.IHttpRouteAuthorizer
-    ) -> list[apigw.HttpRoute]:
-        method, path = route.split(" ")
-        return self.http.add_routes(
-            path=path, methods=[apigw.HttpMethod[method]], integration=integration, authorizer=authorizer
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from infra.build.routes import ROUTES_FILE, read_routes
 from infra.config import config_of
 from tests.infra.template import Template, target
 
@@ -35,6 +36,15 @@ ROUTES = {
 
 def test_routes_are_those_of_the_contract(template: Template) -> None:
     assert {route["RouteKey"] for route in template.of_type("AWS::ApiGatewayV2::Route").values()} >= ROUTES
+
+
+def test_routes_are_those_that_the_build_wrote(template: Template) -> None:
+    declared = {f"{route.method} {route.path}": route.open for route in read_routes(ROUTES_FILE)}
+    routes = template.of_type("AWS::ApiGatewayV2::Route").values()
+    assert {route["RouteKey"]: route["AuthorizationType"] == "NONE" for route in routes} == {
+        **declared,
+        "$default": False,
+    }
 
 
 def test_every_route_but_health_asks_for_a_signed_request(template: Template) -> None:

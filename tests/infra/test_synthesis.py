@@ -13,6 +13,7 @@ import pytest
 
 import app
 from infra import synthesis
+from infra.build import routes
 from infra.build.assets import ROOT
 from infra.build.requirements import LAMBDA, MissingWheelError
 from infra.config import UnknownEnvironmentError, config_of
@@ -111,3 +112,10 @@ def test_a_local_start_keeps_the_whole_output_behind_it() -> None:
         synthesize("staging")
     first, *_ = str(failed.value).splitlines()
     assert first.startswith("no environment 'staging'")
+
+
+def test_routes_that_cannot_be_imported_are_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = subprocess.CompletedProcess([], 1, "", "Traceback\nImportError: planted")
+    monkeypatch.setattr(routes, "run_module", lambda *arguments, **options: failed)
+    with pytest.raises(routes.RoutesError, match="the routes cannot be imported: ImportError: planted"):
+        routes.build_routes()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
-from functions.api.handler import ROUTES
+from functions.api.routes import ROUTES
 from local.aws.principals import Principals
 from local.clock import Clock
 from local.endpoints.http_api import Gateway
@@ -17,9 +17,6 @@ from local.http_server import Request, Response
 from local.template.stack import FunctionSpec, RouteSpec
 from tests.integration.cloud import Cloud
 
-OPEN = ("/monitor/health",)
-"""What asks for no signature."""
-
 
 class Door:
     """`paths`: as infra/functions/api.py has them, `{id}` for what varies."""
@@ -27,10 +24,7 @@ class Door:
     def __init__(self, aws: Cloud, clock: Any) -> None:
         self._aws = aws
         api = cast(FunctionSpec, SimpleNamespace(arn="api"))
-        routes = [
-            RouteSpec(f"{method} {path.replace('<', '{').replace('>', '}')}", api, path not in OPEN, "api")
-            for method, path, _ in ROUTES
-        ]
+        routes = [RouteSpec(route.key, api, not route.open, "api") for route in ROUTES]
         routes.append(RouteSpec("$default", api, True, "api"))
         function = cast(Function, SimpleNamespace(invoke=self._invoke))
         seconds = cast(Clock, SimpleNamespace(now=lambda: clock() / 1000))

@@ -65,17 +65,17 @@ def test_cancelled_before_is_as_good_and_the_dry_run_says_so(api: Api) -> None:
 
 
 def test_what_the_store_refuses_for_one_is_that_ones_answer(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    from functions.api.tasks.changes import Changes
+    from functions.api.tasks.changes import TaskChanges
 
     ids = [api.submit(delaySeconds=60)["id"] for _ in range(3)]
-    cancel = Changes.cancel
+    cancel = TaskChanges.cancel
 
-    def throttled(changes: Changes, tenant: str, task_id: str, **how: Any) -> Any:
+    def throttled(changes: TaskChanges, tenant: str, task_id: str, **how: Any) -> Any:
         if task_id == ids[1]:
             raise StoreUnavailable("DynamoDB", "ThrottlingException")
         return cancel(changes, tenant, task_id, **how)
 
-    monkeypatch.setattr(Changes, "cancel", throttled)
+    monkeypatch.setattr(TaskChanges, "cancel", throttled)
     done = api("POST", "/tasks/cancel", {"ids": ids}).body
     assert sorted(done["cancelled"]) == sorted([ids[0], ids[2]])
     assert [each["id"] for each in done["refused"]] == [ids[1]]
@@ -84,8 +84,8 @@ def test_what_the_store_refuses_for_one_is_that_ones_answer(api: Api, monkeypatc
 def test_a_filter_is_followed_by_its_cursor(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     from functions.api.tasks import bulk_cancel
 
-    monkeypatch.setattr(bulk_cancel, "LOOKED_AT", 2)
-    monkeypatch.setattr(bulk_cancel, "GROUP", 1)
+    monkeypatch.setattr(bulk_cancel, "RECORDS_READ_LIMIT", 2)
+    monkeypatch.setattr(bulk_cancel, "PAGE_SIZE", 1)
     ids = {api.submit(delaySeconds=60, tags={"a": "b"} if at % 2 else {"c": "d"})["id"]: at % 2 for at in range(6)}
     wanted = {"tags": {"a": "b"}}
     cancelled, cursor, pages = [], None, 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from taskyard.tasks.retry import RetryPolicy
 
-from functions.api.tasks import listing
+from functions.api.paging import list_cursor, list_position
 from functions.core.errors import StoreUnavailable
 from functions.core.states import State
 from functions.core.task import Membership, Task, Text
@@ -170,16 +170,16 @@ def test_a_bad_redrive_is_named(api: Api, aws: Cloud, body: dict[str, Any], fiel
 
 def test_a_cursor_that_was_made_up_is_no_way_to_a_fault(api: Api, dead: list[str]) -> None:
     page = api("GET", "/dead-letters", query={"limit": "1"}).body["cursor"]
-    after, digest = listing.position(page)
+    after, digest = list_position(page)
     assert after is not None
     mark = digest.partition(".")[2]
     for slot in ("9" * 15, "9" * 5000, "-1", "٣", ""):
-        made_up = listing.cursor(after, f"{slot}.{mark}")
+        made_up = list_cursor(after, f"{slot}.{mark}")
         assert api("POST", "/dead-letters/redrive", {"cursor": made_up}).status == 422, slot
     # Before the time that the filter begins with: nothing is there, and DynamoDB is not asked for less than nothing.
     since = {"since": "2026-02-02T00:00:00Z"}
     cursor = api("GET", "/dead-letters", query={"limit": "1", **since}).body["cursor"]
-    early = listing.cursor("0000000000000#" + "0" * 26, listing.position(cursor)[1])
+    early = list_cursor("0000000000000#" + "0" * 26, list_position(cursor)[1])
     assert api("GET", "/dead-letters", query={"cursor": early, **since}).body == {"tasks": [], "cursor": None}
 
 
@@ -231,10 +231,10 @@ def test_when_the_store_refuses_one_the_others_are_written_and_it_is_found_again
 def test_in_a_later_page_it_is_the_cursor_that_finds_it_again(
     api: Api, dead: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from functions.api.dead_letters import redrive as desk
+    from functions.api.dead_letters import dead_letters
     from functions.store.tasks import TaskStore
 
-    monkeypatch.setattr(desk, "GROUP", 1)
+    monkeypatch.setattr(dead_letters, "PAGE_SIZE", 1)
     write, refused = TaskStore.redrive, []
 
     def throttled(store: TaskStore, task: Task, **how: Any) -> Any:

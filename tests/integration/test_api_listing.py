@@ -95,7 +95,7 @@ def test_filtered_pages_follow_each_other(api: Api, clock: Clock) -> None:
 def test_a_search_stops_and_goes_on_where_it_stopped(
     api: Api, aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "LOOKED_AT", 10)
+    monkeypatch.setattr(listing, "RECORDS_READ_LIMIT", 10)
     (oldest,) = submit(api, clock, 1, delaySeconds=60)
     submit(api, clock, 25)
     assert pages(api, state="PENDING") == [[], [], [oldest]]

@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from functions.api.openapi import EXAMPLES, document
+from functions.api.openapi import document
+from functions.api.tasks.requests import SUBMIT_EXAMPLES
 from functions.core.task import keyed_id, lane_of
 from tests.integration.api import MESSAGE, Answer, Api
 from tests.integration.cloud import EVENTS, TENANT, WORKER_TIMEOUT_SECONDS, Cloud
@@ -56,12 +57,12 @@ def test_it_is_valid(api: Api) -> None:
 
 def test_its_examples_are_requests_that_people_send() -> None:
     sent = {path.stem: json.loads(path.read_text()) for path in (EVENTS / "requests").glob("*.json")}
-    assert sent == EXAMPLES
+    assert sent == SUBMIT_EXAMPLES
 
 
-@pytest.mark.parametrize("name", list(EXAMPLES))
+@pytest.mark.parametrize("name", list(SUBMIT_EXAMPLES))
 def test_its_examples_fit_its_schemas(name: str) -> None:
-    assert body_errors("SubmitTask", EXAMPLES[name]) == []
+    assert body_errors("SubmitTask", SUBMIT_EXAMPLES[name]) == []
 
 
 @pytest.mark.parametrize(

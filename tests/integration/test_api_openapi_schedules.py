@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from functions.api.schedules.openapi import RATE, WEEKDAYS
+from functions.api.schedules.requests import RATE_EXAMPLE, WEEKDAYS_EXAMPLE
 from tests.integration.api import MESSAGE, Api
 from tests.integration.test_api_openapi import body_errors, fits
 
 PATH = "/schedules/{id}"
 
 
-@pytest.mark.parametrize("body", [WEEKDAYS, RATE])
+@pytest.mark.parametrize("body", [WEEKDAYS_EXAMPLE, RATE_EXAMPLE])
 def test_its_examples_fit_and_are_accepted(api: Api, body: dict[str, Any]) -> None:
     assert body_errors("CreateSchedule", body) == []
     answer = api("POST", "/schedules", body)
@@ -44,15 +44,15 @@ def test_what_the_schema_refuses_the_api_refuses(api: Api, body: dict[str, Any])
 @pytest.mark.parametrize("body", [{"task": None, "paused": True}, {"task": MESSAGE}, {"name": None, "rate": None}])
 def test_what_the_schema_of_a_change_takes_the_api_takes(api: Api, body: dict[str, Any]) -> None:
     assert body_errors("ChangeSchedule", body) == []
-    made = api("POST", "/schedules", WEEKDAYS)
+    made = api("POST", "/schedules", WEEKDAYS_EXAMPLE)
     fits(api("PATCH", f"/schedules/{made.body['id']}", body), "patch", PATH)
 
 
 def test_every_answer_is_as_described(api: Api) -> None:
-    made = api("POST", "/schedules", WEEKDAYS | {"idempotencyKey": "k"})
+    made = api("POST", "/schedules", WEEKDAYS_EXAMPLE | {"idempotencyKey": "k"})
     path = f"/schedules/{made.body['id']}"
-    fits(api("POST", "/schedules", WEEKDAYS | {"idempotencyKey": "k"}), "post", "/schedules")
-    fits(api("POST", "/schedules", RATE | {"idempotencyKey": "k"}), "post", "/schedules")
+    fits(api("POST", "/schedules", WEEKDAYS_EXAMPLE | {"idempotencyKey": "k"}), "post", "/schedules")
+    fits(api("POST", "/schedules", RATE_EXAMPLE | {"idempotencyKey": "k"}), "post", "/schedules")
     fits(api("POST", "/schedules", ""), "post", "/schedules")
     fits(api("GET", path), "get", PATH)
     fits(api("GET", "/schedules"), "get", "/schedules")

@@ -8,18 +8,44 @@ from pathlib import Path
 
 import pytest
 
-from functions.api.handler import ROUTES
+from functions.api.routes import ROUTES
+from functions.api.routing import Route, resolve
+from functions.core.roles import Role
 from tests.integration.api import Api
 from tests.integration.cloud import EVENTS, event
 
 TEMPLATE = Path(__file__).parents[2] / "cdk.out" / "Taskyard-dev.template.json"
 
 
-def taken() -> set[str]:
-    return {f"{method} {path.replace('<', '{').replace('>', '}')}" for method, path, _ in ROUTES}
+KEYS = {route.key for route in ROUTES}
 
 
-def test_what_is_described_is_what_is_taken(api: Api) -> None:
+def test_routes_have_each_key_and_each_name_once() -> None:
+    assert len(KEYS) == len({route.name for route in ROUTES}) == len(ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
+def test_references_of_a_route_resolve(route: Route) -> None:
+    references = [route.body, route.examples, *(answer.schema for answer in route.answers.values())]
+    assert all(resolve(reference) for reference in references if reference)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
+def test_a_path_with_an_id_says_of_what(route: Route) -> None:
+    assert ("{id}" in route.path) == (route.id_of is not None)
+    assert route.id_of is None or route.path.startswith(f"/{route.id_of}s/{{id}}")
+
+
+def test_routes_that_anyone_may_call_are_health_only() -> None:
+    assert [route.key for route in ROUTES if route.open] == ["GET /monitor/health"]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
+def test_a_viewer_may_call_the_routes_that_change_nothing(route: Route) -> None:
+    assert (route.role is Role.VIEWER) == (route.method == "GET")
+
+
+def test_every_route_is_described(api: Api) -> None:
     paths = api("GET", "/openapi.json").body["paths"]
     described = {
         f"{method.upper()} {path}"
@@ -27,12 +53,12 @@ def test_what_is_described_is_what_is_taken(api: Api) -> None:
         for method in operations
         if method != "parameters"
     }
-    assert described == taken()
+    assert described == KEYS
 
 
 def test_every_route_has_an_event(api: Api) -> None:
     events = {event("api", path.stem)["routeKey"] for path in (EVENTS / "api").glob("*.json")}
-    assert events == taken() | {"$default"}
+    assert events == KEYS | {"$default"}
 
 
 @pytest.mark.parametrize("name", sorted({path.stem for path in (EVENTS / "api").glob("*.json")} - {"no_such_route"}))
@@ -54,12 +80,12 @@ def test_every_event_finds_its_route(api: Api, name: str) -> None:
 
 
 @pytest.mark.skipif(not TEMPLATE.exists(), reason="needs `make synth`")
-def test_what_is_sent_is_what_is_taken() -> None:
+def test_the_template_sends_every_route() -> None:
     resources = json.loads(TEMPLATE.read_text())["Resources"].values()
     sent = {
         resource["Properties"]["RouteKey"] for resource in resources if resource["Type"] == "AWS::ApiGatewayV2::Route"
     }
-    assert sent == taken() | {"$default"}
+    assert sent == KEYS | {"$default"}
 
 
 def test_what_no_route_takes_is_refused_with_its_reason(api: Api) -> None:

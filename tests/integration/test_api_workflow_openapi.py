@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.workflows.openapi import AS_MAP, EXAMPLE
+from functions.api.workflows.requests import DIAMOND_EXAMPLE, MAP_EXAMPLE
 from functions.workflow import handler as workflow
 from tests.integration.api import Answer, Api
 from tests.integration.cloud import TENANT, event
@@ -26,7 +26,7 @@ def run_through(quick: Quick, workflow_id: str) -> None:
     step(quick, "finish", run, outcome="done")
 
 
-@pytest.mark.parametrize("example", [EXAMPLE, AS_MAP])
+@pytest.mark.parametrize("example", [DIAMOND_EXAMPLE, MAP_EXAMPLE])
 def test_the_examples_fit_their_schema_and_are_accepted(yard: Api, example: dict[str, Any]) -> None:
     assert body_errors("SubmitWorkflow", example) == []
     assert yard("POST", "/workflows", example).status == 201

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from functions.api.dead_letters.redrive import Desk
+from functions.api.dead_letters.dead_letters import DeadLetters
 from functions.core import settlement
 from functions.core import wakeup as wakeups
 from functions.core.counts import Marks
@@ -299,12 +299,12 @@ def a_release_undoes_a_move() -> Patches:
 
 @bug
 def a_redrive_leaves_its_end_unfinished() -> Patches:
-    bring_back = Desk._bring_back
+    redrive_one = DeadLetters._redrive_one
 
     def wrong(self: Any, *arguments: Any, **named: Any) -> Any:
-        return bring_back(replace(self, consequences=mock.Mock()), *arguments, **named)
+        return redrive_one(replace(self, consequences=mock.Mock()), *arguments, **named)
 
-    yield mock.patch.object(Desk, "_bring_back", wrong)
+    yield mock.patch.object(DeadLetters, "_redrive_one", wrong)
 
 
 # -- runs, schedules

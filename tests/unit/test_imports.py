@@ -99,7 +99,12 @@ def test_the_api_reads_no_request_models_and_no_openapi_before_a_request_needs_t
         "functions.intake.task_requests",
         "functions.intake.submission",
     )
-    assert of_package("api", *lazy, "functions.api.tasks.changes", "functions.api.tasks.answers") == []
+    assert (
+        of_package(
+            "api", *lazy, "functions.api.tasks.changes", "functions.api.tasks.answers", "functions.api.validation"
+        )
+        == []
+    )
     assert of_package("api", "aws_lambda_powertools.event_handler.openapi.models") == []
 
 

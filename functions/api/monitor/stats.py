@@ -1,4 +1,4 @@
-"""GET /monitor/stats: how many of each, how full the lanes are, how long the oldest has waited."""
+"""GET /monitor/stats: tasks per state and type, messages per lane, seconds that the oldest due task has waited."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functions.core.states import WAITING
 from functions.store.counters import Counters, Counts
 from functions.store.listings import Listings
 
-LOOKED_AT = 300
-"""The newest tasks that are searched for the oldest due one: 150 read units. With a longer backlog the age that is
-told is too low; the queues' own age is an alarm."""
+RECORDS_READ_LIMIT = 300
+"""The newest tasks, among which the oldest due one is searched: 150 read units. With a longer backlog the age is too
+low; an alarm watches the age of the queues' messages."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Stats:
         }
 
     def _oldest_seconds(self, counts: Counts, tenant: str, now: int) -> float | None:
-        """Seconds since the oldest of the tasks that are due and wait was due; None when none does."""
+        """Seconds since the due time of the oldest waiting task; None when no due task waits."""
         if not any(counts.states[state] for state in WAITING):
             return None
         due = self.listings.page(
             tenant,
-            limit=LOOKED_AT,
+            limit=RECORDS_READ_LIMIT,
             after=None,
-            looked_at=LOOKED_AT,
+            looked_at=RECORDS_READ_LIMIT,
             wanted=lambda task: task.state in WAITING and task.available_at <= now,
         )
         oldest = min((task.available_at for task in due.tasks), default=None)

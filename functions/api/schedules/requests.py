@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from functions.core.schedules.recurrence import BadExpression, parse_cron, parse_rate, zone_of
-from functions.intake.task_requests import Instant, Request, refuse, stripped_key
+from functions.intake.task_requests import SUBMIT_ALIASES, Instant, Request, SubmitTask, refuse, stripped_key
 
 SCHEDULE_ALIASES = {
     "time_zone": "timezone",
@@ -40,10 +40,12 @@ Cron = Annotated[str, StringConstraints(min_length=1, max_length=256), read_by(p
 Rate = Annotated[str, StringConstraints(min_length=1, max_length=64), read_by(parse_rate)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=50), read_by(zone_of)]
 Template = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
-"""Its schema says more: functions/api/schedules/openapi.py."""
+"""complete_schema describes it."""
 
 
-class Described(Request):
+class ScheduleFields(Request):
+    aliases: ClassVar[Mapping[str, str]] = SCHEDULE_ALIASES
+
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
         None, description="For people; it need not be unique."
     )
@@ -73,8 +75,13 @@ class Described(Request):
         "Left out: none.",
     )
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
+        """cron or rate, not both."""
+        schema["not"]["anyOf"].append({"required": ["cron", "rate"]})
 
-class CreateSchedule(Described):
+
+class CreateSchedule(ScheduleFields):
     """A task to submit again and again."""
 
     idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
@@ -84,10 +91,50 @@ class CreateSchedule(Described):
     )
     task: Template = Field(description="As in POST /tasks, without times, idempotency key and dependencies.")
 
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
+        super().complete_schema(schema, components)
+        schema["properties"]["task"] = template_schema(components)
+        schema["anyOf"] = [{"required": ["cron"]}, {"required": ["rate"]}]
 
-class ChangeSchedule(Described):
+
+class ChangeSchedule(ScheduleFields):
     """What is to change. What is left out stays; null takes a name, a start or an end away."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     task: Template | None = Field(None, description="Replaces the template whole.")
+
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
+        super().complete_schema(schema, components)
+        schema["properties"]["task"] = {"anyOf": [template_schema(components), {"type": "null"}]}
+
+
+def template_schema(components: str) -> dict[str, Any]:
+    """The body of a submit without the fields that a template cannot have, under any of their names."""
+    forbidden = [
+        name
+        for field in NOT_IN_TEMPLATES
+        for name in (field, *(alias for alias, known in SUBMIT_ALIASES.items() if known == field))
+    ]
+    return {
+        "allOf": [{"$ref": components + SubmitTask.__name__}],
+        "not": {"anyOf": [{"required": [name]} for name in forbidden]},
+        "description": "As in POST /tasks, without times, idempotency key and dependencies.",
+    }
+
+
+WEEKDAYS_EXAMPLE: dict[str, Any] = {
+    "name": "morning report",
+    "cron": "0 9 * * MON-FRI",
+    "timezone": "Europe/Berlin",
+    "task": {"type": "DELAYED_MESSAGE", "payload": {"message": "good morning"}},
+    "overlap": "skip",
+    "catchUp": "last",
+}
+RATE_EXAMPLE: dict[str, Any] = {
+    "rate": "5 minutes",
+    "task": {"type": "DELAYED_MESSAGE", "payload": {"message": "again"}},
+}
+EXAMPLES = {"weekdays": WEEKDAYS_EXAMPLE, "rate": RATE_EXAMPLE}

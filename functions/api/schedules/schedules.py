@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from functions.api.paging import newest_first
+from functions.api.paging import newest_ids
+from functions.api.request import QueryParameters
 from functions.api.schedules.requests import (
     NOT_IN_TEMPLATES,
     SCHEDULE_ALIASES,
@@ -20,7 +21,7 @@ from functions.api.schedules.requests import (
     ChangeSchedule,
     CreateSchedule,
 )
-from functions.api.schedules.views import listed
+from functions.api.schedules.views import list_entry
 from functions.aws import recurring_schedules as aws
 from functions.core.errors import (
     ChangedMeanwhile,
@@ -42,8 +43,8 @@ from functions.store import keys
 from functions.store.listings import Index, Listings
 from functions.store.schedules import ScheduleStore
 
-SCHEDULES = Index("listing", "listPk", "listSk", keys.schedule_listing_partition)
-MARK = "schedules"
+SCHEDULE_INDEX = Index("listing", "listPk", "listSk", keys.schedule_listing_partition)
+CURSOR_SCOPE = "schedules"
 TRIES = 4
 
 
@@ -102,13 +103,13 @@ class Schedules:
             raise NotFound("schedule", schedule_id)
         return schedule
 
-    def page(self, tenant: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+    def page(self, tenant: str, query: QueryParameters) -> dict[str, Any]:
         """Newest first."""
-        page = newest_first(self.listings, tenant, parameters, mark=MARK)
-        found = self.schedules.get_many(tenant, page.ids)
+        page = newest_ids(self.listings, tenant, query, scope=CURSOR_SCOPE)
+        schedules = self.schedules.get_many(tenant, page.ids)
         now = self.clock()
         return {
-            "schedules": [listed(found[identifier], now=now) for identifier in page.ids if identifier in found],
+            "schedules": [list_entry(schedules[each], now=now) for each in page.ids if each in schedules],
             "cursor": page.cursor,
         }
 

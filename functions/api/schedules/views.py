@@ -15,8 +15,8 @@ from functions.core.times import iso, written
 from functions.intake.task_views import dump
 
 UPCOMING = 5
-LISTED_CHARACTERS = 4000
-"""Of a template that a list shows whole."""
+LIST_TEMPLATE_LIMIT = 4000
+"""Characters of a template that a list shows with its payload."""
 
 
 def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
@@ -58,10 +58,10 @@ def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
     }
 
 
-def listed(schedule: Schedule, *, now: int) -> dict[str, Any]:
-    """One of a list: a hundred templates of a quarter of a megabyte would fit no answer."""
+def list_entry(schedule: Schedule, *, now: int) -> dict[str, Any]:
+    """A hundred templates of a quarter of a megabyte would not fit an answer: a large payload is left out."""
     shown = view(schedule, now=now)
-    if len(dump(schedule.task)) > LISTED_CHARACTERS:
+    if len(dump(schedule.task)) > LIST_TEMPLATE_LIMIT:
         shown["task"].pop("payload", None)
         shown["omitted"] = ["task.payload"]
     return shown

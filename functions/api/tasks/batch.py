@@ -1,7 +1,8 @@
-"""POST /tasks/batch: up to a thousand submits at once, each with its own outcome.
+"""POST /tasks/batch: submits up to a thousand tasks, each with its own result.
 
-As a single submit, wake-ups first, then records: but messages go in tens and records side by side. All is checked
-before anything is written, so the tasks of one batch cannot depend on each other: that is a workflow.
+As in a single submit, wake-ups are sent first, then records are written; but messages go in tens, and records in
+parallel. All tasks are checked before anything is written, so the tasks of one batch cannot depend on each other: a
+workflow can.
 """
 
 from __future__ import annotations
@@ -15,131 +16,136 @@ from functions.core.task import Task
 from functions.intake import problems
 from functions.intake import task_views as views
 from functions.intake.submission import PreparedTask, Submission, SubmittedTask, first_look
-from functions.runtime import parallel as many
+from functions.runtime.parallel import dispatch_many, map_parallel
 
-MOST = 1000
-RESULT_BYTES = 2000
-"""Of a problem, as JSON. A thousand of them, quoted in Lambda's answer, stay within its 6 MB."""
-DETAIL_LIMIT = 300
-"""Characters of a problem's detail, and of a field's name, where a problem has to be cut."""
+MAX_TASKS = 1000
+PROBLEM_BYTES = 2000
+"""Of one problem as JSON. A thousand of them, quoted in the answer of Lambda, stay below its limit of 6 MB."""
+TEXT_LIMIT = 300
+"""Characters of the detail and of each field name, in a problem that has to be shortened."""
 
 
 @dataclass(frozen=True)
-class Same:
-    """Its idempotency key is an earlier task's of the batch, whose outcome it shares. `at`: the earlier one."""
+class Duplicate:
+    """A task whose idempotency key an earlier task of the batch has. `original`: index of the earlier one."""
 
-    at: int
+    original: int
     prepared: PreparedTask
 
 
-Outcome = PreparedTask | SubmittedTask | Same | Exception
+SubmitResult = PreparedTask | SubmittedTask | Duplicate | Exception
+"""PreparedTask and Duplicate are pending: each becomes one of the other two."""
 
 
 @dataclass(frozen=True)
-class Batch:
+class BatchSubmission:
     submission: Submission
 
     def submit(
         self, body: Mapping[str, Any], *, tenant: str, now: int, random: Callable[[], int], request_id: str
     ) -> tuple[dict[str, Any], list[Task]]:
-        """The answer, and the tasks that are new. `random`: 80 bits each time. Raises InvalidRequest when the body is
-        no batch; what is wrong with one task is that one's outcome."""
+        """The view, and the tasks that were created. `random`: 80 bits for each call. Raises InvalidRequest for a body
+        that is no batch; an error of one task is the result of that task."""
 
-        def prepare(submit: Any) -> PreparedTask | SubmittedTask:
-            if not isinstance(submit, dict):
+        def prepare(task_body: Any) -> PreparedTask | SubmittedTask:
+            if not isinstance(task_body, dict):
                 raise InvalidRequest([FieldError("body", "must be an object")])
-            return self.submission.prepare(submit, None, tenant=tenant, now=now, random=random())
+            return self.submission.prepare(task_body, None, tenant=tenant, now=now, random=random())
 
-        outcomes: list[Outcome] = apart(many.map_parallel(prepare, read(body)))
-        advance(outcomes, self.submission.kept)
-        self._announce(outcomes, now)
-        advance(outcomes, self.submission.write)
-        outcomes = [joined(outcome, outcomes) for outcome in outcomes]
-        created = [done.task for done in outcomes if isinstance(done, SubmittedTask) and done.created]
-        refused = sum(isinstance(done, Exception) for done in outcomes)
-        answer = {
+        results: list[SubmitResult] = mark_duplicates(map_parallel(prepare, task_bodies(body)))
+        replace_pending(results, self.submission.kept)
+        self._send_wakeups(results, now)
+        replace_pending(results, self.submission.write)
+        results = [duplicate_result(result, results) for result in results]
+        created = [result.task for result in results if isinstance(result, SubmittedTask) and result.created]
+        refused = sum(isinstance(result, Exception) for result in results)
+        view = {
             "created": len(created),
-            "existing": len(outcomes) - len(created) - refused,
+            "existing": len(results) - len(created) - refused,
             "refused": refused,
-            "results": [result(at, done, now, request_id) for at, done in enumerate(outcomes)],
+            "results": [result_view(index, result, now, request_id) for index, result in enumerate(results)],
         }
-        return answer, created
+        return view, created
 
-    def _announce(self, outcomes: list[Outcome], now: int) -> None:
-        """When SQS refuses ten, those are told to come again, and no others."""
-        todo = [(at, outcome.task) for at, outcome in enumerate(outcomes) if isinstance(outcome, PreparedTask)]
-        # Generation 1 is the next one of a task that has none yet.
-        unborn = [replace(task, generation=0, available_at=first_look(task, now)) for _, task in todo]
-        failed = many.dispatch_many(self.submission.dispatcher, unborn, now=now)
-        for (at, _), error in zip(todo, failed, strict=True):
+    def _send_wakeups(self, results: list[SubmitResult], now: int) -> None:
+        """When SQS refuses a call of ten messages, the result of those ten tasks is StoreUnavailable, and of no
+        others."""
+        pending = [(index, result.task) for index, result in enumerate(results) if isinstance(result, PreparedTask)]
+        # dispatch_many sends wake-ups of the next generation. Generation 1 is the next one of generation 0.
+        tasks = [replace(task, generation=0, available_at=first_look(task, now)) for _, task in pending]
+        errors = dispatch_many(self.submission.dispatcher, tasks, now=now)
+        for (index, _), error in zip(pending, errors, strict=True):
             if error is not None:
-                outcomes[at] = error
+                results[index] = error
 
 
-def read(body: Mapping[str, Any]) -> Sequence[Any]:
+def task_bodies(body: Mapping[str, Any]) -> Sequence[Any]:
+    """Raises InvalidRequest for a body that is no batch."""
     errors = [FieldError(name, "is not a known field") for name in body if name != "tasks"]
     tasks = body.get("tasks")
-    if not isinstance(tasks, list) or not 1 <= len(tasks) <= MOST:
-        errors.append(FieldError("tasks", f"must be a list of 1 to {MOST} tasks"))
+    if not isinstance(tasks, list) or not 1 <= len(tasks) <= MAX_TASKS:
+        errors.append(FieldError("tasks", f"must be a list of 1 to {MAX_TASKS} tasks"))
     if errors or not isinstance(tasks, list):
         raise InvalidRequest(errors)
     return tasks
 
 
-def advance(outcomes: list[Outcome], work: Callable[[PreparedTask], PreparedTask | SubmittedTask]) -> None:
-    """Replaces what is still to be done by what `work` makes of it."""
-    todo = [(at, outcome) for at, outcome in enumerate(outcomes) if isinstance(outcome, PreparedTask)]
-    done = many.map_parallel(work, [outcome for _, outcome in todo])
-    for (at, _), outcome in zip(todo, done, strict=True):
-        outcomes[at] = outcome
+def replace_pending(results: list[SubmitResult], work: Callable[[PreparedTask], PreparedTask | SubmittedTask]) -> None:
+    """Replaces each prepared task by what `work` returns or raises for it."""
+    pending = [(index, result) for index, result in enumerate(results) if isinstance(result, PreparedTask)]
+    replacements = map_parallel(work, [result for _, result in pending])
+    for (index, _), replacement in zip(pending, replacements, strict=True):
+        results[index] = replacement
 
 
-def apart(outcomes: Sequence[PreparedTask | SubmittedTask | Exception]) -> list[Outcome]:
-    """The first of each key is written, whatever the threads' order; those after it wait for what becomes of it."""
+def mark_duplicates(results: Sequence[PreparedTask | SubmittedTask | Exception]) -> list[SubmitResult]:
+    """The first task of each idempotency key is written, whatever the order of the threads; the later ones share its
+    result."""
     first: dict[str, int] = {}
-    found: list[Outcome] = []
-    for at, outcome in enumerate(outcomes):
-        if isinstance(outcome, PreparedTask) and first.setdefault(outcome.task.id, at) != at:
-            found.append(Same(first[outcome.task.id], outcome))
+    marked: list[SubmitResult] = []
+    for index, result in enumerate(results):
+        if isinstance(result, PreparedTask) and first.setdefault(result.task.id, index) != index:
+            marked.append(Duplicate(first[result.task.id], result))
         else:
-            found.append(outcome)
-    return found
+            marked.append(result)
+    return marked
 
 
-def joined(outcome: Outcome, outcomes: Sequence[Outcome]) -> Outcome:
-    """What a second submit of the key would have been answered."""
-    if not isinstance(outcome, Same):
-        return outcome
-    earlier = outcomes[outcome.at]
-    if isinstance(earlier, SubmittedTask) and outcome.prepared.fingerprint.fits(earlier.task.digest):
-        return replace(earlier, created=False)
-    if isinstance(earlier, SubmittedTask):
-        return IdempotencyKeyReused("task", earlier.task.id, outcome.prepared.task.idempotency_key or "")
-    return earlier
+def duplicate_result(result: SubmitResult, results: Sequence[SubmitResult]) -> SubmitResult:
+    """What a second submit under the key would be answered."""
+    if not isinstance(result, Duplicate):
+        return result
+    original = results[result.original]
+    if isinstance(original, SubmittedTask) and result.prepared.fingerprint.fits(original.task.digest):
+        return replace(original, created=False)
+    if isinstance(original, SubmittedTask):
+        return IdempotencyKeyReused("task", original.task.id, result.prepared.task.idempotency_key or "")
+    return original
 
 
-def result(at: int, outcome: Outcome, now: int, request_id: str) -> dict[str, Any]:
-    if isinstance(outcome, SubmittedTask):
-        return {"index": at, "status": 201 if outcome.created else 200, "task": views.slip(outcome.task, now=now)}
-    assert isinstance(outcome, Exception), outcome
-    problem = problems.problem_of(outcome, request_id=request_id)
-    return {"index": at, "status": problem.status, "problem": shortened(problem.document)}
+def result_view(index: int, result: SubmitResult, now: int, request_id: str) -> dict[str, Any]:
+    if isinstance(result, SubmittedTask):
+        status = 201 if result.created else 200
+        return {"index": index, "status": status, "task": views.slip(result.task, now=now)}
+    assert isinstance(result, Exception), result
+    problem = problems.problem_of(result, request_id=request_id)
+    return {"index": index, "status": problem.status, "problem": shortened_problem(problem.document)}
 
 
-def shortened(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """With as many of its errors as there is room for."""
-    if size(document) <= RESULT_BYTES:
+def shortened_problem(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With as many of its field errors as fit PROBLEM_BYTES."""
+    if json_bytes(document) <= PROBLEM_BYTES:
         return document
-    short = {**document, "detail": document["detail"][:DETAIL_LIMIT]}
+    short = {**document, "detail": document["detail"][:TEXT_LIMIT]}
     if "errors" in document:
         short["errors"] = []
         for error in document["errors"]:
-            fitting = [*short["errors"], error | {"field": error["field"][:DETAIL_LIMIT]}]
-            if size(short | {"errors": fitting}) > RESULT_BYTES:
+            errors = [*short["errors"], error | {"field": error["field"][:TEXT_LIMIT]}]
+            if json_bytes(short | {"errors": errors}) > PROBLEM_BYTES:
                 break
-            short["errors"] = fitting
+            short["errors"] = errors
     return short
 
 
-def size(document: Mapping[str, Any]) -> int:
+def json_bytes(document: Mapping[str, Any]) -> int:
     return len(views.dump(document).encode())

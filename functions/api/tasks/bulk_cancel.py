@@ -1,4 +1,4 @@
-"""POST /tasks/cancel: by ids, or by filter; tried first with `dryRun`."""
+"""POST /tasks/cancel: cancels by ids or by a filter; with `dryRun` it only counts."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from functions.api.dead_letters.redrive import ENOUGH_MS
-from functions.api.dead_letters.requests import CancelTasks, read
-from functions.api.tasks import listing
-from functions.api.tasks.changes import Changes
+from functions.api.bulk_requests import TIME_LIMIT_MS
+from functions.api.paging import list_cursor, list_position
+from functions.api.tasks.changes import TaskChanges
+from functions.api.tasks.requests import CancelTasks
+from functions.api.validation import validated
 from functions.core.errors import FieldError, InvalidRequest, NotAllowedInState, TaskyardError
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task
-from functions.runtime import parallel as many
+from functions.runtime.parallel import map_parallel
 from functions.store.listings import Listings
 
 logger = logging.getLogger("taskyard.api")
 
-LOOKED_AT = 1000
-GROUP = 100
+RECORDS_READ_LIMIT = 1000
+"""Records that one request by filter reads at most, half a read unit each."""
+PAGE_SIZE = 100
+"""Records that are read and cancelled before the time is looked at again."""
 
 
 @dataclass
-class Done:
-    """So far. `refused`: id and reason of each."""
+class Progress:
+    """Of one request, so far. `refused`: id and reason of each task that was not cancelled."""
 
     matched: int = 0
     cancelled: list[str] = field(default_factory=list)
@@ -35,67 +38,71 @@ class Done:
 
 @dataclass(frozen=True, kw_only=True)
 class BulkCancel:
-    """`canonical`: a task type's name or other name → the one that records have. `clock`: epoch ms."""
+    """`canonical_type`: any name of a task type → the name that records have. `clock`: epoch ms."""
 
-    changes: Changes
+    changes: TaskChanges
     listings: Listings
-    canonical: Callable[[str], str]
+    canonical_type: Callable[[str], str]
     clock: Callable[[], int]
 
     def cancel(self, tenant: str, body: Mapping[str, Any], *, by: str) -> dict[str, Any]:
-        """Newest first where it goes by filter; `cursor` goes on where time or the records looked at ended it."""
-        began = self.clock()
-        request = read(CancelTasks, body, began)
-        filtered = request.type or request.state or request.tags
-        if bool(request.ids) == bool(filtered):
-            # Neither would be everything: too easily meant otherwise.
+        """By filter: newest first; the cursor of the answer continues where a limit of time or records ended it."""
+        started_at = self.clock()
+        request = validated(CancelTasks, body, started_at)
+        has_filter = request.type or request.state or request.tags
+        if bool(request.ids) == bool(has_filter):
+            # Neither ids nor a filter would cancel every task: a request must not do that by an omission.
             raise InvalidRequest([FieldError("ids", "give either this, or at least one of type, state, tags")])
-        done = Done()
+        progress = Progress()
         after = None
         if request.ids:
             ids = dict.fromkeys(request.ids)
-            found = self.changes.tasks.get_many(tenant, ids)
-            done.refused += [{"id": each, "reason": "no such task"} for each in ids if each not in found]
-            self._cancel([found[each] for each in ids if each in found], request, done)
+            tasks = self.changes.tasks.get_many(tenant, ids)
+            progress.refused += [{"id": each, "reason": "no such task"} for each in ids if each not in tasks]
+            self._cancel_page([tasks[each] for each in ids if each in tasks], request, progress)
         else:
-            after = self._resume(tenant, request)
-            for _ in range(0, LOOKED_AT, GROUP):
+            after = self._start(tenant, request)
+            for _ in range(0, RECORDS_READ_LIMIT, PAGE_SIZE):
                 page = self.listings.page(
-                    tenant, limit=GROUP, after=after, looked_at=GROUP, wanted=self._fits(request, began)
+                    tenant,
+                    limit=PAGE_SIZE,
+                    after=after,
+                    looked_at=PAGE_SIZE,
+                    wanted=self._predicate(request, started_at),
                 )
-                self._cancel(page.tasks, request, done)
+                self._cancel_page(page.tasks, request, progress)
                 after = page.after
-                if after is None or self.clock() - began > ENOUGH_MS:
+                if after is None or self.clock() - started_at > TIME_LIMIT_MS:
                     break
         if not request.dry_run:
-            extra = {"by": by, "cancelled": len(done.cancelled), "reason": request.reason}
+            extra = {"by": by, "cancelled": len(progress.cancelled), "reason": request.reason}
             logger.info("cancelled many", extra=extra)
         return {
-            "matched": done.matched,
-            "cancelled": done.cancelled,
-            "refused": done.refused,
+            "matched": progress.matched,
+            "cancelled": progress.cancelled,
+            "refused": progress.refused,
             "dryRun": request.dry_run,
-            "cursor": None if after is None else listing.cursor(after, filter_of(tenant, request)),
+            "cursor": None if after is None else list_cursor(after, filter_digest(tenant, request)),
         }
 
-    def _cancel(self, tasks: Sequence[Task], request: CancelTasks, done: Done) -> None:
-        def one(task: Task) -> None:
+    def _cancel_page(self, tasks: Sequence[Task], request: CancelTasks, progress: Progress) -> None:
+        def cancel_one(task: Task) -> None:
             if not request.dry_run:
                 self.changes.cancel(task.tenant, task.id, reason=request.reason)
             elif task.state not in CANCELLABLE and task.state is not State.CANCELLED:
                 raise NotAllowedInState("task", task.id, "cancel", task.state)
 
-        done.matched += len(tasks)
-        for task, error in zip(tasks, many.map_parallel(one, tasks), strict=True):
+        progress.matched += len(tasks)
+        for task, error in zip(tasks, map_parallel(cancel_one, tasks), strict=True):
             if error is None:
-                done.cancelled.append(task.id)
+                progress.cancelled.append(task.id)
             elif isinstance(error, TaskyardError):
-                done.refused.append({"id": task.id, "reason": str(error)})
+                progress.refused.append({"id": task.id, "reason": str(error)})
             else:
                 raise error
 
-    def _fits(self, request: CancelTasks, now: int) -> Callable[[Task], bool]:
-        name = None if request.type is None else self.canonical(request.type)
+    def _predicate(self, request: CancelTasks, now: int) -> Callable[[Task], bool]:
+        name = None if request.type is None else self.canonical_type(request.type)
         tags = (request.tags or {}).items()
         return lambda task: (
             task.state in CANCELLABLE
@@ -104,15 +111,16 @@ class BulkCancel:
             and tags <= task.tags.items()
         )
 
-    def _resume(self, tenant: str, request: CancelTasks) -> str | None:
+    def _start(self, tenant: str, request: CancelTasks) -> str | None:
+        """The position after which the first page starts."""
         if not request.cursor:
             return None
-        after, digest = listing.position(request.cursor)
-        if after is None or digest != filter_of(tenant, request):
+        after, digest = list_position(request.cursor)
+        if after is None or digest != filter_digest(tenant, request):
             raise InvalidRequest([FieldError("cursor", "is not one that this API has given for this filter")])
         return after
 
 
-def filter_of(tenant: str, request: CancelTasks) -> str:
-    meant = (tenant, request.type, request.state, sorted((request.tags or {}).items()))
-    return hashlib.blake2b(repr(meant).encode(errors="replace"), digest_size=6).hexdigest()
+def filter_digest(tenant: str, request: CancelTasks) -> str:
+    fields = (tenant, request.type, request.state, sorted((request.tags or {}).items()))
+    return hashlib.blake2b(repr(fields).encode(errors="replace"), digest_size=6).hexdigest()

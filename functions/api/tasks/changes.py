@@ -1,4 +1,4 @@
-"""PATCH and DELETE /tasks/{id}: what a caller may still do to a task that has not started."""
+"""PATCH and DELETE /tasks/{id}: changes to a task that has not started, and its cancellation."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from functions.store.tasks import TaskStore, Wrote
 logger = logging.getLogger("taskyard.api")
 
 TRIES = 4
-"""A task that others change at the same time is read again so often before the caller is told."""
-CANCELLED = "cancelled by request"
+"""Reads of a task that other requests keep changing, before ChangedMeanwhile."""
+CANCEL_REASON = "cancelled by request"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changes:
+class TaskChanges:
     """`clock`: epoch ms."""
 
     tasks: TaskStore
@@ -45,108 +45,110 @@ class Changes:
     clock: Callable[[], int]
 
     def change(self, tenant: str, task_id: str, body: Mapping[str, Any], header: str | None) -> Task:
-        """The task as it is after. Raises NotAllowedInState once it has started. `header`: Idempotency-Key as it came;
-        the same request under it again changes nothing, whatever has become of the task."""
+        """The task after the change. `header`: Idempotency-Key as it came; the same request again under the same key
+        changes nothing more, whatever has happened to the task since. Raises NotAllowedInState once the task has
+        started; InvalidRequest, NotFound, ChangedMeanwhile."""
         check_size(body.get("payload"))
         parsed = parse(ChangeTask, body, CHANGE_ALIASES, Limits(self.clock(), 0))
-        task = self._found(tenant, task_id)
-        mask, payload_errors = self._checked_payload(task, parsed.fields)
+        task = self._require_task(tenant, task_id)
+        mask, payload_errors = self._check_payload(task, parsed.fields)
         errors = [*parsed.errors, *payload_errors]
         if not any(value is not None or name == "payload" for name, value in parsed.fields.items()):
             errors.append(FieldError("body", "give at least one of runAt, delaySeconds, priority, payload"))
         if errors or parsed.request is None:
             raise InvalidRequest(errors)
         keyed = keyed_change(header, parsed.request)
-        kept = None
+        payload = None
         for _ in range(TRIES):
             if keyed and task.change_mark and keyed.is_among([task.change_mark], id=task.id):
                 return task
             if task.state not in CANCELLABLE:
                 raise NotAllowedInState("task", task.id, "change", task.state)
-            if kept is None and "payload" in parsed.fields:
-                kept = self.documents.keep_payload(tenant, task_id, parsed.fields["payload"])
+            if payload is None and "payload" in parsed.fields:
+                payload = self.documents.keep_payload(tenant, task_id, parsed.fields["payload"])
             mark = keyed.mark if keyed else None
-            changed = self._write(task, parsed.request, kept, mask, mark=mark)
+            changed = self._try_change(task, parsed.request, payload, mask, mark=mark)
             if changed is not None:
                 return changed
-            task = self._found(tenant, task_id)
+            task = self._require_task(tenant, task_id)
         raise ChangedMeanwhile("task", task_id)
 
-    def _write(
+    def _try_change(
         self, task: Task, request: ChangeTask, payload: Text | None, mask: Mask | None, *, mark: str | None
     ) -> Task | None:
-        """None: somebody else changed it between our read and our write."""
+        """The task after the change; None when another request changed it between our read and our write."""
         now = self.clock()
         due = request.due(now)
         priority = task.priority if request.priority is None else request.priority
         available_at = task.available_at if due is None else due
-        moved = available_at != task.available_at or lane_of(priority) != task.lane
-        announced = moved and task.state is not State.BLOCKED
-        if announced:
-            # A crash after this leaves a wake-up of a generation that is never written: it is dropped when that shows.
+        is_moved = available_at != task.available_at or lane_of(priority) != task.lane
+        needs_wakeup = is_moved and task.state is not State.BLOCKED
+        if needs_wakeup:
+            # A crash after this leaves a wake-up of a generation that no record has: the worker drops it.
             at = max(available_at, now)
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=at, now=now, priority=priority)
-        answer = self.tasks.change(
+        result = self.tasks.change(
             task,
-            state=state_at(task, available_at, now) if announced else None,
-            generation=task.generation + 1 if announced else None,
-            available_at=available_at if moved else None,
-            priority=priority if priority != task.priority or not (moved or payload) else None,
+            state=waiting_state(task, available_at, now) if needs_wakeup else None,
+            generation=task.generation + 1 if needs_wakeup else None,
+            available_at=available_at if is_moved else None,
+            priority=priority if priority != task.priority or not (is_moved or payload) else None,
             payload=payload,
             mask=mask,
             mark=mark,
         )
-        if not isinstance(answer, Wrote):
+        if not isinstance(result, Wrote):
             return None
-        if announced:
-            self._forget(task, now)
-        return answer.task
+        if needs_wakeup:
+            self._delete_timer(task, now)
+        return result.task
 
-    def _checked_payload(self, task: Task, fields: Mapping[str, Any]) -> tuple[Mask | None, list[FieldError]]:
-        """The mask of a new payload, and what is wrong with it."""
+    def _check_payload(self, task: Task, fields: Mapping[str, Any]) -> tuple[Mask | None, list[FieldError]]:
+        """The mask of the new payload, and its errors."""
         if "payload" not in fields:
             return None, []
         try:
             return self.registry().find(task.type).accept(fields["payload"]), []
-        except InvalidRequest as refused:
-            return None, list(refused.errors)
+        except InvalidRequest as invalid:
+            return None, list(invalid.errors)
         except UnknownTaskType:
             return None, [FieldError("payload", f"cannot be checked: this deployment has no handler for {task.type}")]
 
     def cancel(self, tenant: str, task_id: str, *, reason: str | None = None) -> Task:
-        """The cancelled task; cancelled before, it is the same. Raises NotAllowedInState once it has started."""
-        task = self._found(tenant, task_id)
+        """The cancelled task; a task that is cancelled already stays as it is. Raises NotAllowedInState once the task
+        has started; NotFound, ChangedMeanwhile."""
+        task = self._require_task(tenant, task_id)
         for _ in range(TRIES):
             if task.state is State.CANCELLED:
-                # Whoever cancelled it may have died before its consequences.
+                # The request that cancelled it may have died before it ran the consequences.
                 self.consequences.run(task)
                 return task
             if task.state not in CANCELLABLE:
                 raise NotAllowedInState("task", task.id, "cancel", task.state)
-            answer = self.consequences.cancel(task, reason=f"{CANCELLED}: {reason}" if reason else CANCELLED)
-            if isinstance(answer, Wrote):
+            result = self.consequences.cancel(task, reason=f"{CANCEL_REASON}: {reason}" if reason else CANCEL_REASON)
+            if isinstance(result, Wrote):
                 if task.state is not State.BLOCKED:
-                    self._forget(task, self.clock())
-                return answer.task
-            task = self._found(tenant, task_id)
+                    self._delete_timer(task, self.clock())
+                return result.task
+            task = self._require_task(tenant, task_id)
         raise ChangedMeanwhile("task", task_id)
 
-    def _found(self, tenant: str, task_id: str) -> Task:
+    def _require_task(self, tenant: str, task_id: str) -> Task:
         task = self.tasks.get(tenant, task_id)
         if task is None:
             raise NotFound("task", task_id)
         return task
 
-    def _forget(self, task: Task, now: int) -> None:
+    def _delete_timer(self, task: Task, now: int) -> None:
         try:
             self.dispatcher.delete_timer(task, now=now)
         except Exception:
-            # What the caller asked for is done. The old wake-up comes, finds itself superseded and is dropped.
+            # The request itself is done. The old wake-up comes, its generation is superseded, and the worker drops it.
             logger.warning("old timer left", exc_info=True, extra={"taskId": task.id})
 
 
-def state_at(task: Task, available_at: int, now: int) -> State:
-    """RETRY stays: it has attempts behind it."""
+def waiting_state(task: Task, available_at: int, now: int) -> State:
+    """RETRY stays RETRY: the task has failed attempts."""
     if task.state is State.RETRY:
         return State.RETRY
     return State.PENDING if available_at > now else State.READY

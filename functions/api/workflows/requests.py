@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
@@ -60,10 +61,17 @@ Deadline = Annotated[int, Field(ge=1, le=YEAR_SECONDS), BeforeValidator(integral
 class WorkflowNode(Work):
     """One task of the workflow, as in a submit of its own."""
 
+    aliases: ClassVar[Mapping[str, str]] = NODE_ALIASES
+
     name: NodeName = Field(description="Unique in the workflow. Where nodes are a map, its key.")
     depends_on: Annotated[list[str], Field(max_length=dag.MAX_NODES)] | None = Field(
         None, description="Names of the nodes that must succeed first. If one does not, this one is SKIPPED."
     )
+
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
+        """Where nodes are a map, the key is the name."""
+        schema["required"].remove("name")
 
     def meaning(self, kind: str) -> dict[str, Any]:
         return super().meaning(kind) | {"name": self.name, "after": sorted(set(self.depends_on or ()))}
@@ -71,6 +79,9 @@ class WorkflowNode(Work):
 
 class SubmitWorkflow(Request):
     """A DAG of tasks, accepted or refused as a whole. At most 10,000 nodes and 100,000 edges."""
+
+    aliases: ClassVar[Mapping[str, str]] = WORKFLOW_ALIASES
+    parts: ClassVar[tuple[type[Request], ...]] = (WorkflowNode,)
 
     nodes: Annotated[list[Any], Field(min_length=1)] | Annotated[dict[str, Any], Field(min_length=1)] = Field(
         description="A list of nodes, or a map from name to node."
@@ -88,6 +99,16 @@ class SubmitWorkflow(Request):
         description="The same key and body again answer the same run. The header Idempotency-Key does the same.",
         json_schema_extra={"minLength": 1, "maxLength": 256},
     )
+
+    @classmethod
+    def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
+        """Nodes as a list, where each has its name; or as a map by name."""
+        node = {"$ref": f"{components}{WorkflowNode.__name__}"}
+        named = {"allOf": [node, {"required": ["name"]}]}
+        schema["properties"]["nodes"]["anyOf"] = [
+            {"type": "array", "minItems": 1, "maxItems": dag.MAX_NODES, "items": named},
+            {"type": "object", "minProperties": 1, "maxProperties": dag.MAX_NODES, "additionalProperties": node},
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,3 +251,29 @@ def spec(request: WorkflowNode, kind: RegisteredType, given: Limits, mask: Mask 
         available_at=request.due(given.now) or given.now,
         tags=request.tags or {},
     )
+
+
+DIAMOND_EXAMPLE: dict[str, Any] = {
+    "name": "nightly",
+    "deadlineSeconds": 3600,
+    "nodes": [
+        {"name": "fetch", "type": "DELAYED_MESSAGE", "payload": {"message": "fetched"}},
+        {"name": "left", "type": "DELAYED_MESSAGE", "payload": {"message": "left"}, "dependsOn": ["fetch"]},
+        {"name": "right", "type": "DELAYED_MESSAGE", "payload": {"message": "right"}, "dependsOn": ["fetch"]},
+        {
+            "name": "report",
+            "type": "DELAYED_MESSAGE",
+            "payload": {"message": "done"},
+            "dependsOn": ["left", "right"],
+            "maxRetries": 2,
+        },
+    ],
+}
+MAP_EXAMPLE: dict[str, Any] = {
+    "nodes": {
+        "first": {"type": "DELAYED_MESSAGE", "payload": {"message": "one"}},
+        "second": {"type": "DELAYED_MESSAGE", "payload": {"message": "two"}, "dependsOn": ["first"]},
+    },
+    "onFailure": "cancel",
+}
+EXAMPLES = {"diamond": DIAMOND_EXAMPLE, "map": MAP_EXAMPLE}

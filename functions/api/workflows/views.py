@@ -1,4 +1,4 @@
-"""RunConsequences and their nodes → JSON, as /openapi.json describes them (functions/api/workflows/answers.py)."""
+"""Runs and their nodes → JSON, as /openapi.json describes them (functions/api/workflows/answers.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def summary(run: Run, counts: Mapping[str, int] | None = None) -> Json:
-    """`counts`: as looked up. Without: what the record knows, which is all of it once the run has ended."""
+    """`counts`: nodes per state. None: those of the record, which are complete once the run has ended."""
     return {
         "id": run.id,
         "name": run.name,
@@ -56,8 +56,8 @@ def node(task: Task, *, now: int) -> Json:
     }
 
 
-def unwritten(run: Run, index: int, spec: NodeSpec) -> Json:
-    """A node whose record is not there yet; or no more, when it expired before its run."""
+def missing_node(run: Run, index: int, spec: NodeSpec) -> Json:
+    """A node without a record: its run is being started, or the record expired before that of the run."""
     return {
         "id": node_id(run.id, index),
         "name": spec.name,

@@ -1,0 +1,50 @@
+"""Routes of the API's own documentation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from functions.api.request import ApiRequest
+from functions.api.responses import json_response
+from functions.api.routing import Answer, Route
+from functions.core.roles import Role
+
+
+def get_openapi(request: ApiRequest) -> Response[str]:
+    from functions.api.openapi import document
+
+    return json_response(200, document(request.services.timeout_limit))
+
+
+def get_docs(request: ApiRequest) -> Response[Any]:
+    from functions.api.documentation.page import page
+
+    gzipped = "gzip" in (request.header("accept-encoding") or "")
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if gzipped else {})
+    return Response(200, "text/html; charset=utf-8", page(request.services.timeout_limit, gzipped=gzipped), headers)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/openapi.json",
+        name="getOpenApi",
+        summary="This document",
+        tag="documentation",
+        handler=get_openapi,
+        role=Role.VIEWER,
+        answers={200: Answer("OpenAPI 3.1.", media_types=("application/json",))},
+    ),
+    Route(
+        method="GET",
+        path="/docs",
+        name="getDocs",
+        summary="This document, as a page",
+        tag="documentation",
+        handler=get_docs,
+        role=Role.VIEWER,
+        answers={200: Answer("A page.", media_types=("text/html",))},
+    ),
+)

@@ -1,0 +1,121 @@
+"""Notifications of a task or a run, and GET /notifications: those that could not be delivered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from functions.api.paging import UNKNOWN_CURSOR, decode_cursor, encode_cursor, limit_of
+from functions.api.request import QueryParameters
+from functions.core.errors import FieldError, InvalidRequest
+from functions.core.notifications.events import Delivery, Notification, of_run, of_task, shown
+from functions.core.task import Task
+from functions.core.workflows.run import Run
+from functions.intake.task_views import Json, written
+from functions.store.notifications import Known, NotificationStore
+
+POSITION = re.compile(r"[0-9]{13}#[0-9a-z-]{28,80}")
+
+
+@dataclass(frozen=True)
+class NotificationQueries:
+    store: NotificationStore
+
+    def of_task(self, task: Task) -> list[Json]:
+        """Of a task with `notify`, oldest first. A redriven task also has those of its earlier ends."""
+        if not task.settled and not task.redriven:
+            return waiting_views(task.notify)
+        records = self.store.of(task.tenant, "task", task.id)
+        if task.settled:
+            return views_with_pending(records, of_task(task))
+        return [*map(record_view, records), *waiting_views(task.notify)]
+
+    def of_run(self, run: Run) -> list[Json]:
+        if not run.ended and run.round == 1:
+            return waiting_views(run.notify)
+        records = self.store.of(run.tenant, "workflow", run.id)
+        if run.ended:
+            return views_with_pending(records, of_run(run))
+        return [*map(record_view, records), *waiting_views(run.notify)]
+
+    def page(self, tenant: str, query: QueryParameters) -> Json:
+        """Newest first. Raises InvalidRequest with every parameter at fault."""
+        errors = list(query.errors)
+        if query.get("state") != Delivery.UNDELIVERABLE:
+            errors.append(FieldError("state", f"must be {Delivery.UNDELIVERABLE}: the others are with their tasks"))
+        limit = limit_of(query, errors)
+        after = None
+        if cursor := query.get("cursor"):
+            # It names a position in the list of the caller's own tenant: it needs no check of whose it is.
+            after = decode_cursor(cursor)
+            if not POSITION.fullmatch(after):
+                errors.append(FieldError("cursor", UNKNOWN_CURSOR))
+        if errors:
+            raise InvalidRequest(errors)
+        page = self.store.undeliverable(tenant, limit=limit, after=after)
+        return {
+            "notifications": [
+                record_view(record) | {"of": record.of, "id": record.id} for record in page.notifications
+            ],
+            "cursor": None if page.after is None else encode_cursor(page.after),
+        }
+
+
+def views_with_pending(records: Iterable[Known], due: Iterable[Notification]) -> list[Json]:
+    """Of the records, then of the due notifications that have no record yet: their first attempt has not ended."""
+    known = list(records)
+    recorded = {(record.event, record.target) for record in known}
+    pending = [
+        notification_view(event=each.event, target=each.target, to=shown(each.to), state=Delivery.PENDING)
+        for each in due
+        if (each.event, each.target) not in recorded
+    ]
+    return [*map(record_view, known), *pending]
+
+
+def waiting_views(notify: tuple[dict[str, Any], ...]) -> list[Json]:
+    return [
+        notification_view(event=None, target=index, to=shown(target), state=Delivery.WAITING)
+        for index, target in enumerate(notify)
+    ]
+
+
+def record_view(record: Known) -> Json:
+    return notification_view(
+        event=record.event,
+        target=record.target,
+        to=record.to,
+        state=record.state,
+        attempts=record.attempts,
+        status=record.status,
+        error=record.error,
+        first_at=record.first_at,
+        last_at=record.last_at,
+    )
+
+
+def notification_view(
+    *,
+    event: str | None,
+    target: int,
+    to: str,
+    state: Delivery,
+    attempts: int = 0,
+    status: int | None = None,
+    error: str | None = None,
+    first_at: int | None = None,
+    last_at: int | None = None,
+) -> Json:
+    return {
+        "event": event,
+        "target": target,
+        "to": to,
+        "state": state,
+        "attempts": attempts,
+        "status": status,
+        "error": error,
+        "firstAttemptAt": written(first_at),
+        "lastAttemptAt": written(last_at),
+    }

@@ -1,0 +1,148 @@
+"""Routes of schedules."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from functions.api.paging import page_parameters
+from functions.api.request import ApiRequest
+from functions.api.responses import json_response, location_header, no_content
+from functions.api.routing import KEY_OF_RUN, KEY_OF_SUBMIT, TASK_LOCATION, Answer, Route
+from functions.core.roles import Role
+from functions.intake import task_views
+from functions.runtime import wiring
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler import Response
+
+    from functions.core.schedules.schedule import Schedule
+
+SCHEDULE = "functions.api.schedules.views:ScheduleAnswer"
+TASK = "functions.api.tasks.answers:Task"
+LOCATION = {"Location": "Path of the schedule."}
+
+
+def create_schedule(request: ApiRequest) -> Response[str]:
+    result = request.services.schedules.create(
+        request.body(), request.idempotency_key, tenant=request.tenant, random=secrets.randbits(80)
+    )
+    return schedule_response(request, 201 if result.created else 200, result.schedule)
+
+
+def list_schedules(request: ApiRequest) -> Response[str]:
+    return json_response(200, request.services.schedules.page(request.tenant, request.query))
+
+
+def get_schedule(request: ApiRequest) -> Response[str]:
+    return schedule_response(request, 200, request.services.schedules.find(request.tenant, request.id))
+
+
+def change_schedule(request: ApiRequest) -> Response[str]:
+    schedule = request.services.schedules.change(request.tenant, request.id, request.body())
+    return schedule_response(request, 200, schedule)
+
+
+def delete_schedule(request: ApiRequest) -> Response[str]:
+    request.services.schedules.delete(request.tenant, request.id)
+    return no_content()
+
+
+def run_schedule(request: ApiRequest) -> Response[str]:
+    request.require_empty_body()
+    services, now = request.services, request.now
+    submitted = services.schedules.run(request.tenant, request.id, request.idempotency_key, random=secrets.randbits(80))
+    task = submitted.task
+    if submitted.created:
+        services.metrics.count("TaskSubmitted", lane=task.lane)
+        services.metrics.flush(now)
+    view = task_views.full(task, services.documents, now=now)
+    return json_response(201 if submitted.created else 200, view, location_header(f"/tasks/{task.id}"))
+
+
+def schedule_response(request: ApiRequest, status: int, schedule: Schedule) -> Response[str]:
+    from functions.api.schedules.views import view
+
+    return json_response(status, view(schedule, now=wiring.clock()), location_header(f"/schedules/{schedule.id}"))
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/schedules",
+        name="createSchedule",
+        summary="Submit a task again and again",
+        tag="schedules",
+        handler=create_schedule,
+        role=Role.SUBMITTER,
+        idempotency_key=KEY_OF_SUBMIT,
+        body="functions.api.schedules.requests:CreateSchedule",
+        examples="functions.api.schedules.requests:EXAMPLES",
+        answers={
+            201: Answer("The schedule.", SCHEDULE, headers=LOCATION),
+            200: Answer("Created before.", SCHEDULE, headers=LOCATION),
+        },
+    ),
+    Route(
+        method="GET",
+        path="/schedules",
+        name="listSchedules",
+        summary="List schedules, newest first",
+        tag="schedules",
+        handler=list_schedules,
+        role=Role.VIEWER,
+        query=page_parameters("Schedules"),
+        answers={200: Answer("A page.", "functions.api.schedules.views:ScheduleList")},
+    ),
+    Route(
+        method="GET",
+        path="/schedules/{id}",
+        name="getSchedule",
+        summary="Look at a schedule",
+        tag="schedules",
+        handler=get_schedule,
+        role=Role.VIEWER,
+        id_of="schedule",
+        answers={200: Answer("The schedule.", SCHEDULE, headers=LOCATION)},
+    ),
+    Route(
+        method="PATCH",
+        path="/schedules/{id}",
+        name="changeSchedule",
+        summary="Change anything of a schedule; pause and resume it",
+        tag="schedules",
+        handler=change_schedule,
+        role=Role.SUBMITTER,
+        id_of="schedule",
+        body="functions.api.schedules.requests:ChangeSchedule",
+        answers={200: Answer("The schedule after the change.", SCHEDULE, headers=LOCATION)},
+        conflict="Others keep changing the schedule.",
+    ),
+    Route(
+        method="DELETE",
+        path="/schedules/{id}",
+        name="deleteSchedule",
+        summary="Delete a schedule",
+        tag="schedules",
+        handler=delete_schedule,
+        role=Role.SUBMITTER,
+        id_of="schedule",
+        answers={204: Answer("It is gone; its tasks stay.")},
+    ),
+    Route(
+        method="POST",
+        path="/schedules/{id}/run",
+        name="runSchedule",
+        summary="Submit its task now, once for each Idempotency-Key",
+        tag="schedules",
+        handler=run_schedule,
+        role=Role.SUBMITTER,
+        id_of="schedule",
+        idempotency_key=KEY_OF_RUN,
+        answers={
+            201: Answer("The task.", TASK, headers=TASK_LOCATION),
+            200: Answer("Run before.", TASK, headers=TASK_LOCATION),
+        },
+        problems=(400, 415, 422),
+    ),
+)
