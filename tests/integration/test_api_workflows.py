@@ -312,7 +312,7 @@ def test_a_retry_tells_of_the_end_that_it_leaves(
     """The step that wrote the end died before it told of it."""
     run = submit([node("bad", **FAILS, maxRetries=0)], notify=[{"email": "night@example.com"}])
     with monkeypatch.context() as patch:
-        patch.setattr(Notifications, "tell_run", Mock(side_effect=StoreUnavailable("StepFunctions", "x")))
+        patch.setattr(Notifications, "start_for_run", Mock(side_effect=StoreUnavailable("StepFunctions", "x")))
         with pytest.raises(StoreUnavailable):
             finished(quick, run["id"])
     ended = run_of(run["id"])
