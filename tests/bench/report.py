@@ -9,7 +9,7 @@ from tests.bench.prices import DATED, computing, formula
 
 
 def markdown(found: Mapping[str, Any], cold_start: Mapping[str, Any], link: str) -> str:
-    """Of the parts that were measured. `cold_start`: what `make bench-init` found, `link`: where it says so."""
+    """Of the parts that were measured. `cold_start`: the figures of `make bench-init`, `link`: to their page."""
     shown, parts = found.get("contenders"), [head(found)]
     if found["targets"]:
         parts.append(section("Against the targets", targets(found["targets"])))
@@ -47,11 +47,13 @@ def head(found: Mapping[str, Any]) -> str:
     if "load" in found:
         load = ", ".join(f"{one:.1f}" for one in found["load"])
         said += f"\nLoad of the machine at the start of each round: {load} on {found['cores']} cores.\n"
-    return said + f"\nWritten by the command, nobody edits it by hand. {COMMANDS}\n"
+    return said + f"\nThe command writes this page; do not edit it. {COMMANDS}\n"
 
 
-COMMANDS = """`make bench` writes .build/bench/report.md and .json, `REPORT=docs/benchmarks` the committed ones;
-`QUICK=1` is a smoke run, `PART=crash` (rounds, cpu, growth, dag) one part. It makes the peers' environment first."""
+COMMANDS = """\
+`make bench` writes .build/bench/report.md and .json; with `REPORT=docs/benchmarks` it writes the committed ones.
+`QUICK=1` is a smoke run, `PART=crash` (rounds, cpu, growth, dag) runs one part. It makes the environment of the
+other libraries first."""
 
 
 def section(title: str, body: str) -> str:
@@ -113,11 +115,11 @@ def costs(contenders: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     return (
         table(header, rows)
-        + "\nA backlog: batches are full. *When alone*: each task meets an idle worker, so that a receive and a delete"
-        " bring one task only. Empty receives and the calls by which a process finds its queue and table at its start"
-        " are not in the sums; the observer's counts per state, which ride on the table's stream, neither ("
+        + "\nThe tasks are a backlog, so batches are full. *When alone*: each task meets an idle worker, so a"
+        " receive and a delete handle one task. The sums leave out empty receives and the calls by which a process"
+        " finds its queue and table. They also leave out the observer, which counts states from the table's stream ("
         + "; ".join(behind)
-        + " per task), but they are in the dollars.\n"
+        + " per task); the dollars include it.\n"
     )
 
 
@@ -135,10 +137,10 @@ def money(contenders: Mapping[str, Mapping[str, Any]]) -> str:
     ]
     return (
         table(("$ per million tasks", *parts, "all in", "all in, when alone"), rows)
-        + f"\nus-east-1, list prices of {DATED}; a backlog, or each task alone with a batch to itself. A handler that"
-        f" computes for its time instead of waiting adds at least {computing():.2f} to full batches. The peers' workers"
-        " are servers that are paid for apart: they come on top, busy or not; so does an API in front of them. Not in"
-        " it, for anybody: logs, metrics, transfer, and polling of empty queues, which does not grow with tasks.\n\n"
+        + f"\nus-east-1, list prices of {DATED}; a backlog, or each task alone in its batch. A handler that computes"
+        f" instead of waiting adds at least {computing():.2f} to full batches. The workers of the other libraries are"
+        " servers, which cost extra, busy or not; so does an API in front of them. Not included, for any contender:"
+        " logs, metrics, transfer, and polling of empty queues, which does not grow with tasks.\n\n"
         f"```\n{formula()}\n```\n"
     )
 
@@ -169,9 +171,11 @@ def times(contenders: Mapping[str, Mapping[str, Any]]) -> str:
 
     rows = [(one["title"], *shown(one["startMs"]), *shown(one["driftMs"])) for one in contenders.values()]
     return table(("ms", "start p50", "p95", "worst", "drift p50", "p95", "worst"), rows) + (
-        "\nmoto delivers a message the moment it is sent. AWS takes about 16 ms (p50) from SQS to Lambda, so these say"
-        " who adds what, not what AWS would take. A wake-up of Taskyard's is sent before its record is written: here it"
-        " mostly overtakes it, and the worker looks again 30 ms later, at the price of one refused write.\n"
+        "\nmoto delivers a message at once. AWS takes about 16 ms (p50) from SQS to Lambda. So these"
+        " figures show what each"
+        " contender adds, not what AWS would take. Taskyard sends a wake-up before it writes the record."
+        " Here the wake-up"
+        " mostly arrives first, and the worker looks again 30 ms later, which costs one refused write.\n"
     )
 
 
@@ -182,9 +186,17 @@ def cpu(found: Mapping[str, Any]) -> str:
         return (name, *plain, ratio, number(one["ratioToPlain"]))
 
     rows = [row("worker, per task (claim, settle)", found["worker"]), row("api, per submit (send, put)", found["api"])]
-    header = ("ms of CPU", "Taskyard", "bare boto3", "bare, ten threads", "ratio to its like", "to bare, one thread")
+    header = (
+        "ms of CPU",
+        "Taskyard",
+        "bare boto3",
+        "bare, ten threads",
+        "ratio to the same threads",
+        "to bare, one thread",
+    )
     return table(header, rows) + (
-        "\nThe worker runs a batch side by side, so its like is bare boto3 in ten threads; the api's is one thread.\n"
+        "\nThe worker runs a batch side by side, so it is compared with bare boto3 in ten threads; the"
+        " api with one thread.\n"
     )
 
 
@@ -237,8 +249,9 @@ def dag(rows: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -
         "units/edge",
     )
     return table(header, shown) + (
-        "\nA whole run: its records, its steps, its nodes' execution. What an edge adds is taken over as many nodes"
-        " without edges: in a chain each node meets an idle worker, so its edge also pays for a batch of its own.\n"
+        "\nA whole run: its records, its steps, the execution of its nodes. The cost of an edge is the difference to as"
+        " many nodes without edges. In a chain each node meets an idle worker, so its edge includes a"
+        " batch of its own.\n"
     )
 
 
@@ -246,7 +259,7 @@ def transitions(found: Mapping[str, int]) -> str:
     said = ", ".join(f"{run}: {moves}" for run, moves in found.items())
     return (
         f"\nTransitions of Step Functions that a run is billed for, through the local system: {said}."
-        " A step that the machine had to try again is one more.\n"
+        " A step that the machine retries is one more.\n"
     )
 
 
@@ -269,18 +282,22 @@ def crash(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 CRASH = """
-Accepted tasks only. *Lost*: neither done nor kept anywhere. *Begun again*: started more than once; of a killed worker's
-unfinished tasks nobody can know how far they came, so whoever loses none begins them again, and what must not be
-repeated goes inside `ctx.once`. *Stuck*: still neither done nor given up after 30 hours of the server's clock, or when
-it had gone on in circles. *Given up*: not done, and recorded as such (a state, a result, a dead-letter queue).
-*Recovered after*: from the fault to the end of the last task, mostly the visibility timeout that was set: 70 s for
-Taskyard's dev stack and Celery's recommended settings; by default 30 min for Celery, 12 h for dramatiq-sqs, and 30 s
-for the queue that taskiq-aio-sqs was given.
+Accepted tasks only.
 
-Queues and, of Taskyard, everything else go by a clock that is moved on whenever nothing happens. The peers' own timers
-are real, so what depends on them is not asked of them: Celery keeps a delay in its worker's memory, and was given a
-visibility timeout of 5 s where a delay is to exceed it; its own retries, which are delays too, were left out, and
-taskiq has none by default. What has no counterpart there (Lambda's throttling, function processes) is Taskyard's alone.
+- *Lost*: neither done nor recorded anywhere.
+- *Begun again*: started more than once. Nobody can know how far the unfinished tasks of a killed worker came. So a
+  scheduler that loses none begins them again, and an effect that must not be repeated goes into `ctx.once`.
+- *Stuck*: neither done nor given up after 30 hours of the server's clock, or when the same states repeated.
+- *Given up*: not done, and recorded as such (a state, a result, a dead-letter queue).
+- *Recovered after*: from the fault to the end of the last task. This is mostly the visibility timeout: 70 s for
+  Taskyard's dev stack and Celery's recommended settings; by default 30 min for Celery, 12 h for dramatiq-sqs, and
+  30 s for the queue that taskiq-aio-sqs was given.
+
+The queues, and all of Taskyard, follow a clock that is advanced whenever nothing happens. The timers of the other
+libraries are real, so nothing that depends on them is measured. Celery keeps a delay in its worker's memory; where
+a delay has to exceed the visibility timeout, that timeout was 5 s. Celery's own retries, which are delays too,
+were left out; taskiq has none by default. Scenarios without a counterpart there (Lambda's throttling, function
+processes) have Taskyard only.
 """
 
 
@@ -298,25 +315,30 @@ def listed(problems: Mapping[str, str]) -> str:
 
 
 METHOD = """\
-One moto, in one process, one request at a time, answers everybody: the local system's AWS endpoint
-(`local/endpoints/aws.py`). Each contender has an access key of its own; calls are counted there from the requests
-themselves, capacity units from the items before and after each write (`tests/bench/counting.py`, `local/usage.py`).
+One moto, in one process, answers every contender, one request at a time: the AWS endpoint of the local system
+(`local/endpoints/aws.py`). Each contender has its own access key. Calls are counted there from the requests,
+capacity units from the items before and after each write (`tests/bench/counting.py`, `local/aws/capacity.py`).
 
-- **The same terms.** *Taskyard, submitted …* is the real api handler called in the producer's process with API
-  Gateway's event, and the real worker handler in four processes that receive, call it and delete over HTTP, as the
-  peers' workers do: the code is the asset of the synthesized template, the environment that of its functions. Its
-  stream and observer run beside it and take their share of the two cores. *Taskyard through the local system* is
-  everything as deployed: HTTP API, Lambda runtime API, event source mappings, role policies checked for each call; its
-  mappings read moto's queues without HTTP, and the rest of the emulation competes with moto for one core.
-- **The same tasks.** A task notes that it began: one write to a file, in the same function for everybody
-  (`tests/bench/programs/notes.py`). One producer process with one thread each.
-- **Concurrency.** Celery: prefork, 8. dramatiq: 2 processes of 4 threads. taskiq: 2 processes of 4 threads. Taskyard:
-  4 processes, ten tasks side by side. The raw loop: one process that sends, one that works, one thread each.
-- **Throughput** is from the first submit to the last write. Workers stand still (SIGSTOP) while the backlog is
-  submitted, so that what a contender costs does not depend on who is faster; the local system's do not.
-- **Settings.** Celery's recommended ones are `acks_late`, `reject_on_worker_lost`, `track_started` and a visibility
-  timeout of 70 s, as Taskyard's dev stack has. dramatiq has a dead-letter queue, no results; taskiq has no results:
-  neither can say afterwards what became of a task. Celery's result table and taskiq's queue are made beforehand.
-- CPU is the processes' own, from /proc; ratios to bare boto3 are `process_time` in one process, blocks taken in turn.
-- moto's speed is not AWS's: compare columns, not with the world outside.
+- **Same conditions.** *Taskyard, submitted …* is the real api handler, called in the producer's process with an
+  event of API Gateway, and the real worker handler in four processes, which receive, call it and delete over HTTP
+  like the workers of the other libraries. The code is the asset of the synthesized template, the environment is
+  that of its functions. Its stream and observer run beside it and use their share of the two cores. *Taskyard
+  through the local system* is everything as deployed: HTTP API, Lambda runtime API, event source mappings, role
+  policies checked for each call. Its mappings read moto's queues without HTTP, and the rest of the emulation
+  competes with moto for one core.
+- **Same tasks.** A task records that it began by one write to a file, in the same function for every contender
+  (`tests/bench/programs/notes.py`). There is one producer process with one thread.
+- **Concurrency.** Celery: prefork, 8. dramatiq: 2 processes of 4 threads. taskiq: 2 processes of 4 threads.
+  Taskyard: 4 processes, ten tasks side by side. The raw loop: one process that sends, one that works, one thread
+  each.
+- **Throughput** is measured from the first submit to the last write. Workers are stopped (SIGSTOP) while the
+  backlog is submitted, so the cost of a contender does not depend on whether its producer or its workers are
+  faster. Those of the local system are not stopped.
+- **Settings.** Celery's recommended ones are `acks_late`, `reject_on_worker_lost`, `track_started` and a
+  visibility timeout of 70 s, as in Taskyard's dev stack. dramatiq has a dead-letter queue and no results, taskiq
+  has no results: neither can say afterwards what happened to a task. Celery's result table and taskiq's queue are
+  made beforehand.
+- **CPU** is that of the processes, from /proc. Ratios to bare boto3 are `process_time` in one process, in
+  alternating blocks.
+- **moto is not AWS.** Compare columns with each other, not with figures from elsewhere.
 """

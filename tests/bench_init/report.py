@@ -81,7 +81,7 @@ class Report:
         return [
             "# Cold start",
             "",
-            "Written by `make bench-init`; nobody edits it by hand.",
+            "`make bench-init` writes this page; do not edit it.",
             "",
             f"{self.date}, {self.machine}, Python {python}: {runs_on}. Each figure is the median of {self.rounds} "
             "interleaved rounds, each in a fresh interpreter with warm bytecode and file caches; in brackets the "
@@ -89,13 +89,15 @@ class Report:
             "",
             '- **1.00** is `import boto3; boto3.client("dynamodb")` with boto3 as PyPI has it, compiled: '
             f"{cpu.median:.0f} ms of CPU, {wall.median:.0f} ms of wall time here.",
-            "- **Measured** is the staged code asset with the layer's locked versions, installed for this machine's "
-            "processor because the layer's wheels are arm64's, pruned and compiled by the same functions; each "
-            "function with the environment that the dev template gives it. No network, and the start of the "
-            "interpreter itself is in neither figure.",
-            "- **Init** is importing the handler's module and making its first client. **Assembled**: all that it "
-            "puts together on its first invocation, its second client with it.",
-            "- The verdict is on CPU time, which other programs on the machine disturb less; wall time stands beside.",
+            "- **Measured** is the staged code asset with the locked versions of the layer. They are installed for the "
+            "processor of this machine, because the wheels of the layer are for arm64, and pruned and"
+            " compiled by the same "
+            "functions. Each function has the environment of the dev template. There is no network. The start of "
+            "the interpreter is in neither figure.",
+            "- **Init** is importing the handler's module and making its first client. **Assembled** adds"
+            " the services that "
+            "it builds on its first invocation, including its second client.",
+            "- The target applies to CPU time, which other programs on the machine disturb less than wall time.",
             "",
         ]
 
@@ -118,11 +120,12 @@ class Report:
             f"| *boto3 of the layer* | {bracketed(layered)} | | "
             f"| {bracketed(self.ratio(LAYERED, 'init', cpu=False))} | 1.00 | | {self.found[LAYERED].modules} |",
             "",
-            "The last line is what the layer's pruning gives to whoever imports boto3 from it: botocore's data without "
-            "the texts of documentation and without the endpoints of services that nobody here calls. Without that "
-            "help, beside boto3 of the same layer, the ratios are those of the sixth column. What else makes them: "
-            "clients from botocore's session, since boto3's import adds resources and transfers that nobody uses, and "
-            "not importing what an init does not need (tests/unit/test_imports.py holds that).",
+            "The last line is boto3 imported from the layer, which is faster because the layer is pruned:"
+            " botocore's data "
+            "is there without documentation and without endpoints of unused services. The sixth column compares with "
+            "it. Two other things make the functions faster. Clients come from botocore's session, because importing "
+            "boto3 adds resources and transfers that are not used. And an init imports only what it needs "
+            "(tests/unit/test_imports.py checks this).",
             "",
         ]
         return lines
@@ -131,10 +134,11 @@ class Report:
         lines = [
             "## First task",
             "",
-            "What the init leaves for later is not free. A worker's first task finds all handlers and parses a payload "
-            "(pydantic and every file of functions/tasks/); the api's first submit needs the same and its own models. "
-            "A function that only reads, or a worker that only hands wake-ups back, never pays it. In total, from the "
-            "first import on:",
+            "Part of the work is left to the first task. The first task of a worker finds all handlers"
+            " and parses a payload "
+            "(pydantic and every file of functions/tasks/). The first submit of the api needs the same and its own "
+            "models. A function that only reads, and a worker that only hands wake-ups back, never need it. In total, "
+            "from the first import on:",
             "",
             "| function | first task parsed, CPU | wall |",
             "|---|---|---|",

@@ -176,7 +176,7 @@ class Load:
 
     def lane_concurrency(self, lane: str) -> float:
         """Invocations at once with full batches, which is what a lane that is near its limit gets."""
-        return self.lane_attempts(lane) * self.attempt_seconds / constant("infra/functions/worker.py", "BATCH")
+        return self.lane_attempts(lane) * self.attempt_seconds / constant("infra/functions/worker.py", "BATCH_SIZE")
 
     @property
     def concurrency(self) -> float:

@@ -28,10 +28,11 @@ def document(shares: Iterable[Share], *, ids: int) -> str:
     lines = [
         "# Scale",
         "",
-        "Written by `make model ARGS='--write docs/scale.md'`; nobody edits it by hand. A workload and a configuration "
-        "in, every rate that has a limit out. Figures are averages of a sustained load, computed from the code's own "
-        "constants, plans and key functions; nothing here was run at these rates. Limits are those of an account in "
-        "us-east-1 that has asked AWS for nothing.",
+        "`make model ARGS='--write docs/scale.md'` writes this page; do not edit it. From a workload and"
+        " a configuration "
+        "it computes every rate that has a limit. The figures are averages of a sustained load, computed from the "
+        "constants, plans and key functions of the code. Nothing was run at these rates. The limits are those of an "
+        "account in us-east-1 with default quotas.",
         "",
         *assumed(work),
         *first_ceilings(work),
@@ -68,7 +69,8 @@ def assumed(work: Workload) -> list[str]:
         f"| tenants | {work.tenants}, the busiest with {work.busiest_tenant_share:.0%} |",
         f"| notified | {work.notified_share:.0%} of tasks |",
         "",
-        f"Such a task costs {task_units(work):.2f} write units, its listing entry 1, and its share of the counters. "
+        f"Such a task costs {task_units(work):.2f} write units, plus 1 for its listing entry and its share of"
+        " the counters. "
         "Another workload: `make model ARGS='--rate 500 --handler-seconds 2 --batch 100'`.",
         "",
     ]
@@ -92,9 +94,10 @@ def new_account(work: Workload) -> list[str]:
     lines = [
         "## A new account",
         "",
-        f"It may have {quota.limit:,.0f} Lambda invocations at once instead of "
-        f"{QUOTAS['lambda concurrency'].limit:,.0f}, until it has been in use for a while or has asked. Where workers "
-        "may take them all, the API answers 503 while they do. Tasks wait, none is lost.",
+        f"A new account may have {quota.limit:,.0f} concurrent Lambda invocations instead of "
+        f"{QUOTAS['lambda concurrency'].limit:,.0f}, until it has been in use for a while or has requested"
+        " more. If the "
+        "workers take all of them, the API answers 503 meanwhile. Tasks wait; none is lost.",
         "",
         "| configuration | workers may take | left for all else | all are taken at |",
         "|---|---|---|---|",
@@ -152,10 +155,10 @@ def counting(work: Workload, config: Config) -> list[str]:
     lines = [
         f"## What counting costs: {config.environment}",
         "",
-        "A batch of the stream is one write to the journal, whosever its tasks are; a batch of the journal's own "
-        "records is one write for each tenant (docs/adr/0016). A stream shard stands behind each partition of the "
-        "table, and those grow with what is kept: at low rates a batch is a handful of records. A longer window "
-        "gathers more into one; counts are about two windows old at most.",
+        "A batch of the stream is one write to the journal, for all tenants in it. A batch of the journal's own "
+        "records is one write per tenant ([ADR 16](adr/0016-counting.md)). Each partition of the table has a stream "
+        "shard, and the number of partitions grows with the stored data. So at low rates a batch has few records. A "
+        "longer window makes batches larger. Counts are at most about two windows old.",
         "",
         "| tasks/s | tenants | window | records a batch | journal units/s | counter units/s | write units a task |",
         "|---|---|---|---|---|---|---|",
@@ -177,8 +180,8 @@ def ladder(work: Workload, config: Config) -> list[str]:
     lines = [
         f"## The ladder: {config.environment}, ceiling by ceiling",
         "",
-        f"A table's first day has a rung of its own: a new one takes {figure(NEW_TABLE_WRITES)} write units/s at once, "
-        "and then twice its highest so far every half an hour.",
+        f"A new table has a lower limit on its first day: {figure(NEW_TABLE_WRITES)} write units/s at once, "
+        "then twice its highest rate so far every half hour.",
         "",
         "| tasks/s | ceiling | raised by | what to do |",
         "|---|---|---|---|",
@@ -198,16 +201,17 @@ def beyond(work: Workload, config: Config) -> list[str]:
     return [
         "## A million a second",
         "",
-        f"No quota of one account is raised a hundredfold for the asking, so more than about {figure(CELL)}/s is "
-        "cells: deployments of this stack in accounts of their own, tenants shared out among them by whoever submits. "
-        f"A million tasks a second are {RATES[-1] // CELL} such cells. Nothing crosses a cell: a run's nodes, a "
-        "tenant's listing and a key's deduplication are all within one; a tenant that needs more than a cell is split "
-        "by its own caller.",
+        f"AWS does not raise a quota of one account a hundredfold. So above about {figure(CELL)}/s, use cells: "
+        "deployments of this stack in separate accounts, with the tenants distributed among them by the callers. "
+        f"A million tasks a second need {RATES[-1] // CELL} such cells. Nothing crosses a cell: the nodes"
+        " of a run, the "
+        "listing of a tenant and the deduplication of a key are within one. A tenant that needs more than one cell is "
+        "split by its caller.",
         "",
-        f"A cell of {figure(CELL)}/s, by this workload, needs before it starts: {needs}.",
+        f"With this workload, a cell of {figure(CELL)}/s needs these limits raised before it starts: {needs}.",
         "",
-        f"Over its limit there, and raised by no request to AWS: {design}. These are counts, which get late; "
-        "no task waits for them. Their remedies are in the ladder.",
+        f"Also over its limit, and not raised by AWS on request: {design}. Then counts are late; "
+        "no task waits for them. The remedy is in the ladder.",
         "",
     ]
 
@@ -216,8 +220,9 @@ def runs(work: Workload) -> list[str]:
     lines = [
         "## Runs of workflows",
         "",
-        "Each node succeeds at once. One execution and five transitions whatever the DAG; joins and tallies gather at "
-        f"most {FAN_IN} each, so no record is written much more often than that.",
+        "In these figures every first attempt succeeds. A run is one execution with five transitions,"
+        " whatever the DAG. Joins "
+        f"and tallies have at most {FAN_IN} members, so no record is written much more often than that.",
         "",
         "| shape | nodes | edges | writes | a node | joins | tallies | writes to the busiest record |",
         "|---|---|---|---|---|---|---|---|",
@@ -237,7 +242,7 @@ def hot_keys(shares: Iterable[Share], *, ids: int) -> list[str]:
         "",
         f"The real key functions over {ids:,} simulated ids, half from idempotency keys, half time-ordered. No key is "
         "shared by all tasks: the busiest share falls with the number of tasks, or of shards. The journal of the "
-        "counts is one key, written by batches: it has a row of its own above.",
+        "counts is one key, written once per batch; it has a row of its own above.",
         "",
         "| key | keys | busiest | its share | × an even share |",
         "|---|---|---|---|---|",
@@ -252,7 +257,7 @@ def quotas() -> list[str]:
     lines = [
         "## Limits",
         "",
-        f"Read on {READ_ON}, for us-east-1; other regions have less. * from memory, not found in AWS's text.",
+        f"Read on {READ_ON}, for us-east-1; other regions have less. * from memory: not found in AWS's documentation.",
         "",
         "| limit | | raised by | source |",
         "|---|---|---|---|",

@@ -66,7 +66,7 @@ def test_batches_spare_the_api() -> None:
 
 
 def test_the_batches_of_the_stack_are_known() -> None:
-    assert constant("infra/functions/worker.py", "BATCH") == 10
+    assert constant("infra/functions/worker.py", "BATCH_SIZE") == 10
     with pytest.raises(LookupError):
         constant("infra/functions/worker.py", "NOTHING")
 
