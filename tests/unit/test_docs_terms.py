@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.api.handler import ROUTES
+from functions.api.routes import ROUTES
 from functions.core.notifications.events import Delivery
 from functions.core.states import State
 from functions.core.workflows.run import RunState
@@ -140,7 +140,7 @@ def assigned(module: ast.Module, argument: ast.AST) -> set[str]:
 
 
 def routes() -> set[str]:
-    return {f"{method} {path.replace('<', '{').replace('>', '}')}" for method, path, _ in ROUTES}
+    return {f"{route.method} {route.path}" for route in ROUTES}
 
 
 # -- what the docs say
