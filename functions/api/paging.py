@@ -12,12 +12,12 @@ from itertools import islice
 from functions.api.request import QueryParameters
 from functions.api.routing import QueryParameter
 from functions.core.errors import FieldError, InvalidRequest
-from functions.core.task import ALPHABET
+from functions.core.task import BASE32_ALPHABET
 from functions.store.listings import Listings, task_id
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
-POSITION = re.compile(rf"[0-9]{{13}}#[{ALPHABET}]{{26}}(-[0-9]{{1,6}})?")
+POSITION = re.compile(rf"[0-9]{{13}}#[{BASE32_ALPHABET}]{{26}}(-[0-9]{{1,6}})?")
 """`<time>#<id>`: the key of the last record of a page, in an index that is sorted by time."""
 UNKNOWN_CURSOR = "is not one that this API has given"
 OTHER_FILTER = "belongs to a list with another filter"

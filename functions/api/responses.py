@@ -40,6 +40,6 @@ def task_response(request: ApiRequest, task: Task) -> Response[str]:
     view = views.full(task, services.documents, now=wiring.clock())
     if task.notify:
         view["notifications"] = services.notifications.of_task(task)
-    if task.member:
-        view |= services.workflow_queries.reference(task, task.member)
+    if task.membership:
+        view |= services.workflow_queries.reference(task, task.membership)
     return json_response(200, view)

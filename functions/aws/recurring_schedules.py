@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from functions.aws.transient_errors import translate_transient_errors
-from functions.core.schedules.schedule import Recurring
+from functions.core.schedules.schedule import SchedulerDefinition
 
 
 @dataclass
@@ -27,7 +27,7 @@ class RecurringSchedules:
     role_arn: str
     target_arn: str
 
-    def create(self, recurring: Recurring) -> bool:
+    def create(self, recurring: SchedulerDefinition) -> bool:
         """False when there is one of this name already, which stays as it is. Raises RejectedByScheduler."""
         scheduler = self.client()
         try:
@@ -36,7 +36,7 @@ class RecurringSchedules:
             return False
         return True
 
-    def put(self, recurring: Recurring) -> None:
+    def put(self, recurring: SchedulerDefinition) -> None:
         """As it says, whether there is one or not. One that would not fire is not made: when its record is gone, no
         firing would show that. Raises RejectedByScheduler."""
         scheduler = self.client()
@@ -64,7 +64,7 @@ class RecurringSchedules:
             except scheduler.exceptions.ResourceNotFoundException:
                 return
 
-    def _call(self, operation: Callable[..., Any], recurring: Recurring) -> None:
+    def _call(self, operation: Callable[..., Any], recurring: SchedulerDefinition) -> None:
         bounds = {"StartDate": recurring.start, "EndDate": recurring.end}
         scheduler = self.client()
         with translate_transient_errors("Scheduler"):
@@ -81,7 +81,7 @@ class RecurringSchedules:
                         "RoleArn": self.role_arn,
                         "Input": recurring.input,
                         "RetryPolicy": {
-                            "MaximumEventAgeInSeconds": recurring.oldest_seconds,
+                            "MaximumEventAgeInSeconds": recurring.max_age_seconds,
                             "MaximumRetryAttempts": 185,
                         },
                     },

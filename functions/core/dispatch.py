@@ -24,7 +24,7 @@ class ByTimer:
     at: int
 
 
-def route(available_at: int, now: int) -> ByQueue | ByTimer:
+def by_queue_or_timer(available_at: int, now: int) -> ByQueue | ByTimer:
     """Both epoch ms. The delay is rounded up: a wake-up that is early by a fraction would have to travel twice."""
     seconds = max(0, -(-(available_at - now) // 1000))
     if seconds <= SQS_DELAY_MAX_SECONDS:

@@ -9,7 +9,7 @@ from taskyard.tasks.text import bounded
 
 from functions.core.outcomes import Failed, LoopBlocked, Outcome, Succeeded
 from functions.core.states import State
-from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_LIMIT, Attempt, Task, last_bytes
+from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_ATTEMPTS_LIMIT, Attempt, Task, last_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +27,18 @@ class Settlement:
 def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = (), not_before: int = 0) -> Settlement:
     """`task` as the claim returned it. Epoch ms: `now`, when the attempt ended; `not_before`, the earliest next one."""
     if isinstance(outcome, Succeeded):
-        return Settlement(state=State.SUCCESS, attempt=ended(task, "SUCCESS", now=now, log=log))
+        return Settlement(state=State.SUCCESS, attempt=ended_attempt(task, "SUCCESS", now=now, log=log))
     if outcome.permanent:
         return Settlement(
             state=State.FAILED,
-            attempt=ended(task, "FAILED", now=now, log=log, failed=outcome),
+            attempt=ended_attempt(task, "FAILED", now=now, log=log, failed=outcome),
             reason="permanent error: no retry makes sense",
         )
-    if not outcome.charged and uncharged(task) < UNCHARGED_LIMIT:
+    if not outcome.charged and uncharged_attempts(task) < UNCHARGED_ATTEMPTS_LIMIT:
         # The attempt number is the fence and only ever rises, so what is given back is not the number.
         return Settlement(
             state=State.RETRY,
-            attempt=ended(task, "RETRY", now=now, log=log, failed=outcome),
+            attempt=ended_attempt(task, "RETRY", now=now, log=log, failed=outcome),
             reason=f"attempt {task.attempt} was not let run and is not charged",
             available_at=max(not_before, now),
             max_attempts=task.retry.max_attempts + 1,
@@ -46,23 +46,23 @@ def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = (),
     if task.attempt >= task.retry.max_attempts:
         return Settlement(
             state=State.DEAD,
-            attempt=ended(task, "DEAD", now=now, log=log, failed=outcome),
+            attempt=ended_attempt(task, "DEAD", now=now, log=log, failed=outcome),
             reason=f"all {task.retry.max_attempts} attempts failed",
         )
     seconds = task.retry.delay(task.id, task.attempt) if outcome.after is None else outcome.after
     return Settlement(
         state=State.RETRY,
-        attempt=ended(task, "RETRY", now=now, log=log, failed=outcome),
+        attempt=ended_attempt(task, "RETRY", now=now, log=log, failed=outcome),
         reason=f"attempt {task.attempt} of {task.retry.max_attempts} failed",
         available_at=max(not_before, now + round(min(max(seconds, 0.0), MAX_DELAY_SECONDS) * 1000)),
     )
 
 
-def uncharged(task: Task) -> int:
+def uncharged_attempts(task: Task) -> int:
     return sum(entry.error_type == LoopBlocked.__name__ for entry in task.history)
 
 
-def lost(task: Task) -> Attempt:
+def lost_attempt(task: Task) -> Attempt:
     """The attempt whose worker died without a word: it ended, at the latest, with its lease."""
     return Attempt(
         number=task.attempt,
@@ -74,7 +74,9 @@ def lost(task: Task) -> Attempt:
     )
 
 
-def ended(task: Task, outcome: str, *, now: int, log: tuple[str, ...] = (), failed: Failed | None = None) -> Attempt:
+def ended_attempt(
+    task: Task, outcome: str, *, now: int, log: tuple[str, ...] = (), failed: Failed | None = None
+) -> Attempt:
     return Attempt(
         number=task.attempt,
         started_at=task.started_at or now,

@@ -45,16 +45,16 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     S.SKIPPED: frozenset(),
 }
 
-REDRIVE: dict[State, State] = {S.FAILED: S.PENDING, S.DEAD: S.PENDING}
+REDRIVE_TRANSITIONS: dict[State, State] = {S.FAILED: S.PENDING, S.DEAD: S.PENDING}
 """What only a person starts, from the failure desk: never a worker, so these states stay terminal for all else."""
 
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
-WAITING = frozenset({S.PENDING, S.READY, S.RETRY})
+CLAIMABLE = frozenset({S.PENDING, S.READY, S.RETRY})
 """A wake-up of the right generation may claim these, once due."""
-CANCELLABLE = WAITING | {S.BLOCKED}
-DEAD_LETTERS = frozenset({S.FAILED, S.DEAD})
+CANCELLABLE = CLAIMABLE | {S.BLOCKED}
+DEAD_LETTER_STATES = frozenset({S.FAILED, S.DEAD})
 
 
-def as_read(state: State, available_at: int, now: int) -> State:
+def displayed_state(state: State, available_at: int, now: int) -> State:
     """What a reader is told: PENDING is READY from its due time on, which costs no write. Times in epoch ms."""
     return S.READY if state is S.PENDING and available_at <= now else state

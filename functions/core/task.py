@@ -9,22 +9,22 @@ from typing import Any
 from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.payloads.masking import Mask
-from functions.core.states import TERMINAL, State, as_read
+from functions.core.states import TERMINAL, State, displayed_state
 
 HISTORY_LIMIT = 20
 """Failed attempts kept on a task; the oldest go first. With the limits below the record stays under 60 KB, in any
 script: twenty errors of at most 2 KB, one traceback, and four logs (three in the history, one of the attempt that
 ended it)."""
-REDRIVEN_LIMIT = 10
+REDRIVES_LIMIT = 10
 ERROR_LIMIT = 500
 TRACEBACK_BYTES = 1000
 """A kilobyte is one write unit: a long chain costs one more at most, and the next attempt that fails takes its place.
 An ordinary one has about 100 bytes, and rides in the unit of a small task (tests/unit/test_records.py)."""
-UNCHARGED_LIMIT = 10
+UNCHARGED_ATTEMPTS_LIMIT = 10
 """So many attempts of the history may be ones that were not let run; a further one is charged like any failure. A task
 that is always kept from running would go round for ever."""
 
-MAX_HORIZON_MS = 5 * 366 * 24 * 3600 * 1000
+MAX_RUN_AT_DELAY_MS = 5 * 366 * 24 * 3600 * 1000
 """A run time may lie five years ahead, no further: beyond that a typing error is likelier than a wish."""
 
 
@@ -53,7 +53,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Text:
+class Document:
     """A JSON document: in the record itself (`inline`), or kept elsewhere under `ref` (`item:…` or `s3:…`)."""
 
     inline: str | None = None
@@ -61,7 +61,7 @@ class Text:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Membership:
+class RunMembership:
     """What makes a task a node. `releases`, `upstreams`: indexes of the plan; those that do not fit the record are in
     so many chunk items. `until`: epoch seconds, the deadline of the run: no node expires while its run may go on."""
 
@@ -69,7 +69,7 @@ class Membership:
     round: int
     nodes: int
     fail_fast: bool
-    until: int
+    deadline_at: int
     index: int
     name: str
     releases: tuple[int, ...] = ()
@@ -91,7 +91,7 @@ class Task:
     priority: int = 5
     timeout_seconds: int
     retry: RetryPolicy
-    payload: Text
+    payload: Document
     mask: Mask | None = None
     """Of the parts of the payload that only the handler may see (functions/core/payloads/masking.py)."""
     digest: str
@@ -103,13 +103,13 @@ class Task:
     """Which claim holds the lease: tells a claim whose answer was lost from somebody else's."""
     started_at: int | None = None
     ended_at: int | None = None
-    result: Text | None = None
+    result: Document | None = None
     log: tuple[str, ...] = ()
     history: tuple[Attempt, ...] = ()
     progress: dict[str, Any] | None = None
-    redriven: tuple[dict[str, Any], ...] = ()
+    redrives: tuple[dict[str, Any], ...] = ()
     """Who ran a dead letter again, and when: {by, at (epoch ms), attempts}, with the `mark` of a KeyedChange under an
-    idempotency key; the last REDRIVEN_LIMIT."""
+    idempotency key; the last REDRIVES_LIMIT."""
     change_mark: str | None = None
     """Of the last KeyedChange of what a caller may change of a task that waits."""
     reason: str | None = None
@@ -121,7 +121,7 @@ class Task:
     """Epoch seconds, as DynamoDB's TTL wants it."""
     notify: tuple[dict[str, Any], ...] = ()
     """Whom to tell of its end (functions/core/notifications/targets.py)."""
-    member: Membership | None = None
+    membership: RunMembership | None = None
     """Of a workflow's run, as one of its nodes. Then `waiting_for` holds indexes of its plan, not task ids."""
 
     @property
@@ -132,10 +132,10 @@ class Task:
     def settled(self) -> bool:
         return self.state in TERMINAL
 
-    def seen_at(self, now: int) -> State:
-        return as_read(self.state, self.available_at, now)
+    def state_at(self, now: int) -> State:
+        return displayed_state(self.state, self.available_at, now)
 
-    def with_(self, **changes: Any) -> Task:
+    def with_changes(self, **changes: Any) -> Task:
         return replace(self, **changes)
 
 
@@ -147,19 +147,19 @@ def lane_of(priority: int) -> str:
     return "normal" if priority >= 3 else "low"
 
 
-def keyed_id(tenant: str, key: str) -> str:
+def id_for_key(tenant: str, key: str) -> str:
     """The task id that an idempotency key stands for: the conditional put of that id is the deduplication."""
     return base32(hashlib.sha256(f"{tenant}\0{key}".encode()).digest()[:16])
 
 
-def ordered_id(now: int, random: int) -> str:
+def time_ordered_id(now: int, random: int) -> str:
     """A time-ordered id: 48 bits of epoch ms, then 80 bits of `random`, like a ULID."""
     return base32(((now & (2**48 - 1)) << 80 | random & (2**80 - 1)).to_bytes(16))
 
 
-ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+BASE32_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32: sorts as the number does, no letter that reads as a digit."""
-RUN_ID_PATTERN = f"[{ALPHABET}]{{26}}"
+RUN_ID_PATTERN = f"[{BASE32_ALPHABET}]{{26}}"
 TASK_ID_PATTERN = f"{RUN_ID_PATTERN}(-[0-9]{{1,5}})?"
 """Regular expressions. A node of a workflow has the id `<run>-<index>`."""
 
@@ -167,4 +167,4 @@ TASK_ID_PATTERN = f"{RUN_ID_PATTERN}(-[0-9]{{1,5}})?"
 def base32(data: bytes) -> str:
     """16 bytes as 26 characters."""
     number = int.from_bytes(data)
-    return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join(BASE32_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -26,7 +26,7 @@ NO_OFFSET = "must say its offset from UTC: end it with Z, or with one like +02:0
 
 
 @dataclass
-class BadTime(ValueError):
+class InvalidTime(ValueError):
     """`detail`: goes on after the name of a field, "must say …"."""
 
     detail: str
@@ -35,17 +35,17 @@ class BadTime(ValueError):
         return self.detail
 
 
-def written(at: int | None) -> str | None:
+def iso_time_or_none(at: int | None) -> str | None:
     """Epoch ms as `2026-02-01T10:00:00.000Z`."""
-    return None if at is None else iso(at)
+    return None if at is None else iso_time(at)
 
 
-def iso(at: int) -> str:
+def iso_time(at: int) -> str:
     return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at % 1000:03d}Z"
 
 
 def epoch_ms(text: str) -> int:
-    """Of a time with an offset, as ISO 8601, RFC 3339 or PostgreSQL spells it. Raises BadTime.
+    """Of a time with an offset, as ISO 8601, RFC 3339 or PostgreSQL spells it. Raises InvalidTime.
 
     Calendar, ordinal and week dates, with dashes or without; then `T`, `t` or a space; hours, with minutes and seconds
     or without, and a fraction after a point or a comma, rounded to the millisecond; then `Z`, `z`, `+02`, `+0200`,
@@ -55,19 +55,19 @@ def epoch_ms(text: str) -> int:
     given = text.strip() if len(text) <= LONGEST else ""
     found = _DATE.match(given)
     if found is None:
-        raise BadTime(f"must be an ISO 8601 time, like {EXAMPLE}")
+        raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}")
     day = _day(found)
     rest = given[found.end() :]
     if not rest or _OFFSET.fullmatch(rest):
-        raise BadTime(f"must say the time of day{' and its offset from UTC' if not rest else ''}, like {EXAMPLE}")
+        raise InvalidTime(f"must say the time of day{' and its offset from UTC' if not rest else ''}, like {EXAMPLE}")
     clock = _CLOCK.match(rest, 1)
     if rest[0] not in "Tt " or clock is None:
-        raise BadTime(f"must be an ISO 8601 time, like {EXAMPLE}: after the date T and the time of day")
+        raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}: after the date T and the time of day")
     offset = _OFFSET.fullmatch(rest, clock.end())
     if offset is None:
         if clock.end() == len(rest):
-            raise BadTime(NO_OFFSET)
-        raise BadTime(f"must be an ISO 8601 time, like {EXAMPLE}: {rest[clock.end() :]!r} is no offset from UTC")
+            raise InvalidTime(NO_OFFSET)
+        raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}: {rest[clock.end() :]!r} is no offset from UTC")
     return (day - _EPOCH_DAY) * DAY_MS + _of_day(clock) - _ahead(offset)
 
 
@@ -85,7 +85,7 @@ def _day(found: re.Match[str]) -> int:
             return day
         return date(year, int(found["month"]), int(found["day"])).toordinal()
     except ValueError as error:
-        raise BadTime(f"must be an ISO 8601 time, like {EXAMPLE}: {error}") from None
+        raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}: {error}") from None
 
 
 def _of_day(clock: re.Match[str]) -> int:
@@ -94,7 +94,7 @@ def _of_day(clock: re.Match[str]) -> int:
     # Four digits decide how the third is rounded.
     part = (int((clock["part"] or "")[:4].ljust(4, "0")) + 5) // 10
     if minute > 59 or second > 60 or hour > 24 or (hour == 24 and (minute or second or part)):
-        raise BadTime(f"must be an ISO 8601 time, like {EXAMPLE}: {clock[0]} is no time of day")
+        raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}: {clock[0]} is no time of day")
     return ((hour * 60 + minute) * 60 + second) * 1000 + part
 
 
@@ -104,6 +104,6 @@ def _ahead(offset: re.Match[str]) -> int:
         return 0
     hours, minutes, seconds = (int(offset[name] or 0) for name in ("hours", "minutes", "seconds"))
     if hours > 23 or minutes > 59 or seconds > 59:
-        raise BadTime(f"must be an ISO 8601 time, like {EXAMPLE}: {offset[0].strip()} is no offset from UTC")
+        raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}: {offset[0].strip()} is no offset from UTC")
     ahead = ((hours * 60 + minutes) * 60 + seconds) * 1000
     return ahead if offset["sign"] == "+" else -ahead

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
-from functions.core.states import REDRIVE, WAITING, State
+from functions.core.states import CLAIMABLE, REDRIVE_TRANSITIONS, State
 from functions.core.task import Task
 
 WRITER_MARGIN_MS = 30_000
@@ -51,62 +51,62 @@ class WakeUp:
             raise ValueError(f"not a wake-up: {body[:200]}") from error
 
 
-class Do(StrEnum):
-    CONSEQUENCES = "consequences again, then delete"
+class Action(StrEnum):
+    RUN_CONSEQUENCES = "consequences again, then delete"
     LOOK_AGAIN = "look again"
     DELETE = "delete"
-    SEND_ON = "send on with the time that remains, then delete"
+    SEND_AGAIN = "send on with the time that remains, then delete"
     CLAIM = "claim"
     TAKE_OVER = "claim, the attempt before was lost"
     GIVE_UP = "its worker died and no tries are left"
-    RELINK = "look at the dependencies again, then delete"
+    CHECK_DEPENDENCIES = "look at the dependencies again, then delete"
 
 
 @dataclass(frozen=True)
-class Verdict:
-    do: Do
+class Decision:
+    action: Action
     reason: str
-    seconds: int = 0
+    delay_seconds: int = 0
     """For LOOK_AGAIN: when."""
 
 
-def writer_gone(*, now: int, sent_at: int, writer_ms: int) -> bool:
+def writer_has_ended(*, now: int, sent_at: int, writer_ms: int) -> bool:
     """Whether whoever sent a wake-up at `sent_at` can no longer write the record that it announces."""
     return now - sent_at > writer_ms + WRITER_MARGIN_MS
 
 
-def landed(task: Task | None, wakeup: WakeUp) -> bool:
+def write_has_landed(task: Task | None, wakeup: WakeUp) -> bool:
     """Whether the write that a wake-up announces has been seen. What is settled needs none, but for a dead letter: its
     redrive sends the wake-up before it writes, too."""
     if task is None:
         return False
-    return task.generation >= wakeup.generation or (task.settled and task.state not in REDRIVE)
+    return task.generation >= wakeup.generation or (task.settled and task.state not in REDRIVE_TRANSITIONS)
 
 
-def decide(task: Task | None, wakeup: WakeUp, *, now: int, sent_at: int, receives: int, writer_ms: int) -> Verdict:
+def decide(task: Task | None, wakeup: WakeUp, *, now: int, sent_at: int, receives: int, writer_ms: int) -> Decision:
     """First row that fits. `now`, `sent_at`: epoch ms; `receives`: how often SQS has handed this message out;
     `writer_ms`: the longest that any writer of records may run."""
-    gone = writer_gone(now=now, sent_at=sent_at, writer_ms=writer_ms)
-    if task is not None and task.settled and (gone or landed(task, wakeup)):
-        return Verdict(Do.CONSEQUENCES, f"settled as {task.state}")
-    if task is None or not landed(task, wakeup):
+    gone = writer_has_ended(now=now, sent_at=sent_at, writer_ms=writer_ms)
+    if task is not None and task.settled and (gone or write_has_landed(task, wakeup)):
+        return Decision(Action.RUN_CONSEQUENCES, f"settled as {task.state}")
+    if task is None or not write_has_landed(task, wakeup):
         if gone:
-            return Verdict(Do.DELETE, "the write that it announces never landed, its writer is gone")
+            return Decision(Action.DELETE, "the write that it announces never landed, its writer is gone")
         # Doubling: it lands within milliseconds or its writer is dead, and receives must last for the wait.
         seconds = min(60, LOOK_AGAIN_SECONDS ** max(1, receives))
-        return Verdict(Do.LOOK_AGAIN, "the write that it announces has not landed", seconds)
+        return Decision(Action.LOOK_AGAIN, "the write that it announces has not landed", seconds)
     if task.generation > wakeup.generation:
-        return Verdict(Do.DELETE, f"superseded by generation {task.generation}")
+        return Decision(Action.DELETE, f"superseded by generation {task.generation}")
     if task.state is State.BLOCKED:
-        return Verdict(Do.RELINK, "waits for other tasks")
-    if task.state in WAITING:
+        return Decision(Action.CHECK_DEPENDENCIES, "waits for other tasks")
+    if task.state in CLAIMABLE:
         if task.available_at > now:
-            return Verdict(Do.SEND_ON, "not yet due")
-        return Verdict(Do.CLAIM, "due")
+            return Decision(Action.SEND_AGAIN, "not yet due")
+        return Decision(Action.CLAIM, "due")
     if task.lease_until > now:
         # First look: its own settle may be about to land. Later looks wait for the lease, or would burn receives.
         soon = LOOK_AGAIN_SECONDS if receives <= 1 else max(1, -(-(task.lease_until - now) // 1000))
-        return Verdict(Do.LOOK_AGAIN, f"attempt {task.attempt} holds a live lease", soon)
+        return Decision(Action.LOOK_AGAIN, f"attempt {task.attempt} holds a live lease", soon)
     if task.attempt >= task.retry.max_attempts:
-        return Verdict(Do.GIVE_UP, f"attempt {task.attempt} was lost, none are left")
-    return Verdict(Do.TAKE_OVER, f"attempt {task.attempt} was lost")
+        return Decision(Action.GIVE_UP, f"attempt {task.attempt} was lost, none are left")
+    return Decision(Action.TAKE_OVER, f"attempt {task.attempt} was lost")

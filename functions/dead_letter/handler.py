@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from functions.core.wakeup import WakeUp, landed, writer_gone
+from functions.core.wakeup import WakeUp, write_has_landed, writer_has_ended
 from functions.runtime import wiring
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
@@ -38,11 +38,11 @@ class Returns:
     def take(self, wakeup: WakeUp, *, now: int, sent_at: int) -> str | None:
         """Returns what was done, for the log; None: nothing yet, look again. Epoch ms."""
         task = self.tasks.get(wakeup.tenant, wakeup.task)
-        gone = writer_gone(now=now, sent_at=sent_at, writer_ms=self.writer_ms)
+        gone = writer_has_ended(now=now, sent_at=sent_at, writer_ms=self.writer_ms)
         if task is None:
             return "dropped: its record was never written" if gone else None
         if task.settled:
-            if not (gone or landed(task, wakeup)):
+            if not (gone or write_has_landed(task, wakeup)):
                 # A redrive may be about to write.
                 return None
             self.consequences.run(task)

@@ -17,8 +17,16 @@ from functions.core.errors import (
     PayloadTooLarge,
     UnknownTaskType,
 )
-from functions.core.schedules.schedule import GRACE_MS, CatchUp, Overlap, Schedule, bucket, firing_key, run_key
-from functions.core.task import Task, keyed_id
+from functions.core.schedules.schedule import (
+    MISSED_AFTER_MS,
+    CatchUp,
+    Overlap,
+    Schedule,
+    firing_idempotency_key,
+    minute_of,
+    run_idempotency_key,
+)
+from functions.core.task import Task, id_for_key
 from functions.intake.submission import Submission, SubmittedTask
 from functions.runtime.metrics import Metrics
 from functions.store.schedules import ScheduleStore
@@ -65,32 +73,32 @@ class Firings:
 
     def due(self, schedule: Schedule, scheduled: int, *, now: int) -> FiringResult:
         """What EventBridge Scheduler fired for the time `scheduled` (epoch ms), now or long ago."""
-        at = bucket(scheduled)
+        at = minute_of(scheduled)
         if schedule.paused:
             return FiringResult(FiringOutcome.DROPPED, "the schedule is paused")
-        if not schedule.timetable.within(scheduled):
+        if not schedule.timetable.is_within(scheduled):
             return FiringResult(FiringOutcome.DROPPED, "not between its start and its end")
-        if now - at > GRACE_MS:
+        if now - at > MISSED_AFTER_MS:
             if schedule.catch_up is CatchUp.NONE:
                 return self._missed(schedule, at)
             # Every firing that an outage delayed comes here, and all of them catch up the same one.
-            latest = schedule.timetable.latest(now, since=at)
+            latest = schedule.timetable.latest_time(now, since=at)
             if latest is not None:
                 self._missed(schedule, at)
-                at = bucket(latest)
+                at = minute_of(latest)
         return self.fire(schedule, at, now=now)
 
     def catch_up(self, schedule: Schedule, *, since: int, now: int) -> FiringResult | None:
         """At a resume: the last of the times since `since`, once. None: there was none, or it is not asked for."""
         if schedule.catch_up is CatchUp.NONE:
             return None
-        latest = schedule.timetable.latest(now, since=since)
-        return None if latest is None else self.fire(schedule, bucket(latest), now=now)
+        latest = schedule.timetable.latest_time(now, since=since)
+        return None if latest is None else self.fire(schedule, minute_of(latest), now=now)
 
     def fire(self, schedule: Schedule, at: int, *, now: int) -> FiringResult:
         """The task of this time. Raises StoreUnavailable: then it is to be fired again."""
-        key = firing_key(schedule.id, at)
-        task_id = keyed_id(schedule.tenant, key)
+        key = firing_idempotency_key(schedule.id, at)
+        task_id = id_for_key(schedule.tenant, key)
         if self.tasks.get(schedule.tenant, task_id) is not None:
             return FiringResult(FiringOutcome.REPEATED, "its task is there already", task_id)
         if not self._claim(schedule, task_id, at, now=now):
@@ -111,8 +119,8 @@ class Firings:
     def run(self, schedule: Schedule, key: str, *, now: int) -> SubmittedTask:
         """Now, because somebody asks: paused, over or overlapping, it runs. The same key is the same run. The firings
         that come while it runs see it as they see any other."""
-        key = run_key(schedule.id, key)
-        task_id = keyed_id(schedule.tenant, key)
+        key = run_idempotency_key(schedule.id, key)
+        task_id = id_for_key(schedule.tenant, key)
         there = self.tasks.get(schedule.tenant, task_id)
         if there is not None:
             return SubmittedTask(there, created=False)
@@ -143,13 +151,13 @@ class Firings:
             return True
         firings = schedule.firings
         for _ in range(TRIES):
-            if firings.firing == task_id:
+            if firings.firing_task == task_id:
                 # Its own claim, a minute old when Lambda tries again: others take it for dead by then.
                 answer = self.schedules.renew(schedule, task=task_id, now=now, seen=firings)
             elif firings.skipped_at == at:
                 # Skipped when it came first: what has ended meanwhile changes nothing.
                 return False
-            elif any(self._runs(schedule.tenant, task, firings.fired_at, now) for task in firings.latest):
+            elif any(self._runs(schedule.tenant, task, firings.fired_at, now) for task in firings.latest_tasks):
                 return False
             else:
                 answer = self.schedules.claim(schedule, task=task_id, at=at, now=now, seen=firings)

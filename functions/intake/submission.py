@@ -15,7 +15,7 @@ from functions.core.idempotency import KeyedChange
 from functions.core.notifications import targets as notification
 from functions.core.payloads.masking import Mask
 from functions.core.states import State
-from functions.core.task import Task, Text, keyed_id, ordered_id
+from functions.core.task import Document, Task, id_for_key, time_ordered_id
 from functions.core.task_types import RegisteredType, Registry
 from functions.core.webhooks.addresses import Reach
 from functions.intake.task_requests import (
@@ -33,7 +33,7 @@ from functions.intake.task_requests import (
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, check_size
-from functions.store.tasks import TaskStore, Wrote
+from functions.store.tasks import Applied, TaskStore
 
 HEADER = "Idempotency-Key"
 
@@ -85,12 +85,17 @@ class Submission:
         key, key_errors = idempotency_key(header, parsed) if key is None else (key, [])
         kind, mask, type_errors = self._kind(parsed)
         notify = parsed.request.notify if parsed.request else None
-        errors = [*parsed.errors, *key_errors, *type_errors, *notification.out_of_reach(notify, self.webhook_reach)]
+        errors = [
+            *parsed.errors,
+            *key_errors,
+            *type_errors,
+            *notification.unreachable_webhooks(notify, self.webhook_reach),
+        ]
         if isinstance(kind, UnknownTaskType):
             raise InvalidRequest(errors) if len(errors) > 1 else kind
         if errors or parsed.request is None or kind is None:
             raise InvalidRequest(errors)
-        task_id = ordered_id(now, random) if key is None else keyed_id(tenant, key)
+        task_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, key)
         task = described(
             parsed.request, kind, tenant=tenant, task_id=task_id, now=now, timeout_limit=self.timeout_limit
         )
@@ -119,7 +124,7 @@ class Submission:
         """The record, whose wake-up is in flight; for one that waits for others also the links to them."""
         task, payload = prepared.task, prepared.payload
         answer = self.tasks.create(task)
-        if not isinstance(answer, Wrote):
+        if not isinstance(answer, Applied):
             return self._taken(prepared, answer.task)
         if task.state is State.BLOCKED:
             self.consequences.link_dependencies(task)
@@ -194,12 +199,12 @@ def described(
         priority=NORMAL_PRIORITY if request.priority is None else request.priority,
         timeout_seconds=request.timeout_seconds or kind.timeout(timeout_limit),
         retry=policy(request, kind.retry),
-        payload=Text(),
+        payload=Document(),
         digest="",
         tags=request.tags or {},
         dependencies=dependencies,
         waiting_for=frozenset(dependencies),
-        notify=notification.kept(request.notify),
+        notify=notification.stored_targets(request.notify),
     )
 
 

@@ -32,10 +32,10 @@ from taskyard.tasks.retry import MAX_DELAY_SECONDS
 from functions.core.errors import FieldError
 from functions.core.fields import field_errors
 from functions.core.notifications.targets import Notify
-from functions.core.notifications.targets import kept as kept_targets
-from functions.core.schedules.schedule import KEY_PREFIX
-from functions.core.task import MAX_HORIZON_MS, TASK_ID_PATTERN
-from functions.core.times import BadTime, epoch_ms
+from functions.core.notifications.targets import stored_targets as kept_targets
+from functions.core.schedules.schedule import SCHEDULE_KEY_PREFIX
+from functions.core.task import MAX_RUN_AT_DELAY_MS, TASK_ID_PATTERN
+from functions.core.times import InvalidTime, epoch_ms
 
 TYPE_ALIASES = {"task_name": "type", "taskName": "type"}
 TIME_ALIASES = {
@@ -51,7 +51,7 @@ PRIORITY_NAMES = {"high": 8, "normal": 5, "low": 1}
 """The middle of each lane's band."""
 NORMAL_PRIORITY = PRIORITY_NAMES["normal"]
 KEY_LIMIT = 256
-_YEARS = MAX_HORIZON_MS // (366 * 24 * 3600 * 1000)
+_YEARS = MAX_RUN_AT_DELAY_MS // (366 * 24 * 3600 * 1000)
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def instant(value: Any, info: ValidationInfo) -> Any:
         raise refuse("must be a time as a string, like 2026-02-01T10:00:00Z")
     try:
         at = epoch_ms(value)
-    except BadTime as bad:
+    except InvalidTime as bad:
         raise refuse(str(bad)) from None
-    if at > limits(info).now + MAX_HORIZON_MS:
+    if at > limits(info).now + MAX_RUN_AT_DELAY_MS:
         raise refuse(f"lies more than {_YEARS} years ahead")
     return max(0, at)
 
@@ -109,8 +109,8 @@ def key_problem(key: str) -> str | None:
     """What is wrong with an idempotency key."""
     if not 1 <= len(key) <= KEY_LIMIT or not key.isprintable():
         return f"must be 1 to {KEY_LIMIT} printable characters"
-    if key.startswith(KEY_PREFIX):
-        return f"must not begin with {KEY_PREFIX}, as the keys of what schedules submit do"
+    if key.startswith(SCHEDULE_KEY_PREFIX):
+        return f"must not begin with {SCHEDULE_KEY_PREFIX}, as the keys of what schedules submit do"
     return None
 
 
@@ -182,7 +182,7 @@ class RetryOverrides(Request):
 class Timed(Request):
     run_at: Instant | None = Field(None, description="When to run: ISO 8601 with an offset. A time in the past is now.")
     available_at: Instant | None = Field(None, description="May stand beside runAt: the later one counts.")
-    delay_seconds: Annotated[float, Field(ge=0, le=MAX_HORIZON_MS / 1000, allow_inf_nan=False)] | None = Field(
+    delay_seconds: Annotated[float, Field(ge=0, le=MAX_RUN_AT_DELAY_MS / 1000, allow_inf_nan=False)] | None = Field(
         None, description="When to run, counted from now. Not together with runAt or availableAt."
     )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from functions.core.notifications.events import asked
+from functions.core.notifications.events import target_views
 from functions.core.payloads.masking import masked
 from functions.core.states import State
-from functions.core.task import Attempt, Membership, Task, Text
-from functions.core.times import written as written
+from functions.core.task import Attempt, Document, RunMembership, Task
+from functions.core.times import iso_time_or_none as written
 from functions.store.documents import Documents
 
 SIZE_LIMIT = 6_000_000
@@ -56,7 +56,7 @@ def slip(task: Task, *, now: int) -> Json:
     return {
         "id": task.id,
         "type": task.type,
-        "state": task.seen_at(now),
+        "state": task.state_at(now),
         "priority": task.priority,
         "lane": task.lane,
         "runAt": written(task.available_at),
@@ -81,7 +81,7 @@ def base(task: Task, *, now: int) -> Json:
     return {
         "id": task.id,
         "type": task.type,
-        "state": task.seen_at(now),
+        "state": task.state_at(now),
         "reason": task.reason,
         "priority": task.priority,
         "lane": task.lane,
@@ -105,17 +105,17 @@ def base(task: Task, *, now: int) -> Json:
         "tags": task.tags,
         "generation": task.generation,
         "dependencies": list(task.dependencies),
-        "notify": asked(task.notify),
-        "workflow": tie(task.member) if task.member else None,
+        "notify": target_views(task.notify),
+        "workflow": tie(task.membership) if task.membership else None,
         "progress": progress(task.progress),
         "redriven": [
-            {"by": entry["by"], "at": written(entry["at"]), "attempts": entry["attempts"]} for entry in task.redriven
+            {"by": entry["by"], "at": written(entry["at"]), "attempts": entry["attempts"]} for entry in task.redrives
         ],
         "attempts": [attempt(entry) for entry in (*task.history, *latest(task))],
     }
 
 
-def tie(member: Membership) -> Json:
+def tie(member: RunMembership) -> Json:
     """What the record knows: the name of the workflow is in another one."""
     return {"id": member.run, "name": None, "node": member.name, "round": member.round}
 
@@ -153,7 +153,7 @@ def progress(said: Json | None) -> Json | None:
     return None if said is None else said | {"at": written(said["at"])}
 
 
-def inline(kept: Text | None) -> Any:
+def inline(kept: Document | None) -> Any:
     return None if kept is None or kept.inline is None else json.loads(kept.inline)
 
 

@@ -16,8 +16,8 @@ from taskyard.tasks.urls import without_target
 
 from functions.aws.secrets import SecretUnusable
 from functions.core.errors import StoreUnavailable
-from functions.core.notifications.events import DEFAULT_SECRET, Delivery, Notification, shown
-from functions.core.times import iso
+from functions.core.notifications.events import DEFAULT_SECRET, Delivery, Notification, display_target
+from functions.core.times import iso_time
 from functions.notifier import email
 from functions.runtime.metrics import Metrics
 from functions.store.notifications import NotificationStore
@@ -175,7 +175,7 @@ def again(outcome: NotYet, attempts: int, *, now: int, ends_at: int) -> Exceptio
     receiver that asks for a second each time would else be called 86,400 times. It ends with the window: there is one
     last attempt then."""
     if outcome.wait is not None and outcome.wait > retry_pause_seconds(attempts):
-        return AskedToWaitError(iso(min(now + round(outcome.wait * 1000), ends_at)))
+        return AskedToWaitError(iso_time(min(now + round(outcome.wait * 1000), ends_at)))
     return NotDeliveredError(outcome.error)
 
 
@@ -185,4 +185,4 @@ def retry_pause_seconds(attempts: int) -> int:
 
 
 def said(note: Notification) -> dict[str, Any]:
-    return {"notification": note.name, "tenant": note.tenant, "to": mask_addresses(shown(note.to))}
+    return {"notification": note.name, "tenant": note.tenant, "to": mask_addresses(display_target(note.to))}

@@ -12,7 +12,7 @@ LOG_LINES = 20
 
 def subject(note: Notification) -> str:
     data = note.body["data"]
-    what = f"Task {data['type']}" if note.of == "task" else f"Workflow {data['name']}"
+    what = f"Task {data['type']}" if note.owner == "task" else f"Workflow {data['name']}"
     # A type or a name is free text: a line break in it would begin a header.
     return " ".join(f"{what} {note.body['type'].partition('.')[2].replace('_', ' ')}: {note.id}".split())[
         :SUBJECT_LIMIT
@@ -21,7 +21,7 @@ def subject(note: Notification) -> str:
 
 def text(note: Notification, *, environment: str) -> str:
     data: Any = note.body["data"]
-    lines = [f"{'Task' if note.of == 'task' else 'Workflow'} {data['id']} ended as {data['state']}.", ""]
+    lines = [f"{'Task' if note.owner == 'task' else 'Workflow'} {data['id']} ended as {data['state']}.", ""]
     facts = {
         "Type": data.get("type"),
         "Name": data.get("name"),
@@ -39,5 +39,5 @@ def text(note: Notification, *, environment: str) -> str:
         lines += ["", "Error:", f"  {error['type']}: {error['message']}{where}"]
     if log := data.get("log"):
         lines += ["", "Log of the last attempt:", *(f"  {line}" for line in log[-LOG_LINES:])]
-    lines += ["", f"Taskyard {environment} sent this because the {note.of} asks for it (notify)."]
+    lines += ["", f"Taskyard {environment} sent this because the {note.owner} asks for it (notify)."]
     return "\n".join(lines) + "\n"

@@ -22,7 +22,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deliverer = services()
     by_design = (NotDeliveredError, AskedToWaitError)
     with deliverer.metrics.invocation("NotifierErrors", by_design=by_design, clock=wiring.clock):
-        note = Notification.read(event["notification"])
+        note = Notification.from_input(event["notification"])
         match event["step"]:
             case "deliver":
                 state = deliverer.attempt(note, started_at=epoch_ms(event["startedAt"]))

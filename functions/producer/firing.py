@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.recurring_schedules import RecurringSchedules
-from functions.core.schedules.schedule import SCHEDULED_TIME, Schedule, bucket, recurring, scheduler_name
-from functions.core.task import ALPHABET
+from functions.core.schedules.schedule import (
+    SCHEDULED_TIME_PLACEHOLDER,
+    Schedule,
+    minute_of,
+    scheduler_definition,
+    scheduler_name,
+)
+from functions.core.task import BASE32_ALPHABET
 from functions.core.times import epoch_ms
-from functions.core.wakeup import writer_gone
+from functions.core.wakeup import writer_has_ended
 from functions.intake.firings import FiringOutcome, FiringResult, Firings
 from functions.store.schedules import ScheduleStore
 
-IDENTITY = re.compile(rf"[{ALPHABET}]{{26}}")
+IDENTITY = re.compile(rf"[{BASE32_ALPHABET}]{{26}}")
 TENANT_LIMIT = 256
 CLOCKS_DIFFER_MS = 5000
 """Scheduler fires within the minute that follows a time. The clock of this function may be that much behind its."""
@@ -41,7 +47,7 @@ class FiringEvent:
             return cls(
                 tenant=tenant,
                 schedule=schedule,
-                scheduled=now if at == SCHEDULED_TIME else epoch_ms(at),
+                scheduled=now if at == SCHEDULED_TIME_PLACEHOLDER else epoch_ms(at),
                 revision=str(event.get("revision", "")),
                 written_at=int(event.get("writtenAt", 0)),
             )
@@ -71,7 +77,7 @@ class Fire:
                 FiringOutcome.DROPPED, "schedules are fired by EventBridge Scheduler, through the firing function"
             )
         schedule = self.schedules.get(firing_event.tenant, firing_event.schedule)
-        settled = writer_gone(now=now, sent_at=firing_event.written_at, writer_ms=self.writer_ms)
+        settled = writer_has_ended(now=now, sent_at=firing_event.written_at, writer_ms=self.writer_ms)
         if schedule is None:
             if settled:
                 # Of a create that died before its record, or a delete that died after it.
@@ -79,20 +85,20 @@ class Fire:
             return FiringResult(FiringOutcome.DROPPED, "there is no such schedule")
         if firing_event.revision != schedule.revision and settled:
             # Of a change that died between Scheduler and record: the record says what its owner was answered.
-            self.scheduler.put(recurring(schedule, now=now))
+            self.scheduler.put(scheduler_definition(schedule, now=now))
         fired = self._fire(schedule, firing_event, now=now)
         if by_producer:
             # After the firing: tried again, it has to come through the door that it came by.
-            self.scheduler.put(recurring(schedule, now=now))
+            self.scheduler.put(scheduler_definition(schedule, now=now))
         return fired
 
     def _fire(self, schedule: Schedule, firing_event: FiringEvent, *, now: int) -> FiringResult:
-        at = bucket(firing_event.scheduled)
+        at = minute_of(firing_event.scheduled)
         if at > now + CLOCKS_DIFFER_MS:
             return FiringResult(FiringOutcome.DROPPED, "a time that has not come")
-        if at < bucket(schedule.created_at):
+        if at < minute_of(schedule.created_at):
             return FiringResult(FiringOutcome.DROPPED, "a time before the schedule was made")
-        if schedule.timetable.upcoming(at - 1, 1) != [at]:
+        if schedule.timetable.next_times(at - 1, 1) != [at]:
             # Of a change that has not landed, or of before one that has.
             return FiringResult(FiringOutcome.DROPPED, "none of the schedule's times")
         return self.firing.due(schedule, firing_event.scheduled, now=now)

@@ -16,7 +16,7 @@ from functions.core.task import Task
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.notifications import Notifications
 from functions.runtime.run_consequences import RunConsequences
-from functions.store.tasks import Answer, TaskStore, Wrote
+from functions.store.tasks import Applied, TaskStore, WriteResult
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,19 @@ class Consequences:
         if task.has_dependents:
             for dependent in self.tasks.dependents(task.tenant, task.id):
                 self._resolve(task, dependent)
-        if task.member is not None:
-            self.runs.settle(task, task.member)
-            self.runs.count(task, task.member)
+        if task.membership is not None:
+            self.runs.settle(task, task.membership)
+            self.runs.count(task, task.membership)
         # Last: who waits for a result waits for nobody's mail.
         self.notifications.start_for_task(task)
 
-    def cancel(self, task: Task, *, reason: str) -> Answer:
+    def cancel(self, task: Task, *, reason: str) -> WriteResult:
         """CANCELLED, with its consequences. A crash after the write is followed by the wake-up sent before it."""
         now = self.clock()
-        if task.has_dependents or task.member is not None or task.notify:
+        if task.has_dependents or task.membership is not None or task.notify:
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=now, now=now)
         answer = self.tasks.cancel(task, now=now, reason=reason)
-        if isinstance(answer, Wrote):
+        if isinstance(answer, Applied):
             self.run(answer.task)
         return answer
 
@@ -64,7 +64,7 @@ class Consequences:
         now = self.clock()
         if upstream.state is State.SUCCESS:
             answer = self.tasks.discard_waiting(upstream.tenant, dependent_id, upstream.id)
-            if isinstance(answer, Wrote) and not answer.task.waiting_for:
+            if isinstance(answer, Applied) and not answer.task.waiting_for:
                 self._release(answer.task)
             return
         dependent = self.tasks.get(upstream.tenant, dependent_id)
@@ -80,7 +80,7 @@ class Consequences:
             at = max(task.available_at, now)
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=at, now=now)
             answer = self.tasks.release(task, now=now)
-            if isinstance(answer, Wrote) or answer.task is None:
+            if isinstance(answer, Applied) or answer.task is None:
                 return
             if answer.task.state is not State.BLOCKED or answer.task.waiting_for:
                 return

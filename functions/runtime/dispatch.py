@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from functions.aws.queues import Queues
 from functions.aws.timers import Timers
-from functions.core.dispatch import ByQueue, route, timer_name
+from functions.core.dispatch import ByQueue, by_queue_or_timer, timer_name
 from functions.core.task import Task, lane_of
 from functions.core.wakeup import WakeUp
 
@@ -27,7 +27,7 @@ class Dispatcher:
         """
         lane = lane_of(task.priority if priority is None else priority)
         wakeup = wakeup_of(task, generation, rounds)
-        way = route(at, now)
+        way = by_queue_or_timer(at, now)
         if isinstance(way, ByQueue):
             self.queues.send(lane, wakeup, delay_seconds=way.delay_seconds)
         else:
@@ -40,7 +40,7 @@ class Dispatcher:
         by_queue: dict[str, list[tuple[WakeUp, int]]] = {}
         for task in tasks:
             at = now if at_once else max(task.available_at, now)
-            way = route(at, now)
+            way = by_queue_or_timer(at, now)
             if isinstance(way, ByQueue) and len(tasks) > 1:
                 sent = (wakeup_of(task, task.generation + 1), way.delay_seconds)
                 by_queue.setdefault(task.lane, []).append(sent)
@@ -51,7 +51,7 @@ class Dispatcher:
 
     def delete_timer(self, task: Task, *, now: int) -> None:
         """Deletes the timer of a task that was cancelled or moved, if it travels by one."""
-        way = route(task.available_at, now)
+        way = by_queue_or_timer(task.available_at, now)
         if not isinstance(way, ByQueue):
             self.timers.delete(timer_name(task.id, task.generation, way.at))
 

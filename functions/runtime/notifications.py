@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from functions.aws.executions import Executions
-from functions.core.notifications.events import Notification, of_run, of_task
+from functions.core.notifications.events import Notification, run_notifications, task_notifications
 from functions.core.task import Task
 from functions.core.workflows.run import Run
 
@@ -23,13 +23,13 @@ class Notifications:
     def start_for_task(self, task: Task) -> None:
         """Of a settled task. Nothing for one without `notify`."""
         if task.notify:
-            self._start(of_task(task))
+            self._start(task_notifications(task))
 
     def start_for_run(self, run: Run) -> None:
         """Of a run that has ended."""
         if run.notify:
-            self._start(of_run(run))
+            self._start(run_notifications(run))
 
     def _start(self, notifications: Iterable[Notification]) -> None:
         for note in notifications:
-            self.executions.start(self.machine_arn, note.name, {"notification": note.given()})
+            self.executions.start(self.machine_arn, note.name, {"notification": note.to_input()})

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from functions.aws.queues import MESSAGES_PER_CALL
-from functions.core.dispatch import ByQueue, route
+from functions.core.dispatch import ByQueue, by_queue_or_timer
 from functions.core.task import Task
 from functions.runtime.dispatch import Dispatcher
 
@@ -52,7 +52,7 @@ def group_in_tens(tasks: Sequence[Task], now: int) -> Iterable[list[int]]:
     """Positions of tasks that can share a call: those of a lane, ten at a time. A timer is a call of its own."""
     lanes: dict[str, list[int]] = {}
     for at, task in enumerate(tasks):
-        if isinstance(route(max(task.available_at, now), now), ByQueue):
+        if isinstance(by_queue_or_timer(max(task.available_at, now), now), ByQueue):
             lanes.setdefault(task.lane, []).append(at)
         else:
             yield [at]

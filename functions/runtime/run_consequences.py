@@ -13,13 +13,13 @@ from typing import TypeVar
 
 from functions.aws.executions import Executions
 from functions.aws.queues import MESSAGES_PER_CALL
-from functions.core.states import DEAD_LETTERS, State
-from functions.core.task import Membership, Task
+from functions.core.states import DEAD_LETTER_STATES, State
+from functions.core.task import RunMembership, Task
 from functions.core.workflows.dag import above, tally_of
 from functions.core.workflows.run import RunState, node_id
 from functions.runtime.dispatch import Dispatcher
 from functions.store.runs import RunStore
-from functions.store.tasks import TaskStore, Wrote
+from functions.store.tasks import Applied, TaskStore
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,7 +40,7 @@ class RunConsequences:
     clock: Callable[[], int]
     side_by_side: int = 16
 
-    def settle(self, node: Task, member: Membership) -> None:
+    def settle(self, node: Task, member: RunMembership) -> None:
         """Releases, or skips, the nodes that wait for this one, directly or through joins."""
         open_ = [(member.index, index) for index in self._releases(node, member)]
         while open_:
@@ -52,10 +52,10 @@ class RunConsequences:
                 self._resolve(node, member, str(via), indexes)
             joins = [(via, index) for via, index in open_ if index >= member.nodes]
             open_ = [(join, index) for via, join in joins for index in self._through(node, member, via, join)]
-        if node.state in DEAD_LETTERS and member.fail_fast:
+        if node.state in DEAD_LETTER_STATES and member.fail_fast:
             self._fail(node.tenant, member)
 
-    def count(self, node: Task, member: Membership) -> None:
+    def count(self, node: Task, member: RunMembership) -> None:
         """Once all of `settle` is done. Climbs the tree; at its root the run is told that it is done."""
         tally, arrived, state = tally_of(member.index), member.index, State(node.state)
         counted: State | None = state
@@ -87,19 +87,19 @@ class RunConsequences:
         if self.clock() - now > STALE_MS:
             return node
         answer = self.tasks.release(node, now=now, last=last)
-        if isinstance(answer, Wrote) or answer.task is None:
+        if isinstance(answer, Applied) or answer.task is None:
             return None
         waits = answer.task.state is State.BLOCKED and answer.task.generation == node.generation
         return answer.task if waits and answer.task.waiting_for <= {last} else None
 
-    def _through(self, node: Task, member: Membership, via: int, join: int) -> tuple[int, ...]:
+    def _through(self, node: Task, member: RunMembership, via: int, join: int) -> tuple[int, ...]:
         """What a join passes on: everything once it is complete, and at once when something did not succeed."""
         if node.state is not State.SUCCESS:
             return self.runs.join_releases(node.tenant, member.run, join)
         gathered, releases = self.runs.arrive_at_join(node.tenant, member.run, join, via)
         return releases if gathered.complete else ()
 
-    def _resolve(self, node: Task, member: Membership, via: str, indexes: list[int]) -> None:
+    def _resolve(self, node: Task, member: RunMembership, via: str, indexes: list[int]) -> None:
         """The nodes that wait for `via`: `node` itself, or a join behind it. Those that wait no more were dealt with
         by an earlier delivery. Those of a later round wait for nothing of this one: what had succeeded when it began
         was taken into account then, and what had not runs again."""
@@ -117,7 +117,7 @@ class RunConsequences:
     def _discard(self, task: Task, via: str, round_: int) -> Task | None:
         """The task, when `via` was the last that it waited for."""
         answer = self.tasks.discard_waiting(task.tenant, task.id, via)
-        emptied = isinstance(answer, Wrote) and not answer.task.waiting_for and waits(answer.task, round_)
+        emptied = isinstance(answer, Applied) and not answer.task.waiting_for and waits(answer.task, round_)
         return answer.task if emptied else None
 
     def _skip(self, nodes: Iterable[Task], *, reason: str) -> None:
@@ -131,24 +131,24 @@ class RunConsequences:
 
         self._in_tens(skip_ten, nodes)
 
-    def _releases(self, node: Task, member: Membership) -> tuple[int, ...]:
+    def _releases(self, node: Task, member: RunMembership) -> tuple[int, ...]:
         if not member.release_chunks:
             return member.releases
         return member.releases + self.runs.chunks(node.tenant, node.id, "RELEASES", member.release_chunks)
 
-    def upstream_indexes(self, node: Task, member: Membership) -> tuple[int, ...]:
+    def upstream_indexes(self, node: Task, member: RunMembership) -> tuple[int, ...]:
         """Indexes of the nodes whose results `node` reads."""
         if not member.upstream_chunks:
             return member.upstreams
         return member.upstreams + self.runs.chunks(node.tenant, node.id, "UPSTREAMS", member.upstream_chunks)
 
-    def _done(self, tenant: str, member: Membership) -> None:
+    def _done(self, tenant: str, member: RunMembership) -> None:
         """Answers the execution that waits. No token yet: the step that stores it looks at the root afterwards."""
         run = self.runs.get(tenant, member.run)
         if run is not None and run.round == member.round and run.state is RunState.RUNNING and run.token:
             self.executions.answer(run.token, {"outcome": "done"})
 
-    def _fail(self, tenant: str, member: Membership) -> None:
+    def _fail(self, tenant: str, member: RunMembership) -> None:
         """Marks the run, then answers the execution. Not there to be answered: its next token finds the mark."""
         run = self.runs.fail(tenant, member.run, member.round)
         if run is not None and run.token:
@@ -168,4 +168,4 @@ class RunConsequences:
 
 def waits(task: Task, round_: int) -> bool:
     """As a node of this round."""
-    return task.state is State.BLOCKED and task.member is not None and task.member.round == round_
+    return task.state is State.BLOCKED and task.membership is not None and task.membership.round == round_

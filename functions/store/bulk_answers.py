@@ -34,4 +34,4 @@ class AnswerStore:
             "document": text(dump(answer)),
             "expiresAt": number(now // 1000 + RETENTION_SECONDS),
         }
-        self.table.put(item, unless_there=False)
+        self.table.put(item, if_absent=False)

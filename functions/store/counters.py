@@ -16,7 +16,7 @@ from functions.core.errors import StoreUnavailable
 from functions.core.states import State
 from functions.store import keys
 from functions.store.records import Item, dump, number, text
-from functions.store.table import Table, Written
+from functions.store.table import Table, Updated
 
 ATTEMPTS = 10
 """An item has one writer, the observer of one stream shard; a counter has two where DynamoDB has split the journal. A
@@ -101,7 +101,7 @@ class Counters:
                 names=made.names,
             )
             up_to = self._up_to[place] = answer.item["upTo"]["S"] if answer.item else ""
-            if isinstance(answer, Written):
+            if isinstance(answer, Updated):
                 return
         raise StoreUnavailable("DynamoDB", f"{place} is written by others")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from functions.aws.transient_errors import translate_transient_errors
 from functions.core.errors import PayloadTooLarge
-from functions.core.task import Text
+from functions.core.task import Document
 from functions.store import keys
 from functions.store.records import text
 from functions.store.table import Table
@@ -42,18 +42,18 @@ class Documents:
     bucket: str
     s3: Callable[[], Any]
 
-    def keep_payload(self, tenant: str, task_id: str, value: Any) -> Text:
+    def keep_payload(self, tenant: str, task_id: str, value: Any) -> Document:
         return self._keep(tenant, task_id, keys.PAYLOAD, written(value), PAYLOAD_INLINE_BYTES)
 
-    def keep_result(self, tenant: str, task_id: str, result: str) -> Text:
+    def keep_result(self, tenant: str, task_id: str, result: str) -> Document:
         """`result`: JSON text, as of every document that a handler makes."""
         return self._keep(tenant, task_id, keys.RESULT, result, RESULT_INLINE_BYTES)
 
-    def keep_effect(self, tenant: str, task_id: str, result: str) -> Text:
+    def keep_effect(self, tenant: str, task_id: str, result: str) -> Document:
         """Of `ctx.once`: in the item of the effect, or in S3."""
         return self._keep(tenant, task_id, keys.EFFECT, result, ITEM_BYTES)
 
-    def keep_definition(self, tenant: str, run: str, value: Any) -> Text:
+    def keep_definition(self, tenant: str, run: str, value: Any) -> Document:
         """Of a workflow. What fits a request may fill more here, with its defaults filled in."""
         return self._keep(
             tenant,
@@ -65,7 +65,7 @@ class Documents:
             limit=DEFINITION_LIMIT_BYTES,
         )
 
-    def read(self, tenant: str, task_id: str, kept: Text | None) -> Any:
+    def read(self, tenant: str, task_id: str, kept: Document | None) -> Any:
         """The value. None when there is none, or when retention has taken it already."""
         if kept is None or (kept.inline is None and kept.ref is None):
             return None
@@ -88,21 +88,21 @@ class Documents:
         *,
         item: int = ITEM_BYTES,
         limit: int = LIMIT_BYTES,
-    ) -> Text:
+    ) -> Document:
         """Named after what it holds: written twice it is one, and a reused key cannot overwrite another's payload."""
         data = document.encode()
         if len(data) > limit:
             raise PayloadTooLarge(len(data), limit)
         if len(data) <= inline:
-            return Text(inline=document)
+            return Document(inline=document)
         name = kind + hashlib.sha256(data).hexdigest()[:20]
         if len(data) <= item:
-            self.table.put(keys.key(tenant, task_id, name) | {"document": text(document)}, unless_there=False)
-            return Text(ref=f"item:{name}")
+            self.table.put(keys.key(tenant, task_id, name) | {"document": text(document)}, if_absent=False)
+            return Document(ref=f"item:{name}")
         place = f"{tenant}/{task_id}/{name.replace('#', '-')}.json"
         with translate_transient_errors("S3"):
             self.s3().put_object(Bucket=self.bucket, Key=place, Body=data, ContentType="application/json")
-        return Text(ref=f"s3:{place}")
+        return Document(ref=f"s3:{place}")
 
 
 def check_size(value: Any) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from taskyard.tasks.effects import Effect
 from taskyard.tasks.text import bounded
 
-from functions.core.task import ERROR_LIMIT, Task, Text
+from functions.core.task import ERROR_LIMIT, Document, Task
 from functions.store import keys
 from functions.store.documents import Documents
 from functions.store.records import document, number, text
-from functions.store.table import Table, Written
+from functions.store.table import Table, Updated
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Effects:
             "token": text(token),
             "at": number(now),
         }
-        answer = self.table.put(item, unless_there=True)
-        if isinstance(answer, Written):
+        answer = self.table.put(item, if_absent=True)
+        if isinstance(answer, Updated):
             return None
         found = answer.item
         if found is None or found["token"]["S"] == token:
             return None
-        stored = Text(
+        stored = Document(
             inline=found["result"]["S"] if "result" in found else None,
             ref=found["resultRef"]["S"] if "resultRef" in found else None,
         )
@@ -47,7 +47,7 @@ class Effects:
     def record(self, task: Task, name: str, result: str | None, problem: str | None, *, token: str) -> Effect:
         """`result`: JSON text, or None with the `problem` that it has. A crash before this leaves the effect in doubt;
         nobody repeats it."""
-        stored = Text()
+        stored = Document()
         if result is not None:
             try:
                 stored = self.documents.keep_effect(task.tenant, task.id, result)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from functions.core.notifications.events import Delivery, Notification, Owner, shown
+from functions.core.notifications.events import Delivery, Notification, Owner, display_target
 from functions.store import keys
 from functions.store.records import Item, number, text
-from functions.store.table import Refused, Table, Written
+from functions.store.table import ConditionFailed, Table, Updated
 
 INDEX = "deadLetters"
 ERROR_LIMIT = 300
@@ -80,7 +80,7 @@ class NotificationStore:
         """Counts an attempt that is about to be made: one that is cut off has been one. Refused when the notification
         is final."""
         answer = self._write(note, Delivery.PENDING, now=now, values={}, attempts=1)
-        if not isinstance(answer, Refused):
+        if not isinstance(answer, ConditionFailed):
             return Begun(known(answer.item), refused=False)
         found = known(answer.item) if answer.item else self.get(note)
         assert found is not None, f"{note.name} was refused and is not there"
@@ -95,15 +95,15 @@ class NotificationStore:
             "error": None if error is None else text(error[:ERROR_LIMIT]),
         }
         answer = self._write(note, state, now=now, values=values, attempts=0)
-        return None if isinstance(answer, Refused) else known(answer.item)
+        return None if isinstance(answer, ConditionFailed) else known(answer.item)
 
     def _write(
         self, note: Notification, state: Delivery, *, now: int, values: dict[str, Any], attempts: int
-    ) -> Written | Refused:
+    ) -> Updated | ConditionFailed:
         """`values`: attribute → its new value, None to remove it. `attempts`: how many more."""
         sets = {
             "#state = :state": text(state),
-            "#to = :to": text(shown(note.to)),
+            "#to = :to": text(display_target(note.to)),
             "lastAt = :now": number(now),
             "firstAt = if_not_exists(firstAt, :now)": None,
         }
@@ -167,7 +167,7 @@ def owner_key(tenant: str, owner: Owner, id: str) -> keys.Key:
 
 def key(note: Notification) -> keys.Key:
     sort = f"{keys.NOTIFICATION}{note.event}.{note.target}"
-    return {"pk": owner_key(note.tenant, note.of, note.id)["pk"], "sk": {"S": sort}}
+    return {"pk": owner_key(note.tenant, note.owner, note.id)["pk"], "sk": {"S": sort}}
 
 
 def known(item: Item) -> Known:

@@ -9,7 +9,7 @@ from typing import Any
 from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.states import State
-from functions.core.task import HISTORY_LIMIT, Attempt, Membership, Task, Text
+from functions.core.task import HISTORY_LIMIT, Attempt, Document, RunMembership, Task
 from functions.store import keys
 
 Item = dict[str, Any]
@@ -45,8 +45,8 @@ def to_item(task: Task, *, shards: int) -> Item:
     item |= document("payload", task.payload)
     if task.mask is not None:
         item["mask"] = text(dump(task.mask))
-    if task.member is not None:
-        item |= member_fields(task.member)
+    if task.membership is not None:
+        item |= member_fields(task.membership)
     else:
         # Nodes are listed with their run: ten thousand of them would drown a tenant's listing, at a unit each.
         item["listPk"] = text(keys.listing_partition(task.tenant, keys.shard(task.id, shards)))
@@ -89,7 +89,7 @@ def from_item(item: Item) -> Task:
         priority=integer("priority"),
         timeout_seconds=integer("timeoutSeconds"),
         retry=policy(item["retry"]["S"]),
-        payload=Text(string("payload"), string("payloadRef")),
+        payload=Document(string("payload"), string("payloadRef")),
         mask=loaded("mask", None),
         digest=item["digest"]["S"],
         idempotency_key=string("idempotencyKey"),
@@ -98,11 +98,11 @@ def from_item(item: Item) -> Task:
         holder=string("holder"),
         started_at=integer("startedAt"),
         ended_at=integer("endedAt"),
-        result=Text(string("result"), string("resultRef")) if "result" in item or "resultRef" in item else None,
+        result=Document(string("result"), string("resultRef")) if "result" in item or "resultRef" in item else None,
         log=tuple(loaded("log", ())),
         history=tuple(attempt(fields) for fields in loaded("history", ())),
         progress=loaded("progress", None),
-        redriven=tuple(loaded("redriven", ())),
+        redrives=tuple(loaded("redriven", ())),
         change_mark=string("changeMark"),
         reason=string("reason"),
         dependencies=tuple(loaded("dependencies", ())),
@@ -110,14 +110,14 @@ def from_item(item: Item) -> Task:
         waiting_for=frozenset(item["waitingFor"]["SS"]) if "waitingFor" in item else frozenset(),
         has_dependents="hasDependents" in item,
         expires_at=integer("expiresAt"),
-        member=member(item) if "run" in item else None,
+        membership=member(item) if "run" in item else None,
     )
 
 
-def member_fields(member: Membership) -> Item:
+def member_fields(member: RunMembership) -> Item:
     """`run` is `<run>:<round>:<nodes>:<fail fast>:<until>`; the index is in the task id."""
     item: Item = {
-        "run": text(f"{member.run}:{member.round}:{member.nodes}:{int(member.fail_fast)}:{member.until}"),
+        "run": text(f"{member.run}:{member.round}:{member.nodes}:{int(member.fail_fast)}:{member.deadline_at}"),
         "name": text(member.name),
     }
     for name, indexes, chunks in (
@@ -131,14 +131,14 @@ def member_fields(member: Membership) -> Item:
     return item
 
 
-def member(item: Item) -> Membership:
+def member(item: Item) -> RunMembership:
     run, round_, nodes, fail_fast, until = item["run"]["S"].split(":")
-    return Membership(
+    return RunMembership(
         run=run,
         round=int(round_),
         nodes=int(nodes),
         fail_fast=fail_fast == "1",
-        until=int(until),
+        deadline_at=int(until),
         index=int(item["pk"]["S"].rpartition("-")[2]),
         name=item["name"]["S"],
         releases=indexes_of(item.get("releases")),
@@ -156,7 +156,7 @@ def indexes_of(attribute: Item | None) -> tuple[int, ...]:
     return tuple(map(int, attribute["S"].split(","))) if attribute else ()
 
 
-def document(name: str, value: Text) -> Item:
+def document(name: str, value: Document) -> Item:
     if value.ref is not None:
         return {f"{name}Ref": text(value.ref)}
     return {name: text(value.inline)} if value.inline is not None else {}

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.core.states import State
-from functions.core.task import Text
+from functions.core.task import Document
 from functions.core.workflows.dag import Tally
 from functions.core.workflows.run import RETRIES_LIMIT, Run, RunState, node_id
 from functions.store import keys
 from functions.store.records import Item, document, dump, indexes_of, indexes_text, number, text
-from functions.store.table import Refused, Table, Written
+from functions.store.table import ConditionFailed, Table, Updated
 
 OUTLASTS_SECONDS = 7 * 86_400
 """A run's record stays so much longer than anything that its nodes left: under an idempotency key the same run id may
@@ -45,8 +45,8 @@ class RunStore:
 
     def create(self, run: Run) -> Run | None:
         """None when it is new; else the run that has this id already."""
-        answer = self.table.put(run_item(run, shards=self.shards), unless_there=True)
-        return run_of(answer.item) if isinstance(answer, Refused) and answer.item else None
+        answer = self.table.put(run_item(run, shards=self.shards), if_absent=True)
+        return run_of(answer.item) if isinstance(answer, ConditionFailed) and answer.item else None
 
     def get(self, tenant: str, run: str) -> Run | None:
         item = self.table.get(keys.run_key(tenant, run))
@@ -97,7 +97,7 @@ class RunStore:
             },
             names={"#round": "round"},
         )
-        return run_of(answer.item) if isinstance(answer, Written) else None
+        return run_of(answer.item) if isinstance(answer, Updated) else None
 
     def end(self, run: Run, state: RunState, *, counts: dict[str, int], reason: str | None, now: int) -> Run | None:
         """None when it has ended already, in this round or a later one."""
@@ -172,7 +172,7 @@ class RunStore:
         if waiting := sorted(map(str, members)):
             item["waitingFor"] = {"SS": waiting}
         item |= {f"count{state}": number(count) for state, count in counts.items() if count}
-        self.table.put(item, unless_there=True)
+        self.table.put(item, if_absent=True)
 
     def join_releases(self, tenant: str, run: str, index: int) -> tuple[int, ...]:
         item = self.table.get(keys.key(tenant, node_id(run, index), keys.JOIN))
@@ -220,7 +220,7 @@ class RunStore:
         )
         item = answer.item or {}
         # No record at all: not of this round, or expired. Nothing is complete that was never begun.
-        there = isinstance(answer, Written) or answer.item is not None
+        there = isinstance(answer, Updated) or answer.item is not None
         return Gathered(there and "waitingFor" not in item), item
 
     # -- chunks of a node with many neighbours
@@ -228,7 +228,7 @@ class RunStore:
     def put_chunks(self, tenant: str, task_id: str, kind: str, chunks: Iterable[tuple[int, ...]]) -> None:
         for at, indexes in enumerate(chunks):
             item: Item = {**keys.key(tenant, task_id, f"{kind}#{at:03d}"), "indexes": text(indexes_text(indexes))}
-            self.table.put(item, unless_there=False)
+            self.table.put(item, if_absent=False)
 
     def chunks(self, tenant: str, task_id: str, kind: str, count: int) -> tuple[int, ...]:
         """All of them, in order. `kind`: RELEASES or UPSTREAMS."""
@@ -241,7 +241,7 @@ class RunStore:
 
     def _update(self, run: Run, update: str, **arguments: Any) -> Run | None:
         answer = self.table.update(keys.run_key(run.tenant, run.id), update, **arguments)
-        return run_of(answer.item) if isinstance(answer, Written) else None
+        return run_of(answer.item) if isinstance(answer, Updated) else None
 
 
 def run_item(run: Run, *, shards: int) -> Item:
@@ -288,7 +288,7 @@ def run_of(item: Item) -> Run:
         ended_at=integer("endedAt"),
         deadline_seconds=int(item["deadlineSeconds"]["N"]),
         on_failure="cancel" if item["onFailure"]["S"] == "cancel" else "continue",
-        definition=Text(string("definition"), string("definitionRef")),
+        definition=Document(string("definition"), string("definitionRef")),
         digest=item["digest"]["S"],
         idempotency_key=string("idempotencyKey"),
         notify=tuple(json.loads(item["notify"]["S"])) if "notify" in item else (),

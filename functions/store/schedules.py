@@ -9,11 +9,11 @@ from typing import Any
 
 from taskyard.tasks.text import bounded
 
-from functions.core.schedules.schedule import CatchUp, Firings, Overlap, Schedule
+from functions.core.schedules.schedule import CatchUp, FiringHistory, Overlap, Schedule
 from functions.core.task import ERROR_LIMIT
 from functions.store import keys
 from functions.store.records import Item, dump, number, text
-from functions.store.table import Refused, Table, Written
+from functions.store.table import ConditionFailed, Table, Updated
 
 OPTIONAL_TEXTS = {"name": "name", "cron": "cron", "rate": "rate", "idempotency_key": "idempotencyKey"}
 OPTIONAL_TIMES = {"start_at": "startAt", "end_at": "endAt", "anchor": "anchor", "paused_at": "pausedAt"}
@@ -24,7 +24,7 @@ class Claimed:
     """`won`: this firing is the schedule's current one, as it is in `firings`; else `firings` is what was found."""
 
     won: bool
-    firings: Firings
+    firings: FiringHistory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +41,8 @@ class ScheduleStore:
             "listSk": text(keys.time_sort(schedule.created_at, schedule.id)),
         }
         item = keys.schedule_key(schedule.tenant, schedule.id) | fields(schedule) | listed
-        answer = self.table.put(item, unless_there=True)
-        return schedule_of(answer.item, None) if isinstance(answer, Refused) and answer.item else None
+        answer = self.table.put(item, if_absent=True)
+        return schedule_of(answer.item, None) if isinstance(answer, ConditionFailed) and answer.item else None
 
     def get(self, tenant: str, schedule_id: str) -> Schedule | None:
         return self.get_many(tenant, [schedule_id], consistent=True).get(schedule_id)
@@ -70,7 +70,7 @@ class ScheduleStore:
             condition="#version = :before",
             values={f":{name}": value for name, value in wanted.items()} | {":before": number(schedule.version - 1)},
         )
-        return isinstance(answer, Written)
+        return isinstance(answer, Updated)
 
     def delete(self, tenant: str, schedule_id: str) -> bool:
         """False when there is none. A firing that is under way may leave FIRINGS behind, which nobody reads."""
@@ -81,7 +81,7 @@ class ScheduleStore:
     # -- firings
 
     def claim(
-        self, schedule: Schedule, *, task: str, at: int, now: int, seen: Firings | None, asked: bool = False
+        self, schedule: Schedule, *, task: str, at: int, now: int, seen: FiringHistory | None, asked: bool = False
     ) -> Claimed:
         """Makes the firing of `at`, whose task is to be `task`, the current one. `seen`: only if that is still what is
         there, so that of two firings at once the second one sees the first; None: whatever is there. `asked`: it is no
@@ -101,7 +101,7 @@ class ScheduleStore:
             values,
         )
 
-    def renew(self, schedule: Schedule, *, task: str, now: int, seen: Firings) -> Claimed:
+    def renew(self, schedule: Schedule, *, task: str, now: int, seen: FiringHistory) -> Claimed:
         """The claim of a firing that died before it submitted, and has come again: from now on it is young again."""
         values = {":task": text(task), ":now": number(now), ":seenAt": number(seen.fired_at or 0)}
         return self._update(schedule, "SET firedAt = :now", "firing = :task AND firedAt = :seenAt", values)
@@ -134,7 +134,7 @@ class ScheduleStore:
             condition=condition,
             values=values,
         )
-        return Claimed(isinstance(answer, Written), firings_of(answer.item))
+        return Claimed(isinstance(answer, Updated), firings_of(answer.item))
 
 
 def fields(schedule: Schedule) -> Item:
@@ -184,7 +184,7 @@ def schedule_of(item: Item, firings: Item | None) -> Schedule:
     return replace(made, firings=firings_of(firings))
 
 
-def firings_of(item: Item | None) -> Firings:
+def firings_of(item: Item | None) -> FiringHistory:
     item = item or {}
     integers = {
         "fired": "fired",
@@ -201,4 +201,4 @@ def firings_of(item: Item | None) -> Firings:
         name: int(item[attribute]["N"]) for name, attribute in integers.items() if attribute in item
     }
     found |= {name: item[attribute]["S"] for name, attribute in texts.items() if attribute in item}
-    return Firings(**found)
+    return FiringHistory(**found)

@@ -15,14 +15,14 @@ ALIAS = re.compile(r"#(\w+)")
 
 
 @dataclass(frozen=True)
-class Written:
+class Updated:
     """The item as it is after the write (empty after a put)."""
 
     item: Item
 
 
 @dataclass(frozen=True)
-class Refused:
+class ConditionFailed:
     """The condition did not hold for this item (None: there is none)."""
 
     item: Item | None
@@ -40,22 +40,22 @@ class Table:
         with translate_transient_errors("DynamoDB"):
             return self.client.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")  # type: ignore[no-any-return]
 
-    def put(self, item: Item, *, unless_there: bool) -> Written | Refused:
+    def put(self, item: Item, *, if_absent: bool) -> Updated | ConditionFailed:
         condition: dict[str, Any] = (
             {"ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-            if unless_there
+            if if_absent
             else {}
         )
         with translate_transient_errors("DynamoDB"):
             try:
                 self.client.put_item(TableName=self.name, Item=item, **condition)
             except self.client.exceptions.ConditionalCheckFailedException as refused:
-                return Refused(refused.response.get("Item"))
-        return Written(item)
+                return ConditionFailed(refused.response.get("Item"))
+        return Updated(item)
 
     def update(
         self, key: Key, update: str, *, condition: str, values: Item, names: dict[str, str] | None = None
-    ) -> Written | Refused:
+    ) -> Updated | ConditionFailed:
         arguments: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
         # `state`, `log`, `result` and `token` are reserved words of DynamoDB: an expression writes them as `#state` …
         aliases = {f"#{name}": name for name in ALIAS.findall(f"{update} {condition}")} | (names or {})
@@ -73,8 +73,8 @@ class Table:
                     **arguments,
                 )
             except self.client.exceptions.ConditionalCheckFailedException as refused:
-                return Refused(refused.response.get("Item"))
-        return Written(answer["Attributes"])
+                return ConditionFailed(refused.response.get("Item"))
+        return Updated(answer["Attributes"])
 
     def delete(self, key: Key, **condition: Any) -> bool:
         """False when the condition (ConditionExpression and what it names) did not hold."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from functions.core.payloads.masking import Mask
-from functions.core.settlement import Settlement, lost
-from functions.core.states import DEAD_LETTERS, State
-from functions.core.task import REDRIVEN_LIMIT, Task, Text
+from functions.core.settlement import Settlement, lost_attempt
+from functions.core.states import DEAD_LETTER_STATES, State
+from functions.core.task import REDRIVES_LIMIT, Document, Task
 from functions.store import keys
 from functions.store.records import (
     Item,
@@ -22,35 +22,35 @@ from functions.store.records import (
     text,
     to_item,
 )
-from functions.store.table import Refused, Table, Written
+from functions.store.table import ConditionFailed, Table, Updated
 
 
 @dataclass(frozen=True)
-class Wrote:
+class Applied:
     """The write landed: the task as it is now."""
 
     task: Task
 
 
 @dataclass(frozen=True)
-class Found:
+class Rejected:
     """The condition did not hold: the task as it was then, None when there is none."""
 
     task: Task | None
 
 
-Answer = Wrote | Found
+WriteResult = Applied | Rejected
 
-WAITING = "#state IN (:pending, :ready, :retry)"
-WAITING_VALUES: Item = {":pending": text("PENDING"), ":ready": text("READY"), ":retry": text("RETRY")}
-MINE = "#state = :running AND attempt = :fence"
+CLAIMABLE_CONDITION = "#state IN (:pending, :ready, :retry)"
+CLAIMABLE_VALUES: Item = {":pending": text("PENDING"), ":ready": text("READY"), ":retry": text("RETRY")}
+FENCE_CONDITION = "#state = :running AND attempt = :fence"
 
 
 RESERVED = frozenset({"state", "log", "result"})
 """Attributes of a task whose names DynamoDB takes in an expression only as `#state`, `#log`, `#result`."""
 
 
-def mine(task: Task) -> Item:
+def fence_values(task: Task) -> Item:
     return {":running": text(State.RUNNING), ":fence": number(task.attempt)}
 
 
@@ -75,9 +75,9 @@ class TaskStore:
 
     # -- submitting and changing what has not started
 
-    def create(self, task: Task) -> Answer:
+    def create(self, task: Task) -> WriteResult:
         """Found: the id is taken, by a repeated submit or by a reused key; the digests tell which."""
-        return answer(self.table.put(to_item(task, shards=self.shards), unless_there=True), task)
+        return write_result(self.table.put(to_item(task, shards=self.shards), if_absent=True), task)
 
     def change(
         self,
@@ -87,10 +87,10 @@ class TaskStore:
         generation: int | None = None,
         available_at: int | None = None,
         priority: int | None = None,
-        payload: Text | None = None,
+        payload: Document | None = None,
         mask: Mask | None = None,
         mark: str | None = None,
-    ) -> Answer:
+    ) -> WriteResult:
         """What a caller may change of a task that waits, if it is still the generation that was read. `mask`: of the
         new payload. `mark`: of the KeyedChange."""
         sets: Item = {}
@@ -116,8 +116,8 @@ class TaskStore:
             task,
             sets,
             remove=removed,
-            condition=f"({WAITING} OR #state = :blocked) AND generation = :seen AND #state = :state",
-            values=WAITING_VALUES
+            condition=f"({CLAIMABLE_CONDITION} OR #state = :blocked) AND generation = :seen AND #state = :state",
+            values=CLAIMABLE_VALUES
             | {
                 ":blocked": text(State.BLOCKED),
                 ":seen": number(task.generation),
@@ -125,7 +125,7 @@ class TaskStore:
             },
         )
 
-    def cancel(self, task: Task, *, now: int, reason: str) -> Answer:
+    def cancel(self, task: Task, *, now: int, reason: str) -> WriteResult:
         """If nobody began to wait for it since it was read: whoever waits is owed a wake-up sent before this."""
         flagged = "attribute_exists" if task.has_dependents else "attribute_not_exists"
         return self._update(
@@ -137,20 +137,23 @@ class TaskStore:
             }
             | self._ended(task, State.CANCELLED, now),
             remove=("waitingFor",),
-            condition=f"({WAITING} OR #state = :blocked) AND generation = :seen AND {flagged}(hasDependents)",
-            values=WAITING_VALUES | {":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
+            condition=f"({CLAIMABLE_CONDITION} OR #state = :blocked) AND generation = :seen"
+            f" AND {flagged}(hasDependents)",
+            values=CLAIMABLE_VALUES | {":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
         )
 
     # -- an attempt: claim, settle
 
-    def claim(self, tenant: str, task_id: str, generation: int, *, now: int, lease_until: int, holder: str) -> Answer:
+    def claim(
+        self, tenant: str, task_id: str, generation: int, *, now: int, lease_until: int, holder: str
+    ) -> WriteResult:
         """The one write by which an attempt begins (design §2, rule 2): waiting, due, and the generation announced."""
         return self._write(
             keys.key(tenant, task_id),
             "SET #state = :running, attempt = attempt + :one, leaseUntil = :lease, startedAt = :now, holder = :holder"
             " REMOVE progress, reason, #log",
-            condition=f"generation = :generation AND {WAITING} AND availableAt <= :now",
-            values=WAITING_VALUES
+            condition=f"generation = :generation AND {CLAIMABLE_CONDITION} AND availableAt <= :now",
+            values=CLAIMABLE_VALUES
             | {
                 ":running": text(State.RUNNING),
                 ":one": number(1),
@@ -161,7 +164,7 @@ class TaskStore:
             },
         )
 
-    def take_over(self, task: Task, *, now: int, lease_until: int, holder: str) -> Answer:
+    def take_over(self, task: Task, *, now: int, lease_until: int, holder: str) -> WriteResult:
         """Claims a task whose lease has ended; the lost attempt goes on record."""
         return self._update(
             task,
@@ -170,29 +173,29 @@ class TaskStore:
                 "leaseUntil": number(lease_until),
                 "startedAt": number(now),
                 "holder": text(holder),
-                "history": text(history_text((*task.history, lost(task)))),
+                "history": text(history_text((*task.history, lost_attempt(task)))),
             },
             remove=("progress", "reason", "log"),
-            condition=f"{MINE} AND leaseUntil <= :now",
-            values=mine(task) | {":now": number(now)},
+            condition=f"{FENCE_CONDITION} AND leaseUntil <= :now",
+            values=fence_values(task) | {":now": number(now)},
         )
 
-    def give_up(self, task: Task, *, now: int) -> Answer:
+    def give_up(self, task: Task, *, now: int) -> WriteResult:
         """The lease has ended and so have the tries: DEAD."""
         return self._update(
             task,
             {
                 "#state": text(State.DEAD),
                 "reason": text(f"attempt {task.attempt} was lost with its worker; none are left"),
-                "history": text(history_text((*task.history, lost(task)))),
+                "history": text(history_text((*task.history, lost_attempt(task)))),
             }
             | self._ended(task, State.DEAD, now),
             remove=("leaseUntil", "holder"),
-            condition=f"{MINE} AND leaseUntil <= :now",
-            values=mine(task) | {":now": number(now)},
+            condition=f"{FENCE_CONDITION} AND leaseUntil <= :now",
+            values=fence_values(task) | {":now": number(now)},
         )
 
-    def settle(self, task: Task, settlement: Settlement, *, result: Text | None = None) -> Answer:
+    def settle(self, task: Task, settlement: Settlement, *, result: Document | None = None) -> WriteResult:
         """Under the fence of `task`, as the claim returned it. The wake-up of a RETRY is in flight already."""
         ended = settlement.attempt
         sets: Item = {"#state": text(settlement.state)}
@@ -212,17 +215,17 @@ class TaskStore:
             sets |= {"availableAt": number(settlement.available_at), "generation": number(task.generation + 1)}
         else:
             sets |= self._ended(task, settlement.state, ended.ended_at)
-        return self._update(task, sets, remove=remove, condition=MINE, values=mine(task))
+        return self._update(task, sets, remove=remove, condition=FENCE_CONDITION, values=fence_values(task))
 
-    def progress(self, task: Task, *, fraction: float, note: str, now: int) -> Answer:
+    def progress(self, task: Task, *, fraction: float, note: str, now: int) -> WriteResult:
         shown = {"fraction": fraction, "note": note, "at": now}
-        return self._update(task, {"progress": text(dump(shown))}, condition=MINE, values=mine(task))
+        return self._update(task, {"progress": text(dump(shown))}, condition=FENCE_CONDITION, values=fence_values(task))
 
     # -- dependencies (design §4)
 
     def add_dependent(self, tenant: str, upstream: str, dependent: str) -> None:
         item: Item = {**keys.key(tenant, upstream, keys.DEPENDENT + dependent)}
-        self.table.put(item, unless_there=False)
+        self.table.put(item, if_absent=False)
 
     def flag_dependents(self, tenant: str, upstream: str) -> Task | None:
         """Tells the upstream that somebody waits, and us its state: whoever settles first, one side sees the other."""
@@ -245,7 +248,7 @@ class TaskStore:
         )
         return [item["sk"]["S"].removeprefix(keys.DEPENDENT) for item in items]
 
-    def skip(self, task: Task, *, now: int, reason: str) -> Answer:
+    def skip(self, task: Task, *, now: int, reason: str) -> WriteResult:
         """The wake-up that will run its consequences is in flight already."""
         return self._update(
             task,
@@ -260,7 +263,7 @@ class TaskStore:
             values={":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
         )
 
-    def discard_waiting(self, tenant: str, task_id: str, upstream: str) -> Answer:
+    def discard_waiting(self, tenant: str, task_id: str, upstream: str) -> WriteResult:
         """Idempotent: taking a member out of a set twice is taking it out once."""
         return self._write(
             keys.key(tenant, task_id),
@@ -269,7 +272,7 @@ class TaskStore:
             values={":upstream": {"SS": [upstream]}, ":blocked": text(State.BLOCKED)},
         )
 
-    def release(self, task: Task, *, now: int, last: str | None = None) -> Answer:
+    def release(self, task: Task, *, now: int, last: str | None = None) -> WriteResult:
         """BLOCKED with nothing left to wait for but, at most, `last`; the wake-up of the next generation is in flight
         already. Taking `last` out of the set and releasing is one write: half of a chain's cost. Found, and BLOCKED
         still: its caller has moved it since it was read, and the wake-up has to go out for its new time."""
@@ -294,12 +297,12 @@ class TaskStore:
             | ({":last": {"SS": [last]}} if last else {}),
         )
 
-    def redrive(self, task: Task, *, at: int, attempts: int, by: str, now: int, mark: str | None = None) -> Answer:
+    def redrive(self, task: Task, *, at: int, attempts: int, by: str, now: int, mark: str | None = None) -> WriteResult:
         """A dead letter, back to life with new attempts; the wake-up of the next generation is in flight already. Its
         history stays. What was SKIPPED because of it stays skipped. `mark`: of the KeyedChange."""
         policy = replace(task.retry, max_attempts=task.attempt + attempts)
         entry = {"by": by, "at": now, "attempts": attempts} | ({} if mark is None else {"mark": mark})
-        redriven = (*task.redriven, entry)[-REDRIVEN_LIMIT:]
+        redriven = (*task.redrives, entry)[-REDRIVES_LIMIT:]
         return self._update(
             task,
             {
@@ -318,11 +321,13 @@ class TaskStore:
             },
         )
 
-    def run_again(self, task: Task, *, round_: int, until: int, waits_for: Iterable[int], max_attempts: int) -> Answer:
+    def run_again(
+        self, task: Task, *, round_: int, until: int, waits_for: Iterable[int], max_attempts: int
+    ) -> WriteResult:
         """A node that did not succeed, BLOCKED again for the next round of its run, with new attempts to spend.
         `until`: epoch seconds, the round's deadline."""
         policy = replace(task.retry, max_attempts=max_attempts)
-        member = replace(task.member, round=round_, until=until) if task.member else None
+        member = replace(task.membership, round=round_, deadline_at=until) if task.membership else None
         sets: Item = {"#state": text(State.BLOCKED), "retry": text(policy_text(policy))}
         if member is not None:
             sets["run"] = member_fields(member)["run"]
@@ -347,14 +352,16 @@ class TaskStore:
 
     def _ended(self, task: Task, state: State, now: int) -> Item:
         # A node is read by those that wait for it, and by a retry of its run, as long as the run may last.
-        last = max(now // 1000, task.member.until) if task.member else now // 1000
+        last = max(now // 1000, task.membership.deadline_at) if task.membership else now // 1000
         sets: Item = {"endedAt": number(now), "expiresAt": number(last + self.retention_seconds)}
-        if state in DEAD_LETTERS:
+        if state in DEAD_LETTER_STATES:
             partition = keys.dead_partition(task.tenant, keys.shard(task.id, self.shards))
             sets |= {"deadPk": text(partition), "deadSk": text(keys.time_sort(now, task.id))}
         return sets
 
-    def _update(self, task: Task, sets: Item, *, condition: str, values: Item, remove: Iterable[str] = ()) -> Answer:
+    def _update(
+        self, task: Task, sets: Item, *, condition: str, values: Item, remove: Iterable[str] = ()
+    ) -> WriteResult:
         """`sets`: attribute → new value. Reserved words of DynamoDB may come with their `#` or without."""
         assigned = ", ".join(f"{aliased(name)} = :new{at}" for at, name in enumerate(sets))
         new = {f":new{at}": value for at, value in enumerate(sets.values())}
@@ -362,15 +369,15 @@ class TaskStore:
         update = f"SET {assigned}" + (f" REMOVE {', '.join(removed)}" if removed else "")
         return self._write(keys.key(task.tenant, task.id), update, condition=condition, values=values | new)
 
-    def _write(self, key: keys.Key, update: str, *, condition: str, values: Item) -> Answer:
-        return answer(self.table.update(key, update, condition=condition, values=values))
+    def _write(self, key: keys.Key, update: str, *, condition: str, values: Item) -> WriteResult:
+        return write_result(self.table.update(key, update, condition=condition, values=values))
 
 
 def aliased(name: str) -> str:
     return f"#{name}" if name in RESERVED else name
 
 
-def answer(written: Written | Refused, task: Task | None = None) -> Answer:
-    if isinstance(written, Written):
-        return Wrote(task or from_item(written.item))
-    return Found(from_item(written.item) if written.item else None)
+def write_result(written: Updated | ConditionFailed, task: Task | None = None) -> WriteResult:
+    if isinstance(written, Updated):
+        return Applied(task or from_item(written.item))
+    return Rejected(from_item(written.item) if written.item else None)

@@ -13,7 +13,7 @@ from taskyard.tasks.effects import Effect
 from functions.core.payloads.masking import NO_REDACTION, Redaction
 from functions.core.task import Task
 from functions.store.effects import Effects
-from functions.store.tasks import TaskStore, Wrote
+from functions.store.tasks import Applied, TaskStore
 
 logger = logging.getLogger("taskyard.handler")
 
@@ -46,7 +46,7 @@ class AttemptRecorder:
 
     def progress(self, fraction: float, note: str) -> bool:
         result = self.tasks.progress(self.task, fraction=fraction, note=self.redaction.text(note), now=self.clock())
-        return isinstance(result, Wrote)
+        return isinstance(result, Applied)
 
     def log(self, line: str, fields: Mapping[str, Any]) -> None:
         extra = {"taskId": self.task.id, "taskType": self.task.type, "attempt": self.task.attempt}

@@ -12,13 +12,13 @@ from functions.core.errors import PayloadTooLarge
 from functions.core.outcomes import Failed, Outcome, Succeeded
 from functions.core.settlement import Settlement, settle
 from functions.core.states import State
-from functions.core.task import ERROR_LIMIT, Task, Text
-from functions.core.wakeup import LOOK_AGAIN_SECONDS, Do, Verdict, WakeUp, decide, landed
+from functions.core.task import ERROR_LIMIT, Document, Task
+from functions.core.wakeup import LOOK_AGAIN_SECONDS, Action, Decision, WakeUp, decide, write_has_landed
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.metrics import Metrics
 from functions.store.documents import Documents
-from functions.store.tasks import Found, TaskStore, Wrote
+from functions.store.tasks import Applied, Rejected, TaskStore
 from functions.worker.attempts import AttemptRunner
 from functions.worker.messages import Delete, Disposition, Message, RunAlone, ShowAgain, Stuck
 
@@ -91,7 +91,7 @@ class Pipeline:
         if not self._has_time_for(delivery, now):
             return ShowAgain(0)
         result, now = self._claim(delivery, now)
-        if isinstance(result, Wrote):
+        if isinstance(result, Applied):
             return self._run(result.task, ends_at)
         task = result.task
         if task is not None and task.holder == holder and task.state is State.RUNNING:
@@ -105,7 +105,7 @@ class Pipeline:
             receives=message.receives,
             writer_ms=self.writer_ms,
         )
-        logger.info(decision.do, extra={"taskId": message.wakeup.task, "reason": decision.reason})
+        logger.info(decision.action, extra={"taskId": message.wakeup.task, "reason": decision.reason})
         return self._carry_out(decision, task, delivery)
 
     def _has_time_for(self, delivery: Delivery, now: int) -> bool:
@@ -116,19 +116,19 @@ class Pipeline:
 
     # -- claim
 
-    def _claim(self, delivery: Delivery, now: int) -> tuple[Wrote | Found, int]:
+    def _claim(self, delivery: Delivery, now: int) -> tuple[Applied | Rejected, int]:
         """The result of the last claim, and the time before it (epoch ms). Repeated while the wake-up may have
         overtaken the write that it announces."""
         result = self._claim_once(delivery)
         for seconds in OVERTAKEN_SECONDS:
-            if landed(result.task, delivery.wakeup) or now - delivery.message.sent_at > FRESH_MS:
+            if write_has_landed(result.task, delivery.wakeup) or now - delivery.message.sent_at > FRESH_MS:
                 break
             self.pause(seconds)
             now = self.clock()
             result = self._claim_once(delivery)
         return result, now
 
-    def _claim_once(self, delivery: Delivery) -> Wrote | Found:
+    def _claim_once(self, delivery: Delivery) -> Applied | Rejected:
         wakeup = delivery.wakeup
         return self.tasks.claim(
             wakeup.tenant,
@@ -139,33 +139,33 @@ class Pipeline:
             holder=delivery.holder,
         )
 
-    def _carry_out(self, decision: Verdict, task: Task | None, delivery: Delivery) -> Disposition:
+    def _carry_out(self, decision: Decision, task: Task | None, delivery: Delivery) -> Disposition:
         """What to do with a wake-up whose claim was refused. `task`: as the refusal returned it."""
-        if decision.do is Do.LOOK_AGAIN or task is None:
-            return Delete() if decision.do is Do.DELETE else ShowAgain(decision.seconds)
+        if decision.action is Action.LOOK_AGAIN or task is None:
+            return Delete() if decision.action is Action.DELETE else ShowAgain(decision.delay_seconds)
         now = self.clock()
-        match decision.do:
-            case Do.CONSEQUENCES:
+        match decision.action:
+            case Action.RUN_CONSEQUENCES:
                 self.consequences.run(task)
-            case Do.RELINK:
+            case Action.CHECK_DEPENDENCIES:
                 self.consequences.link_dependencies(task)
-            case Do.SEND_ON:
+            case Action.SEND_AGAIN:
                 rounds = delivery.wakeup.rounds
                 self.dispatcher.dispatch(task, generation=task.generation, at=task.available_at, now=now, rounds=rounds)
-            case Do.GIVE_UP:
+            case Action.GIVE_UP:
                 return self._give_up(task, now)
-            case Do.TAKE_OVER:
+            case Action.TAKE_OVER:
                 return self._take_over(task, delivery, now)
-            case Do.CLAIM:
+            case Action.CLAIM:
                 # The task became due, or claimable again, after the claim was refused.
                 return ShowAgain(0)
-            case Do.DELETE:
+            case Action.DELETE:
                 pass
         return Delete()
 
     def _give_up(self, task: Task, now: int) -> Disposition:
         result = self.tasks.give_up(task, now=now)
-        if isinstance(result, Found):
+        if isinstance(result, Rejected):
             return ShowAgain(LOOK_AGAIN_SECONDS)
         self.metrics.count("TaskDeadLettered", lane=self.lane)
         self.consequences.run(result.task)
@@ -175,7 +175,7 @@ class Pipeline:
         if not delivery.alone:
             return RunAlone(task.attempt)
         result = self.tasks.take_over(task, now=now, lease_until=delivery.lease_until, holder=delivery.holder)
-        if isinstance(result, Found) and (result.task is None or result.task.holder != delivery.holder):
+        if isinstance(result, Rejected) and (result.task is None or result.task.holder != delivery.holder):
             return ShowAgain(LOOK_AGAIN_SECONDS)
         return self._run(result.task, delivery.ends_at)  # type: ignore[arg-type]
 
@@ -205,7 +205,7 @@ class Pipeline:
             # The message of the next attempt goes out before its record is written (docs/adr/0002).
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=settlement.available_at, now=self.clock())
         written = self.tasks.settle(task, settlement, result=result)
-        if isinstance(written, Wrote):
+        if isinstance(written, Applied):
             self._count(settlement)
         current = written.task
         if current is None or current.generation > task.generation:
@@ -216,7 +216,7 @@ class Pipeline:
         self.consequences.run(current)
         return Delete()
 
-    def _store_result(self, task: Task, outcome: Outcome) -> tuple[Outcome, Text | None]:
+    def _store_result(self, task: Task, outcome: Outcome) -> tuple[Outcome, Document | None]:
         """The outcome, failed when its result is too large; and where the result is stored."""
         if not isinstance(outcome, Succeeded) or outcome.result is None:
             return outcome, None

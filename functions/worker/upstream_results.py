@@ -22,16 +22,16 @@ class UpstreamResults:
     def read(self, task: Task) -> dict[str, Any]:
         """By task id. By node name when `task` is a node of a workflow."""
         ids: Sequence[str] = task.dependencies
-        if task.member is not None:
-            indexes = self.runs.upstream_indexes(task, task.member)
-            ids = [node_id(task.member.run, index) for index in indexes]
+        if task.membership is not None:
+            indexes = self.runs.upstream_indexes(task, task.membership)
+            ids = [node_id(task.membership.run, index) for index in indexes]
         if not ids:
             return {}
         upstreams = self.tasks.get_many(task.tenant, ids, consistent=True)
         # A task outside of workflows may depend on nodes of several runs. Node names are unique within one run only, so
         # such a task reads by id.
         return {
-            upstream.member.name if task.member and upstream.member else upstream.id: self.documents.read(
+            upstream.membership.name if task.membership and upstream.membership else upstream.id: self.documents.read(
                 upstream.tenant, upstream.id, upstream.result
             )
             for upstream in upstreams.values()

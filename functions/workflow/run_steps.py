@@ -26,7 +26,7 @@ from functions.runtime.consequences import Consequences
 from functions.runtime.metrics import Metrics
 from functions.store.documents import Documents
 from functions.store.runs import RunStore
-from functions.store.tasks import TaskStore, Wrote
+from functions.store.tasks import Applied, TaskStore
 
 T = TypeVar("T")
 PAGE = 100
@@ -138,18 +138,18 @@ class RunSteps:
         states: dict[int, State] = {}
         for page in self._pages(run):
             for task in page:
-                assert task.member is not None
-                if task.member.round < run.round and not task.settled:
+                assert task.membership is not None
+                if task.membership.round < run.round and not task.settled:
                     task = self._withdrawn(task)
-                assert task.member is not None
-                states[task.member.index] = task.state if task.settled else State.BLOCKED
+                assert task.membership is not None
+                states[task.membership.index] = task.state if task.settled else State.BLOCKED
         return states
 
     def _withdrawn(self, task: Task) -> Task:
         """A node that still ran when its round ended, and waits for its next attempt since."""
         while task.state in CANCELLABLE:
             answer = self.consequences.cancel(task, reason="its run is tried again")
-            if isinstance(answer, Wrote):
+            if isinstance(answer, Applied):
                 return answer.task
             task = answer.task or task
         if not task.settled:
@@ -206,13 +206,13 @@ class RunSteps:
             digest="",
             tags=spec.tags,
             waiting_for=frozenset(map(str, waits_for)),
-            member=member,
+            membership=member,
         )
         self.tasks.create(task)
 
     def _put_again(self, run: Run, spec: NodeSpec, index: int, waits_for: frozenset[int], until: int) -> None:
         task = self.tasks.get(run.tenant, node_id(run.id, index))
-        if task is None or task.member is None or task.member.round >= run.round:
+        if task is None or task.membership is None or task.membership.round >= run.round:
             # Taken up already, by an earlier try of this step; or this one is late, and a later round has.
             return
         budget = task.attempt + spec.retry.max_attempts
@@ -224,20 +224,20 @@ class RunSteps:
         reason = "its run was cancelled" if run.cancelled else "its run ended before it could start"
 
         def cancel(task: Task) -> None:
-            while task.state in CANCELLABLE and task.member is not None and task.member.round <= run.round:
+            while task.state in CANCELLABLE and task.membership is not None and task.membership.round <= run.round:
                 answer = self.tasks.cancel(task, now=self.clock(), reason=reason)
-                if isinstance(answer, Wrote) or answer.task is None:
+                if isinstance(answer, Applied) or answer.task is None:
                     return
                 # Released, moved or waited for under our hands; or claimed, and then it is left to run.
                 task = answer.task
 
         def follow(task: Task) -> None:
-            assert task.member is not None
+            assert task.membership is not None
             if task.has_dependents:
                 self.consequences.run(task)
             else:
                 # Its dependents in the run were cancelled with it.
-                self.consequences.runs.count(task, task.member)
+                self.consequences.runs.count(task, task.membership)
 
         for page in self._pages(run):
             self._each(cancel, page)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from functions.core.times import epoch_ms, iso
+from functions.core.times import epoch_ms, iso_time
 from functions.notifier.delivery import AskedToWaitError, NotDeliveredError, retry_pause_seconds
 from tests.integration.cloud import Cloud
 
@@ -51,7 +51,7 @@ class Machine:
     def attempt(self, name: str) -> str:
         """One. Returns the state that it ended in; raises what the machine would see."""
         started_at = self.began.setdefault(name, self.clock.now)
-        event = {"step": "deliver", "notification": self.started()[name], "startedAt": iso(started_at)}
+        event = {"step": "deliver", "notification": self.started()[name], "startedAt": iso_time(started_at)}
         return str(self.aws.invoke("notifier", event)["state"])
 
     def run(self, name: str) -> str:

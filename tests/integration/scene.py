@@ -16,7 +16,7 @@ from taskyard.tasks.task_type import TaskType
 
 from functions.aws.clients import client
 from functions.core.states import State
-from functions.core.task import Task, Text
+from functions.core.task import Document, Task
 from functions.core.task_types import RegisteredType, Registry
 from functions.core.wakeup import WakeUp
 from functions.runtime import wiring
@@ -77,7 +77,7 @@ class Scene:
                 "available_at": self.clock.now,
                 "timeout_seconds": 30,
                 "retry": POLICY,
-                "payload": Text("{}"),
+                "payload": Document("{}"),
                 "digest": "9f86d081884c7d659a2f",
             }
             | fields

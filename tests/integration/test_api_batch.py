@@ -74,13 +74,17 @@ def test_a_batch_sent_again_is_the_same_tasks(api: Api, aws: Cloud) -> None:
 
 
 def test_dependencies_are_earlier_tasks_never_of_the_same_batch(api: Api, aws: Cloud) -> None:
-    from functions.core.task import keyed_id
+    from functions.core.task import id_for_key
     from tests.integration.cloud import TENANT
 
     there = api.submit()["id"]
     sibling = MESSAGE | {"idempotencyKey": "sibling"}
     depends = MESSAGE | {"dependencies": [there]}
-    assert statuses(api, sibling, depends, MESSAGE | {"dependencies": [keyed_id(TENANT, "sibling")]}) == [201, 201, 422]
+    assert statuses(api, sibling, depends, MESSAGE | {"dependencies": [id_for_key(TENANT, "sibling")]}) == [
+        201,
+        201,
+        422,
+    ]
     aws.work_off()
     assert {task["state"] for task in api("GET", "/tasks").body["tasks"]} == {"SUCCESS"}
 

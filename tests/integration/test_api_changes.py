@@ -11,7 +11,7 @@ from functions.core.states import State
 from functions.core.task import Task
 from functions.runtime import wiring
 from functions.runtime.environment import ApiEnvironment
-from functions.store.tasks import TaskStore, Wrote
+from functions.store.tasks import Applied, TaskStore
 from tests.integration.api import Answer, Api
 from tests.integration.cloud import TENANT, Cloud
 from tests.integration.conftest import Clock
@@ -23,7 +23,7 @@ def store(aws: Cloud) -> TaskStore:
 
 def claimed(aws: Cloud, task: dict[str, Any], now: int) -> Task:
     answer = store(aws).claim(TENANT, task["id"], task["generation"], now=now, lease_until=now + 60_000, holder="test")
-    assert isinstance(answer, Wrote)
+    assert isinstance(answer, Applied)
     return answer.task
 
 

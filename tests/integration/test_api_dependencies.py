@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functions.core.settlement import Settlement, ended
+from functions.core.settlement import Settlement, ended_attempt
 from functions.core.states import State
-from functions.core.task import Task, keyed_id
+from functions.core.task import Task, id_for_key
 from functions.runtime import wiring
 from functions.runtime.environment import ApiEnvironment
-from functions.store.tasks import Wrote
+from functions.store.tasks import Applied
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import TENANT, Cloud
 from tests.integration.conftest import Clock
@@ -17,9 +17,9 @@ def settled(aws: Cloud, task_id: str, state: State, now: int) -> Task:
     """As a worker would."""
     tasks = wiring.task_store(ApiEnvironment.from_env(aws.env))
     claimed = tasks.claim(TENANT, task_id, 1, now=now, lease_until=now + 60_000, holder="test")
-    assert isinstance(claimed, Wrote)
-    done = tasks.settle(claimed.task, Settlement(state=state, attempt=ended(claimed.task, state, now=now)))
-    assert isinstance(done, Wrote)
+    assert isinstance(claimed, Applied)
+    done = tasks.settle(claimed.task, Settlement(state=state, attempt=ended_attempt(claimed.task, state, now=now)))
+    assert isinstance(done, Applied)
     return done.task
 
 
@@ -50,7 +50,7 @@ def test_it_is_skipped_when_one_has_failed(api: Api, aws: Cloud, clock: Clock) -
 
 
 def test_a_dependency_that_is_not_there_is_named(api: Api, aws: Cloud) -> None:
-    there, gone = api.submit()["id"], keyed_id(TENANT, "gone")
+    there, gone = api.submit()["id"], id_for_key(TENANT, "gone")
     aws.forget_calls()
     answer = api("POST", "/tasks", MESSAGE | {"dependencies": [there, gone]})
     assert answer.status == 422
@@ -64,7 +64,7 @@ def test_another_tenants_task_is_not_there(api: Api, aws: Cloud) -> None:
 
 
 def test_a_task_does_not_wait_for_itself(api: Api) -> None:
-    itself = keyed_id(TENANT, "k")
+    itself = id_for_key(TENANT, "k")
     answer = api("POST", "/tasks", MESSAGE | {"dependencies": [itself], "idempotencyKey": "k"})
     assert "itself" in answer.fields["dependencies"]
 

@@ -10,7 +10,7 @@ from taskyard.tasks.retry import RetryPolicy
 from functions.api.paging import list_cursor, list_position
 from functions.core.errors import StoreUnavailable
 from functions.core.states import State
-from functions.core.task import Membership, Task, Text
+from functions.core.task import Document, RunMembership, Task
 from functions.store import keys
 from functions.store.records import to_item
 from tests.integration.api import Api
@@ -117,7 +117,7 @@ def test_a_redrive_goes_on_where_its_limit_ended_it(api: Api, aws: Cloud, dead: 
 
 def dead_node(aws: Cloud) -> Task:
     """A node of a run that is DEAD, in the index of dead letters."""
-    member = Membership(run="r" * 26, round=1, nodes=1, fail_fast=False, until=0, index=0, name="n")
+    member = RunMembership(run="r" * 26, round=1, nodes=1, fail_fast=False, deadline_at=0, index=0, name="n")
     task = Task(
         tenant=TENANT,
         id="r" * 26 + "-0",
@@ -127,9 +127,9 @@ def dead_node(aws: Cloud) -> Task:
         available_at=START,
         timeout_seconds=30,
         retry=RetryPolicy(),
-        payload=Text("{}"),
+        payload=Document("{}"),
         digest="",
-        member=member,
+        membership=member,
     )
     index = {
         "deadPk": {"S": keys.dead_partition(TENANT, keys.shard(task.id, SHARDS))},

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi import checks as openapi_checks
 
 from functions.api.openapi import document
 from functions.api.routes import ROUTES
-from functions.core.task import keyed_id
+from functions.core.task import id_for_key
 from functions.intake.problems import INTERNAL, PREFIX, PROBLEM_TYPES
 from tests.integration.cloud import TENANT, WORKER_TIMEOUT_SECONDS, Cloud
 from tests.integration.conftest import Clock
@@ -39,7 +39,11 @@ EXAMPLES = settings(
 TASKS = {
     "ready": {"type": "DELAYED_MESSAGE", "payload": {"message": "x"}, "priority": 9},
     "delayed": {"type": "DELAYED_MESSAGE", "payload": {"message": "x"}, "delaySeconds": 100_000},
-    "blocked": {"type": "DELAYED_MESSAGE", "payload": {"message": "x"}, "dependencies": [keyed_id(TENANT, "delayed")]},
+    "blocked": {
+        "type": "DELAYED_MESSAGE",
+        "payload": {"message": "x"},
+        "dependencies": [id_for_key(TENANT, "delayed")],
+    },
     "done": {"type": "DELAYED_MESSAGE", "payload": {"message": "x"}},
     "dead": {
         "type": "FAIL_SOMETIMES",
@@ -55,9 +59,9 @@ SCHEDULES = {
     "paused": {"rate": "1 day", "task": TASKS["ready"], "paused": True, "catchUp": "last"},
 }
 KNOWN = {
-    "TaskId": [keyed_id(TENANT, name) for name in TASKS],
-    "WorkflowId": [keyed_id(TENANT, "workflow\0run")],
-    "ScheduleId": [keyed_id(TENANT, f"schedule\0{name}") for name in SCHEDULES],
+    "TaskId": [id_for_key(TENANT, name) for name in TASKS],
+    "WorkflowId": [id_for_key(TENANT, "workflow\0run")],
+    "ScheduleId": [id_for_key(TENANT, f"schedule\0{name}") for name in SCHEDULES],
 }
 TYPES = {PREFIX + problem_type.slug for problem_type in (*PROBLEM_TYPES.values(), INTERNAL)}
 CHECKS = [
@@ -74,7 +78,7 @@ def described() -> dict[str, Any]:
     """With the ids that there are, and one that there is not; signatures are the gateway's business."""
     made = copy.deepcopy(document(WORKER_TIMEOUT_SECONDS - 10))
     for name, ids in KNOWN.items():
-        made["components"]["schemas"][name] = {"type": "string", "enum": [*ids, keyed_id(TENANT, "none")]}
+        made["components"]["schemas"][name] = {"type": "string", "enum": [*ids, id_for_key(TENANT, "none")]}
     del made["security"], made["components"]["securitySchemes"]
     return made
 

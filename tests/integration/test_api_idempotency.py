@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.core.task import keyed_id
+from functions.core.task import id_for_key
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import TABLE, TENANT, Cloud
 from tests.integration.conftest import Clock
@@ -22,7 +22,7 @@ def test_the_same_request_again_answers_the_same_task(api: Api, clock: Clock) ->
     assert (first.status, second.status) == (201, 200)
     assert second.body == first.body
     assert second.headers["location"] == first.headers["location"]
-    assert first.body["id"] == keyed_id(TENANT, "order-1001")
+    assert first.body["id"] == id_for_key(TENANT, "order-1001")
     assert first.body["idempotencyKey"] == "order-1001"
 
 

@@ -13,7 +13,7 @@ from openapi_spec_validator import validate
 
 from functions.api.openapi import document
 from functions.api.tasks.requests import SUBMIT_EXAMPLES
-from functions.core.task import keyed_id, lane_of
+from functions.core.task import id_for_key, lane_of
 from tests.integration.api import MESSAGE, Answer, Api
 from tests.integration.cloud import EVENTS, TENANT, WORKER_TIMEOUT_SECONDS, Cloud
 
@@ -125,7 +125,7 @@ def test_every_answer_is_as_described(api: Api, aws: Cloud) -> None:
     fits(api("PATCH", path, {"priority": 6}), "patch", "/tasks/{id}")
     fits(api("DELETE", path), "delete", "/tasks/{id}")
     fits(api("DELETE", f"/tasks/{waiting['id']}"), "delete", "/tasks/{id}")
-    fits(api("GET", f"/tasks/{keyed_id(TENANT, 'none')}"), "get", "/tasks/{id}")
+    fits(api("GET", f"/tasks/{id_for_key(TENANT, 'none')}"), "get", "/tasks/{id}")
     fits(api("GET", "/tasks"), "get", "/tasks")
     fits(api("GET", "/tasks", query={"limit": "0"}), "get", "/tasks")
     fits(api("GET", "/monitor/stats"), "get", "/monitor/stats")
@@ -140,7 +140,7 @@ def test_every_answer_is_as_described(api: Api, aws: Cloud) -> None:
         ("CancelTasks", "/tasks/cancel", {"ids": None, "type": None}),
         ("CancelTasks", "/tasks/cancel", {"ids": []}),
         ("CancelTasks", "/tasks/cancel", {"tags": {}}),
-        ("CancelTasks", "/tasks/cancel", {"ids": [keyed_id(TENANT, "none")], "type": "DELAYED_MESSAGE"}),
+        ("CancelTasks", "/tasks/cancel", {"ids": [id_for_key(TENANT, "none")], "type": "DELAYED_MESSAGE"}),
         ("CancelTasks", "/tasks/cancel", {"state": "RUNNING"}),
         ("Redrive", "/dead-letters/redrive", {"ratePerSecond": 0}),
         ("Redrive", "/dead-letters/redrive", {"limit": 0}),
@@ -158,7 +158,7 @@ def test_what_the_desks_schemas_refuse_the_api_refuses(api: Api, schema: str, pa
 @pytest.mark.parametrize(
     ("schema", "path", "body"),
     [
-        ("CancelTasks", "/tasks/cancel", {"ids": [keyed_id(TENANT, "none")], "type": None, "tags": None}),
+        ("CancelTasks", "/tasks/cancel", {"ids": [id_for_key(TENANT, "none")], "type": None, "tags": None}),
         ("CancelTasks", "/tasks/cancel", {"ids": None, "state": "BLOCKED", "tags": {"a": "b"}, "dryRun": True}),
         ("Redrive", "/dead-letters/redrive", {}),
         ("Redrive", "/dead-letters/redrive", {"ratePerSecond": 0.001, "attempts": None, "type": None, "limit": 10}),

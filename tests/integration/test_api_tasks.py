@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.core.task import keyed_id
+from functions.core.task import id_for_key
 from tests.integration.api import Api
 from tests.integration.cloud import TENANT, Cloud, event
 from tests.integration.conftest import Clock
@@ -62,7 +62,7 @@ def test_what_no_id_can_be_is_not_found_without_asking(api: Api, aws: Cloud, met
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 def test_a_task_that_is_not_there(api: Api, method: str) -> None:
-    answer = api(method, f"/tasks/{keyed_id(TENANT, 'none')}", {"priority": 1})
+    answer = api(method, f"/tasks/{id_for_key(TENANT, 'none')}", {"priority": 1})
     assert (answer.status, answer.body["type"]) == (404, "urn:taskyard:problem:task-not-found")
 
 

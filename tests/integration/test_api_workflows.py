@@ -10,7 +10,7 @@ import pytest
 
 from functions.core.errors import StoreUnavailable
 from functions.core.fields import path
-from functions.core.task import keyed_id
+from functions.core.task import id_for_key
 from functions.core.workflows.run import Run
 from functions.runtime.notifications import Notifications
 from functions.store.runs import RunStore
@@ -143,7 +143,7 @@ def test_one_key_is_one_workflow_and_another_body_under_it_is_refused(yard: Api,
 
 
 def test_a_task_of_the_same_key_is_another_thing(yard: Api, submit) -> None:
-    assert submit(idempotencyKey="same")["id"] != keyed_id(TENANT, "same")
+    assert submit(idempotencyKey="same")["id"] != id_for_key(TENANT, "same")
 
 
 @pytest.mark.parametrize(

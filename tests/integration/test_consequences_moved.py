@@ -10,7 +10,7 @@ from functions.core.states import State
 from functions.runtime import wiring
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.environment import WorkerEnvironment
-from functions.store.tasks import Wrote
+from functions.store.tasks import Applied
 from tests.integration.cloud import TENANT
 from tests.integration.scene import Scene
 
@@ -25,7 +25,7 @@ class MovedMeanwhile:
         self.real.dispatch(task, **given)
         change, self.change = self.change, {}
         if change:
-            assert isinstance(self.scene.store.change(self.scene.task(task.id), **change), Wrote)
+            assert isinstance(self.scene.store.change(self.scene.task(task.id), **change), Applied)
 
 
 def released(scene: Scene, **change: Any) -> Any:

@@ -22,7 +22,7 @@ def store(aws: Cloud) -> NotificationStore:
 def note(at: int, *, tenant: str = TENANT, target: int = 0, of: str = "task") -> Notification:
     return Notification(
         tenant=tenant,
-        of="task" if of == "task" else "workflow",
+        owner="task" if of == "task" else "workflow",
         id=f"01kgdz6m00{at:016d}",
         event="1-1770000000000",
         target=target,

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 from taskyard.tasks.http import HttpRequest, HttpResponse
 
 from functions.core.states import State
-from functions.core.task import Text
+from functions.core.task import Document
 from functions.http.client import Client
 from functions.notifier.delivery import WINDOW_MS, AskedToWaitError, NotDeliveredError
 from functions.notifier.handler import handler
@@ -340,4 +340,4 @@ def test_retention_takes_it_with_the_task(scene: Scene, machine: Machine, got: R
     [item] = [item for item in scene.aws.items() if item["sk"]["S"].startswith("NOTIFICATION#")]
     assert int(item["expiresAt"]["N"]) == scene.task().expires_at
     assert scene.task().state is State.SUCCESS
-    assert scene.task().payload == Text("{}")
+    assert scene.task().payload == Document("{}")

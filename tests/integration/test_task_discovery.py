@@ -13,7 +13,7 @@ import pytest
 import functions.tasks
 from functions.build.task_types import discover
 from functions.core.states import State
-from functions.core.task import Text
+from functions.core.task import Document
 from functions.runtime import wiring
 from tests.integration.scene import Scene
 from tests.integration.task_types import added_task_files
@@ -68,7 +68,7 @@ def test_it_is_accepted_and_run(dropped: None, aws: Any, clock: Any, api: Any) -
     assert scene.deliver(scene.message(sent["task"], timeout=9)) == []
     done = scene.task(task["id"])
     assert (done.state, done.log) == (State.SUCCESS, ("resized",))
-    assert done.result == Text('{"width":640}')
+    assert done.result == Document('{"width":640}')
 
 
 def test_a_file_that_cannot_be_imported_is_an_error(

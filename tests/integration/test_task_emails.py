@@ -14,7 +14,7 @@ from taskyard.tasks.errors import Permanent
 from functions.aws.clients import client
 from functions.core.errors import InvalidRequest
 from functions.core.states import State
-from functions.core.task import Text
+from functions.core.task import Document
 from functions.runtime import wiring
 from functions.tasks.send_email import Email, send_email
 from functions.tasks.welcome_email import Welcome, welcome_email
@@ -33,7 +33,7 @@ def types(scene: Scene) -> None:
 
 def run(scene: Scene, kind: str, payload: dict[str, Any], *, generation: int = 1) -> Any:
     if generation == 1:
-        scene.put(type=kind, payload=Text(json.dumps(payload)))
+        scene.put(type=kind, payload=Document(json.dumps(payload)))
     assert scene.deliver(scene.message(generation=generation)) == []
     return scene.task()
 

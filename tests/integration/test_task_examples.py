@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.core.states import State
-from functions.core.task import Text
+from functions.core.task import Document
 from functions.tasks.delayed_message import delayed_message
 from functions.tasks.fail_sometimes import fail_sometimes
 from tests.integration.scene import Scene
@@ -16,7 +16,7 @@ from tests.integration.scene import Scene
 
 def run(scene: Scene, handler: Any, payload: dict[str, Any], *, attempts: int = 1) -> Any:
     kind = scene.add(handler)
-    scene.put(type=kind.name, payload=Text(json.dumps(payload)))
+    scene.put(type=kind.name, payload=Document(json.dumps(payload)))
     for at in range(attempts):
         assert scene.deliver(scene.message(generation=at + 1)) == []
         scene.clock.advance(10)

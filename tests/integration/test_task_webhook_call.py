@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from standardwebhooks import Webhook
 
 from functions.core.states import State
-from functions.core.task import Text
+from functions.core.task import Document
 from functions.tasks.webhook_call import Webhook as Payload
 from functions.tasks.webhook_call import webhook_call
 from tests.integration.api import Api
@@ -26,7 +26,7 @@ def call(scene: Scene) -> Any:
     scene.add(webhook_call)
 
     def one(url: str, *, timeout: int = 30, **payload: Any) -> Any:
-        scene.put(type="WEBHOOK_CALL", payload=Text(json.dumps({"url": url} | payload)), timeout_seconds=timeout)
+        scene.put(type="WEBHOOK_CALL", payload=Document(json.dumps({"url": url} | payload)), timeout_seconds=timeout)
         assert scene.deliver(scene.message(timeout=timeout)) == []
         return scene.task()
 

@@ -215,9 +215,9 @@ def test_an_unknown_type_is_said_on_the_task_and_tried_again(scene: Scene) -> No
 
 
 def test_a_document_that_cannot_be_read_is_said_on_the_task(scene: Scene) -> None:
-    from functions.core.task import Text
+    from functions.core.task import Document
 
-    scene.put(payload=Text(ref="s3:123456789012/gone.json"))
+    scene.put(payload=Document(ref="s3:123456789012/gone.json"))
     assert scene.deliver(scene.message()) == []
     assert scene.task().state is State.RETRY
     assert scene.ran == []

@@ -344,9 +344,9 @@ def test_lease_lost_that_a_handler_made_up_is_an_error_like_any(scene: Scene) ->
 
 
 def test_upstream_results_are_inputs(scene: Scene) -> None:
-    from functions.core.task import Text
+    from functions.core.task import Document
 
-    scene.put("up", state=State.SUCCESS, result=Text('{"rows":3}'))
+    scene.put("up", state=State.SUCCESS, result=Document('{"rows":3}'))
     scene.handle("NOTE", lambda ctx, payload: scene.ran.append(dict(ctx.inputs)))
     scene.put(dependencies=("up",))
     assert scene.deliver(scene.message()) == []

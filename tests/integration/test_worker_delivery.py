@@ -62,11 +62,11 @@ def test_twice_in_one_batch(scene: Scene, same_message: bool) -> None:
 
 def test_an_answer_that_was_lost_is_known_by_its_holder(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """botocore sends a claim again when its answer is lost: the second is refused, by the first."""
-    from functions.store.table import Refused, Table, Written
+    from functions.store.table import ConditionFailed, Table, Updated
 
     update = Table.update
 
-    def answer_lost(table: Table, *args: object, **kwargs: object) -> Written | Refused:
+    def answer_lost(table: Table, *args: object, **kwargs: object) -> Updated | ConditionFailed:
         update(table, *args, **kwargs)  # type: ignore[arg-type]
         return update(table, *args, **kwargs)  # type: ignore[arg-type]
 

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from functions.core.states import REDRIVE, State
+from functions.core.states import REDRIVE_TRANSITIONS, State
 from functions.dead_letter import handler as dead_letter
 from tests.integration.scene import Scene
 
 WRITER_GONE = 60 + 30
 
 
-@pytest.mark.parametrize("state", list(REDRIVE))
+@pytest.mark.parametrize("state", list(REDRIVE_TRANSITIONS))
 def test_waits_for_its_write_as_any_other(scene: Scene, state: State) -> None:
     """Deleted for being settled, it would be missing when the write lands: nothing else wakes the task."""
     dead = scene.put(state=state, generation=2, attempt=3)

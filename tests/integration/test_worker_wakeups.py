@@ -49,11 +49,11 @@ def test_looking_for_a_record_takes_fewer_receives_than_there_are() -> None:
     longest = 300_000
     for receives in range(1, 13):
         found = decide(None, wakeup, now=now, sent_at=0, receives=receives, writer_ms=longest)
-        if not found.seconds:
+        if not found.delay_seconds:
             break
-        now += found.seconds * 1000
+        now += found.delay_seconds * 1000
     assert receives <= 12
-    assert not found.seconds
+    assert not found.delay_seconds
 
 
 def test_no_record_of_a_writer_that_is_gone_is_deleted(scene: Scene) -> None:

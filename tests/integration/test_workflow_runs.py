@@ -28,7 +28,7 @@ def test_a_node_reads_its_upstreams_results_by_name(quick: Quick, monkeypatch):
     seen = {}
     inputs = UpstreamResults.read
     monkeypatch.setattr(
-        UpstreamResults, "read", lambda self, task: seen.setdefault(task.member.name, inputs(self, task)) or {}
+        UpstreamResults, "read", lambda self, task: seen.setdefault(task.membership.name, inputs(self, task)) or {}
     )
     many = [f"m{at}" for at in range(90)]
     run, _ = whole(quick, [spec("a"), *(spec(name, "a") for name in many), spec("z", *many)])

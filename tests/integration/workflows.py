@@ -141,7 +141,7 @@ def current(run: Run) -> Run | None:
 def nodes(run: Run) -> dict[str, Task]:
     """By name."""
     found = handler.services().tasks.get_many(TENANT, [node_id(run.id, at) for at in range(run.nodes)])
-    return {task.member.name: task for task in found.values() if task.member is not None}
+    return {task.membership.name: task for task in found.values() if task.membership is not None}
 
 
 def states(run: Run) -> dict[str, str]:

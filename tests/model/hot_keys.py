@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 
-from functions.core.task import keyed_id, ordered_id
+from functions.core.task import id_for_key, time_ordered_id
 from functions.core.workflows.dag import tally_of
 from functions.core.workflows.run import node_id
 from functions.store import keys
@@ -47,9 +47,9 @@ def shares(*, ids: int, seed: int = 1, shards: tuple[int, ...] = (2, 8)) -> list
     seen: set[str] = set()
     for at in range(ids):
         if at % 2:
-            task_id = keyed_id("123456789012", f"order-{at}")
+            task_id = id_for_key("123456789012", f"order-{at}")
         else:
-            task_id = ordered_id(NOW + at // 10, drawn.getrandbits(80))
+            task_id = time_ordered_id(NOW + at // 10, drawn.getrandbits(80))
             newest[task_id[:8]] += 1
         seen.add(task_id)
         slots[slot(keys.partition("123456789012", task_id))] += 1

@@ -15,16 +15,16 @@ from functions.api.dead_letters.dead_letters import DeadLetters
 from functions.core import settlement
 from functions.core import wakeup as wakeups
 from functions.core.counts import Marks
-from functions.core.times import iso
-from functions.core.wakeup import Do, Verdict, decide
+from functions.core.times import iso_time
+from functions.core.wakeup import Action, Decision, decide
 from functions.dead_letter import handler as dead_letter
 from functions.intake import firings, submission
 from functions.runtime.consequences import Consequences
 from functions.store import keys, tasks
 from functions.store.effects import Effects
 from functions.store.records import text
-from functions.store.table import Table, Written
-from functions.store.tasks import Answer, TaskStore, Wrote
+from functions.store.table import Table, Updated
+from functions.store.tasks import Applied, TaskStore, WriteResult
 from functions.worker import pipeline
 from functions.worker.pipeline import Pipeline
 from tests.simulation.fibers import running
@@ -61,10 +61,10 @@ def conditions(*rules: tuple[str, str]) -> Any:
     return mock.patch.object(Table, "update", changed)
 
 
-def verdicts(change: Callable[[Verdict, Any], Verdict]) -> Any:
+def verdicts(change: Callable[[Decision, Any], Decision]) -> Any:
     """What the worker does with a wake-up, changed."""
 
-    def changed(task: Any, wakeup: Any, **given: Any) -> Verdict:
+    def changed(task: Any, wakeup: Any, **given: Any) -> Decision:
         return change(decide(task, wakeup, **given), task)
 
     return mock.patch.object(pipeline, "decide", changed)
@@ -124,7 +124,7 @@ def retry_writes_the_record_first() -> Patches:
 def generations_are_ignored() -> Patches:
     yield conditions(("generation = :generation", f"(generation = :generation OR {ANYWAY})"))
 
-    def wrong(task: Any, wakeup: Any, **given: Any) -> Verdict:
+    def wrong(task: Any, wakeup: Any, **given: Any) -> Decision:
         return decide(task, replace(wakeup, generation=task.generation) if task else wakeup, **given)
 
     yield mock.patch.object(pipeline, "decide", wrong)
@@ -134,7 +134,7 @@ def generations_are_ignored() -> Patches:
 def a_live_lease_is_taken_over() -> Patches:
     yield conditions(("leaseUntil <= :now", f"(leaseUntil <= :now OR {ANYWAY})"))
 
-    def wrong(task: Any, wakeup: Any, **given: Any) -> Verdict:
+    def wrong(task: Any, wakeup: Any, **given: Any) -> Decision:
         return decide(task and replace(task, lease_until=0), wakeup, **given)
 
     yield mock.patch.object(pipeline, "decide", wrong)
@@ -143,7 +143,7 @@ def a_live_lease_is_taken_over() -> Patches:
 @bug
 def the_fence_is_not_checked() -> Patches:
     mine = f"(#state = :running OR {ANYWAY}) AND (attempt = :fence OR {ANYWAY})"
-    yield mock.patch.object(tasks, "MINE", mine)
+    yield mock.patch.object(tasks, "FENCE_CONDITION", mine)
 
 
 @bug
@@ -153,15 +153,15 @@ def a_task_is_claimed_before_its_time() -> Patches:
 
 @bug
 def an_early_message_is_dropped() -> Patches:
-    yield verdicts(lambda verdict, _: Verdict(Do.DELETE, "") if verdict.do is Do.SEND_ON else verdict)
+    yield verdicts(lambda verdict, _: Decision(Action.DELETE, "") if verdict.action is Action.SEND_AGAIN else verdict)
 
 
 @bug
 def a_message_of_a_live_lease_is_acknowledged() -> Patches:
     yield verdicts(
         lambda verdict, task: (
-            Verdict(Do.DELETE, "")
-            if verdict.do is Do.LOOK_AGAIN and task is not None and task.state == "RUNNING"
+            Decision(Action.DELETE, "")
+            if verdict.action is Action.LOOK_AGAIN and task is not None and task.state == "RUNNING"
             else verdict
         )
     )
@@ -171,8 +171,8 @@ def a_message_of_a_live_lease_is_acknowledged() -> Patches:
 def a_message_before_its_record_is_dropped() -> Patches:
     yield verdicts(
         lambda verdict, task: (
-            Verdict(Do.DELETE, "")
-            if verdict.do is Do.LOOK_AGAIN and (task is None or task.state != "RUNNING")
+            Decision(Action.DELETE, "")
+            if verdict.action is Action.LOOK_AGAIN and (task is None or task.state != "RUNNING")
             else verdict
         )
     )
@@ -186,7 +186,7 @@ def a_redrive_is_overtaken_by_its_own_wake_up() -> Patches:
         return task is not None and (task.generation >= wakeup.generation or task.settled)
 
     for module in (wakeups, pipeline, dead_letter):
-        yield mock.patch.object(module, "landed", wrong)
+        yield mock.patch.object(module, "write_has_landed", wrong)
 
 
 # -- rule 3: delete the message last
@@ -214,7 +214,9 @@ def the_message_is_deleted_before_the_consequences() -> Patches:
 
 @bug
 def a_settled_task_is_not_looked_at_again() -> Patches:
-    yield verdicts(lambda verdict, _: Verdict(Do.DELETE, "") if verdict.do is Do.CONSEQUENCES else verdict)
+    yield verdicts(
+        lambda verdict, _: Decision(Action.DELETE, "") if verdict.action is Action.RUN_CONSEQUENCES else verdict
+    )
 
 
 # -- attempts
@@ -223,7 +225,7 @@ def a_settled_task_is_not_looked_at_again() -> Patches:
 @bug
 def who_was_not_let_run_is_charged() -> Patches:
     """docs/adr/0017."""
-    yield mock.patch.object(settlement, "UNCHARGED_LIMIT", 0)
+    yield mock.patch.object(settlement, "UNCHARGED_ATTEMPTS_LIMIT", 0)
 
 
 @bug
@@ -233,7 +235,7 @@ def what_is_not_charged_gives_its_fence_back() -> Patches:
 
     def wrong(self: Table, key: Any, expression: str, *, values: Any, **rest: Any) -> Any:
         done = update(self, key, expression, values=values, **rest)
-        if "LoopBlocked" in str(values) and "not let run" in str(values) and isinstance(done, Written):
+        if "LoopBlocked" in str(values) and "not let run" in str(values) and isinstance(done, Updated):
             back = {":attempt": {"N": str(int(done.item["attempt"]["N"]) - 1)}}
             return update(self, key, "SET attempt = :attempt", values=back, condition="attribute_exists(pk)")
         return done
@@ -248,9 +250,9 @@ def what_is_not_charged_gives_its_fence_back() -> Patches:
 def a_dependent_is_released_too_early() -> Patches:
     discard = TaskStore.discard_waiting
 
-    def wrong(self: Any, *arguments: Any) -> Answer:
+    def wrong(self: Any, *arguments: Any) -> WriteResult:
         answer = discard(self, *arguments)
-        return Wrote(replace(answer.task, waiting_for=frozenset())) if isinstance(answer, Wrote) else answer
+        return Applied(replace(answer.task, waiting_for=frozenset())) if isinstance(answer, Applied) else answer
 
     yield mock.patch.object(TaskStore, "discard_waiting", wrong)
     yield conditions(("attribute_not_exists(waitingFor)", ANYWAY))
@@ -317,8 +319,12 @@ def a_node_is_counted_each_time_it_ends() -> Patches:
 
 @bug
 def a_firing_is_keyed_by_when_it_comes() -> Patches:
-    key = firings.firing_key
-    yield mock.patch.object(firings, "firing_key", lambda schedule, at: f"{key(schedule, 0)[:-24]}{iso(clock())}")
+    key = firings.firing_idempotency_key
+
+    def wrong(schedule: str, at: int) -> str:
+        return f"{key(schedule, 0)[:-24]}{iso_time(clock())}"
+
+    yield mock.patch.object(firings, "firing_idempotency_key", wrong)
 
 
 @bug
@@ -341,7 +347,7 @@ def an_effect_is_not_reserved_before() -> Patches:
     def record(self: Any, task: Any, name: str, result: str, *, token: str) -> None:
         item = keys.key(task.tenant, task.id, keys.EFFECT + name)
         fields = {"attempt": {"N": str(task.attempt)}, "token": text(token), "result": text(result)}
-        self.table.put(item | fields, unless_there=True)
+        self.table.put(item | fields, if_absent=True)
 
     yield mock.patch.object(Effects, "reserve", wrong)
     yield mock.patch.object(Effects, "record", record)
@@ -354,6 +360,11 @@ def an_event_is_counted_each_time_it_comes() -> Patches:
 
 @bug
 def a_cancel_does_not_look_at_the_state() -> Patches:
-    yield conditions((f"({tasks.WAITING} OR #state = :blocked)", f"({tasks.WAITING} OR #state = :blocked OR {ANYWAY})"))
+    yield conditions(
+        (
+            f"({tasks.CLAIMABLE_CONDITION} OR #state = :blocked)",
+            f"({tasks.CLAIMABLE_CONDITION} OR #state = :blocked OR {ANYWAY})",
+        )
+    )
     allowed = frozenset({*submission.State})
     yield mock.patch("functions.api.tasks.changes.CANCELLABLE", allowed)

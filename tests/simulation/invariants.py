@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from functions.core.notifications.events import of_task
-from functions.core.states import REDRIVE, TERMINAL, TRANSITIONS, WAITING, State
+from functions.core.notifications.events import task_notifications
+from functions.core.states import CLAIMABLE, REDRIVE_TRANSITIONS, TERMINAL, TRANSITIONS, State
 from functions.core.task import Task
 from functions.store import keys
 from functions.store.counters import Counters
@@ -114,8 +114,8 @@ class Watch:
 
     def _node(self, process: Any, was: State, after: Item) -> None:
         node = from_item(after)
-        assert node.member is not None
-        self.workflows.node(process, was, node, node.member)
+        assert node.membership is not None
+        self.workflows.node(process, was, node, node.membership)
 
     def _show(self, process: Any, task: str, before: Item | None, after: Item | None) -> None:
         def words(item: Item | None) -> str:
@@ -130,14 +130,14 @@ class Watch:
         violate = self.world.violate
         was, is_ = State(before["state"]["S"]), State(after["state"]["S"])
         changed = {name for name in {*before, *after} if before.get(name) != after.get(name)} - INERT
-        redriven = is_ is REDRIVE.get(was) and process.function == "api"
+        redriven = is_ is REDRIVE_TRANSITIONS.get(was) and process.function == "api"
         redriven = redriven or (was in TERMINAL and self.workflows.again(process, before, after))
         if was in TERMINAL and changed and not redriven:
             violate(f"{task} was {was}, then {', '.join(sorted(changed))} changed, by {process.name}")
         if is_ is not was and is_ not in TRANSITIONS[was] and not redriven:
             violate(f"{task} went from {was} to {is_}")
         if is_ in TERMINAL and was not in TERMINAL and "notify" in after:
-            self.owed |= {note.name: task for note in of_task(from_item(after))}
+            self.owed |= {note.name: task for note in task_notifications(from_item(after))}
         if int(after["generation"]["N"]) < int(before["generation"]["N"]):
             violate(f"{task}: generation went back")
         if int(after["availableAt"]["N"]) < int(before["availableAt"]["N"]) and process.function != "api":
@@ -159,7 +159,7 @@ class Watch:
             violate(f"{task}: attempt {attempt} after {tried}, {after['state']['S']}")
         if attempt > int(after["retry"]["S"].partition(":")[0]):
             violate(f"{task}: attempt {attempt} is above its maximum")
-        if was in WAITING and int(before["availableAt"]["N"]) > started:
+        if was in CLAIMABLE and int(before["availableAt"]["N"]) > started:
             violate(f"{task}: attempt {attempt} starts before its time")
         if was is State.RUNNING and int(before["leaseUntil"]["N"]) > started:
             violate(f"{task}: attempt {attempt} starts under the lease of attempt {tried}")
@@ -170,13 +170,13 @@ class Watch:
         if promise is not None and promise.run_at is not None and attempt == 1 and started < promise.run_at:
             violate(f"{task}: starts before the time that a PATCH was answered with")
         record = from_item(after)
-        if record.member is not None:
-            self.workflows.claimed(was, record, record.member)
+        if record.membership is not None:
+            self.workflows.claimed(was, record, record.membership)
         for upstream in record.dependencies:
             found = self.world.table.item(keys.partition(tenant_of(after), upstream), keys.TASK)
             if found is None or found["state"]["S"] != State.SUCCESS:
                 violate(f"{task} runs, its upstream {upstream} is {found['state']['S'] if found else 'not there'}")
-        if was in WAITING and self.world.faults.calm and not self.world.counted["deaths"]:
+        if was in CLAIMABLE and self.world.faults.calm and not self.world.counted["deaths"]:
             late = now // MS - int(before["availableAt"]["N"])
             if late > LATE_MS:
                 violate(f"{task}: attempt {attempt} starts {late} ms late, with no fault to blame")
@@ -272,7 +272,7 @@ class Watch:
         self.world.count(f"tasks {task.state}")
         if task.attempt > task.retry.max_attempts:
             violate(f"{task.id}: {task.attempt} attempts of {task.retry.max_attempts}")
-        named = task.dependencies if task.member is None else self.workflows.upstreams(task.member)
+        named = task.dependencies if task.membership is None else self.workflows.upstreams(task.membership)
         upstreams = [tasks[upstream] for upstream in named if upstream in tasks]
         bad = [upstream.state for upstream in upstreams if upstream.state is not State.SUCCESS]
         again = any(brought_back(upstream) for upstream in upstreams)
@@ -335,7 +335,7 @@ class Watch:
 
 def brought_back(task: Task) -> bool:
     """By the failure desk, or by a retry of its run."""
-    return bool(task.redriven) or (task.member is not None and task.member.round > 1)
+    return bool(task.redrives) or (task.membership is not None and task.membership.round > 1)
 
 
 def tenant_of(item: Item) -> str:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from functions.core.notifications.events import of_run
+from functions.core.notifications.events import run_notifications
 from functions.core.states import TERMINAL, State
-from functions.core.task import Membership, Task
+from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
 from functions.core.workflows.run import OPEN, RUN_OPEN, NodeSpec, Run, RunState, node_id
 from functions.store import keys
@@ -65,7 +65,7 @@ class RunRules:
                 found[index] = from_item(item)
         return found
 
-    def upstreams(self, member: Membership) -> list[str]:
+    def upstreams(self, member: RunMembership) -> list[str]:
         """Ids of the tasks that a node waits for, by the definition and nothing else."""
         specs = self.specs(self.run(member.run))
         index = {spec.name: at for at, spec in enumerate(specs)}
@@ -98,7 +98,7 @@ class RunRules:
     def _ended(self, run: Run) -> None:
         violate = self.world.violate
         self.world.count(f"runs {run.state}")
-        self.world.watch.owed |= {note.name: run.id for note in of_run(run)}
+        self.world.watch.owed |= {note.name: run.id for note in run_notifications(run)}
         nodes = self.nodes(run)
         states = Counter(str(task.state) for task in nodes.values())
         counted = {state: count for state, count in run.counts.items() if state != OPEN}
@@ -124,15 +124,15 @@ class RunRules:
         if "run" not in after or process.function != "workflow":
             return False
         was, node = from_item(before), from_item(after)
-        assert was.member is not None
-        assert node.member is not None
+        assert was.membership is not None
+        assert node.membership is not None
         return (
             node.state is State.BLOCKED
             and was.state in TERMINAL - {State.SUCCESS}
-            and node.member.round == self.run(node.member.run).round > was.member.round
+            and node.membership.round == self.run(node.membership.run).round > was.membership.round
         )
 
-    def node(self, process: Any, was: State, node: Task, member: Membership) -> None:
+    def node(self, process: Any, was: State, node: Task, member: RunMembership) -> None:
         """A node's record was written, by which no attempt began."""
         violate = self.world.violate
         if node.settled:
@@ -152,7 +152,7 @@ class RunRules:
         for upstream, state in self.not_succeeded(member):
             violate(f"node {node.id} is released, its upstream {upstream} is {state}")
 
-    def claimed(self, was: State, node: Task, member: Membership) -> None:
+    def claimed(self, was: State, node: Task, member: RunMembership) -> None:
         if was in (State.PENDING, State.READY) and self.run(member.run).ended:
             self.world.violate(f"node {node.id} starts, its run is over")
         for upstream, state in self.not_succeeded(member):
@@ -161,13 +161,13 @@ class RunRules:
     def started(self, ctx: Context) -> None:
         """It reads the results of the nodes before it, whatever number of records names them."""
         item = self.world.table.item(keys.partition(ACCOUNT, ctx.task_id), keys.TASK)
-        member = from_item(item).member if item is not None else None
+        member = from_item(item).membership if item is not None else None
         if member is not None:
             before = self.specs(self.run(member.run))[member.index].depends_on
             if sorted(ctx.inputs) != sorted(before):
                 self.world.violate(f"node {ctx.task_id} reads {sorted(ctx.inputs)}, it comes after {sorted(before)}")
 
-    def not_succeeded(self, member: Membership) -> Iterator[tuple[str, str]]:
+    def not_succeeded(self, member: RunMembership) -> Iterator[tuple[str, str]]:
         for upstream in self.upstreams(member):
             found = self.world.table.item(keys.partition(ACCOUNT, upstream), keys.TASK)
             if found is None or found["state"]["S"] != State.SUCCESS:

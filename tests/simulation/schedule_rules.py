@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from functions.core.schedules.schedule import Overlap, Schedule, bucket
+from functions.core.schedules.schedule import Overlap, Schedule, minute_of
 from functions.core.states import TERMINAL
 from functions.core.times import epoch_ms
 from functions.store import keys
@@ -38,7 +38,7 @@ class ScheduleRules:
     def lost(self, given: str) -> None:
         """Scheduler gave a firing up."""
         fields = json.loads(given)
-        self.given_up[fields["schedule"]].add(bucket(epoch_ms(fields["scheduledTime"])))
+        self.given_up[fields["schedule"]].add(minute_of(epoch_ms(fields["scheduledTime"])))
 
     def at(self, identity: str, when: int) -> Schedule | None:
         """The record as it was then."""
@@ -87,7 +87,7 @@ class ScheduleRules:
         self.times[identity].add(at)
         self.world.count("tasks of schedules")
         known = [schedule for _, schedule in self.versions[identity] if schedule is not None]
-        if not any(at in schedule.timetable.upcoming(at - 1, 1) for schedule in known):
+        if not any(at in schedule.timetable.next_times(at - 1, 1) for schedule in known):
             violate(f"{key}: that is none of its times")
         if at > self.world.hub.now // MS:
             violate(f"{key} is made before its time")
@@ -136,7 +136,7 @@ class ScheduleRules:
         """Nobody has touched it: each of its times has its task, or has been given up."""
         assert schedule.end_at is not None
         # The first minute may be the one in which it was being made.
-        for at in schedule.timetable.after(since // MS + 60_000):
+        for at in schedule.timetable.times_after(since // MS + 60_000):
             if at not in self.times[schedule.id] and at not in self.given_up[schedule.id]:
                 self.world.violate(f"schedule {schedule.id}: nothing became of {at}")
         if self.world.faults.calm and schedule.overlap is Overlap.ALLOW and self.given_up[schedule.id]:

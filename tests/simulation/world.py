@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from functions.core.task import Text
+from functions.core.task import Document
 from functions.store import keys
 from tests.simulation.deployment import (
     ACCOUNT,
@@ -215,7 +215,7 @@ class World:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": key}}, operation)
         return {"Body": io.BytesIO(self.objects[key])}
 
-    def document(self, identity: str, kept: Text | None) -> Any:
+    def document(self, identity: str, kept: Document | None) -> Any:
         """What functions/store/documents.py has kept of a task or a run, read behind everybody's back."""
         if kept is None or kept.ref is None:
             return json.loads((kept and kept.inline) or "null")

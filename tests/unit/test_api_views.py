@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.states import State
-from functions.core.task import Attempt, Task, Text
+from functions.core.task import Attempt, Document, Task
 from functions.intake import task_views as views
 
 CREATED = 1_770_000_000_000
@@ -31,10 +31,10 @@ def task(**changes: object) -> Task:
         available_at=CREATED + 60_000,
         timeout_seconds=30,
         retry=RetryPolicy(max_attempts=3),
-        payload=Text(inline='{"a":1}'),
+        payload=Document(inline='{"a":1}'),
         digest="d",
     )
-    return made.with_(**changes)
+    return made.with_changes(**changes)
 
 
 def test_times_are_iso_8601_with_milliseconds() -> None:
@@ -83,7 +83,7 @@ def test_a_task_between_attempts_shows_those_that_ended() -> None:
 
 
 def test_in_a_list_documents_kept_elsewhere_are_left_out_and_named() -> None:
-    view = views.brief(task(payload=Text(ref="item:PAYLOAD#1"), result=Text(inline="[1]")), now=CREATED)
+    view = views.brief(task(payload=Document(ref="item:PAYLOAD#1"), result=Document(inline="[1]")), now=CREATED)
     assert "payload" not in view
     assert view["omitted"] == ["payload"]
     assert view["result"] == [1]

@@ -10,7 +10,7 @@ from taskyard.tasks.urls import url_problem
 
 from functions.core.errors import FieldError
 from functions.core.fields import field_errors
-from functions.core.notifications.targets import Notify, kept, out_of_reach
+from functions.core.notifications.targets import Notify, stored_targets, unreachable_webhooks
 from functions.core.webhooks.addresses import Reach
 
 HOOK = "https://hooks.example.com/a?b=c"
@@ -22,7 +22,7 @@ def check(value: list[Any], reach: Reach) -> tuple[tuple[dict[str, Any], ...], l
         targets = TypeAdapter(Notify).validate_python(value)
     except ValidationError as error:
         return (), field_errors(error.errors(include_context=False), value, under="notify")
-    return kept(targets), list(out_of_reach(targets, reach))
+    return stored_targets(targets), list(unreachable_webhooks(targets, reach))
 
 
 def errors(*targets: Any, reach: Reach = "public") -> dict[str, str]:
@@ -47,7 +47,7 @@ def test_what_is_the_default_is_not_kept() -> None:
 
 
 def test_none_is_none() -> None:
-    assert check([], "public") == ((kept(None)), [])
+    assert check([], "public") == ((stored_targets(None)), [])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ EVENTS = Path(__file__).parents[2] / "events" / "notifier"
 
 
 def note(name: str) -> Notification:
-    return Notification.read(json.loads((EVENTS / f"{name}.json").read_text())["notification"])
+    return Notification.from_input(json.loads((EVENTS / f"{name}.json").read_text())["notification"])
 
 
 def test_of_a_task() -> None:

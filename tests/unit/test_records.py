@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.failure import failure_of
-from functions.core.settlement import Settlement, ended
+from functions.core.settlement import Settlement, ended_attempt
 from functions.core.states import State
-from functions.core.task import HISTORY_LIMIT, Attempt, Task, Text, keyed_id
+from functions.core.task import HISTORY_LIMIT, Attempt, Document, Task, id_for_key
 from functions.store.documents import PAYLOAD_INLINE_BYTES, RESULT_INLINE_BYTES
 from functions.store.records import attempt, from_item, history_text, policy, policy_text, to_item
-from functions.store.table import Table, Written
+from functions.store.table import Table, Updated
 from functions.store.tasks import TaskStore
 
 NOW = 1_770_000_000_000
@@ -59,7 +59,7 @@ tasks = st.builds(
     priority=st.integers(0, 9),
     timeout_seconds=st.integers(1, 900),
     retry=policies,
-    payload=st.builds(Text, inline=words) | st.builds(Text, inline=st.none(), ref=words),
+    payload=st.builds(Document, inline=words) | st.builds(Document, inline=st.none(), ref=words),
     mask=st.none() | st.just(1) | st.dictionaries(words, st.just(1), min_size=1, max_size=3),
     digest=words,
     idempotency_key=st.none() | words,
@@ -117,10 +117,10 @@ class OneItem(Table):
     """A table of one item (`client["item"]`) that applies the store's updates, and notes in `client["sizes"]` the
     largest size in each state."""
 
-    def put(self, item: dict[str, Any], *, unless_there: bool) -> Written:
+    def put(self, item: dict[str, Any], *, if_absent: bool) -> Updated:
         return self._noted(dict(item))
 
-    def update(self, key: Any, update: str, *, condition: str, values: Any, names: Any = None) -> Written:
+    def update(self, key: Any, update: str, *, condition: str, values: Any, names: Any = None) -> Updated:
         item = dict(self.client["item"])
         sets, _, removed = update.removeprefix("SET ").partition(" REMOVE ")
         for assignment in sets.split(", "):
@@ -132,11 +132,11 @@ class OneItem(Table):
             item.pop(name.lstrip("#"), None)
         return self._noted(item)
 
-    def _noted(self, item: dict[str, Any]) -> Written:
+    def _noted(self, item: dict[str, Any]) -> Updated:
         sizes, state = self.client["sizes"], item["state"]["S"]
         sizes[state] = max(size(item), sizes.get(state, 0))
         self.client["item"] = item
-        return Written(item)
+        return Updated(item)
 
 
 def lived(**fields: Any) -> tuple[TaskStore, Task, dict[str, int]]:
@@ -147,14 +147,14 @@ def lived(**fields: Any) -> tuple[TaskStore, Task, dict[str, int]]:
     task = Task(
         **{
             "tenant": tenant,
-            "id": keyed_id(tenant, "key"),
+            "id": id_for_key(tenant, "key"),
             "type": "DELAYED_MESSAGE",
             "state": State.PENDING,
             "created_at": NOW,
             "available_at": NOW + 1,
             "timeout_seconds": 300,
             "retry": RetryPolicy(),
-            "payload": Text(inline="x" * PAYLOAD_INLINE_BYTES),
+            "payload": Document(inline="x" * PAYLOAD_INLINE_BYTES),
             "digest": "d" * 64,
             "idempotency_key": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
         }
@@ -170,17 +170,17 @@ def lived(**fields: Any) -> tuple[TaskStore, Task, dict[str, int]]:
 def test_a_small_task_stays_within_one_write_unit() -> None:
     """Payload and result as long as they may be to ride along."""
     store, task, sizes = lived()
-    settled = Settlement(state=State.SUCCESS, attempt=ended(task, "SUCCESS", now=NOW))
-    store.settle(task, settled, result=Text(inline="x" * RESULT_INLINE_BYTES))
+    settled = Settlement(state=State.SUCCESS, attempt=ended_attempt(task, "SUCCESS", now=NOW))
+    store.settle(task, settled, result=Document(inline="x" * RESULT_INLINE_BYTES))
     assert set(sizes) == {"PENDING", "RUNNING", "SUCCESS"}
     assert max(sizes.values()) <= UNIT, sizes
 
 
 def test_a_message_of_a_sentence_with_its_log_line_stays_within_one_write_unit() -> None:
     message = "x" * 140
-    store, task, sizes = lived(payload=Text(inline=json.dumps({"message": message})))
-    settled = Settlement(state=State.SUCCESS, attempt=ended(task, "SUCCESS", now=NOW, log=(message,)))
-    store.settle(task, settled, result=Text(inline=json.dumps({"message": message[:100]})))
+    store, task, sizes = lived(payload=Document(inline=json.dumps({"message": message})))
+    settled = Settlement(state=State.SUCCESS, attempt=ended_attempt(task, "SUCCESS", now=NOW, log=(message,)))
+    store.settle(task, settled, result=Document(inline=json.dumps({"message": message[:100]})))
     assert max(sizes.values()) <= UNIT, sizes
 
 
@@ -201,8 +201,8 @@ def test_a_first_failure_with_its_traceback_stays_within_one_write_unit(state: S
     # The frame that called it is the worker's, in production.
     chain = "\n".join(line for line in str(failed.chain).split("\n") if not line.endswith("_write_unit"))
     chain = chain.replace(__file__, "tasks/synchronize.py")
-    store, task, sizes = lived(payload=Text(inline="x" * 60))
-    attempt = ended(task, state, now=NOW, failed=replace(failed, chain=chain))
+    store, task, sizes = lived(payload=Document(inline="x" * 60))
+    attempt = ended_attempt(task, state, now=NOW, failed=replace(failed, chain=chain))
     due = NOW + 2000 if state is State.RETRY else None
     settled = Settlement(state=state, attempt=attempt, reason="attempt 1 of 4 failed", available_at=due)
     assert store.settle(task, settled).task.history[-1].traceback == chain  # type: ignore[union-attr]
@@ -210,7 +210,7 @@ def test_a_first_failure_with_its_traceback_stays_within_one_write_unit(state: S
 
 
 def test_a_first_retry_stays_within_one_write_unit() -> None:
-    store, task, sizes = lived(payload=Text(inline="x" * 100))
-    again = ended(task, "RETRY", now=NOW)
+    store, task, sizes = lived(payload=Document(inline="x" * 100))
+    again = ended_attempt(task, "RETRY", now=NOW)
     store.settle(task, Settlement(state=State.RETRY, attempt=again, reason="a reason", available_at=NOW + 2000))
     assert max(sizes.values()) <= UNIT, sizes

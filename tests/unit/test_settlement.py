@@ -9,9 +9,9 @@ from taskyard.tasks.errors import Retry
 from taskyard.tasks.retry import MAX_DELAY_SECONDS, RetryPolicy
 
 from functions.core.outcomes import Failed, Succeeded
-from functions.core.settlement import lost, settle
+from functions.core.settlement import lost_attempt, settle
 from functions.core.states import TRANSITIONS, State
-from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_LIMIT, Attempt, Task, Text
+from functions.core.task import ERROR_LIMIT, TRACEBACK_BYTES, UNCHARGED_ATTEMPTS_LIMIT, Attempt, Document, Task
 
 NOW = 1_770_000_000_000
 FAILED = Failed("ValueError", "no luck", "tasks/a.py:7")
@@ -30,7 +30,7 @@ def task(**fields: Any) -> Task:
             "attempt": 1,
             "timeout_seconds": 30,
             "retry": RetryPolicy(max_attempts=3, strategy="fixed", base_seconds=10, jitter=0),
-            "payload": Text("{}"),
+            "payload": Document("{}"),
             "digest": "d",
         }
         | fields
@@ -98,7 +98,9 @@ def test_an_attempt_that_was_not_let_run_is_not_charged() -> None:
     assert (settled.state, settled.available_at, settled.max_attempts) == (State.RETRY, NOW + 5, 4)
 
 
-@pytest.mark.parametrize(("times", "state"), [(UNCHARGED_LIMIT - 1, State.RETRY), (UNCHARGED_LIMIT, State.DEAD)])
+@pytest.mark.parametrize(
+    ("times", "state"), [(UNCHARGED_ATTEMPTS_LIMIT - 1, State.RETRY), (UNCHARGED_ATTEMPTS_LIMIT, State.DEAD)]
+)
 def test_an_attempt_that_is_never_let_run_is_charged_at_last(times: int, state: State) -> None:
     attempts = tuple(
         Attempt(number=at, started_at=1, ended_at=2, outcome="RETRY", error_type="LoopBlocked") for at in range(times)
@@ -108,7 +110,7 @@ def test_an_attempt_that_is_never_let_run_is_charged_at_last(times: int, state: 
 
 
 def test_a_lost_attempt_ended_with_its_lease() -> None:
-    attempt = lost(task(attempt=2, lease_until=NOW + 5))
+    attempt = lost_attempt(task(attempt=2, lease_until=NOW + 5))
     assert (attempt.number, attempt.outcome, attempt.ended_at) == (2, "LOST", NOW + 5)
 
 

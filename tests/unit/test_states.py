@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from functions.core.states import CANCELLABLE, DEAD_LETTERS, TERMINAL, TRANSITIONS, WAITING, State, as_read
+from functions.core.states import (
+    CANCELLABLE,
+    CLAIMABLE,
+    DEAD_LETTER_STATES,
+    TERMINAL,
+    TRANSITIONS,
+    State,
+    displayed_state,
+)
 
 
 def test_the_table_has_every_state() -> None:
@@ -9,11 +17,11 @@ def test_the_table_has_every_state() -> None:
 
 def test_nothing_leaves_a_terminal_state() -> None:
     assert {State.SUCCESS, State.FAILED, State.DEAD, State.CANCELLED, State.SKIPPED} == TERMINAL
-    assert DEAD_LETTERS <= TERMINAL
+    assert DEAD_LETTER_STATES <= TERMINAL
 
 
 def test_only_what_waits_can_begin_to_run() -> None:
-    assert {state for state in State if State.RUNNING in TRANSITIONS[state]} == WAITING | {State.RUNNING}
+    assert {state for state in State if State.RUNNING in TRANSITIONS[state]} == CLAIMABLE | {State.RUNNING}
 
 
 def test_what_has_not_started_can_be_cancelled() -> None:
@@ -28,6 +36,6 @@ def test_every_state_leads_to_an_end() -> None:
 
 
 def test_pending_reads_as_ready_from_its_due_time_on() -> None:
-    assert as_read(State.PENDING, 1000, 999) is State.PENDING
-    assert as_read(State.PENDING, 1000, 1000) is State.READY
-    assert as_read(State.RETRY, 1000, 1000) is State.RETRY
+    assert displayed_state(State.PENDING, 1000, 999) is State.PENDING
+    assert displayed_state(State.PENDING, 1000, 1000) is State.READY
+    assert displayed_state(State.RETRY, 1000, 1000) is State.RETRY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from functions.core.states import REDRIVE, TERMINAL, TRANSITIONS, State
+from functions.core.states import REDRIVE_TRANSITIONS, TERMINAL, TRANSITIONS, State
 
 PAGE = (Path(__file__).parents[2] / "docs" / "state-machine.md").read_text()
 [CHART] = re.findall(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)
@@ -33,9 +33,9 @@ def test_the_arrows_are_the_transitions() -> None:
 def test_the_dashed_ways_are_the_redrives() -> None:
     into = {source for source, to in ARROWS if to == DASHED}
     out = {to for source, to in ARROWS if source == DASHED}
-    assert into == {str(state) for state in REDRIVE}
-    assert out == {str(to) for to in REDRIVE.values()}
-    assert not set(REDRIVE) - TERMINAL, "drawn as ends, too"
+    assert into == {str(state) for state in REDRIVE_TRANSITIONS}
+    assert out == {str(to) for to in REDRIVE_TRANSITIONS.values()}
+    assert not set(REDRIVE_TRANSITIONS) - TERMINAL, "drawn as ends, too"
 
 
 def test_terminal_states_are_drawn_as_ends() -> None:

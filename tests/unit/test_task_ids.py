@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taskyard.tasks.text import bounded
 
-from functions.core.task import ALPHABET, base32, keyed_id, lane_of, ordered_id
+from functions.core.task import BASE32_ALPHABET, base32, id_for_key, lane_of, time_ordered_id
 from functions.store.keys import key, shard, tenant_and_id, time_sort
 
 times = st.integers(0, 2**48 - 1)
@@ -14,19 +14,19 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 
 @given(times, randoms, times, randoms)
 def test_ids_sort_as_their_times(one: int, a: int, other: int, b: int) -> None:
-    assert (ordered_id(one, a) < ordered_id(other, b)) == ((one, a) < (other, b))
+    assert (time_ordered_id(one, a) < time_ordered_id(other, b)) == ((one, a) < (other, b))
 
 
 @given(times, randoms)
 def test_ids_are_26_characters_fit_for_a_schedules_name(now: int, random: int) -> None:
-    made = ordered_id(now, random)
+    made = time_ordered_id(now, random)
     assert len(made) == 26
-    assert set(made) <= set(ALPHABET)
+    assert set(made) <= set(BASE32_ALPHABET)
 
 
 @given(times, st.integers(2**80, 2**200))
 def test_more_randomness_than_fits_leaves_the_time_alone(now: int, random: int) -> None:
-    assert ordered_id(now, random)[:9] == ordered_id(now, 0)[:9]
+    assert time_ordered_id(now, random)[:9] == time_ordered_id(now, 0)[:9]
 
 
 @given(st.binary(min_size=16, max_size=16), st.binary(min_size=16, max_size=16))
@@ -37,19 +37,19 @@ def test_base32_keeps_order_and_difference(one: bytes, other: bytes) -> None:
 
 @given(texts, texts, texts, texts)
 def test_an_idempotency_key_is_its_tenants_own(tenant: str, name: str, other: str, another: str) -> None:
-    assert (keyed_id(tenant, name) == keyed_id(other, another)) == ((tenant, name) == (other, another))
+    assert (id_for_key(tenant, name) == id_for_key(other, another)) == ((tenant, name) == (other, another))
 
 
 @given(st.text(min_size=1, max_size=30), times, randoms)
 def test_tenant_and_id_come_back_from_the_key(tenant: str, now: int, random: int) -> None:
-    task_id = ordered_id(now, random)
+    task_id = time_ordered_id(now, random)
     assert tenant_and_id(key(tenant, task_id)["pk"]["S"]) == (tenant, task_id)
 
 
 def test_shards_are_even() -> None:
     counted = [0] * 8
     for at in range(8000):
-        counted[shard(ordered_id(1_770_000_000_000 + at, at), 8)] += 1
+        counted[shard(time_ordered_id(1_770_000_000_000 + at, at), 8)] += 1
     assert max(counted) < 1150
     assert min(counted) > 850
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taskyard.tasks.retry import RetryPolicy
 
-from functions.core.notifications.events import Notification, of_run, of_task, shown
+from functions.core.notifications.events import Notification, display_target, run_notifications, task_notifications
 from functions.core.states import TERMINAL, State
-from functions.core.task import Attempt, Task, Text
+from functions.core.task import Attempt, Document, Task
 from functions.core.workflows.run import Run, RunState
 
 HOOK = {"webhook": "https://hooks.example.com/services/T0/secret-token?x=y"}
@@ -34,7 +34,7 @@ def task(state: State = State.SUCCESS, **fields: Any) -> Task:
             "ended_at": 1_770_000_005_000,
             "timeout_seconds": 30,
             "retry": RetryPolicy(),
-            "payload": Text("{}"),
+            "payload": Document("{}"),
             "digest": "",
             "notify": (HOOK, NIGHT, GLAD),
         }
@@ -54,7 +54,7 @@ def run(state: RunState, **fields: Any) -> Run:
             "created_at": 1,
             "ended_at": 2,
             "deadline_seconds": 60,
-            "definition": Text("[]"),
+            "definition": Document("[]"),
             "digest": "",
             "notify": (HOOK, NIGHT, GLAD),
         }
@@ -64,46 +64,46 @@ def run(state: RunState, **fields: Any) -> Run:
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
 def test_every_end_but_success_is_a_failure(state: State) -> None:
-    told = [note.target for note in of_task(task(state))]
+    told = [note.target for note in task_notifications(task(state))]
     assert told == ([0, 2] if state is State.SUCCESS else [0, 1])
-    [first, *_] = of_task(task(state))
+    [first, *_] = task_notifications(task(state))
     assert first.body["type"] == f"task.{'succeeded' if state is State.SUCCESS else state.lower()}"
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - TERMINAL))
 def test_nothing_is_told_before_the_end(state: State) -> None:
-    assert list(of_task(task(state))) == []
+    assert list(task_notifications(task(state))) == []
 
 
 @pytest.mark.parametrize("state", sorted(RunState))
 def test_runs_likewise(state: RunState) -> None:
-    told = [note.target for note in of_run(run(state))]
+    told = [note.target for note in run_notifications(run(state))]
     open_ = state in (RunState.PENDING, RunState.RUNNING)
     assert told == ([] if open_ else [0, 2] if state is RunState.SUCCESS else [0, 1])
 
 
 def test_names_are_the_records_own() -> None:
-    assert [note.name for note in of_task(task())] == [note.name for note in of_task(task())]
+    assert [note.name for note in task_notifications(task())] == [note.name for note in task_notifications(task())]
 
 
 @pytest.mark.parametrize(
     "change", [{"generation": 2}, {"ended_at": 1_770_000_005_001}, {"id": "01kgdz6m00cccccccccccccccc"}]
 )
 def test_another_end_has_other_names(change: dict[str, Any]) -> None:
-    one, other = ({note.name for note in of_task(task(**fields))} for fields in ({}, change))
+    one, other = ({note.name for note in task_notifications(task(**fields))} for fields in ({}, change))
     assert not one & other
 
 
 @given(generation=st.integers(1, 10**6), index=st.integers(0, 99_999), ended=st.integers(0, 10**13 - 1))
 def test_names_are_what_aws_takes(generation: int, index: int, ended: int) -> None:
     node = task(id=f"01kgdz6m00aaaaaaaaaaaaaaaa-{index}", generation=generation, ended_at=ended)
-    for note in of_task(node):
+    for note in task_notifications(node):
         assert re.fullmatch(r"[0-9a-z-]{1,80}", note.name)
 
 
 def test_what_is_given_to_the_execution_is_read_again() -> None:
-    for note in of_task(task(result=Text(ref="item:RESULT#1"), expires_at=5)):
-        assert Notification.read(json.loads(json.dumps(note.given()))) == note
+    for note in task_notifications(task(result=Document(ref="item:RESULT#1"), expires_at=5)):
+        assert Notification.from_input(json.loads(json.dumps(note.to_input()))) == note
 
 
 def test_the_largest_task_stays_far_below_what_an_execution_takes() -> None:
@@ -114,8 +114,8 @@ def test_the_largest_task_stays_far_below_what_an_execution_takes() -> None:
         for at in range(20)
     )
     tags = {f"{at:02}" + "k" * 62: "ß" * 256 for at in range(20)}
-    for note in of_task(task(State.DEAD, history=attempts, tags=tags)):
-        assert len(json.dumps({"notification": note.given()})) < 100_000
+    for note in task_notifications(task(State.DEAD, history=attempts, tags=tags)):
+        assert len(json.dumps({"notification": note.to_input()})) < 100_000
         assert len(note.body["data"]["attempts"]) == 5
 
 
@@ -124,23 +124,23 @@ def test_of_a_failure_the_last_attempt_is_told() -> None:
         Attempt(number=1, started_at=1, ended_at=2, outcome="RETRY", error_type="A", error="first", log=("one",)),
         Attempt(number=2, started_at=3, ended_at=4, outcome="DEAD", error_type="B", error="second", log=("two",)),
     )
-    data = next(of_task(task(State.DEAD, history=history))).body["data"]
+    data = next(task_notifications(task(State.DEAD, history=history))).body["data"]
     assert data["error"] == {"type": "B", "message": "second", "where": None}
     assert data["log"] == ["two"]
 
 
 def test_of_a_success_the_result_and_its_log() -> None:
     history = (Attempt(number=1, started_at=1, ended_at=2, outcome="RETRY", error="first", log=("one",)),)
-    done = task(history=history, log=("fine",), result=Text('{"n": 1}'))
-    data = next(of_task(done)).body["data"]
+    done = task(history=history, log=("fine",), result=Document('{"n": 1}'))
+    data = next(task_notifications(done)).body["data"]
     assert (data["result"], data["error"], data["log"]) == ({"n": 1}, None, ["fine"])
 
 
 def test_a_url_is_shown_without_what_may_be_a_token() -> None:
-    assert shown(HOOK) == "https://hooks.example.com"
-    assert shown(NIGHT) == "night@example.com"
+    assert display_target(HOOK) == "https://hooks.example.com"
+    assert display_target(NIGHT) == "night@example.com"
 
 
 def test_what_is_frozen_stays() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        next(of_task(task())).id = "x"  # type: ignore[misc]
+        next(task_notifications(task())).id = "x"  # type: ignore[misc]

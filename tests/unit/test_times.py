@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.core.times import LONGEST, NO_OFFSET, BadTime, epoch_ms, iso
+from functions.core.times import LONGEST, NO_OFFSET, InvalidTime, epoch_ms, iso_time
 
 AT = round(datetime(2027, 2, 1, 10, 0, tzinfo=UTC).timestamp() * 1000)
 HOUR = 3_600_000
@@ -95,7 +95,7 @@ def test_a_time_that_standards_spell_is_read(text: str, at: int) -> None:
     ],
 )
 def test_a_time_that_is_none_is_told_what_is_wrong(text: str, says: str) -> None:
-    with pytest.raises(BadTime) as refused:
+    with pytest.raises(InvalidTime) as refused:
         epoch_ms(text)
     assert says in str(refused.value)
 
@@ -112,4 +112,4 @@ def test_what_python_writes_is_read_as_python_reads_it(moment: datetime) -> None
 
 @given(st.integers(0, 253_402_300_799_999))
 def test_what_is_written_is_read_again(at: int) -> None:
-    assert epoch_ms(iso(at)) == at
+    assert epoch_ms(iso_time(at)) == at

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taskyard.tasks.retry import RetryPolicy
 
-from functions.core.states import REDRIVE, TERMINAL, WAITING, State
-from functions.core.task import Task, Text
-from functions.core.wakeup import Do, WakeUp, decide, writer_gone
+from functions.core.states import CLAIMABLE, REDRIVE_TRANSITIONS, TERMINAL, State
+from functions.core.task import Document, Task
+from functions.core.wakeup import Action, WakeUp, decide, writer_has_ended
 
 NOW = 1_770_000_000_000
 WRITER_MS = 60_000
@@ -28,16 +28,16 @@ def task(**fields: Any) -> Task:
             "available_at": NOW,
             "timeout_seconds": 30,
             "retry": RetryPolicy(max_attempts=3),
-            "payload": Text("{}"),
+            "payload": Document("{}"),
             "digest": "d",
         }
         | fields
     )
 
 
-def do(found: Task | None, *, generation: int = 1, age: int = 0, receives: int = 1) -> Do:
+def do(found: Task | None, *, generation: int = 1, age: int = 0, receives: int = 1) -> Action:
     wakeup = WakeUp(tenant="t", task="x", generation=generation)
-    return decide(found, wakeup, now=NOW, sent_at=NOW - age, receives=receives, writer_ms=WRITER_MS).do
+    return decide(found, wakeup, now=NOW, sent_at=NOW - age, receives=receives, writer_ms=WRITER_MS).action
 
 
 tasks = st.builds(
@@ -54,10 +54,10 @@ tasks = st.builds(
 def test_no_wake_up_is_dropped_while_somebody_may_need_it(
     found: Task | None, generation: int, age: int, receives: int
 ) -> None:
-    if do(found, generation=generation, age=age, receives=receives) is Do.DELETE:
+    if do(found, generation=generation, age=age, receives=receives) is Action.DELETE:
         superseded = found is not None and found.generation > generation
         older = found is None or found.generation < generation
-        assert superseded or (older and writer_gone(now=NOW, sent_at=NOW - age, writer_ms=WRITER_MS))
+        assert superseded or (older and writer_has_ended(now=NOW, sent_at=NOW - age, writer_ms=WRITER_MS))
 
 
 @given(tasks, st.integers(1, 3))
@@ -65,37 +65,39 @@ def test_only_a_due_task_of_this_generation_or_one_without_a_live_lease_is_claim
     found: Task, generation: int
 ) -> None:
     decided = do(found, generation=generation)
-    if decided is Do.CLAIM:
-        assert found.state in WAITING
+    if decided is Action.CLAIM:
+        assert found.state in CLAIMABLE
         assert (found.generation, found.available_at <= NOW) == (generation, True)
-    elif decided in (Do.TAKE_OVER, Do.GIVE_UP):
+    elif decided in (Action.TAKE_OVER, Action.GIVE_UP):
         assert found.state is State.RUNNING
         assert (found.generation, found.lease_until <= NOW) == (generation, True)
-        assert (decided is Do.GIVE_UP) == (found.attempt >= 3)
+        assert (decided is Action.GIVE_UP) == (found.attempt >= 3)
 
 
 @given(tasks, st.integers(1, 3), st.integers(0, 200_000))
 def test_the_settled_are_finished_whatever_was_announced(found: Task, generation: int, age: int) -> None:
     decided = do(found, generation=generation, age=age)
-    assert (decided is Do.CONSEQUENCES) == (found.state in TERMINAL and not redrive_may_land(found, generation, age))
+    assert (decided is Action.RUN_CONSEQUENCES) == (
+        found.state in TERMINAL and not redrive_may_land(found, generation, age)
+    )
 
 
 @given(tasks, st.integers(1, 3), st.integers(0, 200_000))
 def test_the_wake_up_of_a_redrive_waits_for_its_write(found: Task, generation: int, age: int) -> None:
     if redrive_may_land(found, generation, age):
-        assert do(found, generation=generation, age=age) is Do.LOOK_AGAIN
+        assert do(found, generation=generation, age=age) is Action.LOOK_AGAIN
 
 
 def redrive_may_land(found: Task, generation: int, age: int) -> bool:
-    gone = writer_gone(now=NOW, sent_at=NOW - age, writer_ms=WRITER_MS)
-    return found.state in REDRIVE and found.generation < generation and not gone
+    gone = writer_has_ended(now=NOW, sent_at=NOW - age, writer_ms=WRITER_MS)
+    return found.state in REDRIVE_TRANSITIONS and found.generation < generation and not gone
 
 
 @given(tasks, st.integers(1, 12))
 def test_looking_again_is_never_now(found: Task, receives: int) -> None:
     wakeup = WakeUp(tenant="t", task="x", generation=2)
     verdict = decide(found, wakeup, now=NOW, sent_at=NOW, receives=receives, writer_ms=WRITER_MS)
-    assert (verdict.seconds > 0) == (verdict.do is Do.LOOK_AGAIN)
+    assert (verdict.delay_seconds > 0) == (verdict.action is Action.LOOK_AGAIN)
 
 
 @given(

@@ -28,9 +28,10 @@ from functions.core.errors import (
     NotFound,
     UnknownTaskType,
 )
-from functions.core.states import REDRIVE
-from functions.core.task import MAX_HORIZON_MS, Task
+from functions.core.states import REDRIVE_TRANSITIONS
+from functions.core.task import MAX_RUN_AT_DELAY_MS, Task
 from functions.core.task_types import Registry
+from functions.core.times import iso_time_or_none
 from functions.intake import task_views as views
 from functions.intake.submission import keyed_change
 from functions.runtime.consequences import Consequences
@@ -38,7 +39,7 @@ from functions.runtime.dispatch import Dispatcher
 from functions.runtime.parallel import dispatch_many, map_parallel
 from functions.store import keys
 from functions.store.listings import Listings
-from functions.store.tasks import Answer, TaskStore, Wrote
+from functions.store.tasks import Applied, TaskStore, WriteResult
 
 logger = logging.getLogger("taskyard.api")
 
@@ -100,17 +101,17 @@ class DeadLetters:
             task = self.tasks.get(tenant, task_id)
             if task is None:
                 raise NotFound("task", task_id)
-            if task.member is not None:
+            if task.membership is not None:
                 raise NotAllowedInState("task", task.id, "retry (it is a node: retry its workflow)", task.state)
-            if keyed and keyed.is_among((entry.get("mark", "") for entry in task.redriven), id=task.id):
+            if keyed and keyed.is_among((entry.get("mark", "") for entry in task.redrives), id=task.id):
                 return task
-            if task.state not in REDRIVE:
+            if task.state not in REDRIVE_TRANSITIONS:
                 raise NotAllowedInState("task", task.id, "retry", task.state)
             now = self.clock()
             self.dispatcher.dispatch_next_generation([replace(task, available_at=now)], now=now)
             mark = keyed.mark if keyed else None
             result = self._redrive_one(task, at=now, attempts=request.attempts, by=by, now=now, mark=mark)
-            if isinstance(result, Wrote):
+            if isinstance(result, Applied):
                 return result.task
         raise ChangedMeanwhile("task", task_id)
 
@@ -121,7 +122,7 @@ class DeadLetters:
         errors = order_errors(request)
         after, next_due_at = self._start(request.cursor, tenant, request, errors)
         first_due_at = max(started_at, next_due_at)
-        if first_due_at + request.limit * 1000 / request.rate_per_second > started_at + MAX_HORIZON_MS:
+        if first_due_at + request.limit * 1000 / request.rate_per_second > started_at + MAX_RUN_AT_DELAY_MS:
             errors.append(FieldError("ratePerSecond", "is so slow that the last would be due in more than 5 years"))
         if errors:
             raise InvalidRequest(errors)
@@ -141,7 +142,7 @@ class DeadLetters:
                 since=request.since or 0,
             )
             # Nodes are skipped and take no due time: a run counts its nodes, so the run is retried.
-            standalone = [task for task in page.tasks if task.member is None]
+            standalone = [task for task in page.tasks if task.membership is None]
             tasks_due = [(task, due_at(scheduled + nth)) for nth, task in enumerate(standalone)]
             scheduled += len(tasks_due)
             if tasks_due:
@@ -168,7 +169,7 @@ class DeadLetters:
             "skipped": matched - (scheduled if request.dry_run else redriven),
             "dryRun": request.dry_run,
             "cursor": None if after is None else list_cursor(after, f"{next_due_at}.{filter_digest(tenant, request)}"),
-            "lastDue": views.written(last_due_at),
+            "lastDue": iso_time_or_none(last_due_at),
         }
 
     def _redrive_page(self, tasks_due: Sequence[tuple[Task, int]], request: Redrive, by: str) -> PageResult:
@@ -180,7 +181,7 @@ class DeadLetters:
 
         def write(task_due: tuple[Task, int]) -> bool:
             task, at = task_due
-            return isinstance(self._redrive_one(task, at=at, attempts=request.attempts, by=by, now=now), Wrote)
+            return isinstance(self._redrive_one(task, at=at, attempts=request.attempts, by=by, now=now), Applied)
 
         results = map_parallel(write, [pair for pair, error in zip(tasks_due, sent, strict=True) if error is None])
         errors += [result for result in results if isinstance(result, Exception)]
@@ -188,7 +189,7 @@ class DeadLetters:
 
     def _redrive_one(
         self, task: Task, *, at: int, attempts: int | None, by: str, now: int, mark: str | None = None
-    ) -> Answer:
+    ) -> WriteResult:
         """The consequences of the task's end run first. The worker that had to run them may have died, and the wake-up
         that would run them again finds the task redriven."""
         self.consequences.run(task)
@@ -210,7 +211,7 @@ class DeadLetters:
             except UnknownTaskType:
                 name = filter_.type
         return lambda task: (
-            task.state in REDRIVE
+            task.state in REDRIVE_TRANSITIONS
             and (name is None or task.type == name)
             and (filter_.error_type is None or last_error_type(task) == filter_.error_type)
         )

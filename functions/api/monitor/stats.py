@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.queues import Queues
-from functions.core.states import WAITING
+from functions.core.states import CLAIMABLE
 from functions.store.counters import Counters, Counts
 from functions.store.listings import Listings
 
@@ -36,14 +36,14 @@ class Stats:
 
     def _oldest_seconds(self, counts: Counts, tenant: str, now: int) -> float | None:
         """Seconds since the due time of the oldest waiting task; None when no due task waits."""
-        if not any(counts.states[state] for state in WAITING):
+        if not any(counts.states[state] for state in CLAIMABLE):
             return None
         due = self.listings.page(
             tenant,
             limit=RECORDS_READ_LIMIT,
             after=None,
             looked_at=RECORDS_READ_LIMIT,
-            wanted=lambda task: task.state in WAITING and task.available_at <= now,
+            wanted=lambda task: task.state in CLAIMABLE and task.available_at <= now,
         )
         oldest = min((task.available_at for task in due.tasks), default=None)
         return None if oldest is None else (now - oldest) / 1000

@@ -10,10 +10,17 @@ from typing import Any
 from functions.api.paging import UNKNOWN_CURSOR, decode_cursor, encode_cursor, limit_of
 from functions.api.request import QueryParameters
 from functions.core.errors import FieldError, InvalidRequest
-from functions.core.notifications.events import Delivery, Notification, of_run, of_task, shown
+from functions.core.notifications.events import (
+    Delivery,
+    Notification,
+    display_target,
+    run_notifications,
+    task_notifications,
+)
 from functions.core.task import Task
+from functions.core.times import iso_time_or_none
 from functions.core.workflows.run import Run
-from functions.intake.task_views import Json, written
+from functions.intake.task_views import Json
 from functions.store.notifications import Known, NotificationStore
 
 POSITION = re.compile(r"[0-9]{13}#[0-9a-z-]{28,80}")
@@ -25,11 +32,11 @@ class NotificationQueries:
 
     def of_task(self, task: Task) -> list[Json]:
         """Of a task with `notify`, oldest first. A redriven task also has those of its earlier ends."""
-        if not task.settled and not task.redriven:
+        if not task.settled and not task.redrives:
             return waiting_views(task.notify)
         records = self.store.of(task.tenant, "task", task.id)
         if task.settled:
-            return views_with_pending(records, of_task(task))
+            return views_with_pending(records, task_notifications(task))
         return [*map(record_view, records), *waiting_views(task.notify)]
 
     def of_run(self, run: Run) -> list[Json]:
@@ -37,7 +44,7 @@ class NotificationQueries:
             return waiting_views(run.notify)
         records = self.store.of(run.tenant, "workflow", run.id)
         if run.ended:
-            return views_with_pending(records, of_run(run))
+            return views_with_pending(records, run_notifications(run))
         return [*map(record_view, records), *waiting_views(run.notify)]
 
     def page(self, tenant: str, query: QueryParameters) -> Json:
@@ -68,7 +75,7 @@ def views_with_pending(records: Iterable[Known], due: Iterable[Notification]) ->
     known = list(records)
     recorded = {(record.event, record.target) for record in known}
     pending = [
-        notification_view(event=each.event, target=each.target, to=shown(each.to), state=Delivery.PENDING)
+        notification_view(event=each.event, target=each.target, to=display_target(each.to), state=Delivery.PENDING)
         for each in due
         if (each.event, each.target) not in recorded
     ]
@@ -77,7 +84,7 @@ def views_with_pending(records: Iterable[Known], due: Iterable[Notification]) ->
 
 def waiting_views(notify: tuple[dict[str, Any], ...]) -> list[Json]:
     return [
-        notification_view(event=None, target=index, to=shown(target), state=Delivery.WAITING)
+        notification_view(event=None, target=index, to=display_target(target), state=Delivery.WAITING)
         for index, target in enumerate(notify)
     ]
 
@@ -116,6 +123,6 @@ def notification_view(
         "attempts": attempts,
         "status": status,
         "error": error,
-        "firstAttemptAt": written(first_at),
-        "lastAttemptAt": written(last_at),
+        "firstAttemptAt": iso_time_or_none(first_at),
+        "lastAttemptAt": iso_time_or_none(last_at),
     }

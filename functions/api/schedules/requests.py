@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from functions.core.schedules.recurrence import BadExpression, parse_cron, parse_rate, zone_of
+from functions.core.schedules.recurrence import InvalidExpression, parse_cron, parse_rate, parse_zone
 from functions.intake.task_requests import SUBMIT_ALIASES, Instant, Request, SubmitTask, refuse, stripped_key
 
 SCHEDULE_ALIASES = {
@@ -29,7 +29,7 @@ def read_by(parse: Callable[[str], object]) -> AfterValidator:
     def check(value: str) -> str:
         try:
             parse(value)
-        except BadExpression as bad:
+        except InvalidExpression as bad:
             raise refuse(str(bad)) from None
         return value.strip()
 
@@ -38,7 +38,7 @@ def read_by(parse: Callable[[str], object]) -> AfterValidator:
 
 Cron = Annotated[str, StringConstraints(min_length=1, max_length=256), read_by(parse_cron)]
 Rate = Annotated[str, StringConstraints(min_length=1, max_length=64), read_by(parse_rate)]
-Zone = Annotated[str, StringConstraints(min_length=1, max_length=50), read_by(zone_of)]
+Zone = Annotated[str, StringConstraints(min_length=1, max_length=50), read_by(parse_zone)]
 Template = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
 """complete_schema describes it."""
 

@@ -34,8 +34,15 @@ from functions.core.errors import (
 )
 from functions.core.fields import within
 from functions.core.schedules.recurrence import MINUTE_MS, Rate
-from functions.core.schedules.schedule import CatchUp, Overlap, Schedule, bucket, recurring, scheduler_name
-from functions.core.task import keyed_id, ordered_id
+from functions.core.schedules.schedule import (
+    CatchUp,
+    Overlap,
+    Schedule,
+    minute_of,
+    scheduler_definition,
+    scheduler_name,
+)
+from functions.core.task import id_for_key, time_ordered_id
 from functions.intake.firings import Firings
 from functions.intake.submission import PreparedTask, Submission, SubmittedTask, header_key, idempotency_key
 from functions.intake.task_requests import SUBMIT_ALIASES, Fingerprint, Limits, Parsed, parse, resolve
@@ -74,7 +81,7 @@ class Schedules:
         key, key_errors = idempotency_key(header, parsed)
         blank = Schedule(
             tenant=tenant,
-            id=ordered_id(now, random) if key is None else keyed_id(tenant, f"schedule\0{key}"),
+            id=time_ordered_id(now, random) if key is None else id_for_key(tenant, f"schedule\0{key}"),
             created_at=now,
             updated_at=now,
             idempotency_key=key,
@@ -86,14 +93,14 @@ class Schedules:
         if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
             return same(earlier, fingerprint)
         with told(parsed):
-            if not self.scheduler.create(recurring(schedule, now=now)):
+            if not self.scheduler.create(scheduler_definition(schedule, now=now)):
                 # Of a request that died before its record, or that is about to write it: whose record lands decides.
-                self.scheduler.put(recurring(schedule, now=now))
+                self.scheduler.put(scheduler_definition(schedule, now=now))
         earlier = self.schedules.create(schedule)
         if earlier is None:
             return Made(schedule, created=True)
         if not fingerprint.fits(earlier.digest):
-            self.scheduler.put(recurring(earlier, now=now))
+            self.scheduler.put(scheduler_definition(earlier, now=now))
         # Without a key the id is nobody else's: our own write, whose answer was lost and which was sent again.
         return Made(earlier, created=True) if key is None else same(earlier, fingerprint)
 
@@ -125,7 +132,7 @@ class Schedules:
             if after.paused and not self.schedules.change(after):
                 continue
             with told(parsed):
-                self.scheduler.put(recurring(after, now=now))
+                self.scheduler.put(scheduler_definition(after, now=now))
             if after.paused:
                 return after
             if before.paused_at is not None:
@@ -151,7 +158,7 @@ class Schedules:
         now = self.clock()
         key = header_key(header)
         schedule = self.find(tenant, schedule_id)
-        return self.firing.run(schedule, key or ordered_id(now, random), now=now)
+        return self.firing.run(schedule, key or time_ordered_id(now, random), now=now)
 
     # -- what a request asks for
 
@@ -243,7 +250,7 @@ def check_times(schedule: Schedule, parsed: Parsed[Any], *, now: int) -> None:
         raise InvalidRequest([FieldError(parsed.name("endAt"), "lies in the past")])
     if end is not None and start is not None and end <= start:
         raise InvalidRequest([FieldError(parsed.name("endAt"), "must be later than startAt")])
-    if (end is None or end > now) and not schedule.timetable.upcoming(now, 1):
+    if (end is None or end > now) and not schedule.timetable.next_times(now, 1):
         name = "cron" if schedule.cron is not None else "rate"
         why = "never comes" if end is None else "has no time between now, startAt and endAt"
         raise InvalidRequest([FieldError(parsed.name(name), why)])
@@ -255,8 +262,8 @@ def anchor(schedule: Schedule, *, now: int) -> int | None:
     if not isinstance(recurrence, Rate):
         return None
     if schedule.start_at is not None:
-        return bucket(schedule.start_at + MINUTE_MS - 1)
-    return bucket(now) + recurrence.period
+        return minute_of(schedule.start_at + MINUTE_MS - 1)
+    return minute_of(now) + recurrence.period
 
 
 def meaning(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:

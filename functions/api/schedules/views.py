@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from functions.api.tasks.answers import Answer, Time
-from functions.core.notifications.events import asked
+from functions.core.notifications.events import target_views
 from functions.core.payloads.masking import masked
-from functions.core.schedules.recurrence import BadExpression
+from functions.core.schedules.recurrence import InvalidExpression
 from functions.core.schedules.schedule import Schedule
-from functions.core.times import iso, written
+from functions.core.times import iso_time, iso_time_or_none
 from functions.intake.task_views import dump
 
 UPCOMING = 5
@@ -22,8 +22,8 @@ LIST_TEMPLATE_LIMIT = 4000
 def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
     try:
         expression = schedule.recurrence.expression
-        upcoming = [] if schedule.paused else schedule.timetable.upcoming(now, UPCOMING)
-    except BadExpression:
+        upcoming = [] if schedule.paused else schedule.timetable.next_times(now, UPCOMING)
+    except InvalidExpression:
         # Accepted once: a zone that its keepers took away since. Scheduler goes by its own.
         expression, upcoming = None, []
     firings = schedule.firings
@@ -34,27 +34,27 @@ def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
         "rate": schedule.rate,
         "expression": expression,
         "timezone": schedule.timezone,
-        "startAt": written(schedule.start_at),
-        "endAt": written(schedule.end_at),
+        "startAt": iso_time_or_none(schedule.start_at),
+        "endAt": iso_time_or_none(schedule.end_at),
         "paused": schedule.paused,
-        "pausedAt": written(schedule.paused_at),
+        "pausedAt": iso_time_or_none(schedule.paused_at),
         "overlap": str(schedule.overlap),
         "catchUp": str(schedule.catch_up),
         "task": template(schedule),
-        "nextTimes": [iso(at) for at in upcoming],
-        "createdAt": iso(schedule.created_at),
-        "updatedAt": iso(schedule.updated_at),
+        "nextTimes": [iso_time(at) for at in upcoming],
+        "createdAt": iso_time(schedule.created_at),
+        "updatedAt": iso_time(schedule.updated_at),
         "idempotencyKey": schedule.idempotency_key,
         "fired": firings.fired,
         "skipped": firings.skipped,
         "missed": firings.missed,
         "lastTaskId": firings.task,
-        "lastScheduledAt": written(firings.scheduled_at),
-        "lastFiredAt": written(firings.fired_at),
-        "lastSkippedAt": written(firings.skipped_at),
-        "lastMissedAt": written(firings.missed_at),
+        "lastScheduledAt": iso_time_or_none(firings.scheduled_at),
+        "lastFiredAt": iso_time_or_none(firings.fired_at),
+        "lastSkippedAt": iso_time_or_none(firings.skipped_at),
+        "lastMissedAt": iso_time_or_none(firings.missed_at),
         "lastError": firings.error,
-        "lastErrorAt": written(firings.error_at),
+        "lastErrorAt": iso_time_or_none(firings.error_at),
     }
 
 
@@ -74,7 +74,7 @@ def template(schedule: Schedule) -> dict[str, Any]:
     if schedule.mask is not None:
         shown["payload"] = masked(schedule.mask, shown.get("payload"))
     if shown.get("notify"):
-        shown["notify"] = asked(tuple(shown["notify"]))
+        shown["notify"] = target_views(tuple(shown["notify"]))
     return shown
 
 

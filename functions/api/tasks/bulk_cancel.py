@@ -107,7 +107,7 @@ class BulkCancel:
         return lambda task: (
             task.state in CANCELLABLE
             and (name is None or task.type == name)
-            and (request.state is None or task.seen_at(now) == request.state)
+            and (request.state is None or task.state_at(now) == request.state)
             and tags <= task.tags.items()
         )
 

@@ -17,14 +17,14 @@ from functions.core.errors import (
 )
 from functions.core.payloads.masking import Mask
 from functions.core.states import CANCELLABLE, State
-from functions.core.task import Task, Text, lane_of
+from functions.core.task import Document, Task, lane_of
 from functions.core.task_types import Registry
 from functions.intake.submission import keyed_change
 from functions.intake.task_requests import CHANGE_ALIASES, ChangeTask, Limits, parse
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, check_size
-from functions.store.tasks import TaskStore, Wrote
+from functions.store.tasks import Applied, TaskStore
 
 logger = logging.getLogger("taskyard.api")
 
@@ -74,7 +74,7 @@ class TaskChanges:
         raise ChangedMeanwhile("task", task_id)
 
     def _try_change(
-        self, task: Task, request: ChangeTask, payload: Text | None, mask: Mask | None, *, mark: str | None
+        self, task: Task, request: ChangeTask, payload: Document | None, mask: Mask | None, *, mark: str | None
     ) -> Task | None:
         """The task after the change; None when another request changed it between our read and our write."""
         now = self.clock()
@@ -97,7 +97,7 @@ class TaskChanges:
             mask=mask,
             mark=mark,
         )
-        if not isinstance(result, Wrote):
+        if not isinstance(result, Applied):
             return None
         if needs_wakeup:
             self._delete_timer(task, now)
@@ -126,7 +126,7 @@ class TaskChanges:
             if task.state not in CANCELLABLE:
                 raise NotAllowedInState("task", task.id, "cancel", task.state)
             result = self.consequences.cancel(task, reason=f"{CANCEL_REASON}: {reason}" if reason else CANCEL_REASON)
-            if isinstance(result, Wrote):
+            if isinstance(result, Applied):
                 if task.state is not State.BLOCKED:
                     self._delete_timer(task, self.clock())
                 return result.task

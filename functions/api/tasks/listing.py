@@ -56,7 +56,7 @@ class TaskListing:
             return None
         name = None if query.type is None else self.canonical_type(query.type)
         return lambda task: (
-            (query.state is None or task.seen_at(now) is query.state) and (name is None or task.type == name)
+            (query.state is None or task.state_at(now) is query.state) and (name is None or task.type == name)
         )
 
 

@@ -12,7 +12,7 @@ from functions.api.request import QueryParameters
 from functions.api.workflows import drawing, views
 from functions.core.errors import FieldError, InvalidRequest
 from functions.core.states import State
-from functions.core.task import Membership, Task
+from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
 from functions.core.workflows.dag import tallies
 from functions.core.workflows.run import OPEN, NodeSpec, Run, index_of, node_id
@@ -81,7 +81,7 @@ class WorkflowQueries:
         if len(tallied.open) > RECORDS_READ_LIMIT:
             return counts | {OPEN: len(tallied.open)}
         for task in self._tasks(run, tallied.open).values():
-            state = str(task.seen_at(now))
+            state = str(task.state_at(now))
             counts[state] = counts.get(state, 0) + 1
         if unread := run.nodes - sum(counts.values()):
             counts[OPEN] = unread
@@ -91,11 +91,11 @@ class WorkflowQueries:
         """`format_`: a key of MEDIA_TYPES."""
         specs = self._specs(run)
         states = {spec.name: str(State.BLOCKED) for spec in specs}
-        states |= {specs[at].name: str(task.seen_at(now)) for at, task in self._tasks(run, range(run.nodes)).items()}
+        states |= {specs[at].name: str(task.state_at(now)) for at, task in self._tasks(run, range(run.nodes)).items()}
         title = f"{run.name} ({run.id}): {run.state}"
         return drawing.draw(format_, definition.shape(specs), states, title=title)
 
-    def reference(self, task: Task, member: Membership) -> dict[str, Any]:
+    def reference(self, task: Task, member: RunMembership) -> dict[str, Any]:
         """Fields of the view of a node: its workflow, and the tasks that must succeed before it."""
         run = self.runs.get(task.tenant, member.run)
         upstreams = self.members.upstream_indexes(task, member)

@@ -132,7 +132,7 @@ def check(
 ) -> Checked:
     """Raises InvalidRequest with everything that is wrong."""
     told = parsed.request.notify if parsed.request else None
-    errors = [*parsed.errors, *key_errors, *notification.out_of_reach(told, webhook_reach)]
+    errors = [*parsed.errors, *key_errors, *notification.unreachable_webhooks(told, webhook_reach)]
     nodes = parsed.fields.get("nodes")
     if not isinstance(nodes, list | dict) or not nodes:
         raise InvalidRequest(errors)
@@ -159,7 +159,7 @@ def check(
         "name": request.name or "workflow",
         "deadline_seconds": request.deadline_seconds or DAY_SECONDS,
         "on_failure": request.on_failure or "continue",
-        "notify": notification.kept(told),
+        "notify": notification.stored_targets(told),
     }
     # A list and a map of the same nodes, in whatever order, are one DAG.
     meaning = asked | {"nodes": sorted(read.meanings, key=lambda node: node["name"])}

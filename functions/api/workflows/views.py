@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from functions.core.notifications.events import asked
+from functions.core.notifications.events import target_views
 from functions.core.states import State
 from functions.core.task import Task
+from functions.core.times import iso_time_or_none
 from functions.core.workflows.run import OPEN, NodeSpec, Run, node_id
-from functions.intake.task_views import progress, written
+from functions.intake.task_views import progress
 
 Json = dict[str, Any]
 
@@ -26,30 +27,30 @@ def summary(run: Run, counts: Mapping[str, int] | None = None) -> Json:
         "edgeCount": run.edges,
         "counts": dict(sorted((counts or run.counts or {OPEN: run.nodes}).items())),
         "cancelRequested": run.cancelled,
-        "createdAt": written(run.created_at),
-        "startedAt": written(run.started_at),
-        "endedAt": written(run.ended_at),
+        "createdAt": iso_time_or_none(run.created_at),
+        "startedAt": iso_time_or_none(run.started_at),
+        "endedAt": iso_time_or_none(run.ended_at),
         "deadlineSeconds": run.deadline_seconds,
         "onFailure": run.on_failure,
-        "notify": asked(run.notify),
+        "notify": target_views(run.notify),
         "idempotencyKey": run.idempotency_key,
     }
 
 
 def node(task: Task, *, now: int) -> Json:
-    assert task.member is not None
+    assert task.membership is not None
     last = task.history[-1] if task.history and task.state is not State.SUCCESS else None
     return {
         "id": task.id,
-        "name": task.member.name,
+        "name": task.membership.name,
         "type": task.type,
-        "state": task.seen_at(now),
+        "state": task.state_at(now),
         "reason": task.reason,
         "attempt": task.attempt,
         "maxAttempts": task.retry.max_attempts,
-        "runAt": written(task.available_at),
-        "startedAt": written(task.started_at),
-        "endedAt": written(task.ended_at),
+        "runAt": iso_time_or_none(task.available_at),
+        "startedAt": iso_time_or_none(task.started_at),
+        "endedAt": iso_time_or_none(task.ended_at),
         "error": last.error if last else None,
         "errorType": last.error_type if last else None,
         "progress": progress(task.progress),
@@ -66,7 +67,7 @@ def missing_node(run: Run, index: int, spec: NodeSpec) -> Json:
         "reason": "its record has expired" if run.ended else "its run is being started",
         "attempt": 0,
         "maxAttempts": spec.retry.max_attempts,
-        "runAt": written(spec.available_at),
+        "runAt": iso_time_or_none(spec.available_at),
         "startedAt": None,
         "endedAt": None,
         "error": None,

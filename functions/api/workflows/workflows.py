@@ -14,7 +14,7 @@ from functions.api.workflows.requests import WORKFLOW_ALIASES, Checked, SubmitWo
 from functions.aws.executions import Executions
 from functions.core.errors import IdempotencyKeyReused, NotAllowedInState, NotFound, StoreUnavailable
 from functions.core.idempotency import KeyedChange
-from functions.core.task import keyed_id, ordered_id
+from functions.core.task import id_for_key, time_ordered_id
 from functions.core.task_types import Registry
 from functions.core.webhooks.addresses import Reach
 from functions.core.workflows import definition
@@ -64,7 +64,7 @@ class Workflows:
         parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
         key, key_errors = idempotency_key(header, parsed)
         checked = check(parsed, key_errors, self.registry(), given, self.webhook_reach)
-        run_id = ordered_id(now, random) if key is None else keyed_id(tenant, f"workflow\0{key}")
+        run_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, f"workflow\0{key}")
         if key is not None and (earlier := self.runs.get(tenant, run_id)):
             return same(earlier, checked, key)
         plan = definition.plan_of(checked.specs)

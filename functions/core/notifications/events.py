@@ -22,12 +22,12 @@ from taskyard.tasks.urls import origin
 
 from functions.core.states import State
 from functions.core.task import Attempt, Task
-from functions.core.times import written
+from functions.core.times import iso_time_or_none
 from functions.core.workflows.run import Run, RunState
 
 Owner = Literal["task", "workflow"]
 
-ATTEMPTS_TOLD = 5
+ATTEMPTS_IN_EVENT = 5
 """The last ones. The log is of the last one only: one event stays below 32 KB, an execution's input may have 256."""
 DEFAULT_SECRET = "default"  # noqa: S105 - the name of one
 
@@ -51,7 +51,7 @@ class Notification:
     `result_ref`: a result that is kept as an item, read when it is told. `expires_at`: epoch seconds."""
 
     tenant: str
-    of: Owner
+    owner: Owner
     id: str
     event: str
     target: int
@@ -65,26 +65,26 @@ class Notification:
         """At most 72 of `[0-9a-z-]`; AWS takes 80. Also the id that receivers know a repetition by."""
         return f"{self.id}-{self.event}-{self.target}"
 
-    def given(self) -> dict[str, Any]:
+    def to_input(self) -> dict[str, Any]:
         """JSON-able."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Notification:
+    def from_input(cls, given: Mapping[str, Any]) -> Notification:
         """The inverse of `given`."""
         return cls(**given)
 
 
-def of_task(task: Task) -> Iterator[Notification]:
+def task_notifications(task: Task) -> Iterator[Notification]:
     """What a settled task owes; nothing while it has not ended."""
     if not task.notify or not task.settled or task.ended_at is None:
         return
     event, body = f"{task.generation}-{task.ended_at}", task_body(task)
     ref = task.result.ref if task.result else None
-    for at, to in wanted(task.notify, success=task.state is State.SUCCESS):
+    for at, to in targets_for(task.notify, success=task.state is State.SUCCESS):
         yield Notification(
             tenant=task.tenant,
-            of="task",
+            owner="task",
             id=task.id,
             event=event,
             target=at,
@@ -95,14 +95,14 @@ def of_task(task: Task) -> Iterator[Notification]:
         )
 
 
-def of_run(run: Run) -> Iterator[Notification]:
+def run_notifications(run: Run) -> Iterator[Notification]:
     if not run.notify or not run.ended or run.ended_at is None:
         return
     event, body = f"{run.round}-{run.ended_at}", run_body(run)
-    for at, to in wanted(run.notify, success=run.state is RunState.SUCCESS):
+    for at, to in targets_for(run.notify, success=run.state is RunState.SUCCESS):
         yield Notification(
             tenant=run.tenant,
-            of="workflow",
+            owner="workflow",
             id=run.id,
             event=event,
             target=at,
@@ -112,26 +112,26 @@ def of_run(run: Run) -> Iterator[Notification]:
         )
 
 
-def wanted(notify: tuple[dict[str, Any], ...], *, success: bool) -> Iterator[tuple[int, dict[str, Any]]]:
+def targets_for(notify: tuple[dict[str, Any], ...], *, success: bool) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every end that is not success is a failure to whoever waits for the result, a cancelled task's too."""
     for at, target in enumerate(notify):
         if target.get("on", "both") in ("both", "success" if success else "failure"):
             yield at, target
 
 
-def shown(to: Mapping[str, Any]) -> str:
+def display_target(to: Mapping[str, Any]) -> str:
     """A target as it may be shown to whoever may see the task: of a URL its origin."""
     if email := to.get("email"):
         return str(email)
     return origin(str(to["webhook"]))
 
 
-SAID = {State.SUCCESS: "succeeded", RunState.SUCCESS: "succeeded"}
+EVENT_WORDS = {State.SUCCESS: "succeeded", RunState.SUCCESS: "succeeded"}
 
 
-def kind(of: Owner, state: State | RunState) -> str:
+def event_type(of: Owner, state: State | RunState) -> str:
     """`task.succeeded`, `task.dead`, `workflow.timed_out`, …"""
-    return f"{of}.{SAID.get(state, state.lower())}"
+    return f"{of}.{EVENT_WORDS.get(state, state.lower())}"
 
 
 def task_body(task: Task) -> dict[str, Any]:
@@ -147,24 +147,24 @@ def task_body(task: Task) -> dict[str, Any]:
         "error": None if last is None else {"type": last.error_type, "message": last.error, "where": last.where},
         "attempt": task.attempt,
         "maxAttempts": task.retry.max_attempts,
-        "attempts": [attempt(entry) for entry in task.history[-ATTEMPTS_TOLD:]],
+        "attempts": [attempt_view(entry) for entry in task.history[-ATTEMPTS_IN_EVENT:]],
         "log": list(task.log if last is None else last.log),
-        "createdAt": written(task.created_at),
-        "runAt": written(task.available_at),
-        "startedAt": written(task.started_at),
-        "endedAt": written(task.ended_at),
+        "createdAt": iso_time_or_none(task.created_at),
+        "runAt": iso_time_or_none(task.available_at),
+        "startedAt": iso_time_or_none(task.started_at),
+        "endedAt": iso_time_or_none(task.ended_at),
         "tags": task.tags,
     }
     if task.result is not None and task.result.inline is not None:
         data["result"] = json.loads(task.result.inline)
-    return {"type": kind("task", task.state), "timestamp": written(task.ended_at), "data": data}
+    return {"type": event_type("task", task.state), "timestamp": iso_time_or_none(task.ended_at), "data": data}
 
 
-def attempt(entry: Attempt) -> dict[str, Any]:
+def attempt_view(entry: Attempt) -> dict[str, Any]:
     return {
         "number": entry.number,
-        "startedAt": written(entry.started_at),
-        "endedAt": written(entry.ended_at),
+        "startedAt": iso_time_or_none(entry.started_at),
+        "endedAt": iso_time_or_none(entry.ended_at),
         "outcome": entry.outcome,
         "errorType": entry.error_type,
         "error": entry.error,
@@ -181,16 +181,16 @@ def run_body(run: Run) -> dict[str, Any]:
         "round": run.round,
         "nodes": run.nodes,
         "counts": run.counts,
-        "createdAt": written(run.created_at),
-        "startedAt": written(run.started_at),
-        "endedAt": written(run.ended_at),
+        "createdAt": iso_time_or_none(run.created_at),
+        "startedAt": iso_time_or_none(run.started_at),
+        "endedAt": iso_time_or_none(run.ended_at),
     }
-    return {"type": kind("workflow", run.state), "timestamp": written(run.ended_at), "data": data}
+    return {"type": event_type("workflow", run.state), "timestamp": iso_time_or_none(run.ended_at), "data": data}
 
 
-def asked(notify: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
+def target_views(notify: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
     """`notify` as it may be shown."""
     return [
-        {"to": shown(to), "on": to.get("on", "both")} | ({"secret": to["secret"]} if "secret" in to else {})
+        {"to": display_target(to), "on": to.get("on", "both")} | ({"secret": to["secret"]} if "secret" in to else {})
         for to in notify
     ]

@@ -29,20 +29,20 @@ MAX_TARGETS = 10
 MAX_BYTES = 4096
 """Of all targets together, as JSON: they ride in the record, and every write of it pays for them."""
 
-UNREACHED: Mapping[Reach, str] = {
+REACH_MESSAGES: Mapping[Reach, str] = {
     "public": "must be on the public internet",
     "any": "must not be a loopback or link-local address",
     "local": "must not be a link-local address",
 }
 
 
-def refuse(message: str) -> PydanticCustomError:
+def custom_error(message: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{message}", {"message": message})
 
 
-def checked_address(address: str) -> str:
+def validate_mail_address(address: str) -> str:
     if not re.fullmatch(ADDRESS, address):
-        raise refuse("must be a mail address")
+        raise custom_error("must be a mail address")
     return address
 
 
@@ -57,7 +57,8 @@ class NotifyTarget(BaseModel):
         None, description="An https URL. It gets a POST, signed after Standard Webhooks."
     )
     email: (
-        Annotated[str, AfterValidator(checked_address), WithJsonSchema({"type": "string", "pattern": ADDRESS})] | None
+        Annotated[str, AfterValidator(validate_mail_address), WithJsonSchema({"type": "string", "pattern": ADDRESS})]
+        | None
     ) = Field(None, description="A mail address.")
     on: Literal["success", "failure", "both"] = Field(
         "both", description="`failure` is every end but success: also when skipped, cancelled or timed out."
@@ -67,35 +68,35 @@ class NotifyTarget(BaseModel):
     )
 
     @model_validator(mode="after")
-    def one_way(self) -> NotifyTarget:
+    def require_one_receiver(self) -> NotifyTarget:
         if (self.webhook is None) == (self.email is None):
-            raise refuse("give either webhook or email")
+            raise custom_error("give either webhook or email")
         if self.secret is not None and self.webhook is None:
-            raise refuse("secret goes with webhook only: mail is not signed")
+            raise custom_error("secret goes with webhook only: mail is not signed")
         return self
 
-    def kept(self) -> dict[str, Any]:
+    def to_record(self) -> dict[str, Any]:
         """As records hold it: what is as by default is left out."""
         return self.model_dump(exclude_defaults=True)
 
 
-def bounded(targets: list[NotifyTarget]) -> list[NotifyTarget]:
-    size = len(json.dumps(kept(targets), separators=(",", ":")).encode())
+def limit_bytes(targets: list[NotifyTarget]) -> list[NotifyTarget]:
+    size = len(json.dumps(stored_targets(targets), separators=(",", ":")).encode())
     if size > MAX_BYTES:
-        raise refuse(f"is {size} bytes long: all targets together may be {MAX_BYTES}")
+        raise custom_error(f"is {size} bytes long: all targets together may be {MAX_BYTES}")
     return targets
 
 
-Notify = Annotated[list[NotifyTarget], Field(max_length=MAX_TARGETS), AfterValidator(bounded)]
+Notify = Annotated[list[NotifyTarget], Field(max_length=MAX_TARGETS), AfterValidator(limit_bytes)]
 """The type of the field `notify` of a request."""
 
 
-def kept(targets: Sequence[NotifyTarget] | None) -> tuple[dict[str, Any], ...]:
+def stored_targets(targets: Sequence[NotifyTarget] | None) -> tuple[dict[str, Any], ...]:
     """What goes into the record of a task or a run."""
-    return tuple(target.kept() for target in targets or ())
+    return tuple(target.to_record() for target in targets or ())
 
 
-def out_of_reach(targets: Sequence[NotifyTarget] | None, reach: Reach) -> Iterator[FieldError]:
+def unreachable_webhooks(targets: Sequence[NotifyTarget] | None, reach: Reach) -> Iterator[FieldError]:
     """Webhooks that this deployment will certainly not call. What a name resolves to is looked at when it is called."""
     for at, target in enumerate(targets or ()):
         if target.webhook is None:
@@ -107,4 +108,4 @@ def out_of_reach(targets: Sequence[NotifyTarget] | None, reach: Reach) -> Iterat
         if reach == "public" and parts.scheme != "https":
             yield FieldError(f"notify[{at}].webhook", "must be an https URL")
         elif is_address(address) and not may_call(address, reach):
-            yield FieldError(f"notify[{at}].webhook", UNREACHED[reach])
+            yield FieldError(f"notify[{at}].webhook", REACH_MESSAGES[reach])

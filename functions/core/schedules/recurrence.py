@@ -28,7 +28,7 @@ NOT_OF_AWS = re.compile(r"(posix|right)/|(localtime|Factory|posixrules)$")
 
 
 @dataclass
-class BadExpression(ValueError):
+class InvalidExpression(ValueError):
     detail: str
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Recurrence(Protocol):
     @property
     def expression(self) -> str: ...
 
-    def times(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
+    def times_after(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
         """Epoch ms, ascending, all later than `after`. `anchor`: the first time of a rate."""
         ...
 
@@ -56,24 +56,24 @@ class Timetable:
     start: int | None
     end: int | None
 
-    def after(self, at: int) -> Iterator[int]:
+    def times_after(self, at: int) -> Iterator[int]:
         """All times later than `at`."""
         begin = at if self.start is None else max(at, self.start - 1)
-        for time in self.recurrence.times(begin, zone=self.zone, anchor=self.start):
+        for time in self.recurrence.times_after(begin, zone=self.zone, anchor=self.start):
             if self.end is not None and time >= self.end:
                 return
             yield time
 
-    def upcoming(self, now: int, count: int) -> list[int]:
-        return list(islice(self.after(now), count))
+    def next_times(self, now: int, count: int) -> list[int]:
+        return list(islice(self.times_after(now), count))
 
-    def latest(self, at: int, *, since: int) -> int | None:
+    def latest_time(self, at: int, *, since: int) -> int | None:
         """The last time that is later than `since` and not later than `at`."""
         # Looks further and further back, so that it lists few times whether they are a minute or a year apart.
         for hours in (1, 24, 24 * 32, 24 * 366, 24 * 366 * 5, None):
             begin = since if hours is None else max(since, at - hours * UNITS["hour"])
             found = None
-            for time in self.after(begin):
+            for time in self.times_after(begin):
                 if time > at:
                     break
                 found = time
@@ -81,18 +81,18 @@ class Timetable:
                 return found
         return None
 
-    def within(self, at: int) -> bool:
+    def is_within(self, at: int) -> bool:
         return (self.start is None or at >= self.start) and (self.end is None or at < self.end)
 
 
-def zone_of(name: str) -> ZoneInfo:
-    """Raises BadExpression for what is no IANA time zone."""
+def parse_zone(name: str) -> ZoneInfo:
+    """Raises InvalidExpression for what is no IANA time zone."""
     try:
         if NOT_OF_AWS.match(name):
             raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        raise BadExpression("is not an IANA time zone, like Europe/Berlin or UTC") from None
+        raise InvalidExpression("is not an IANA time zone, like Europe/Berlin or UTC") from None
 
 
 # -- rates
@@ -114,7 +114,7 @@ class Rate:
         """Milliseconds."""
         return self.value * UNITS[self.unit]
 
-    def times(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
+    def times_after(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
         first = anchor or 0
         number = max(0, (after - first) // self.period + 1)
         while True:
@@ -130,10 +130,10 @@ def parse_rate(text: str) -> Rate:
     stripped = text.strip()
     match = RATE.fullmatch(stripped)
     if not match or bool(match[3]) != stripped.lower().startswith("rate("):
-        raise BadExpression("must be a number and minutes, hours or days, like 5 minutes")
+        raise InvalidExpression("must be a number and minutes, hours or days, like 5 minutes")
     rate = Rate(int(match[1]), match[2].lower())
     if not 1 <= rate.value * UNITS[rate.unit] <= 366 * UNITS["day"]:
-        raise BadExpression("must be 1 minute at least and 366 days at most")
+        raise InvalidExpression("must be 1 minute at least and 366 days at most")
     return rate
 
 
@@ -153,9 +153,9 @@ class Field:
         if text.upper() in self.names:
             return self.low + self.names.index(text.upper())
         if not re.fullmatch(r"[0-9]{1,4}", text):
-            raise BadExpression(f"{self.name}: {text!r} is no {'number or name' if self.names else 'number'}")
+            raise InvalidExpression(f"{self.name}: {text!r} is no {'number or name' if self.names else 'number'}")
         if not self.low <= int(text) <= self.high:
-            raise BadExpression(f"{self.name}: {text} is not from {self.low} to {self.high}")
+            raise InvalidExpression(f"{self.name}: {text} is not from {self.low} to {self.high}")
         return int(text)
 
     def values(self, text: str) -> set[int]:
@@ -163,7 +163,7 @@ class Field:
         for part in text.split(","):
             span, slash, step = part.partition("/")
             if slash and (not re.fullmatch(r"[0-9]{1,4}", step) or int(step) < 1):
-                raise BadExpression(f"{self.name}: {part!r} has no step of 1 or more")
+                raise InvalidExpression(f"{self.name}: {part!r} has no step of 1 or more")
             first, dash, last = span.partition("-")
             if span == "*":
                 low, high = self.low, self.high
@@ -240,7 +240,7 @@ class Cron:
     months: frozenset[int]
     years: frozenset[int]
 
-    def times(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
+    def times_after(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
         begin = datetime.fromtimestamp(after / 1000, zone).replace(tzinfo=None, second=0, microsecond=0)
         for wall in self.walls(begin):
             # Of a time that the clocks show twice, the first one; one that they skip is none.
@@ -277,10 +277,10 @@ def parse_cron(text: str) -> Cron:
     fields = (inner[1] if inner else stripped).upper().split()
     if inner:
         if len(fields) != 6:
-            raise BadExpression(f"cron(…) has six fields, the last one is the year; this one has {len(fields)}")
+            raise InvalidExpression(f"cron(…) has six fields, the last one is the year; this one has {len(fields)}")
         return aws_cron(fields)
     if len(fields) != 5:
-        raise BadExpression(
+        raise InvalidExpression(
             "must have five fields: minute, hour, day of month, month, day of week; "
             f"this one has {len(fields)} (AWS's six are written as cron(0 9 ? * MON-FRI *))"
         )
@@ -294,7 +294,7 @@ def unix_cron(fields: Sequence[str]) -> Cron:
     weekdays = UNIX_WEEKDAY.values(sunday_as_zero(weekday))
     every_day, every_weekday = len(days) == 31, len(weekdays) == 7
     if not every_day and not every_weekday:
-        raise BadExpression(
+        raise InvalidExpression(
             "gives both a day of month and a day of week, which Unix joins by «or» and EventBridge Scheduler cannot: "
             "make two schedules of it"
         )
@@ -328,7 +328,7 @@ def sunday_as_zero(text: str) -> str:
 def aws_cron(fields: Sequence[str]) -> Cron:
     minute, hour, day, month, weekday, year = fields
     if (day == "?") == (weekday == "?"):
-        raise BadExpression("of day of month and day of week, exactly one must be ?")
+        raise InvalidExpression("of day of month and day of week, exactly one must be ?")
     return checked(
         Cron(
             expression=f"cron({' '.join(fields)})",
@@ -361,7 +361,7 @@ def aws_weekdays(text: str) -> Days:
         kind, found, number = part.partition("#")
         if found:
             if number not in ("1", "2", "3", "4", "5"):
-                raise BadExpression(f"day of week: {part!r} is not of the 1st to 5th of a month")
+                raise InvalidExpression(f"day of week: {part!r} is not of the 1st to 5th of a month")
             nth.add((AWS_WEEKDAY.number(kind) - 1, int(number)))
         elif part == "L":
             plain.add(6)
@@ -374,7 +374,7 @@ def aws_weekdays(text: str) -> Days:
 
 def checked(cron: Cron) -> Cron:
     if len(cron.expression) > EXPRESSION_LIMIT:
-        raise BadExpression(f"is longer than {EXPRESSION_LIMIT} characters as EventBridge Scheduler takes it")
+        raise InvalidExpression(f"is longer than {EXPRESSION_LIMIT} characters as EventBridge Scheduler takes it")
     return cron
 
 

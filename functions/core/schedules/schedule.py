@@ -10,20 +10,28 @@ from functools import cached_property
 from typing import Any
 
 from functions.core.payloads.masking import Mask
-from functions.core.schedules.recurrence import MINUTE_MS, Rate, Recurrence, Timetable, parse_cron, parse_rate, zone_of
-from functions.core.times import iso
+from functions.core.schedules.recurrence import (
+    MINUTE_MS,
+    Rate,
+    Recurrence,
+    Timetable,
+    parse_cron,
+    parse_rate,
+    parse_zone,
+)
+from functions.core.times import iso_time
 
-GRACE_MS = 5 * MINUTE_MS
+MISSED_AFTER_MS = 5 * MINUTE_MS
 """Scheduler fires within a minute. A firing that comes later than this was missed."""
-RUN_KEY_LIMIT = 200
+RUN_KEY_CHARACTERS = 200
 """Characters: with what stands before them they stay below the 256 of an idempotency key."""
-OLDEST_CAUGHT_UP_SECONDS = 86_400
+CATCH_UP_LIMIT_SECONDS = 86_400
 """AWS: Scheduler tries a firing again for a day at most."""
-SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+SCHEDULED_TIME_PLACEHOLDER = "<aws.scheduler.scheduled-time>"
 """AWS: Scheduler fills in the time that it fires for."""
 
 
-KEY_PREFIX = "schedule:"
+SCHEDULE_KEY_PREFIX = "schedule:"
 """Of the idempotency keys of what schedules submit. No caller's key begins so: it would take a firing's place."""
 
 
@@ -42,7 +50,7 @@ class CatchUp(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Firings:
+class FiringHistory:
     """What became of a schedule's firings. `task`: the last one that was submitted; `firing`: the last by a firing, and
     not by somebody who asked for it."""
 
@@ -50,7 +58,7 @@ class Firings:
     skipped: int = 0
     missed: int = 0
     task: str | None = None
-    firing: str | None = None
+    firing_task: str | None = None
     scheduled_at: int | None = None
     fired_at: int | None = None
     skipped_at: int | None = None
@@ -59,9 +67,9 @@ class Firings:
     error_at: int | None = None
 
     @property
-    def latest(self) -> tuple[str, ...]:
+    def latest_tasks(self) -> tuple[str, ...]:
         """The tasks that a firing looks at before it overlaps with them."""
-        return tuple(dict.fromkeys(filter(None, (self.firing, self.task))))
+        return tuple(dict.fromkeys(filter(None, (self.firing_task, self.task))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +98,7 @@ class Schedule:
     version: int = 1
     digest: str = ""
     idempotency_key: str | None = None
-    firings: Firings = Firings()
+    firings: FiringHistory = FiringHistory()
 
     @property
     def paused(self) -> bool:
@@ -98,14 +106,14 @@ class Schedule:
 
     @cached_property
     def recurrence(self) -> Recurrence:
-        """Raises BadExpression."""
+        """Raises InvalidExpression."""
         return parse_cron(self.cron) if self.cron is not None else parse_rate(self.rate or "")
 
     @cached_property
     def timetable(self) -> Timetable:
-        """Raises BadExpression."""
+        """Raises InvalidExpression."""
         start = self.anchor if isinstance(self.recurrence, Rate) else self.start_at
-        return Timetable(self.recurrence, zone_of(self.timezone), start, self.end_at)
+        return Timetable(self.recurrence, parse_zone(self.timezone), start, self.end_at)
 
     @property
     def revision(self) -> str:
@@ -124,7 +132,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recurring:
+class SchedulerDefinition:
     """One of EventBridge Scheduler's schedules. `oldest_seconds`: how long a firing is tried again."""
 
     name: str
@@ -134,7 +142,7 @@ class Recurring:
     end: int | None
     enabled: bool
     input: str
-    oldest_seconds: int
+    max_age_seconds: int
 
 
 def scheduler_name(tenant: str, schedule_id: str) -> str:
@@ -142,17 +150,17 @@ def scheduler_name(tenant: str, schedule_id: str) -> str:
     return f"{schedule_id}-{hashlib.blake2b(tenant.encode(), digest_size=8).hexdigest()}"
 
 
-def recurring(schedule: Schedule, *, now: int) -> Recurring:
+def scheduler_definition(schedule: Schedule, *, now: int) -> SchedulerDefinition:
     """What Scheduler is told of a schedule.
 
     It takes no start in the past: what has begun already starts with its next time, and what is over is disabled.
     """
     timetable = schedule.timetable
-    upcoming = next(timetable.after(now), None)
+    upcoming = next(timetable.times_after(now), None)
     start = timetable.start
     if start is not None and start <= now:
         start = upcoming if isinstance(schedule.recurrence, Rate) else None
-    return Recurring(
+    return SchedulerDefinition(
         name=scheduler_name(schedule.tenant, schedule.id),
         expression=schedule.recurrence.expression,
         timezone=schedule.timezone,
@@ -163,27 +171,27 @@ def recurring(schedule: Schedule, *, now: int) -> Recurring:
             {
                 "schedule": schedule.id,
                 "tenant": schedule.tenant,
-                "scheduledTime": SCHEDULED_TIME,
+                "scheduledTime": SCHEDULED_TIME_PLACEHOLDER,
                 "revision": schedule.revision,
                 "writtenAt": now,
             },
             separators=(",", ":"),
         ),
-        oldest_seconds=OLDEST_CAUGHT_UP_SECONDS if schedule.catch_up is CatchUp.LAST else GRACE_MS // 1000,
+        max_age_seconds=CATCH_UP_LIMIT_SECONDS if schedule.catch_up is CatchUp.LAST else MISSED_AFTER_MS // 1000,
     )
 
 
-def bucket(at: int) -> int:
+def minute_of(at: int) -> int:
     """Scheduler keeps minutes: whatever second a firing names, it stands for its minute."""
     return at - at % MINUTE_MS
 
 
-def firing_key(schedule_id: str, at: int) -> str:
+def firing_idempotency_key(schedule_id: str, at: int) -> str:
     """The idempotency key of the task of one time: fired twice, or by two producers, it is one task."""
-    return f"{KEY_PREFIX}{schedule_id}:{iso(bucket(at))}"
+    return f"{SCHEDULE_KEY_PREFIX}{schedule_id}:{iso_time(minute_of(at))}"
 
 
-def run_key(schedule_id: str, key: str) -> str:
+def run_idempotency_key(schedule_id: str, key: str) -> str:
     """Of a run that somebody asked for. A long key goes in as its hash: keys of tasks have an end."""
-    short = key if len(key) <= RUN_KEY_LIMIT else hashlib.sha256(key.encode()).hexdigest()
-    return f"{KEY_PREFIX}{schedule_id}:run:{short}"
+    short = key if len(key) <= RUN_KEY_CHARACTERS else hashlib.sha256(key.encode()).hexdigest()
+    return f"{SCHEDULE_KEY_PREFIX}{schedule_id}:run:{short}"

@@ -10,7 +10,7 @@ from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.payloads.masking import Mask
 from functions.core.states import State
-from functions.core.task import Membership, Text, lane_of
+from functions.core.task import Document, RunMembership, lane_of
 from functions.core.workflows.dag import Plan, Step
 
 CHUNK = 120
@@ -56,7 +56,7 @@ class Run:
     ended_at: int | None = None
     deadline_seconds: int
     on_failure: Literal["continue", "cancel"] = "continue"
-    definition: Text
+    definition: Document
     digest: str
     idempotency_key: str | None = None
     notify: tuple[dict[str, Any], ...] = ()
@@ -106,17 +106,19 @@ def index_of(task_id: str) -> int:
     return int(task_id.rpartition("-")[2])
 
 
-def membership(run: Run, step: Step, *, until: int) -> tuple[Membership, list[tuple[int, ...]], list[tuple[int, ...]]]:
+def membership(
+    run: Run, step: Step, *, until: int
+) -> tuple[RunMembership, list[tuple[int, ...]], list[tuple[int, ...]]]:
     """The node's tie to its run, and the chunks of its releases and of its upstreams that do not fit its record.
     `until`: epoch seconds."""
     releases, more_releases = fit(step.dependents)
     upstreams, more_upstreams = fit(step.upstreams)
-    member = Membership(
+    member = RunMembership(
         run=run.id,
         round=run.round,
         nodes=run.nodes,
         fail_fast=run.on_failure == "cancel",
-        until=until,
+        deadline_at=until,
         index=step.index,
         name=step.name or "",
         releases=releases,
