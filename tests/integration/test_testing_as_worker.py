@@ -10,7 +10,7 @@ import pytest
 from taskyard.tasks import Context, Permanent, Retry, RetryPolicy, task
 from taskyard.testing import run_task
 
-from functions.core.task import Text
+from functions.core.task import Document
 from tests.integration.scene import Scene
 
 POLICY = RetryPolicy(max_attempts=2, base_seconds=30)
@@ -64,7 +64,7 @@ def test_run_task_ends_as_in_the_worker(scene: Scene, body: str, attempt: int) -
         return BODIES[body](ctx)
 
     scene.add(handler)
-    before = scene.put(type="BODY", payload=Text("{}"), retry=POLICY, attempt=attempt - 1)
+    before = scene.put(type="BODY", payload=Document("{}"), retry=POLICY, attempt=attempt - 1)
     scene.deliver(scene.message())
     stored = scene.task()
     result = run_task(handler, {}, attempt=attempt, task_id=before.id)
