@@ -117,7 +117,7 @@ class Services:
             machine_arn=self.environment.run_machine_arn,
             registry=wiring.registry,
             timeout_limit=self.timeout_limit,
-            notifications=wiring.notifications(self.environment),
+            notifications=wiring.notification_starter(self.environment),
             webhook_reach=self.environment.webhook_reach,
         )
 

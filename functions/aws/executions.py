@@ -1,4 +1,4 @@
-"""Step Functions executions: started under a name of their own, answered by task token."""
+"""Step Functions executions: started under a unique name, answered by task token."""
 
 from __future__ import annotations
 
@@ -17,25 +17,29 @@ class Executions:
 
     client: Callable[[], Any]
 
-    def start(self, machine_arn: str, name: str, given: dict[str, Any]) -> int | None:
-        """When it was started, in epoch ms: just now, or by an earlier call while it still runs. None when an execution
-        of this name has ended: a name is used once in 90 days (AWS)."""
+    def start(self, machine_arn: str, name: str, input_: dict[str, Any]) -> int | None:
+        """Returns the start time in epoch ms, of this call or of an earlier one whose execution still runs. None when
+        an execution of this name has ended: AWS accepts a name once in 90 days."""
         states = self.client()
         with translate_transient_errors("StepFunctions"):
             try:
-                started = states.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(given))
+                started = states.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(input_))
             except states.exceptions.ExecutionAlreadyExists:
                 return None
         at: datetime = started["startDate"]
         return round(at.timestamp() * 1000)
 
-    def answer(self, token: str, output: dict[str, Any]) -> bool:
-        """False when nobody waits for this token any more: answered before, or past its deadline."""
+    def send_success(self, token: str, output: dict[str, Any]) -> bool:
+        """False when no execution waits with this token: it was answered before, or is past its deadline."""
         states = self.client()
-        gone = (states.exceptions.TaskTimedOut, states.exceptions.TaskDoesNotExist, states.exceptions.InvalidToken)
+        not_waiting = (
+            states.exceptions.TaskTimedOut,
+            states.exceptions.TaskDoesNotExist,
+            states.exceptions.InvalidToken,
+        )
         with translate_transient_errors("StepFunctions"):
             try:
                 states.send_task_success(taskToken=token, output=json.dumps(output))
-            except gone:
+            except not_waiting:
                 return False
         return True

@@ -1,4 +1,4 @@
-"""Mail through SES."""
+"""Sends mail through SES."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from taskyard.tasks.mail import mask_addresses, one_line
 
 from functions.core.errors import StoreUnavailable
 
-REFUSED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "InvalidParameterValue"})
+PERMANENT_ERROR_CODES = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException", "InvalidParameterValue"})
 
 
 @dataclass(frozen=True)
-class Mail:
-    """`client` makes boto3's SES client on first use: one that sends each request once, because a mail whose answer
-    was lost may have gone out. `sender`: who mail is from when nobody says; `senders`: who else it may be from."""
+class SesMail:
+    """`client` makes the SES client on first use. That client sends each request once, because a mail whose response
+    was lost may have been sent. `sender`: the default sender. `senders`: the other senders that are allowed."""
 
     client: Callable[[], Any]
     sender: str
     senders: frozenset[str] = frozenset()
 
     def send(self, *, to: list[str], subject: str, text: str | None, html: str | None, sender: str | None) -> str:
-        """Returns SES's message id. What it raises tells `ctx.once` whether a mail may have gone out:
-        Permanent (SES will never take this one, or its sender is not allowed) and Retry (throttled, not reached):
-        certainly not. StoreUnavailable (a time-out while waiting, an error within SES): perhaps."""
+        """Returns the message id of SES. The error tells `ctx.once` whether a mail may have been sent. Certainly not:
+        Permanent (SES will never accept it, or its sender is not allowed) and Retry (throttled, not reached).
+        Possibly: StoreUnavailable (a time-out of the response, an error within SES)."""
         source = sender or self.sender
         if source != self.sender and source not in self.senders:
             raise Permanent(f"{source} is no sender of this deployment")
@@ -46,9 +46,9 @@ class Mail:
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            # SES names the addresses that it does not like, and errors are kept and logged.
+            # SES names the addresses that it rejects, and errors are stored and logged.
             message = mask_addresses(error.response["Error"].get("Message", ""))
-            if code in REFUSED:
+            if code in PERMANENT_ERROR_CODES:
                 raise Permanent(f"SES refused the mail: {message}") from None
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500) < 500:
                 raise Retry(f"SES did not take the mail ({code}): {message}") from None

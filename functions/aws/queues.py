@@ -11,7 +11,7 @@ from functions.core.errors import StoreUnavailable
 from functions.core.wakeup import WakeUp
 
 MESSAGES_PER_CALL = 10
-"""AWS: SendMessageBatch and DeleteMessageBatch take at most ten."""
+"""AWS: SendMessageBatch and DeleteMessageBatch accept at most ten messages."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Depth:
-    """As SQS reports them: approximate."""
+    """Numbers of messages, approximate, as SQS reports them."""
 
     queued: int
     in_flight: int
@@ -32,7 +32,7 @@ class Depth:
 
 @dataclass(frozen=True)
 class Queues:
-    """`client`: boto3's SQS client. Every method raises StoreUnavailable for what may pass."""
+    """`client`: of SQS. Every method raises StoreUnavailable for a transient error."""
 
     client: Any
     lanes: Mapping[str, Lane]
@@ -43,27 +43,28 @@ class Queues:
             self.client.send_message(QueueUrl=self.lanes[lane].url, MessageBody=wakeup.body(), **delay)
 
     def send_many(self, lane: str, wakeups: Sequence[tuple[WakeUp, int]]) -> None:
-        """Wake-ups with their delays in seconds, ten a call. Raises StoreUnavailable when some were not taken, though
-        others were: sent again, those are there twice, which claims make harmless."""
+        """`wakeups`: with their delays in seconds; ten per call. Raises StoreUnavailable when SQS did not accept all of
+        them. A repetition sends some of them twice, which is harmless: one claim wins."""
         for start in range(0, len(wakeups), MESSAGES_PER_CALL):
             entries = [
                 {"Id": str(at), "MessageBody": wakeup.body()} | ({"DelaySeconds": delay} if delay else {})
                 for at, (wakeup, delay) in enumerate(wakeups[start : start + MESSAGES_PER_CALL])
             ]
             with translate_transient_errors("SQS"):
-                answer = self.client.send_message_batch(QueueUrl=self.lanes[lane].url, Entries=entries)
-            if failed := answer.get("Failed"):
+                response = self.client.send_message_batch(QueueUrl=self.lanes[lane].url, Entries=entries)
+            if failed := response.get("Failed"):
                 raise StoreUnavailable("SQS", str(failed[0].get("Code")))
 
     def change_visibility(self, lane: str, receipt: str, *, seconds: int) -> None:
-        """The message of this receipt becomes visible `seconds` from now (AWS: 12 hours from its receipt at most)."""
+        """Makes the message visible again after `seconds` (AWS: at most 12 hours after its receipt)."""
         with translate_transient_errors("SQS"):
             self.client.change_message_visibility(
                 QueueUrl=self.lanes[lane].url, ReceiptHandle=receipt, VisibilityTimeout=min(seconds, 11 * 3600)
             )
 
     def delete_many(self, lane: str, receipts: Sequence[str]) -> None:
-        """Only for a worker that cannot return normally: else the event source mapping deletes what was done."""
+        """Deletes messages by their receipts, for a worker that cannot return normally. Otherwise the event source
+        mapping deletes the messages that are done."""
         entries = [{"Id": str(at), "ReceiptHandle": receipt} for at, receipt in enumerate(receipts)]
         for start in range(0, len(entries), MESSAGES_PER_CALL):
             with translate_transient_errors("SQS"):
@@ -73,7 +74,7 @@ class Queues:
 
     def depth(self, lane: str) -> Depth:
         with translate_transient_errors("SQS"):
-            found = self.client.get_queue_attributes(
+            attributes = self.client.get_queue_attributes(
                 QueueUrl=self.lanes[lane].url,
                 AttributeNames=[
                     "ApproximateNumberOfMessages",
@@ -82,7 +83,7 @@ class Queues:
                 ],
             )["Attributes"]
         return Depth(
-            queued=int(found["ApproximateNumberOfMessages"]),
-            in_flight=int(found["ApproximateNumberOfMessagesNotVisible"]),
-            delayed=int(found["ApproximateNumberOfMessagesDelayed"]),
+            queued=int(attributes["ApproximateNumberOfMessages"]),
+            in_flight=int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+            delayed=int(attributes["ApproximateNumberOfMessagesDelayed"]),
         )

@@ -1,4 +1,5 @@
-"""Recurring EventBridge schedules, one for each of Taskyard's, which call the firing function."""
+"""The recurring schedules of EventBridge Scheduler: one for each schedule of a tenant. They invoke the firing
+function."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ from functions.core.schedules.schedule import SchedulerDefinition
 
 @dataclass
 class RejectedByScheduler(Exception):
-    """EventBridge Scheduler does not take what we do (a time zone that it does not know, say)."""
+    """EventBridge Scheduler rejects a schedule that Taskyard accepts, such as one in a time zone that it does not
+    know."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class RecurringSchedules:
-    """`client` makes the Scheduler client on first use. `target_arn`: the firing function."""
+    """`client` makes the Scheduler client on first use. `target_arn`: of the firing function."""
 
     client: Callable[[], Any]
     group: str
@@ -28,7 +30,7 @@ class RecurringSchedules:
     target_arn: str
 
     def create(self, recurring: SchedulerDefinition) -> bool:
-        """False when there is one of this name already, which stays as it is. Raises RejectedByScheduler."""
+        """False when a schedule of this name exists, which stays unchanged. Raises RejectedByScheduler."""
         scheduler = self.client()
         try:
             self._call(scheduler.create_schedule, recurring)
@@ -37,8 +39,8 @@ class RecurringSchedules:
         return True
 
     def put(self, recurring: SchedulerDefinition) -> None:
-        """As it says, whether there is one or not. One that would not fire is not made: when its record is gone, no
-        firing would show that. Raises RejectedByScheduler."""
+        """Updates the schedule, or creates it when there is none. A disabled one is not created: if the record of its
+        schedule is gone, no firing would ever detect that. Raises RejectedByScheduler."""
         scheduler = self.client()
         try:
             self._call(scheduler.update_schedule, recurring)
@@ -46,8 +48,8 @@ class RecurringSchedules:
             if recurring.enabled:
                 self.create(recurring)
 
-    def target(self, name: str) -> str | None:
-        """The ARN of the function that it calls; None when there is none of this name."""
+    def target_arn_of(self, name: str) -> str | None:
+        """The ARN of the function that the schedule invokes. None when there is no schedule of this name."""
         scheduler = self.client()
         with translate_transient_errors("Scheduler"):
             try:
@@ -56,7 +58,7 @@ class RecurringSchedules:
                 return None
 
     def delete(self, name: str) -> None:
-        """One that is gone already is fine."""
+        """Does nothing when there is no schedule of this name."""
         scheduler = self.client()
         with translate_transient_errors("Scheduler"):
             try:
@@ -87,5 +89,5 @@ class RecurringSchedules:
                     },
                     **{name: datetime.fromtimestamp(at / 1000, UTC) for name, at in bounds.items() if at is not None},
                 )
-            except scheduler.exceptions.ValidationException as refused:
-                raise RejectedByScheduler(refused.response["Error"].get("Message", "")) from refused
+            except scheduler.exceptions.ValidationException as error:
+                raise RejectedByScheduler(error.response["Error"].get("Message", "")) from error

@@ -1,4 +1,4 @@
-"""Secrets that webhooks are signed with, from Secrets Manager."""
+"""The secrets that sign webhooks, from Secrets Manager."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from taskyard.tasks.signature import key_of
 
 from functions.aws.transient_errors import translate_transient_errors
 
-KEPT_MS = 300_000
-"""A rotation is signed with five minutes later at the latest; and one call per version in that time is nothing."""
+CACHE_MS = 300_000
+"""A rotated secret is in use after five minutes at the latest; one call per version in that time costs next to
+nothing."""
 STAGES = ("AWSCURRENT", "AWSPREVIOUS")
 
 
 @dataclass
 class SecretUnusable(Exception):
-    """There is none of this name, or it holds no key: no base64, or too short a one. Its owner can put it right."""
+    """The secret does not exist, or is not a key: not base64, or too short. Its owner can correct that."""
 
     name: str
     reason: str
@@ -29,34 +30,34 @@ class SecretUnusable(Exception):
 
 @dataclass(frozen=True)
 class WebhookSecrets:
-    """`client` makes the Secrets Manager client on first use. `path`: of this deployment, `taskyard/dev/webhooks`.
-    `clock`: epoch ms."""
+    """`client` makes the Secrets Manager client on first use. `path`: of the deployment, such as
+    `taskyard/dev/webhooks`. `clock`: epoch ms."""
 
     client: Callable[[], Any]
     path: str
     clock: Callable[[], int]
-    _kept: dict[str, tuple[int, tuple[bytes, ...]]] = field(default_factory=dict)
+    _cache: dict[str, tuple[int, tuple[bytes, ...]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def keys(self, tenant: str, name: str) -> tuple[bytes, ...]:
-        """The current one and, after a rotation, the one before. Raises SecretUnusable, StoreUnavailable."""
-        # The tenant is part of the name: nobody is signed for with another's secret.
-        full = f"{self.path}/{tenant}/{name}"
+        """The current key and, after a rotation, the previous one. Raises SecretUnusable, StoreUnavailable."""
+        # The tenant is part of the name: a webhook is never signed with another tenant's secret.
+        full_name = f"{self.path}/{tenant}/{name}"
         now = self.clock()
         with self._lock:
-            found = self._kept.get(full)
-        if found is not None and now - found[0] < KEPT_MS:
-            return found[1]
-        values = [value for stage in STAGES if (value := self._read(full, stage)) is not None]
+            cached = self._cache.get(full_name)
+        if cached is not None and now - cached[0] < CACHE_MS:
+            return cached[1]
+        values = [value for stage in STAGES if (value := self._read(full_name, stage)) is not None]
         if not values:
-            raise SecretUnusable(full, "there is none: see docs/notifications.md, «Secrets»")
+            raise SecretUnusable(full_name, "there is none: see docs/notifications.md, «Secrets»")
         try:
-            made = tuple(map(key_of, values))
+            keys = tuple(map(key_of, values))
         except ValueError as error:
-            raise SecretUnusable(full, str(error)) from None
+            raise SecretUnusable(full_name, str(error)) from None
         with self._lock:
-            self._kept[full] = (now, made)
-        return made
+            self._cache[full_name] = (now, keys)
+        return keys
 
     def _read(self, name: str, stage: str) -> str | None:
         secrets = self.client()
@@ -66,5 +67,5 @@ class WebhookSecrets:
             except secrets.exceptions.ResourceNotFoundException:
                 return None
             except secrets.exceptions.InvalidRequestException:
-                # Marked for deletion: as good as gone.
+                # The secret is marked for deletion.
                 return None

@@ -1,4 +1,4 @@
-"""One-time EventBridge schedules: wake-ups that are due later than SQS can wait."""
+"""One-time schedules of EventBridge Scheduler, for wake-ups that are due later than SQS can delay a message."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from functions.core.wakeup import WakeUp
 
 @dataclass(frozen=True)
 class Timers:
-    """`client` makes boto3's Scheduler client on first use: most invocations never need it."""
+    """`client` makes the Scheduler client on first use: most invocations never need it."""
 
     client: Callable[[], Any]
     group: str
     role_arn: str
 
     def create(self, name: str, lane: Lane, wakeup: WakeUp, *, at: int) -> None:
-        """At the minute `at` (epoch ms). Making the same one again changes nothing."""
+        """Sends the wake-up to the lane in the minute of `at` (epoch ms). Does nothing when the timer exists."""
         scheduler = self.client()
         with translate_transient_errors("Scheduler"):
             try:
@@ -36,7 +36,8 @@ class Timers:
                         "Arn": lane.arn,
                         "RoleArn": self.role_arn,
                         "Input": wakeup.body(),
-                        # A firing that SQS refused for a day goes to the lane's DLQ, and from there round again.
+                        # A wake-up that SQS does not accept for a day goes to the lane's DLQ; the dead-letter function
+                        # sends it again.
                         "RetryPolicy": {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185},
                         "DeadLetterConfig": {"Arn": lane.dead_letter_arn},
                     },
@@ -45,7 +46,7 @@ class Timers:
                 return
 
     def delete(self, name: str) -> None:
-        """Housekeeping for a task that was cancelled or moved: its old wake-up would be dropped anyway."""
+        """For a task that was cancelled or rescheduled. Without it, a worker would drop the old wake-up."""
         scheduler = self.client()
         with translate_transient_errors("Scheduler"):
             try:

@@ -1,4 +1,4 @@
-"""ClientError → core errors, for every port."""
+"""Translates transient errors of AWS into StoreUnavailable, for all clients."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from functions.core.errors import StoreUnavailable
 
-PASSING = frozenset(
+TRANSIENT_CODES = frozenset(
     {
         "ThrottlingException",
         "Throttling",
@@ -35,17 +35,17 @@ PASSING = frozenset(
 
 @contextmanager
 def translate_transient_errors(service: str) -> Iterator[None]:
-    """Raises StoreUnavailable for what may succeed when sent again; what never will goes through as it is."""
+    """Raises StoreUnavailable for an error whose call may succeed when it is repeated. Other errors pass unchanged."""
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in PASSING or status >= 500:
+        if code in TRANSIENT_CODES or status >= 500:
             raise StoreUnavailable(service, code) from error
         raise
     except ParamValidationError:
-        # Wrong before it was sent, and wrong the next time.
+        # The call was never sent: its parameters are wrong.
         raise
     except BotoCoreError as error:
         raise StoreUnavailable(service, type(error).__name__) from error

@@ -72,7 +72,7 @@ class Fire:
         name = scheduler_name(firing_event.tenant, firing_event.schedule)
         # Schedules that were made before there was a door for firings call the producer: until their next firing.
         by_producer = door != self.door
-        if by_producer and self.scheduler.target(name) != door:
+        if by_producer and self.scheduler.target_arn_of(name) != door:
             return FiringResult(
                 FiringOutcome.DROPPED, "schedules are fired by EventBridge Scheduler, through the firing function"
             )

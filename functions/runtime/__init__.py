@@ -1,1 +1,1 @@
-"""What entry points share: environment, observability, dispatch, consequences, wiring."""
+"""What entry points share: environment, metrics, dispatch, consequences, wiring."""

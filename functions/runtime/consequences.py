@@ -1,9 +1,9 @@
-"""What a settled task does to the tasks that wait for it, and whom it tells (design §4, docs/adr/0007, 0009).
+"""What a settled task does to the tasks that depend on it, to its run and to its notifications (docs/adr/0007, 0009).
 
-All of it is idempotent, and run again it finishes what was begun: whoever dies in the middle is followed by the
-redelivered wake-up of the settled task, which runs all of it again. A dependent that ends without having run (skipped,
-cancelled) has a wake-up of its own, sent before it was written like any other: its consequences are that one's, so a
-cascade through thousands is no longer for anybody than one step.
+All of it is idempotent, and run again it finishes what was begun: after a crash in the middle, the redelivered wake-up
+of the settled task runs all of it again. A dependent that ends without having run (SKIPPED, CANCELLED) has a wake-up of
+its own, sent before its record was written. That wake-up runs the consequences of the dependent, so a chain of
+thousands of skipped tasks is one step for each worker.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functions.core.states import State
 from functions.core.task import Task
 from functions.runtime.dispatch import Dispatcher
-from functions.runtime.notifications import Notifications
+from functions.runtime.notifications import NotificationStarter
 from functions.runtime.run_consequences import RunConsequences
 from functions.store.tasks import Applied, TaskStore, WriteResult
 
@@ -27,45 +27,47 @@ class Consequences:
     dispatcher: Dispatcher
     clock: Callable[[], int]
     runs: RunConsequences
-    notifications: Notifications
+    notifications: NotificationStarter
 
     def run(self, task: Task) -> None:
-        """Of a settled task."""
+        """`task`: settled."""
         if task.has_dependents:
-            for dependent in self.tasks.dependents(task.tenant, task.id):
-                self._resolve(task, dependent)
+            for dependent_id in self.tasks.dependents(task.tenant, task.id):
+                self._resolve_dependent(task, dependent_id)
         if task.membership is not None:
-            self.runs.settle(task, task.membership)
-            self.runs.count(task, task.membership)
-        # Last: who waits for a result waits for nobody's mail.
+            self.runs.release_dependents(task, task.membership)
+            self.runs.count_node(task, task.membership)
+        # Last: tasks that wait for a result do not wait for the start of a notification.
         self.notifications.start_for_task(task)
 
     def cancel(self, task: Task, *, reason: str) -> WriteResult:
-        """CANCELLED, with its consequences. A crash after the write is followed by the wake-up sent before it."""
+        """Writes CANCELLED and runs the consequences. After a crash between the two, the wake-up that was sent first
+        runs them."""
         now = self.clock()
         if task.has_dependents or task.membership is not None or task.notify:
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=now, now=now)
-        answer = self.tasks.cancel(task, now=now, reason=reason)
-        if isinstance(answer, Applied):
-            self.run(answer.task)
-        return answer
+        result = self.tasks.cancel(task, now=now, reason=reason)
+        if isinstance(result, Applied):
+            self.run(result.task)
+        return result
 
     def link_dependencies(self, task: Task) -> None:
-        """Edges and flags of a BLOCKED task, then a look at every upstream: closes the race with one that settles
-        meanwhile. Whoever dies in the middle is followed by the task's own wake-up, which links again."""
+        """Writes the edge of each dependency of a BLOCKED task and the flag on each upstream, which returns its state:
+        an upstream that settles meanwhile is seen here or sees the edge. After a crash in the middle, the task's own
+        wake-up links again."""
         for upstream_id in task.dependencies:
             self.tasks.add_dependent(task.tenant, upstream_id, task.id)
             upstream = self.tasks.flag_dependents(task.tenant, upstream_id)
             if upstream is not None and upstream.settled:
-                self._resolve(upstream, task.id)
+                self._resolve_dependent(upstream, task.id)
 
-    def _resolve(self, upstream: Task, dependent_id: str) -> None:
-        """One dependent of a settled upstream."""
+    def _resolve_dependent(self, upstream: Task, dependent_id: str) -> None:
+        """Releases the dependent of a settled upstream, when it waits for nothing else; or skips it."""
         now = self.clock()
         if upstream.state is State.SUCCESS:
-            answer = self.tasks.discard_waiting(upstream.tenant, dependent_id, upstream.id)
-            if isinstance(answer, Applied) and not answer.task.waiting_for:
-                self._release(answer.task)
+            result = self.tasks.discard_waiting(upstream.tenant, dependent_id, upstream.id)
+            if isinstance(result, Applied) and not result.task.waiting_for:
+                self._release(result.task)
             return
         dependent = self.tasks.get(upstream.tenant, dependent_id)
         if dependent is not None and dependent.state is State.BLOCKED:
@@ -73,15 +75,15 @@ class Consequences:
             self.tasks.skip(dependent, now=now, reason=f"dependency {upstream.id} ended as {upstream.state}")
 
     def _release(self, task: Task) -> None:
-        """Again as long as its caller moves it between our read and our write: the wake-up has to be there at the
-        time, and in the lane, that the caller was answered with."""
+        """Repeated while a request reschedules the task between the read and the write: the wake-up must be sent for
+        the time, and to the lane, that the request was answered with."""
         while True:
             now = self.clock()
             at = max(task.available_at, now)
             self.dispatcher.dispatch(task, generation=task.generation + 1, at=at, now=now)
-            answer = self.tasks.release(task, now=now)
-            if isinstance(answer, Applied) or answer.task is None:
+            result = self.tasks.release(task, now=now)
+            if isinstance(result, Applied) or result.task is None:
                 return
-            if answer.task.state is not State.BLOCKED or answer.task.waiting_for:
+            if result.task.state is not State.BLOCKED or result.task.waiting_for:
                 return
-            task = answer.task
+            task = result.task

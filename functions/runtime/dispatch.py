@@ -1,30 +1,31 @@
-"""`dispatch`: the one way in which a wake-up is put in flight, for first runs, retries and releases alike."""
+"""`Dispatcher`: the only way in which a wake-up is sent, for first runs, retries and releases alike."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from functions.aws.queues import Queues
+from functions.aws.queues import MESSAGES_PER_CALL, Queues
 from functions.aws.timers import Timers
 from functions.core.dispatch import ByQueue, by_queue_or_timer, timer_name
 from functions.core.task import Task, lane_of
 from functions.core.wakeup import WakeUp
+from functions.runtime.parallel import map_parallel
 
 
 @dataclass(frozen=True)
 class Dispatcher:
+    """Every method is called before the record is written (docs/adr/0002). A crash right after it leaves a wake-up
+    without its write; the worker that receives it drops it once no writer of the record can still run."""
+
     queues: Queues
     timers: Timers
 
     def dispatch(
         self, task: Task, *, generation: int, at: int, now: int, priority: int | None = None, rounds: int = 0
     ) -> None:
-        """A wake-up of `generation` arrives at `at` (epoch ms), about a second late at the most.
-
-        Called before the record is written (design §2, rule 1). A crash right after leaves a wake-up without its
-        write: the worker that receives it drops it once no writer of it can still be alive.
-        """
+        """Sends a wake-up of `generation` that arrives at `at` (epoch ms), or up to about a second later. `priority`:
+        chooses the lane instead of the task's own. `rounds`: how often the wake-up has returned from a DLQ."""
         lane = lane_of(task.priority if priority is None else priority)
         wakeup = wakeup_of(task, generation, rounds)
         way = by_queue_or_timer(at, now)
@@ -35,25 +36,53 @@ class Dispatcher:
             self.timers.create(name, self.queues.lanes[lane], wakeup, at=way.at)
 
     def dispatch_next_generation(self, tasks: Sequence[Task], *, now: int, at_once: bool = False) -> None:
-        """A wake-up of each one's next generation, at its time (`at_once`: now), in tens where they go by queue.
-        As `dispatch`, called before the records are written."""
-        by_queue: dict[str, list[tuple[WakeUp, int]]] = {}
+        """Sends a wake-up of each task's next generation for its `available_at` (`at_once`: for now). Wake-ups of one
+        lane share calls."""
+        by_lane: dict[str, list[tuple[WakeUp, int]]] = {}
         for task in tasks:
             at = now if at_once else max(task.available_at, now)
             way = by_queue_or_timer(at, now)
             if isinstance(way, ByQueue) and len(tasks) > 1:
-                sent = (wakeup_of(task, task.generation + 1), way.delay_seconds)
-                by_queue.setdefault(task.lane, []).append(sent)
+                entry = (wakeup_of(task, task.generation + 1), way.delay_seconds)
+                by_lane.setdefault(task.lane, []).append(entry)
             else:
                 self.dispatch(task, generation=task.generation + 1, at=at, now=now)
-        for lane, wakeups in by_queue.items():
+        for lane, wakeups in by_lane.items():
             self.queues.send_many(lane, wakeups)
 
+    def dispatch_many(self, tasks: Sequence[Task], *, now: int) -> list[Exception | None]:
+        """As `dispatch_next_generation`, in parallel. Returns the error of each task, None without one. The tasks of
+        one call fail together, also when SQS took some of their wake-ups: those are dropped, since no write follows."""
+        errors: list[Exception | None] = [None] * len(tasks)
+        groups = list(group_in_tens(tasks, now))
+
+        def send(group: list[int]) -> None:
+            self.dispatch_next_generation([tasks[position] for position in group], now=now)
+
+        for group, error in zip(groups, map_parallel(send, groups), strict=True):
+            for position in group:
+                errors[position] = error
+        return errors
+
     def delete_timer(self, task: Task, *, now: int) -> None:
-        """Deletes the timer of a task that was cancelled or moved, if it travels by one."""
+        """Of a task that was cancelled or rescheduled. Nothing for a task whose wake-up is in a queue."""
         way = by_queue_or_timer(task.available_at, now)
         if not isinstance(way, ByQueue):
             self.timers.delete(timer_name(task.id, task.generation, way.at))
+
+
+def group_in_tens(tasks: Sequence[Task], now: int) -> Iterable[list[int]]:
+    """Positions of tasks whose wake-ups can share a call: tasks of one lane, up to ten. A timer is a call of its
+    own."""
+    by_lane: dict[str, list[int]] = {}
+    for position, task in enumerate(tasks):
+        if isinstance(by_queue_or_timer(max(task.available_at, now), now), ByQueue):
+            by_lane.setdefault(task.lane, []).append(position)
+        else:
+            yield [position]
+    for positions in by_lane.values():
+        for start in range(0, len(positions), MESSAGES_PER_CALL):
+            yield positions[start : start + MESSAGES_PER_CALL]
 
 
 def wakeup_of(task: Task, generation: int, rounds: int = 0) -> WakeUp:

@@ -1,6 +1,6 @@
-"""What each function reads from its environment: one frozen class a function, built once per process.
+"""The environment variables of each function: one frozen class per function, built once per process.
 
-A variable that the template does not set shows in tests/infra, not after a deploy.
+A variable that the template does not set fails a test of tests/infra, not a deployment.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from functions.aws.queues import Lane
 from functions.core.webhooks.addresses import Reach
 
 WORKER_MARGIN_SECONDS = 10
-"""Of a worker's time-out: what it needs around an attempt, to claim, settle and release."""
+"""Part of a worker's time-out that it needs beside an attempt, to claim, settle and run consequences."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """What every function has."""
+    """Of every function. `name`: of the deployment, `dev` or `prod`."""
 
     name: str
     table_name: str
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Raises KeyError naming the variable that is missing, ValueError for one that cannot be read."""
-        return cls(**cls.read(env))
+    def from_env(cls, variables: Mapping[str, str]) -> Self:
+        """Raises KeyError with the name of a missing variable, ValueError for a value that is not accepted."""
+        return cls(**cls.read_fields(variables))
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return {"name": env["ENVIRONMENT"], "table_name": env["TABLE_NAME"]}
+    def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
+        return {"name": variables["ENVIRONMENT"], "table_name": variables["TABLE_NAME"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,25 +47,25 @@ class TaskEnvironment(Environment):
     notify_machine_arn: str
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return super().read(env) | {
+    def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
+        return super().read_fields(variables) | {
             "lanes": {
                 name: Lane(url=lane["url"], arn=lane["arn"], dead_letter_arn=lane["deadLetterArn"])
-                for name, lane in json.loads(env["LANES"]).items()
+                for name, lane in json.loads(variables["LANES"]).items()
             },
-            "timer_group": env["TIMER_GROUP"],
-            "timer_role_arn": env["TIMER_ROLE_ARN"],
-            "worker_timeout_seconds": int(env["WORKER_TIMEOUT_SECONDS"]),
-            "listing_shards": int(env["LISTING_SHARDS"]),
-            "retention_days": int(env["RETENTION_DAYS"]),
-            "notify_machine_arn": env["NOTIFY_MACHINE_ARN"],
+            "timer_group": variables["TIMER_GROUP"],
+            "timer_role_arn": variables["TIMER_ROLE_ARN"],
+            "worker_timeout_seconds": int(variables["WORKER_TIMEOUT_SECONDS"]),
+            "listing_shards": int(variables["LISTING_SHARDS"]),
+            "retention_days": int(variables["RETENTION_DAYS"]),
+            "notify_machine_arn": variables["NOTIFY_MACHINE_ARN"],
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntakeEnvironment(TaskEnvironment):
-    """Of the functions that take requests, and submit what schedules ask for. `firing_arn`: of the function that
-    EventBridge Scheduler fires schedules by."""
+    """Of the functions that take requests or firings of schedules. `firing_arn`: of the function that EventBridge
+    Scheduler invokes for each firing."""
 
     document_bucket: str
     tenant_from: str
@@ -76,20 +76,20 @@ class IntakeEnvironment(TaskEnvironment):
 
     @property
     def timeout_limit(self) -> int:
-        """Seconds that a task may ask for per attempt."""
+        """Seconds: the most that a task may ask for as the time-out of an attempt."""
         return self.worker_timeout_seconds - WORKER_MARGIN_SECONDS
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        if env["TENANT_FROM"] not in ("account", "principal"):
-            raise ValueError(f"TENANT_FROM is 'account' or 'principal', not {env['TENANT_FROM']!r}")
-        return super().read(env) | {
-            "document_bucket": env["DOCUMENT_BUCKET"],
-            "tenant_from": env["TENANT_FROM"],
-            "webhook_reach": reach(env),
-            "schedule_group": env["SCHEDULE_GROUP"],
-            "schedule_role_arn": env["SCHEDULE_ROLE_ARN"],
-            "firing_arn": env["FIRING_ARN"],
+    def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
+        if variables["TENANT_FROM"] not in ("account", "principal"):
+            raise ValueError(f"TENANT_FROM is 'account' or 'principal', not {variables['TENANT_FROM']!r}")
+        return super().read_fields(variables) | {
+            "document_bucket": variables["DOCUMENT_BUCKET"],
+            "tenant_from": variables["TENANT_FROM"],
+            "webhook_reach": webhook_reach(variables),
+            "schedule_group": variables["SCHEDULE_GROUP"],
+            "schedule_role_arn": variables["SCHEDULE_ROLE_ARN"],
+            "firing_arn": variables["FIRING_ARN"],
         }
 
 
@@ -98,8 +98,8 @@ class ApiEnvironment(IntakeEnvironment):
     run_machine_arn: str
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return super().read(env) | {"run_machine_arn": env["RUN_MACHINE_ARN"]}
+    def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
+        return super().read_fields(variables) | {"run_machine_arn": variables["RUN_MACHINE_ARN"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class ProducerEnvironment(IntakeEnvironment):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEnvironment(TaskEnvironment):
-    """`webhook_secrets`: the path of this deployment's secrets, `taskyard/dev/webhooks`."""
+    """`webhook_secrets`: the path of the deployment's secrets, such as `taskyard/dev/webhooks`."""
 
     document_bucket: str
     lane: str
@@ -119,14 +119,14 @@ class WorkerEnvironment(TaskEnvironment):
     webhook_secrets: str
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return super().read(env) | {
-            "document_bucket": env["DOCUMENT_BUCKET"],
-            "lane": env["LANE"],
-            "mail_from": env["MAIL_FROM"],
-            "mail_senders": frozenset(env["MAIL_SENDERS"].split(",")),
-            "webhook_reach": reach(env),
-            "webhook_secrets": env["WEBHOOK_SECRETS"],
+    def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
+        return super().read_fields(variables) | {
+            "document_bucket": variables["DOCUMENT_BUCKET"],
+            "lane": variables["LANE"],
+            "mail_from": variables["MAIL_FROM"],
+            "mail_senders": frozenset(variables["MAIL_SENDERS"].split(",")),
+            "webhook_reach": webhook_reach(variables),
+            "webhook_secrets": variables["WEBHOOK_SECRETS"],
         }
 
 
@@ -140,8 +140,8 @@ class ObserverEnvironment(Environment):
     document_bucket: str
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return super().read(env) | {"document_bucket": env["DOCUMENT_BUCKET"]}
+    def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
+        return super().read_fields(variables) | {"document_bucket": variables["DOCUMENT_BUCKET"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,13 +149,13 @@ class WorkflowEnvironment(TaskEnvironment):
     document_bucket: str
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return super().read(env) | {"document_bucket": env["DOCUMENT_BUCKET"]}
+    def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
+        return super().read_fields(variables) | {"document_bucket": variables["DOCUMENT_BUCKET"]}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotifierEnvironment(Environment):
-    """`webhook_secrets`: as the workers'."""
+    """`webhook_secrets`: as in WorkerEnvironment."""
 
     listing_shards: int
     mail_from: str
@@ -163,17 +163,17 @@ class NotifierEnvironment(Environment):
     webhook_secrets: str
 
     @classmethod
-    def read(cls, env: Mapping[str, str]) -> dict[str, Any]:
-        return super().read(env) | {
-            "listing_shards": int(env["LISTING_SHARDS"]),
-            "mail_from": env["MAIL_FROM"],
-            "webhook_reach": reach(env),
-            "webhook_secrets": env["WEBHOOK_SECRETS"],
+    def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
+        return super().read_fields(variables) | {
+            "listing_shards": int(variables["LISTING_SHARDS"]),
+            "mail_from": variables["MAIL_FROM"],
+            "webhook_reach": webhook_reach(variables),
+            "webhook_secrets": variables["WEBHOOK_SECRETS"],
         }
 
 
-def reach(env: Mapping[str, str]) -> Reach:
-    match env["WEBHOOK_REACH"]:
+def webhook_reach(variables: Mapping[str, str]) -> Reach:
+    match variables["WEBHOOK_REACH"]:
         case "public":
             return "public"
         case "any":
@@ -193,4 +193,4 @@ ENVIRONMENT_CLASSES: dict[str, type[Environment]] = {
     "functions.workflow.handler.handler": WorkflowEnvironment,
     "functions.notifier.handler.handler": NotifierEnvironment,
 }
-"""Handler string of the template → what that function reads."""
+"""Handler string in the template → environment of that function."""

@@ -20,11 +20,11 @@ VALUES_PER_METRIC = 100
 
 
 class Metrics:
-    """Gathers over one invocation, from any thread; `flush` writes. Dimensions: environment, and environment + lane
-    for what belongs to one."""
+    """Collects the values of one invocation, from any thread; `flush` writes them. Dimensions: Environment; Environment
+    and Lane for values with a `lane`."""
 
-    def __init__(self, environment: str, *, out: IO[str] | None = None) -> None:
-        self._environment = environment
+    def __init__(self, environment_name: str, *, out: IO[str] | None = None) -> None:
+        self._environment = environment_name
         self._out = out
         self._values: dict[str | None, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self._lock = threading.Lock()
@@ -42,9 +42,9 @@ class Metrics:
     def invocation(
         self, errors: str, *, by_design: tuple[type[Exception], ...], clock: Callable[[], int]
     ) -> Iterator[None]:
-        """Around one invocation by a state machine, which is told by an exception that it is to try again. Lambda's own
-        count of errors holds those that are `by_design` too; the others are counted as `errors`, for the alarm.
-        `clock`: epoch ms."""
+        """Around one invocation by a state machine, in which an exception asks for another try. Counts exceptions other
+        than `by_design` as the metric `errors`, for the alarm: Lambda's own metric counts all of them. Flushes at the
+        end. `clock`: epoch ms."""
         try:
             yield
         except by_design:
@@ -56,21 +56,21 @@ class Metrics:
             self.flush(clock())
 
     def flush(self, now: int) -> None:
-        """`now`: epoch ms. Writes a line per lane and hundred values; nothing when nothing was gathered."""
+        """`now`: epoch ms. Writes one line for each lane and 100 values, and nothing without values."""
         with self._lock:
-            gathered, self._values = self._values, defaultdict(lambda: defaultdict(list))
+            collected, self._values = self._values, defaultdict(lambda: defaultdict(list))
         out = self._out or sys.stdout
-        for lane, metrics in gathered.items():
+        for lane, metrics in collected.items():
             while metrics:
                 print(self._line(lane, metrics, now), file=out, flush=True)
                 metrics = {name: rest for name, values in metrics.items() if (rest := values[VALUES_PER_METRIC:])}
 
     def _line(self, lane: str | None, metrics: dict[str, list[float]], now: int) -> str:
         definitions, values = [], {}
-        for key, gathered in metrics.items():
+        for key, collected in metrics.items():
             name, _, milliseconds = key.partition(":")
             definitions.append({"Name": name, "Unit": "Milliseconds" if milliseconds else "Count"})
-            values[name] = gathered[:VALUES_PER_METRIC] if len(gathered) > 1 else gathered[0]
+            values[name] = collected[:VALUES_PER_METRIC] if len(collected) > 1 else collected[0]
         directive = {
             "Namespace": NAMESPACE,
             "Dimensions": [["Environment"], ["Environment", "Lane"]] if lane else [["Environment"]],

@@ -1,7 +1,7 @@
-"""Starts one execution for each notification that a terminal event owes (docs/adr/0009).
+"""Starts one Step Functions execution for each notification of an event (docs/adr/0009).
 
-Idempotent by name: whoever runs the consequences again starts nothing twice. Started before the wake-up's message is
-deleted, so a notification that was owed is on its way, or is started by the redelivered message.
+The name of an execution follows from task or run, so consequences that run again start nothing twice. The executions
+start before the message of the wake-up is deleted: after a crash, the redelivered message starts what is missing.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from functions.core.workflows.run import Run
 
 
 @dataclass(frozen=True)
-class Notifications:
+class NotificationStarter:
     executions: Executions
     machine_arn: str
 
     def start_for_task(self, task: Task) -> None:
-        """Of a settled task. Nothing for one without `notify`."""
+        """`task`: settled. Starts nothing when it has no `notify`."""
         if task.notify:
             self._start(task_notifications(task))
 
     def start_for_run(self, run: Run) -> None:
-        """Of a run that has ended."""
+        """`run`: ended. Starts nothing when it has no `notify`."""
         if run.notify:
             self._start(run_notifications(run))
 
     def _start(self, notifications: Iterable[Notification]) -> None:
-        for note in notifications:
-            self.executions.start(self.machine_arn, note.name, {"notification": note.to_input()})
+        for notification in notifications:
+            self.executions.start(self.machine_arn, notification.name, {"notification": notification.to_input()})

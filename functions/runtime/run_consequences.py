@@ -1,15 +1,13 @@
-"""What a settled node does to its run: releases the nodes that wait for it, and is counted.
+"""What a settled node does to its run: it releases the nodes that wait for it, and is counted.
 
-All of it is idempotent, and run again it finishes what was begun (design §2, rule 3). The order matters: a node is
-counted after its dependents are dealt with, so that a run is never done while somebody still waits to be released.
+All of it is idempotent, and run again it finishes what was begun. The order matters: a node is counted after its
+dependents are released or skipped, so a run is never complete while a node still waits to be released.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 from functions.aws.executions import Executions
 from functions.aws.queues import MESSAGES_PER_CALL
@@ -18,123 +16,67 @@ from functions.core.task import RunMembership, Task
 from functions.core.workflows.dag import above, tally_of
 from functions.core.workflows.run import RunState, node_id
 from functions.runtime.dispatch import Dispatcher
+from functions.runtime.parallel import map_threads
 from functions.store.runs import RunStore
 from functions.store.tasks import Applied, TaskStore
 
-T = TypeVar("T")
-R = TypeVar("R")
-
 STALE_MS = 10_000
-"""A wake-up without its write is dropped after the longest time-out of a worker (functions/core/wakeup.py). The
-workflow function may run longer than that: it must not write what it announced so long ago."""
+"""A worker drops a wake-up without its write after the longest time-out of a worker (functions/core/wakeup.py). The
+workflow function may run longer than that: it does not write what it has sent a wake-up for so long ago."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConsequences:
-    """`clock`: epoch ms. `side_by_side`: how many of a node's dependents are written at once; 1: one after another."""
+    """`clock`: epoch ms."""
 
     tasks: TaskStore
     runs: RunStore
     dispatcher: Dispatcher
     executions: Executions
     clock: Callable[[], int]
-    side_by_side: int = 16
 
-    def settle(self, node: Task, member: RunMembership) -> None:
-        """Releases, or skips, the nodes that wait for this one, directly or through joins."""
-        open_ = [(member.index, index) for index in self._releases(node, member)]
-        while open_:
-            waiting: dict[int, list[int]] = {}
-            for via, index in open_:
+    def release_dependents(self, node: Task, member: RunMembership) -> None:
+        """Releases, or skips, the nodes that wait for this settled node, directly or through joins. `member`: of
+        `node`."""
+        edges = [(member.index, index) for index in self._dependent_indexes(node, member)]
+        while edges:
+            indexes_by_source: dict[int, list[int]] = {}
+            for source, index in edges:
                 if index < member.nodes:
-                    waiting.setdefault(via, []).append(index)
-            for via, indexes in waiting.items():
-                self._resolve(node, member, str(via), indexes)
-            joins = [(via, index) for via, index in open_ if index >= member.nodes]
-            open_ = [(join, index) for via, join in joins for index in self._through(node, member, via, join)]
+                    indexes_by_source.setdefault(source, []).append(index)
+            for source, indexes in indexes_by_source.items():
+                self._resolve_nodes(node, member, str(source), indexes)
+            # An index from `nodes` on is a join.
+            joins = [(source, index) for source, index in edges if index >= member.nodes]
+            edges = [(join, index) for source, join in joins for index in self._pass_join(node, member, source, join)]
         if node.state in DEAD_LETTER_STATES and member.fail_fast:
-            self._fail(node.tenant, member)
+            self._fail_run(node.tenant, member)
 
-    def count(self, node: Task, member: RunMembership) -> None:
-        """Once all of `settle` is done. Climbs the tree; at its root the run is told that it is done."""
-        tally, arrived, state = tally_of(member.index), member.index, State(node.state)
-        counted: State | None = state
+    def count_node(self, node: Task, member: RunMembership) -> None:
+        """After `release_dependents`. Climbs the tree of tallies; a complete root completes the run."""
+        tally, arrived = tally_of(member.index), member.index
+        counted: State | None = State(node.state)
         while True:
             gathered = self.runs.arrive_at_tally(node.tenant, member.run, member.round, tally, arrived, state=counted)
             if not gathered.complete:
                 return
             parent = above(tally, member.nodes)
             if parent is None:
-                self._done(node.tenant, member)
+                self._complete_run(node.tenant, member)
                 return
             tally, arrived, counted = parent, tally.number, None
 
-    def release(self, nodes: Iterable[Task], *, last: str | None = None) -> None:
-        """Puts BLOCKED nodes that wait for nothing, or for `last` only, on their way: messages first."""
+    def release_nodes(self, nodes: Iterable[Task], *, last: str | None = None) -> None:
+        """Makes BLOCKED nodes runnable that wait for nothing, or for `last` only. Messages go out before records."""
 
         def release_ten(ten: Sequence[Task]) -> None:
             todo = list(ten)
             while todo:
                 now = self.clock()
                 self.dispatcher.dispatch_next_generation(todo, now=now)
-                todo = [moved for node in todo if (moved := self._release(node, now, last))]
+                todo = [again for node in todo if (again := self._release(node, now, last))]
 
-        self._in_tens(release_ten, nodes)
-
-    def _release(self, node: Task, now: int, last: str | None) -> Task | None:
-        """The node, when it has to be done again: its caller has moved it since it was read, and a wake-up must go out
-        for its new time; or this function stood still, and the wake-up may be given up before its write lands."""
-        if self.clock() - now > STALE_MS:
-            return node
-        answer = self.tasks.release(node, now=now, last=last)
-        if isinstance(answer, Applied) or answer.task is None:
-            return None
-        waits = answer.task.state is State.BLOCKED and answer.task.generation == node.generation
-        return answer.task if waits and answer.task.waiting_for <= {last} else None
-
-    def _through(self, node: Task, member: RunMembership, via: int, join: int) -> tuple[int, ...]:
-        """What a join passes on: everything once it is complete, and at once when something did not succeed."""
-        if node.state is not State.SUCCESS:
-            return self.runs.join_releases(node.tenant, member.run, join)
-        gathered, releases = self.runs.arrive_at_join(node.tenant, member.run, join, via)
-        return releases if gathered.complete else ()
-
-    def _resolve(self, node: Task, member: RunMembership, via: str, indexes: list[int]) -> None:
-        """The nodes that wait for `via`: `node` itself, or a join behind it. Those that wait no more were dealt with
-        by an earlier delivery. Those of a later round wait for nothing of this one: what had succeeded when it began
-        was taken into account then, and what had not runs again."""
-        ids = [node_id(member.run, index) for index in indexes]
-        found = self.tasks.get_many(node.tenant, ids, consistent=True).values()
-        waiting = [task for task in found if waits(task, member.round)]
-        if node.state is not State.SUCCESS:
-            self._skip(waiting, reason=f"node {member.name} ended as {node.state}")
-            return
-        ready = [task for task in waiting if task.waiting_for <= {via}]
-        self.release(ready, last=via)
-        others = [task for task in waiting if not task.waiting_for <= {via}]
-        self.release(filter(None, self._each(lambda task: self._discard(task, via, member.round), others)))
-
-    def _discard(self, task: Task, via: str, round_: int) -> Task | None:
-        """The task, when `via` was the last that it waited for."""
-        answer = self.tasks.discard_waiting(task.tenant, task.id, via)
-        emptied = isinstance(answer, Applied) and not answer.task.waiting_for and waits(answer.task, round_)
-        return answer.task if emptied else None
-
-    def _skip(self, nodes: Iterable[Task], *, reason: str) -> None:
-        """Messages first: the wake-up of a skipped node runs its consequences."""
-
-        def skip_ten(ten: Sequence[Task]) -> None:
-            now = self.clock()
-            self.dispatcher.dispatch_next_generation(ten, now=now, at_once=True)
-            for node in ten:
-                self.tasks.skip(node, now=now, reason=reason)
-
-        self._in_tens(skip_ten, nodes)
-
-    def _releases(self, node: Task, member: RunMembership) -> tuple[int, ...]:
-        if not member.release_chunks:
-            return member.releases
-        return member.releases + self.runs.chunks(node.tenant, node.id, "RELEASES", member.release_chunks)
+        self._map_tens(release_ten, nodes)
 
     def upstream_indexes(self, node: Task, member: RunMembership) -> tuple[int, ...]:
         """Indexes of the nodes whose results `node` reads."""
@@ -142,30 +84,81 @@ class RunConsequences:
             return member.upstreams
         return member.upstreams + self.runs.chunks(node.tenant, node.id, "UPSTREAMS", member.upstream_chunks)
 
-    def _done(self, tenant: str, member: RunMembership) -> None:
-        """Answers the execution that waits. No token yet: the step that stores it looks at the root afterwards."""
+    def _dependent_indexes(self, node: Task, member: RunMembership) -> tuple[int, ...]:
+        """Indexes of the nodes and joins that wait for `node`."""
+        if not member.release_chunks:
+            return member.releases
+        return member.releases + self.runs.chunks(node.tenant, node.id, "RELEASES", member.release_chunks)
+
+    def _release(self, node: Task, now: int, last: str | None) -> Task | None:
+        """The node, when it must be released again: a request has rescheduled it since it was read, and needs a wake-up
+        for the new time; or this function was suspended, and a worker may drop the wake-up before its write lands."""
+        if self.clock() - now > STALE_MS:
+            return node
+        result = self.tasks.release(node, now=now, last=last)
+        if isinstance(result, Applied) or result.task is None:
+            return None
+        unchanged = result.task.state is State.BLOCKED and result.task.generation == node.generation
+        return result.task if unchanged and result.task.waiting_for <= {last} else None
+
+    def _pass_join(self, node: Task, member: RunMembership, source: int, join: int) -> tuple[int, ...]:
+        """Indexes that a join releases: all of them once it is complete, and at once when `node` did not succeed."""
+        if node.state is not State.SUCCESS:
+            return self.runs.join_releases(node.tenant, member.run, join)
+        gathered, releases = self.runs.arrive_at_join(node.tenant, member.run, join, source)
+        return releases if gathered.complete else ()
+
+    def _resolve_nodes(self, node: Task, member: RunMembership, source: str, indexes: list[int]) -> None:
+        """Releases, or skips, the nodes that wait for `source`: `node` itself, or a join behind it. Nodes that wait no
+        more were handled by an earlier delivery. Nodes of a later round do not wait for this one: when that round
+        began, it took successful nodes into account, and runs the others again."""
+        ids = [node_id(member.run, index) for index in indexes]
+        nodes = self.tasks.get_many(node.tenant, ids, consistent=True).values()
+        waiting = [task for task in nodes if is_waiting(task, member.round)]
+        if node.state is not State.SUCCESS:
+            self._skip_nodes(waiting, reason=f"node {member.name} ended as {node.state}")
+            return
+        ready = [task for task in waiting if task.waiting_for <= {source}]
+        self.release_nodes(ready, last=source)
+        others = [task for task in waiting if not task.waiting_for <= {source}]
+        emptied = map_threads(lambda task: self._discard_waiting(task, source, member.round), others)
+        self.release_nodes(filter(None, emptied))
+
+    def _discard_waiting(self, task: Task, source: str, round_: int) -> Task | None:
+        """The task, when `source` was the last that it waited for."""
+        result = self.tasks.discard_waiting(task.tenant, task.id, source)
+        emptied = isinstance(result, Applied) and not result.task.waiting_for and is_waiting(result.task, round_)
+        return result.task if emptied else None
+
+    def _skip_nodes(self, nodes: Iterable[Task], *, reason: str) -> None:
+        """Messages go out before records: the wake-up of a skipped node runs its consequences."""
+
+        def skip_ten(ten: Sequence[Task]) -> None:
+            now = self.clock()
+            self.dispatcher.dispatch_next_generation(ten, now=now, at_once=True)
+            for node in ten:
+                self.tasks.skip(node, now=now, reason=reason)
+
+        self._map_tens(skip_ten, nodes)
+
+    def _complete_run(self, tenant: str, member: RunMembership) -> None:
+        """Answers the waiting execution. Without a token yet, the step that stores it reads the root afterwards."""
         run = self.runs.get(tenant, member.run)
         if run is not None and run.round == member.round and run.state is RunState.RUNNING and run.token:
-            self.executions.answer(run.token, {"outcome": "done"})
+            self.executions.send_success(run.token, {"outcome": "done"})
 
-    def _fail(self, tenant: str, member: RunMembership) -> None:
-        """Marks the run, then answers the execution. Not there to be answered: its next token finds the mark."""
+    def _fail_run(self, tenant: str, member: RunMembership) -> None:
+        """Marks the run, then answers the waiting execution. When none waits, the step that stores the next token reads
+        the mark."""
         run = self.runs.fail(tenant, member.run, member.round)
         if run is not None and run.token:
-            self.executions.answer(run.token, {"outcome": "cancel"})
+            self.executions.send_success(run.token, {"outcome": "cancel"})
 
-    def _in_tens(self, work: Callable[[Sequence[Task]], None], tasks: Iterable[Task]) -> None:
+    def _map_tens(self, work: Callable[[Sequence[Task]], None], tasks: Iterable[Task]) -> None:
         todo = list(tasks)
-        self._each(work, [todo[start : start + MESSAGES_PER_CALL] for start in range(0, len(todo), MESSAGES_PER_CALL)])
-
-    def _each(self, work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-        todo = list(items)
-        if self.side_by_side == 1 or len(todo) < 3:
-            return [work(item) for item in todo]
-        with ThreadPoolExecutor(min(self.side_by_side, len(todo))) as threads:
-            return list(threads.map(work, todo))
+        map_threads(work, [todo[at : at + MESSAGES_PER_CALL] for at in range(0, len(todo), MESSAGES_PER_CALL)])
 
 
-def waits(task: Task, round_: int) -> bool:
-    """As a node of this round."""
+def is_waiting(task: Task, round_: int) -> bool:
+    """Whether the task waits as a node of this round."""
     return task.state is State.BLOCKED and task.membership is not None and task.membership.round == round_

@@ -1,4 +1,4 @@
-"""Settings → the parts, put together once per process. Nothing here decides anything."""
+"""Builds the services of an entry point from its environment. Nothing here decides anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from functions.aws.clients import client
 from functions.aws.executions import Executions
-from functions.aws.mail import Mail
+from functions.aws.mail import SesMail
 from functions.aws.queues import Queues
 from functions.aws.secrets import WebhookSecrets
 from functions.aws.timers import Timers
@@ -17,7 +17,7 @@ from functions.http.client import Client
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.environment import Environment, TaskEnvironment
-from functions.runtime.notifications import Notifications
+from functions.runtime.notifications import NotificationStarter
 from functions.runtime.run_consequences import RunConsequences
 from functions.store.documents import Documents
 from functions.store.effects import Effects
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 TASK_TYPES_FILE = os.path.join(__file__.rpartition(f"{os.sep}functions{os.sep}")[0], "task-types.json")
 """Beside `functions/` in the code asset."""
 API_TIMEOUT_SECONDS = 30
-"""API Gateway's own limit: no request writes longer than this."""
+"""The limit of API Gateway: no request writes for longer."""
 
 
 def clock() -> int:
-    """Epoch ms. The one place where time is read."""
+    """Epoch ms. The only place that reads the time."""
     return time.time_ns() // 1_000_000
 
 
@@ -116,16 +116,16 @@ def consequences(environment: TaskEnvironment) -> Consequences:
         dispatcher(environment),
         clock,
         run_consequences(environment),
-        notifications(environment),
+        notification_starter(environment),
     )
 
 
-def notifications(environment: TaskEnvironment) -> Notifications:
-    return Notifications(executions(), environment.notify_machine_arn)
+def notification_starter(environment: TaskEnvironment) -> NotificationStarter:
+    return NotificationStarter(executions(), environment.notify_machine_arn)
 
 
-def mail(sender: str, senders: frozenset[str] = frozenset()) -> Mail:
-    return Mail(partial(client, "ses", attempts=1), sender, senders)
+def mail(sender: str, senders: frozenset[str] = frozenset()) -> SesMail:
+    return SesMail(partial(client, "ses", attempts=1), sender, senders)
 
 
 def http_client(reach: Reach) -> Client:
@@ -137,5 +137,5 @@ def webhook_secrets(path: str) -> WebhookSecrets:
 
 
 def writer_ms(environment: TaskEnvironment) -> int:
-    """The longest that anybody who sends a wake-up may take until its record is written."""
+    """The longest time between a wake-up and the record that it announces, whichever function writes them."""
     return max(environment.worker_timeout_seconds, API_TIMEOUT_SECONDS) * 1000

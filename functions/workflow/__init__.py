@@ -1,1 +1,1 @@
-"""Step Functions: the steps of a workflow's run."""
+"""The workflow function: the steps of the Step Functions execution of a run."""

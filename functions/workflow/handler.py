@@ -17,9 +17,9 @@ logger = logging.getLogger("taskyard.workflow")
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: {step, tenant, run, round} and, for release, token and nth; for finish, outcome (events/workflow/).
-    Raises what the state machine is to try again."""
+    Raises an error when the state machine is to try again."""
     steps = services()
-    # The first step waits by them, for a record that is being written and for nodes that still run.
+    # With these errors the first step waits for a record that is being written, and for nodes that still run.
     by_design = (NotLandedError, StillRunningError) if event["step"] == "start" else ()
     with steps.metrics.invocation("WorkflowErrors", by_design=by_design, clock=wiring.clock):
         run = (event["tenant"], event["run"], int(event["round"]))
@@ -28,11 +28,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             case "start":
                 steps.start(*run)
             case "release":
-                # Executions that a deployment before this one started do not count their tries.
+                # Executions that an older deployment started do not count their tries.
                 steps.release(*run, token=event["token"], nth=int(event.get("nth", 0)))
             case "finish":
                 if event["outcome"] == "broken":
-                    # The machine gave a step up. It may have timed out or died each time, and then counted nothing.
+                    # The machine gave up a step, which may have timed out or crashed each time, and counted nothing.
                     steps.metrics.count("WorkflowErrors")
                 return steps.finish(*run, outcome=event["outcome"])
             case other:

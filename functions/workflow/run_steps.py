@@ -1,12 +1,11 @@
-"""The steps of a run's execution: start, release, finish. Each may be run again, by a Retry of the state machine or
-after a crash in its middle, and then finishes what was begun."""
+"""The steps of a run's execution: start, release, finish. Each may run again, by a Retry of the state machine or after
+a crash in its middle, and then finishes what was begun."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from functions.aws.executions import Executions
 from functions.core.states import CANCELLABLE, State
@@ -24,26 +23,27 @@ from functions.core.workflows.run import (
 )
 from functions.runtime.consequences import Consequences
 from functions.runtime.metrics import Metrics
+from functions.runtime.parallel import map_threads
 from functions.store.documents import Documents
 from functions.store.runs import RunStore
 from functions.store.tasks import Applied, TaskStore
 
-T = TypeVar("T")
 PAGE = 100
+"""Nodes that are read at once."""
 
 
 class NotLandedError(Exception):
-    """The execution is there, the run's record (of this round) is not yet: the state machine tries again. When the
-    submit died between the two nobody was answered, and the execution ends by itself."""
+    """The execution has started, but the record of the run (or of this round) is not written yet: the state machine
+    tries again. When the submit died between the two, its caller has no answer, and the execution ends by itself."""
 
 
 class StillRunningError(Exception):
-    """A retry waits for the nodes of the round before that still run."""
+    """The retry of a run waits for nodes of the round before that still run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSteps:
-    """`clock`: epoch ms. `side_by_side`: writes at once; 1: one after another."""
+    """`clock`: epoch ms."""
 
     tasks: TaskStore
     runs: RunStore
@@ -52,53 +52,52 @@ class RunSteps:
     executions: Executions
     metrics: Metrics
     clock: Callable[[], int]
-    side_by_side: int = 16
 
     def start(self, tenant: str, run_id: str, round_: int) -> None:
-        """Writes the records of the round: joins and tallies first, so that whoever can run finds them. Nothing runs
-        before all of them are there: it is the next step that releases."""
+        """Writes the records of the round, joins and tallies before the nodes that need them. Nothing runs before all
+        of them are written: the next step releases the nodes."""
         run = self._run(tenant, run_id, round_)
         if run.ended or run.round != round_:
             return
         specs = self._specs(run)
         plan = definition.plan_of(specs)
-        states = {} if round_ == 1 else self._states_before(run)
+        states = {} if round_ == 1 else self._states_of_earlier_rounds(run)
         waits = still_waits_for(plan, states)
         until = self.clock() // 1000 + run.deadline_seconds
-        self._put_gathering(run, plan, waits, states, until)
+        self._put_joins_and_tallies(run, plan, waits, states, until)
         todo = [step for step in plan.steps[: plan.nodes] if step.index in waits]
 
-        def write(step: Step) -> None:
+        def put(step: Step) -> None:
             if step.index in states:
-                self._put_again(run, specs[step.index], step.index, waits[step.index], until)
+                self._rerun_node(run, specs[step.index], step.index, waits[step.index], until)
             else:
                 self._put_node(run, step, specs[step.index], waits[step.index], until)
 
-        self._each(write, todo)
+        map_threads(put, todo)
 
     def release(self, tenant: str, run_id: str, round_: int, token: str, nth: int) -> None:
-        """Stores the token, then releases what waits for nothing. The root of the tallies is looked at last: nodes may
-        all have ended before the token was there to be answered. `nth`: of the tries of this step, from 0."""
+        """Stores the token, then releases the nodes that wait for nothing. It reads the root of the tallies last: all
+        nodes may have ended before the token was stored. `nth`: which try of this step, from 0."""
         run = self._run(tenant, run_id, round_)
         begun = self.runs.begin(run, token=token, nth=nth, now=self.clock()) if run.round == round_ else None
         if begun is None:
             run = self._run(tenant, run_id, round_)
             if run.ended or run.round != round_:
-                # This step runs again after its end, or a later round has begun.
-                self.executions.answer(token, {"outcome": "done"})
-            # Else a later try has stored its token and does the rest: nobody listens to this one.
+                # This try came after the end of the step, or after a later round has begun.
+                self.executions.send_success(token, {"outcome": "done"})
+            # Otherwise a later try has stored its token and does the rest; the machine no longer waits for this one.
             return
         if begun.cancelled or begun.failing:
-            self.executions.answer(token, {"outcome": "cancel"})
+            self.executions.send_success(token, {"outcome": "cancel"})
             return
-        for page in self._pages(begun):
+        for page in self._node_pages(begun):
             ready = [task for task in page if task.state is State.BLOCKED and not task.waiting_for]
-            self.consequences.runs.release(ready)
+            self.consequences.runs.release_nodes(ready)
         if self.runs.root_complete(begun, Tally(levels(begun.nodes) - 1, 0)):
-            self.executions.answer(token, {"outcome": "done"})
+            self.executions.send_success(token, {"outcome": "done"})
 
     def finish(self, tenant: str, run_id: str, round_: int, outcome: str) -> dict[str, Any]:
-        """Cancels what has not started, unless all is done, and writes how the run ended. Returns that."""
+        """Cancels the nodes that have not started, unless all are done, and writes the end of the run. Returns it."""
         run = self._run(tenant, run_id, round_)
         if not run.ended and run.round == round_:
             if outcome != "done":
@@ -106,17 +105,17 @@ class RunSteps:
             counts = self.runs.tallies(run, tallies(run.nodes, 0)).counts
             state, reason = outcome_of(counts, nodes=run.nodes, ended_by=outcome, cancelled=run.cancelled)
             if left := run.nodes - sum(counts.values()):
-                # They run still, or were never written.
+                # These nodes still run, or were never written.
                 counts[OPEN] = left
             ended = self.runs.end(run, state, counts=counts, reason=reason, now=self.clock())
             run = ended or self._run(tenant, run_id, round_)
         if run.round == round_:
-            # Here too when an earlier try of this step wrote the end and died. Who puts a run into its next round tells
-            # of the end before.
+            # Also after an earlier try of this step that wrote the end and died. The request that begins a next round
+            # starts the notifications of the end before.
             self.consequences.notifications.start_for_run(run)
         return {"state": run.state, "counts": run.counts}
 
-    # -- reading
+    # -- reads
 
     def _run(self, tenant: str, run_id: str, round_: int) -> Run:
         run = self.runs.get(tenant, run_id)
@@ -127,26 +126,27 @@ class RunSteps:
     def _specs(self, run: Run) -> list[NodeSpec]:
         return definition.read(self.documents.read(run.tenant, run.id, run.definition))
 
-    def _pages(self, run: Run) -> Iterator[list[Task]]:
+    def _node_pages(self, run: Run) -> Iterator[list[Task]]:
         for start in range(0, run.nodes, PAGE):
             ids = [node_id(run.id, index) for index in range(start, min(start + PAGE, run.nodes))]
             yield list(self.tasks.get_many(run.tenant, ids, consistent=True).values())
 
-    def _states_before(self, run: Run) -> dict[int, State]:
-        """Index → how the node ended in the rounds before. Nodes that were put back for this round by a start that
-        died have not succeeded; what is not there was never written, or has expired: it is made anew."""
+    def _states_of_earlier_rounds(self, run: Run) -> dict[int, State]:
+        """Index → the state in which the node ended. BLOCKED for nodes that a start that died has already reset for
+        this round: they did not succeed. A node without a record was never written, or has expired: it is written
+        again."""
         states: dict[int, State] = {}
-        for page in self._pages(run):
+        for page in self._node_pages(run):
             for task in page:
                 assert task.membership is not None
                 if task.membership.round < run.round and not task.settled:
-                    task = self._withdrawn(task)
+                    task = self._withdraw(task)
                 assert task.membership is not None
                 states[task.membership.index] = task.state if task.settled else State.BLOCKED
         return states
 
-    def _withdrawn(self, task: Task) -> Task:
-        """A node that still ran when its round ended, and waits for its next attempt since."""
+    def _withdraw(self, task: Task) -> Task:
+        """Cancels a node that still ran when its round ended, and now waits for its next attempt."""
         while task.state in CANCELLABLE:
             answer = self.consequences.cancel(task, reason="its run is tried again")
             if isinstance(answer, Applied):
@@ -156,35 +156,35 @@ class RunSteps:
             raise StillRunningError(task.id)
         return task
 
-    # -- writing
+    # -- writes
 
-    def _put_gathering(
+    def _put_joins_and_tallies(
         self, run: Run, plan: Plan, waits: dict[int, frozenset[int]], states: dict[int, State], until: int
     ) -> None:
-        def join(index: int) -> None:
+        def put_join(index: int) -> None:
             step = plan.steps[index]
             self.runs.put_join(run, index, waits_for=waits.get(index, ()), releases=step.dependents, until=until)
 
-        self._each(join, range(plan.nodes, len(plan.steps)))
-        open_: dict[Tally, set[int]] = {}
-        done: dict[Tally, dict[str, int]] = {}
+        map_threads(put_join, range(plan.nodes, len(plan.steps)))
+        members: dict[Tally, set[int]] = {}
+        counts: dict[Tally, dict[str, int]] = {}
         for index in range(plan.nodes):
             tally = tally_of(index)
-            open_.setdefault(tally, set())
+            members.setdefault(tally, set())
             if index in waits:
-                open_[tally].add(index)
+                members[tally].add(index)
             else:
-                counts = done.setdefault(tally, {})
-                counts[states[index]] = counts.get(states[index], 0) + 1
+                of_tally = counts.setdefault(tally, {})
+                of_tally[states[index]] = of_tally.get(states[index], 0) + 1
         for level in range(1, levels(plan.nodes)):
             for number in range(tallies(plan.nodes, level)):
                 below = range(number * FAN_IN, min((number + 1) * FAN_IN, tallies(plan.nodes, level - 1)))
-                open_[Tally(level, number)] = {at for at in below if open_[Tally(level - 1, at)]}
+                members[Tally(level, number)] = {at for at in below if members[Tally(level - 1, at)]}
 
-        def put(place: Tally) -> None:
-            self.runs.put_tally(run, place, members=open_[place], counts=done.get(place, {}), until=until)
+        def put_tally(tally: Tally) -> None:
+            self.runs.put_tally(run, tally, members=members[tally], counts=counts.get(tally, {}), until=until)
 
-        self._each(put, open_)
+        map_threads(put_tally, members)
 
     def _put_node(self, run: Run, step: Step, spec: NodeSpec, waits_for: frozenset[int], until: int) -> None:
         member, releases, upstreams = membership(run, step, until=until)
@@ -210,17 +210,18 @@ class RunSteps:
         )
         self.tasks.create(task)
 
-    def _put_again(self, run: Run, spec: NodeSpec, index: int, waits_for: frozenset[int], until: int) -> None:
+    def _rerun_node(self, run: Run, spec: NodeSpec, index: int, waits_for: frozenset[int], until: int) -> None:
         task = self.tasks.get(run.tenant, node_id(run.id, index))
         if task is None or task.membership is None or task.membership.round >= run.round:
-            # Taken up already, by an earlier try of this step; or this one is late, and a later round has.
+            # An earlier try of this step has already reset the node, or a later round has.
             return
-        budget = task.attempt + spec.retry.max_attempts
-        self.tasks.run_again(task, round_=run.round, until=until, waits_for=waits_for, max_attempts=budget)
+        max_attempts = task.attempt + spec.retry.max_attempts
+        self.tasks.run_again(task, round_=run.round, until=until, waits_for=waits_for, max_attempts=max_attempts)
 
     def _cancel_waiting(self, run: Run) -> None:
-        """First all of them, then what follows: nobody is skipped because of a neighbour cancelled beside it. Whoever
-        dies in between is followed by this step, tried again. What a later round has taken up is that round's."""
+        """First cancels all of them, then runs their consequences: no node is SKIPPED because of another one that was
+        cancelled with it. After a crash in between, the next try of this step goes on. Nodes of a later round are left
+        to that round."""
         reason = "its run was cancelled" if run.cancelled else "its run ended before it could start"
 
         def cancel(task: Task) -> None:
@@ -228,27 +229,18 @@ class RunSteps:
                 answer = self.tasks.cancel(task, now=self.clock(), reason=reason)
                 if isinstance(answer, Applied) or answer.task is None:
                     return
-                # Released, moved or waited for under our hands; or claimed, and then it is left to run.
+                # The task was changed meanwhile: cancelled again; or it was claimed: it is left to run.
                 task = answer.task
 
-        def follow(task: Task) -> None:
+        def run_consequences(task: Task) -> None:
             assert task.membership is not None
             if task.has_dependents:
                 self.consequences.run(task)
             else:
-                # Its dependents in the run were cancelled with it.
-                self.consequences.runs.count(task, task.membership)
+                # Its dependents in the run were cancelled, too.
+                self.consequences.runs.count_node(task, task.membership)
 
-        for page in self._pages(run):
-            self._each(cancel, page)
-        for page in self._pages(run):
-            self._each(follow, [task for task in page if task.state in (State.CANCELLED, State.SKIPPED)])
-
-    def _each(self, work: Callable[[T], Any], items: Iterable[T]) -> None:
-        if self.side_by_side == 1:
-            for item in items:
-                work(item)
-            return
-        with ThreadPoolExecutor(self.side_by_side) as threads:
-            for _ in threads.map(work, items):
-                pass
+        for page in self._node_pages(run):
+            map_threads(cancel, page)
+        for page in self._node_pages(run):
+            map_threads(run_consequences, [task for task in page if task.state in (State.CANCELLED, State.SKIPPED)])

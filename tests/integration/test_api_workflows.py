@@ -12,7 +12,7 @@ from functions.core.errors import StoreUnavailable
 from functions.core.fields import path
 from functions.core.task import id_for_key
 from functions.core.workflows.run import Run
-from functions.runtime.notifications import Notifications
+from functions.runtime.notifications import NotificationStarter
 from functions.store.runs import RunStore
 from functions.workflow import handler as workflow
 from tests.integration.api import MESSAGE, Api
@@ -312,7 +312,7 @@ def test_a_retry_tells_of_the_end_that_it_leaves(
     """The step that wrote the end died before it told of it."""
     run = submit([node("bad", **FAILS, maxRetries=0)], notify=[{"email": "night@example.com"}])
     with monkeypatch.context() as patch:
-        patch.setattr(Notifications, "start_for_run", Mock(side_effect=StoreUnavailable("StepFunctions", "x")))
+        patch.setattr(NotificationStarter, "start_for_run", Mock(side_effect=StoreUnavailable("StepFunctions", "x")))
         with pytest.raises(StoreUnavailable):
             finished(quick, run["id"])
     ended = run_of(run["id"])

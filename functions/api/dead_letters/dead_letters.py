@@ -36,7 +36,7 @@ from functions.intake import task_views as views
 from functions.intake.submission import keyed_change
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
-from functions.runtime.parallel import dispatch_many, map_parallel
+from functions.runtime.parallel import map_parallel
 from functions.store import keys
 from functions.store.listings import Listings
 from functions.store.tasks import Applied, TaskStore, WriteResult
@@ -176,7 +176,7 @@ class DeadLetters:
         """`tasks_due`: tasks with their due times. The wake-up goes before the record: a task whose wake-up cannot be
         sent is not written."""
         now = self.clock()
-        sent = dispatch_many(self.dispatcher, [replace(task, available_at=at) for task, at in tasks_due], now=now)
+        sent = self.dispatcher.dispatch_many([replace(task, available_at=at) for task, at in tasks_due], now=now)
         errors = [error for error in sent if error is not None]
 
         def write(task_due: tuple[Task, int]) -> bool:

@@ -16,7 +16,7 @@ from functions.core.task import Task
 from functions.intake import problems
 from functions.intake import task_views as views
 from functions.intake.submission import PreparedTask, Submission, SubmittedTask, first_look
-from functions.runtime.parallel import dispatch_many, map_parallel
+from functions.runtime.parallel import map_parallel
 
 MAX_TASKS = 1000
 PROBLEM_BYTES = 2000
@@ -73,7 +73,7 @@ class BatchSubmission:
         pending = [(index, result.task) for index, result in enumerate(results) if isinstance(result, PreparedTask)]
         # dispatch_many sends wake-ups of the next generation. Generation 1 is the next one of generation 0.
         tasks = [replace(task, generation=0, available_at=first_look(task, now)) for _, task in pending]
-        errors = dispatch_many(self.submission.dispatcher, tasks, now=now)
+        errors = self.submission.dispatcher.dispatch_many(tasks, now=now)
         for (index, _), error in zip(pending, errors, strict=True):
             if error is not None:
                 results[index] = error

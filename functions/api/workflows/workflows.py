@@ -21,7 +21,7 @@ from functions.core.workflows import definition
 from functions.core.workflows.run import Run, RunState
 from functions.intake.submission import header_key, idempotency_key
 from functions.intake.task_requests import Limits, parse
-from functions.runtime.notifications import Notifications
+from functions.runtime.notifications import NotificationStarter
 from functions.store.documents import Documents, check_size
 from functions.store.runs import RunStore
 
@@ -52,7 +52,7 @@ class Workflows:
     machine_arn: str
     registry: Callable[[], Registry]
     timeout_limit: int
-    notifications: Notifications
+    notifications: NotificationStarter
     webhook_reach: Reach = "public"
 
     def submit(
@@ -109,7 +109,7 @@ class Workflows:
                 raise NotAllowedInState("workflow", run.id, "cancel", run.state)
             return
         if asked.token:
-            self.executions.answer(asked.token, {"outcome": "cancel"})
+            self.executions.send_success(asked.token, {"outcome": "cancel"})
         # No token yet: the step that stores it finds that the run was cancelled.
 
     def retry(self, tenant: str, run_id: str, header: str | None, *, now: int) -> Run:
