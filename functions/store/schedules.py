@@ -196,7 +196,7 @@ def firings_of(item: Item | None) -> FiringHistory:
         "missed_at": "missedAt",
         "error_at": "errorAt",
     }
-    texts = {"task": "task", "firing": "firing", "error": "error"}
+    texts = {"task": "task", "firing_task": "firing", "error": "error"}
     found: dict[str, Any] = {
         name: int(item[attribute]["N"]) for name, attribute in integers.items() if attribute in item
     }
