@@ -1,1 +1,1 @@
-"""The local runtime: the synthesized template, run on moto.  Nothing imports this package."""
+"""The local system: the synthesized template, run on moto. No other package imports this one."""

@@ -38,12 +38,12 @@ def main() -> int:
     serving.add_argument("--port", type=int, default=4510, help="on 127.0.0.1; 0 is any free one (4510)")
     serving.add_argument("--env", default="dev", help="whose template (dev)")
     commands.add_parser("demo", help="run tasks of every kind, show them, stop")
-    given = parser.parse_args()
-    if given.command == "demo":
+    arguments = parser.parse_args()
+    if arguments.command == "demo":
         from local.demo.main import main as demo
 
         return demo()
-    return serve(given.port, given.env)
+    return serve(arguments.port, arguments.env)
 
 
 def serve(port: int, environment: str) -> int:
@@ -54,9 +54,9 @@ def serve(port: int, environment: str) -> int:
     print("Starting (a changed stack is synthesized first) ...", flush=True)
     try:
         system = LocalSystem.start(
-            port=port, environment=environment, directory=ENDPOINT_FILE.parent, tell=print_line, wait=False
+            port=port, environment=environment, directory=ENDPOINT_FILE.parent, report=print_line, wait=False
         )
-    except (PortTaken, cloud_assembly.AssemblyError, TemplateError) as problem:
+    except (PortTaken, cloud_assembly.CloudAssemblyError, TemplateError) as problem:
         print(problem, file=sys.stderr)
         return 1
     with system, endpoint_file(system, ENDPOINT_FILE):
@@ -76,8 +76,8 @@ def serve(port: int, environment: str) -> int:
 
 @contextlib.contextmanager
 def endpoint_file(system: LocalSystem, path: Path) -> Iterator[None]:
-    """Where clients find the system, and the keys of its AWS, for its owner's eyes only. Removed in the end, unless
-    another system has written its own meanwhile."""
+    """Write the file in which clients find the system's URL and the keys of its AWS, readable by its owner only. It is
+    removed at the end, unless another system has replaced it."""
     aws = {
         "endpoint": system.endpoint,
         "region": REGION,
@@ -86,8 +86,8 @@ def endpoint_file(system: LocalSystem, path: Path) -> Iterator[None]:
     }
     text = json.dumps({"url": system.url, "docs": f"{system.url}/docs", "aws": aws}) + "\n"
     path.parent.mkdir(exist_ok=True)
-    # Never readable by others, whatever was there before: written beside it, then put in its place. Clients believe no
-    # file that others may write.
+    # Written to a new file, then renamed: so others cannot read it, whatever mode an older file had. Clients refuse
+    # a file that others may write.
     fd, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     with open(fd, "w") as file:
         file.write(text)

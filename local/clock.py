@@ -28,7 +28,7 @@ class Clock:
             file.flush()
             self.fd = os.dup(file.fileno())
         self._offset = memoryview(mmap.mmap(self.fd, 8)).cast("q")
-        self._travel: Callable[[float, bool], None] | None = None
+        self._advance_clock: Callable[[float, bool], None] | None = None
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -39,29 +39,29 @@ class Clock:
         return (_wall_ns() + self._offset[0]) // 1_000_000
 
     def jump(self, seconds: float) -> None:
-        """Move the offset and nothing else; `advance` is what tests want."""
+        """Move the offset and nothing else. Tests call `advance`."""
         if seconds > 0:
             self._offset[0] += round(seconds * 1e9)
 
     def advance(self, seconds: float, *, step: bool = True) -> None:
         """Let `seconds` pass. With `step`, stop at everything that is due on the way (a schedule, a delayed message,
         a visibility timeout, a function's deadline) and let the system finish it, so that each happens at its time.
-        Without, jump at once: everything on the way is late.
+        Without `step`, jump at once: everything that was due on the way is late.
         """
-        if self._travel is None:
+        if self._advance_clock is None:
             self.jump(seconds)
         else:
-            self._travel(seconds, step)
+            self._advance_clock(seconds, step)
 
-    def drive(self, travel: Callable[[float, bool], None]) -> None:
-        """Whoever steps through time (the running system) registers here."""
-        self._travel = travel
+    def step_with(self, stepper: Callable[[float, bool], None]) -> None:
+        """Register the function that `advance` calls: the running system steps through time with it."""
+        self._stepper = stepper
 
     def close(self) -> None:
         os.close(self.fd)
 
 
-class Timer:
+class VirtualTimer:
     """A callback at a virtual time; `cancel` is idempotent."""
 
     __slots__ = ("callback", "when")
@@ -74,28 +74,28 @@ class Timer:
         self.callback = None
 
 
-class Timers:
+class VirtualTimers:
     """Callbacks at virtual times on an event loop. One real timer is armed, for the earliest."""
 
     def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
         self._clock = clock
         self._loop = loop
-        self._heap: list[tuple[float, int, Timer]] = []
+        self._heap: list[tuple[float, int, VirtualTimer]] = []
         self._order = itertools.count()
         self._armed: asyncio.TimerHandle | None = None
 
-    def at(self, when: float, callback: Callable[[], None]) -> Timer:
-        timer = Timer(when, callback)
+    def at(self, when: float, callback: Callable[[], None]) -> VirtualTimer:
+        timer = VirtualTimer(when, callback)
         heapq.heappush(self._heap, (when, next(self._order), timer))
         if self._heap[0][2] is timer:
             self.arm()
         return timer
 
-    def after(self, seconds: float, callback: Callable[[], None]) -> Timer:
+    def after(self, seconds: float, callback: Callable[[], None]) -> VirtualTimer:
         return self.at(self._clock.now() + seconds, callback)
 
     def next_due(self) -> float | None:
-        """The earliest virtual time at which something happens, or None."""
+        """The virtual time of the earliest callback, or None."""
         while self._heap and self._heap[0][2].callback is None:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
@@ -107,11 +107,11 @@ class Timers:
             self._armed = None
         due = self.next_due()
         if due is not None:
-            # A day at most: long delays are not exact in select(), and it is looked at again then.
+            # At most a day: select() is inexact for long delays. The timer is then armed again.
             self._armed = self._loop.call_later(min(max(0.0, due - self._clock.now()), 86_400), self.run)
 
     def run(self) -> None:
-        """Call back everything that is due."""
+        """Run all callbacks that are due."""
         while (due := self.next_due()) is not None and due <= self._clock.now():
             callback = heapq.heappop(self._heap)[2].callback
             if callback:

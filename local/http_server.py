@@ -1,10 +1,10 @@
-"""HTTP/1.1 on an asyncio event loop: what curl, boto3, httpx and AWS's runtime client need of it, and no more.
+"""HTTP/1.1 on an asyncio event loop, as far as curl, boto3, httpx and AWS's runtime client need it.
 
 Three servers of one local system use it (the HTTP API, the AWS endpoint, a Lambda Runtime API per process). An
-answer that needs no waiting is written at once, without a task, which halves the cost of an AWS call.
+response that needs no waiting is written at once, without a task, which halves the cost of an AWS call.
 
-Requests are read strictly: what two readers of RFC 9112 may take differently is refused. A request is also refused
-when a web page sent it that this server did not serve: browsers reach loopback, whichever site the page is from.
+Requests are read strictly: a request that two readers of RFC 9112 may understand differently is refused. A request of
+a web page from another origin is refused too, because browsers reach the loopback from every site.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Request:
     headers: dict[str, str]
     body: bytes = b""
     gone: Callable[[], bool] = lambda: False
-    """Whether whoever asked has closed the connection: what waits can stop waiting."""
+    """Whether the client has closed the connection: a long poll then ends."""
 
     @property
     def path(self) -> str:
@@ -80,7 +80,7 @@ class Refused(Exception):
 
 
 class RequestReader:
-    """Requests out of the bytes of one connection. Each byte is looked at once, however few come at a time."""
+    """Parses the requests of one connection. Each byte is read once, also when few arrive at a time."""
 
     def __init__(self, body_limit: int, expected: Callable[[], None]) -> None:
         """`expected` tells a client that waits for it (`Expect: 100-continue`) to send the body."""
@@ -119,7 +119,7 @@ class RequestReader:
         modern = line[3] == "1"
         if "," in headers.get("host", "") or (modern and "host" not in headers):
             raise Refused(400)
-        if _from_elsewhere(headers):
+        if _is_cross_origin(headers):
             raise Refused(403)
         if not modern:
             headers.setdefault("connection", "close")
@@ -194,9 +194,9 @@ class RequestReader:
         return data
 
 
-def _from_elsewhere(headers: dict[str, str]) -> bool:
-    """Whether a web page that this server did not serve has sent this. The host tells a page whose name was bound to
-    this address, the other two tell any other page; what is no browser sends neither of them."""
+def _is_cross_origin(headers: dict[str, str]) -> bool:
+    """Whether a web page of another origin sent this. `host` shows DNS rebinding, `origin` and `sec-fetch-site` show
+    any other page. Clients that are not browsers send neither of the two."""
     host = headers.get("host", "localhost")
     return (
         not _LOOPBACK.fullmatch(host)

@@ -5,8 +5,8 @@
         system.clock.advance(30 * 86_400)
 
 Everything but the functions runs on one event loop in a thread of this process: moto, the HTTP API, the event
-sources, the schedules. So nothing is locked, and nothing interleaves. moto's state and its clock are global: one
-system per process at a time; several processes do not disturb each other.
+sources, the schedules. So no locks are needed, and two requests never interleave. moto's state and its clock are
+global: one system per process at a time. Several processes may each run one.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ import boto3
 from botocore.config import Config
 
 from local.aws import moto_backends, moto_patches, provisioning
-from local.aws.calls import Call
+from local.aws.calls import AwsCall
 from local.aws.principals import Principal, Principals
-from local.clock import Clock, Timers
+from local.clock import Clock, VirtualTimers
 from local.endpoints.aws import AwsEndpoint, Mail
-from local.endpoints.http_api import BODY_LIMIT, Gateway, message
+from local.endpoints.http_api import BODY_LIMIT, HttpApi, gateway_response
 from local.event_sources.wiring import EventSources
 from local.functions import layers
 from local.functions.fork_server import ForkServer
@@ -44,12 +44,12 @@ from local.step_functions.state_machines import Execution
 from local.template import cloud_assembly
 from local.template.intrinsics import ACCOUNT, REGION
 from local.template.stack import Stack
-from local.usage import Invocation, Ledger
+from local.usage import FinishedInvocation, Usage
 
 T = TypeVar("T")
 
 TTL_SECONDS = 60.0
-# What the services of a template's resources are called in boto3, to have their models read ahead.
+# Service in a resource's type → its name in boto3. The fork server loads the models of these ahead.
 _SERVICES = {
     "DynamoDB": "dynamodb",
     "SQS": "sqs",
@@ -57,11 +57,11 @@ _SERVICES = {
     "Scheduler": "scheduler",
     "StepFunctions": "stepfunctions",
 }
-_one_at_a_time = threading.Lock()
+_running_system = threading.Lock()
 
 
 class PortTaken(Exception):
-    """The port that was asked for is in use."""
+    """The requested port is in use."""
 
     def __init__(self, port: int) -> None:
         super().__init__(f"port {port} on 127.0.0.1 is taken; choose another one")
@@ -72,17 +72,17 @@ class LocalSystem:
     """A running stack. Make it with `start`, end it with `close` or as a context manager."""
 
     def __init__(
-        self, cloud: cloud_assembly.Assembly, *, port: int, directory: Path, tell: Callable[[str], None]
+        self, assembly: cloud_assembly.CloudAssembly, *, port: int, directory: Path, report: Callable[[str], None]
     ) -> None:
         self.clock = Clock()
-        self.ledger = Ledger()
+        self.usage = Usage()
         self.principals = Principals()
-        self.admin = self.admit("admin")
-        """Whose access key and secret may do everything, for as long as this system runs."""
+        self.admin = self.add_admin("admin")
+        """The administrator: its keys may do everything, for as long as this system runs."""
         self.directory = directory
-        self._cloud = cloud
+        self._assembly = assembly
         self._port = port
-        self._tell = tell
+        self._report = report
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="local-system", daemon=True)
         self._servers: list[Server] = []
@@ -90,8 +90,8 @@ class LocalSystem:
         self.functions: dict[str, Function] = {}
         self._sources: EventSources | None = None
         self._executions: Executions | None = None
-        self._gateway: Gateway | None = None
-        self._sweeping: asyncio.Task[None] | None = None
+        self._gateway: HttpApi | None = None
+        self._expiry_task: asyncio.Task[None] | None = None
         self._remove: Path | None = None
         self.url = ""
         """Of the HTTP API."""
@@ -105,35 +105,35 @@ class LocalSystem:
         port: int = 0,
         environment: str = "dev",
         directory: Path | None = None,
-        cloud: cloud_assembly.Assembly | None = None,
-        tell: Callable[[str], None] = lambda line: None,
+        assembly: cloud_assembly.CloudAssembly | None = None,
+        report: Callable[[str], None] = lambda line: None,
         wait: bool = True,
         seed: int | None = None,
     ) -> Self:
-        """Synthesize (unless `cloud` is given), provision, listen.
+        """Synthesize (unless `assembly` is given), provision, listen.
 
-        `port` 0 is any free one. `directory` is for logs; without, one under `.local` that is removed in the end.
-        `tell` gets a line for each mail, each failed invocation, each denied call. `wait`: until each function has
-        a warm process. `seed` is of Scheduler's imprecision.
+        `port` 0 is any free one. `directory` is for logs; by default one under `.local` that is removed at the end.
+        `report` gets a line for each mail, each failed invocation, each denied call. `wait`: until each function has
+        a warm process. `seed` decides how late Scheduler fires within its minute.
         Raises PortTaken, AssemblyError, TemplateError.
         """
-        if cloud is None:
+        if assembly is None:
             cloud_assembly.synthesize(environment)
-            cloud = cloud_assembly.load(cloud_assembly.PROJECT / "cdk.out", f"Taskyard-{environment}")
-        if not _one_at_a_time.acquire(blocking=False):
+            assembly = cloud_assembly.load(cloud_assembly.PROJECT / "cdk.out", f"Taskyard-{environment}")
+        if not _running_system.acquire(blocking=False):
             raise RuntimeError("one local system per process at a time")
         remove = None
         if directory is None:
             (cloud_assembly.PROJECT / ".local").mkdir(exist_ok=True)
             directory = remove = Path(tempfile.mkdtemp(prefix="run-", dir=cloud_assembly.PROJECT / ".local"))
-        system = cls(cloud, port=port, directory=directory, tell=tell)
+        system = cls(assembly, port=port, directory=directory, report=report)
         system._remove = remove
         system._thread.start()
         try:
             system.run(system._start(random.Random(seed)))
-            system.clock.drive(system._travel)
+            system.clock.step_with(system._advance_clock)
             if wait:
-                system.run(system._warm())
+                system.run(system._wait_until_warm())
         except BaseException:
             system.close()
             raise
@@ -147,33 +147,33 @@ class LocalSystem:
     ) -> None:
         self.close()
 
-    # What tests, the demo and the bench use.
+    # The interface of tests, the demo and the bench.
 
     @property
     def template(self) -> dict[str, Any]:
-        return self._cloud.template
+        return self._assembly.template
 
     @property
-    def calls(self) -> Ledger:
+    def calls(self) -> Usage:
         """AWS calls by (caller, service, operation), write and read units by caller; `reset()` starts anew."""
-        return self.ledger
+        return self.usage
 
     @property
-    def invocations(self) -> list[Invocation]:
+    def invocations(self) -> list[FinishedInvocation]:
         """The latest finished invocations, oldest first."""
-        return list(self.ledger.invocations)
+        return list(self.usage.invocations)
 
     @property
     def fork_server_pids(self) -> list[int]:
-        """The function processes are their children: for who wants to see them die."""
+        """Process ids of the fork servers, whose children are the function processes."""
         return [fork_server.pid for fork_server in self._fork_servers.values()]
 
     def mail(self) -> list[Mail]:
-        """What SES took, oldest first."""
+        """The mails that SES accepted, oldest first."""
         return list(self._aws.mail)
 
     def executions(self) -> list[Execution]:
-        """Of all state machines: those that have ended, of late, and those that run."""
+        """Executions of all state machines: those that ended last, and those that run."""
         return self._executions.all() if self._executions else []
 
     def aws(self, service: str) -> Any:
@@ -187,17 +187,17 @@ class LocalSystem:
             config=Config(retries={"total_max_attempts": 1}),
         )
 
-    def admit(self, label: str) -> Principal:
+    def add_admin(self, label: str) -> Principal:
         """One more administrator, whose calls are counted under `label`."""
         return self.principals.add(label, f"arn:aws:iam::{ACCOUNT}:user/{label}", None)
 
-    def tap(self, tap: Callable[[str, Call, Callable[[], Response]], Response]) -> None:
-        """From now on moto's answer to a call is `tap(caller's label, call, answer)`, on the system's loop: it may look
-        at the call and at what it calls `answer` for, or answer in its place (a throttle, say)."""
-        self._aws.tap = tap
+    def intercept(self, interceptor: Callable[[str, AwsCall, Callable[[], Response]], Response]) -> None:
+        """Answer calls by `interceptor(caller's label, call, answer)`, on the system's loop, from now on. `answer()` is
+        moto's response; the interceptor may return another one, a throttle for instance."""
+        self._aws.interceptor = interceptor
 
     def logs(self, function: str) -> list[str]:
-        """What a function (by label: `api`, `worker-high`) has written, EMF lines included."""
+        """The log lines of a function (by label: `api`, `worker-high`), EMF lines included."""
         path = self.directory / "logs" / f"{function}.log"
         return path.read_text(errors="replace").splitlines() if path.exists() else []
 
@@ -209,19 +209,20 @@ class LocalSystem:
         return json.loads(result.payload)
 
     def settle(self, timeout: float = 30.0) -> bool:
-        """Wait until nothing is under way that does not wait for a time: whether it came to that within `timeout`
-        real seconds. A stream's batching window counts as under way."""
+        """Wait until all work that is not scheduled for a later time is done. False when that takes more than `timeout`
+        real seconds. A stream's batching window counts as work."""
         return self.run(self._settle(timeout, windows=True))
 
-    def expire(self) -> int:
-        """Delete what is past its time to live, as TTL does once a minute and after `clock.advance`; how many."""
-        return self.run(self._expire())
+    def delete_expired(self) -> int:
+        """Delete items past their time to live, as TTL does once a minute and after `clock.advance`. Returns their
+        number."""
+        return self.run(self._delete_expired())
 
     def close(self) -> None:
-        """Stop; within two seconds, whatever runs. Idempotent."""
+        """Stop within two seconds, also while functions run. Idempotent."""
         if not self._thread.is_alive():
             return
-        self.clock.drive(lambda seconds, step: self.clock.jump(seconds))
+        self.clock.step_with(lambda seconds, step: self.clock.jump(seconds))
         try:
             self.run(self._stop())
         finally:
@@ -232,34 +233,34 @@ class LocalSystem:
             self.clock.close()
             if self._remove:
                 shutil.rmtree(self._remove, ignore_errors=True)
-            _one_at_a_time.release()
+            _running_system.release()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the system's loop, from another thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    # On the loop.
+    # Runs on the system's loop.
 
     async def _start(self, randomness: random.Random) -> None:
         moto_patches.apply(self.clock)
         moto_backends.reset()
-        self.timers = Timers(self.clock, self._loop)
-        self._aws = AwsEndpoint(self.principals, self.ledger, self.clock, self._tell)
+        self.timers = VirtualTimers(self.clock, self._loop)
+        self._aws = AwsEndpoint(self.principals, self.usage, self.clock, self._report)
         self._servers.append(await Server.start(self._aws.serve))
         self.endpoint = f"http://{self._servers[0].address}"
         try:
             self._servers.append(
                 await Server.start(
-                    lambda request: self._gateway.serve(request) if self._gateway else message(503),
+                    lambda request: self._gateway.serve(request) if self._gateway else gateway_response(503),
                     self._port,
                     body_limit=BODY_LIMIT,
-                    refusal=message,
+                    refusal=gateway_response,
                 )
             )
         except OSError:
             raise PortTaken(self._port) from None
         self.url = f"http://{self._servers[1].address}"
-        self.stack = Stack(self._cloud, self.endpoint, self.url)
+        self.stack = Stack(self._assembly, self.endpoint, self.url)
         provisioning.provision(self.stack)
         self._make_functions()
         self._sources = EventSources(
@@ -268,7 +269,7 @@ class LocalSystem:
             self._aws,
             clock=self.clock,
             timers=self.timers,
-            ledger=self.ledger,
+            usage=self.usage,
             randomness=randomness,
         )
         self._executions = Executions(
@@ -276,19 +277,19 @@ class LocalSystem:
             self.functions,
             clock=self.clock,
             timers=self.timers,
-            tell=self._tell,
+            report=self._report,
             randomness=randomness,
         )
         self._aws.executions = self._executions
-        self._gateway = Gateway(
+        self._gateway = HttpApi(
             self.stack.routes,
             self.functions,
             principals=self.principals,
             clock=self.clock,
-            inspect=self._inspect,
-            tell=self._tell,
+            local_page=self._local_page,
+            report=self._report,
         )
-        self._sweeping = self._loop.create_task(self._sweep())
+        self._expiry_task = self._loop.create_task(self._delete_expired_regularly())
 
     def _make_functions(self) -> None:
         (self.directory / "logs").mkdir(parents=True, exist_ok=True)
@@ -301,7 +302,7 @@ class LocalSystem:
             if spec.layers not in self._fork_servers:
                 self._fork_servers[spec.layers] = ForkServer(
                     self.clock,
-                    layers=layers.import_path(spec.layers),
+                    layers=layers.layer_directories(spec.layers),
                     roots=[other.root for other in specs if other.layers == spec.layers],
                     services=services,
                     directory=self.directory,
@@ -313,7 +314,7 @@ class LocalSystem:
                 fork_server=self._fork_servers[spec.layers],
                 clock=self.clock,
                 timers=self.timers,
-                ledger=self.ledger,
+                usage=self.usage,
                 directory=self.directory,
                 credentials={
                     "AWS_ACCESS_KEY_ID": principal.access_key,
@@ -321,12 +322,12 @@ class LocalSystem:
                     "AWS_SESSION_TOKEN": "local",
                     "AWS_ENDPOINT_URL": self.endpoint,
                 },
-                tell=self._tell,
+                report=self._report,
             )
             self.functions[spec.arn].prestart()
         self._aws.functions = self.functions
 
-    def _inspect(self, request: Request) -> Response | None:
+    def _local_page(self, request: Request) -> Response | None:
         if request.path == "/_local/mail":
             body = json.dumps([asdict(mail) for mail in self._aws.mail]).encode()
             return Response(200, body, [("content-type", "application/json")])
@@ -335,18 +336,18 @@ class LocalSystem:
     def _by_label(self, label: str) -> Function:
         return next(function for function in self.functions.values() if function.spec.label == label)
 
-    async def _warm(self) -> None:
-        """Until each function has a process that waits for work, or has failed to start one."""
+    async def _wait_until_warm(self) -> None:
+        """Wait until each function has a process that waits for work, or failed to start one."""
         while any(function.starting for function in self.functions.values()):
             await asyncio.sleep(0.01)
 
-    async def _expire(self) -> int:
-        return self._sources.expire() if self._sources else 0
+    async def _delete_expired(self) -> int:
+        return self._sources.delete_expired() if self._sources else 0
 
-    async def _sweep(self) -> None:
+    async def _delete_expired_regularly(self) -> None:
         while True:
             await asyncio.sleep(TTL_SECONDS)
-            await self._expire()
+            await self._delete_expired()
 
     def _busy(self, windows: bool) -> bool:
         return (
@@ -359,7 +360,7 @@ class LocalSystem:
     async def _settle(self, timeout: float, *, windows: bool) -> bool:
         until = time.monotonic() + timeout
         quiet, pause = 0, 0.001
-        while quiet < 2:  # twice in a row: what one step set off has begun by the next
+        while quiet < 2:  # twice in a row: work that one step starts is visible to the next
             if time.monotonic() > until:
                 return False
             await asyncio.sleep(pause)
@@ -367,7 +368,7 @@ class LocalSystem:
             quiet, pause = (0, min(pause * 2, 0.01)) if busy else (quiet + 1, 0.001)
         return True
 
-    def _travel(self, seconds: float, step: bool) -> None:
+    def _advance_clock(self, seconds: float, step: bool) -> None:
         self.run(self._advance(seconds, step))
 
     async def _advance(self, seconds: float, step: bool, patience: float = 5.0) -> None:
@@ -382,7 +383,7 @@ class LocalSystem:
             self.timers.run()
         self.clock.jump(target - self.clock.now())
         self.timers.run()
-        await self._expire()
+        await self._delete_expired()
         if step:
             await self._settle(patience, windows=False)
 
@@ -411,5 +412,5 @@ class FunctionFailed(Exception):
 
 
 def print_line(line: str) -> None:
-    """For `tell`: one line on the console, at once."""
+    """A `report` that prints to stderr, unbuffered."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What the system did: AWS calls and capacity units by function, invocations. For tests and the bench."""
+"""Usage of the local system, for tests and the bench: AWS calls, capacity units, invocations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Invocation:
+class FinishedInvocation:
     """One finished invocation. `error` is None, or the runtime's error as JSON text."""
 
     function: str
@@ -19,7 +19,7 @@ class Invocation:
 
 
 @dataclass
-class Ledger:
+class Usage:
     """`calls` is keyed by (caller, service, operation): the caller is a function's name, `<name>/poller` for its event
     source (empty receives are not counted: they are shared by all there is), `scheduler`, `ttl` or `admin`.
     `write_units` and `read_units` by caller are DynamoDB's on-demand units, index writes included."""
@@ -27,7 +27,7 @@ class Ledger:
     calls: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     write_units: Counter[str] = field(default_factory=Counter)
     read_units: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    invocations: deque[Invocation] = field(default_factory=lambda: deque(maxlen=10_000))
+    invocations: deque[FinishedInvocation] = field(default_factory=lambda: deque(maxlen=10_000))
 
     def count(self, caller: str, service: str, operation: str) -> None:
         self.calls[caller, service, operation] += 1

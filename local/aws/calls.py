@@ -1,4 +1,4 @@
-"""AWS requests as they come over the wire: which operation, which permissions it needs, how its errors look."""
+"""AWS requests on the wire: their operation, the permissions that it needs, and error responses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from local.http_server import Request, Response
 from local.template.intrinsics import ACCOUNT, REGION
-from local.template.roles import Needed
+from local.template.roles import Permission
 
 _ARN = f"arn:aws:{{}}:{REGION}:{ACCOUNT}:"
 _JSON_10 = "application/x-amz-json-1.0"
@@ -37,7 +37,7 @@ _TRANSACT = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "
 
 
 @dataclass(frozen=True)
-class Call:
+class AwsCall:
     """One AWS call. `parameters` are those of the JSON or form body."""
 
     service: str
@@ -46,7 +46,7 @@ class Call:
     path: str
 
     @classmethod
-    def read(cls, service: str, request: Request) -> Call:
+    def from_request(cls, service: str, request: Request) -> AwsCall:
         content_type = request.headers.get("content-type", "")
         target = request.headers.get("x-amz-target")
         parameters: dict[str, Any] = {}
@@ -75,61 +75,63 @@ class Call:
         group = self.parameters.get("GroupName") or (parse_qs(query).get("groupName") or ["default"])[0]
         return group, path.removeprefix("/schedules").strip("/")
 
-    def needs(self) -> Iterator[Needed]:
-        """The permissions that the caller must have."""
+    def required_permissions(self) -> Iterator[Permission]:
+        """The permissions that the caller needs."""
         prefix = _PREFIXES.get(self.service, self.service)
         p = self.parameters
         match self.service:
             case "dynamodb":
-                yield from self._dynamodb_needs()
+                yield from self._dynamodb_permissions()
             case "sqs":
-                yield Needed(f"sqs:{_SQS_SINGLE.get(self.operation, self.operation)}", _ARN.format("sqs") + self.queue)
+                yield Permission(
+                    f"sqs:{_SQS_SINGLE.get(self.operation, self.operation)}", _ARN.format("sqs") + self.queue
+                )
             case "s3":
-                yield Needed(f"s3:{self.operation}", "arn:aws:s3:::" + self.path.strip("/"))
+                yield Permission(f"s3:{self.operation}", "arn:aws:s3:::" + self.path.strip("/"))
             case "scheduler" if self.path.startswith("/schedules/"):
                 group, name = self.schedule
-                yield Needed(f"scheduler:{self.operation}", _ARN.format("scheduler") + f"schedule/{group}/{name}")
+                yield Permission(f"scheduler:{self.operation}", _ARN.format("scheduler") + f"schedule/{group}/{name}")
                 if role := p.get("Target", {}).get("RoleArn"):
-                    yield Needed("iam:PassRole", role, {"iam:PassedToService": "scheduler.amazonaws.com"})
+                    yield Permission("iam:PassRole", role, {"iam:PassedToService": "scheduler.amazonaws.com"})
             case "ses":
                 sender = p.get("Source") or p.get("FromEmailAddress") or ""
                 address = sender.rpartition("<")[2].rstrip("> ")
                 # SES takes a grant for the address or for its domain.
                 identity = _ARN.format("ses") + "identity/" + address
-                yield Needed(f"ses:{self.operation}", identity, {"ses:FromAddress": address})
+                yield Permission(f"ses:{self.operation}", identity, {"ses:FromAddress": address})
             case "sts" if self.operation == "GetCallerIdentity":
                 return
             case "lambda":
                 name = self.path.split("/")[3] if self.operation == "Invoke" else "*"
-                yield Needed("lambda:InvokeFunction", _ARN.format("lambda") + "function:" + name.split(":")[-1])
+                yield Permission("lambda:InvokeFunction", _ARN.format("lambda") + "function:" + name.split(":")[-1])
             case "ssm":
                 for name in p.get("Names") or [p.get("Name") or p.get("Path") or "*"]:
-                    yield Needed(f"ssm:{self.operation}", _ARN.format("ssm") + "parameter/" + name.lstrip("/"))
+                    yield Permission(f"ssm:{self.operation}", _ARN.format("ssm") + "parameter/" + name.lstrip("/"))
             case "states":
-                yield Needed(f"states:{self.operation}", p.get("stateMachineArn") or p.get("executionArn") or "*")
+                yield Permission(f"states:{self.operation}", p.get("stateMachineArn") or p.get("executionArn") or "*")
             case "secretsmanager":
                 name = str(p.get("SecretId") or p.get("Name") or "*")
                 # AWS ends a secret's ARN with six characters of its own.
                 arn = name if name.startswith("arn:") else _ARN.format("secretsmanager") + f"secret:{name}-000000"
-                yield Needed(f"secretsmanager:{self.operation}", arn)
+                yield Permission(f"secretsmanager:{self.operation}", arn)
             case "sns":
-                yield Needed(f"sns:{self.operation}", p.get("TopicArn") or "*")
+                yield Permission(f"sns:{self.operation}", p.get("TopicArn") or "*")
             case _:
-                yield Needed(f"{prefix}:{self.operation}", "*")
+                yield Permission(f"{prefix}:{self.operation}", "*")
 
-    def _dynamodb_needs(self) -> Iterator[Needed]:
+    def _dynamodb_permissions(self) -> Iterator[Permission]:
         p = self.parameters
         tables = _ARN.format("dynamodb") + "table/"
         if self.operation in ("TransactWriteItems", "TransactGetItems"):
             for member in p.get("TransactItems", []):
                 for kind, request in member.items():
-                    yield Needed(f"dynamodb:{_TRANSACT.get(kind, 'GetItem')}", tables + request["TableName"])
+                    yield Permission(f"dynamodb:{_TRANSACT.get(kind, 'GetItem')}", tables + request["TableName"])
         elif "RequestItems" in p:
             for table in p["RequestItems"]:
-                yield Needed(f"dynamodb:{self.operation}", tables + table)
+                yield Permission(f"dynamodb:{self.operation}", tables + table)
         else:
             index = f"/index/{p['IndexName']}" if "IndexName" in p else ""
-            yield Needed(f"dynamodb:{self.operation}", tables + str(p.get("TableName", "*")) + index)
+            yield Permission(f"dynamodb:{self.operation}", tables + str(p.get("TableName", "*")) + index)
 
 
 def _rest_operation(service: str, request: Request) -> str:
@@ -149,7 +151,7 @@ def _rest_operation(service: str, request: Request) -> str:
     return f"{method} {path}"
 
 
-def error(service: str, code: str, message: str, status: int = 400) -> Response:
+def error_response(service: str, code: str, message: str, status: int = 400) -> Response:
     """An error in the service's own format, so that SDKs raise what they would raise against AWS."""
     if service == "s3":
         xml = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
@@ -167,13 +169,15 @@ def error(service: str, code: str, message: str, status: int = 400) -> Response:
     return Response(status, body, headers)
 
 
-def access_denied(service: str, message: str) -> Response:
+def access_denied_response(service: str, message: str) -> Response:
     if service in ("sqs", "s3", "ses", "sns", "sts"):
-        return error(service, "AccessDenied", message, 403)
+        return error_response(service, "AccessDenied", message, 403)
     status = 400 if service in ("dynamodb", "states", "ssm", "secretsmanager") else 403
-    return error(service, "AccessDeniedException", message, status)
+    return error_response(service, "AccessDeniedException", message, status)
 
 
-def wrong_signature(service: str) -> Response:
+def wrong_signature_response(service: str) -> Response:
     code = "SignatureDoesNotMatch" if service in ("sqs", "s3", "ses", "sns", "sts") else "InvalidSignatureException"
-    return error(service, code, "The request signature we calculated does not match the signature you provided.", 403)
+    return error_response(
+        service, code, "The request signature we calculated does not match the signature you provided.", 403
+    )

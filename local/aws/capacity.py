@@ -36,7 +36,7 @@ def item_bytes(item: Attributes | None) -> int:
 
 
 @dataclass(frozen=True)
-class Index:
+class SecondaryIndex:
     """A global secondary index: its key attributes, and what it projects (None: everything)."""
 
     keys: tuple[str, ...]
@@ -49,7 +49,7 @@ class Index:
         return {name: value for name, value in item.items() if self.projected is None or name in self.projected}
 
 
-def write_units(old: Attributes | None, new: Attributes | None, indexes: tuple[Index, ...] = ()) -> int:
+def write_units(old: Attributes | None, new: Attributes | None, indexes: tuple[SecondaryIndex, ...] = ()) -> int:
     """Write request units of one write: the larger of both items in KB, at least 1; for each index whose entry changes
     the larger of both entries, twice when its key changes (one delete, one put)."""
     units = max(1, math.ceil(max(item_bytes(old), item_bytes(new)) / 1024))

@@ -32,7 +32,7 @@ def backend(service: str) -> Any:
 
 
 def reset() -> None:
-    """Forget everything."""
+    """Delete the state of all services."""
     from moto.core.base_backend import BackendDict
 
     BackendDict.reset()
@@ -48,8 +48,8 @@ def _routes(service: str, version2: bool) -> tuple[str, list[tuple[re.Pattern[st
     return host, [(re.compile(url), handler) for url, handler in backend(name).urls.items()]
 
 
-def call(service: str, request: Request) -> Response:
-    """Let moto answer. What moto lacks is a 501 that says so."""
+def respond(service: str, request: Request) -> Response:
+    """moto's response to a request; 501 for an operation that moto does not have."""
     try:
         host, routes = _routes(service, service == "ses" and request.path.startswith("/v2/"))
         url = f"https://{host}{request.path}"
@@ -62,15 +62,15 @@ def call(service: str, request: Request) -> Response:
         except HTTPException as failure:
             status, headers, body = failure.code or 500, dict(failure.get_headers()), failure.get_body()
     except NotImplementedError as missing:
-        return calls.error(service, "NotImplemented", f"{missing} (moto, local runtime)", 501)
+        return calls.error_response(service, "NotImplemented", f"{missing} (moto, local runtime)", 501)
     content = body.encode() if isinstance(body, str) else body
-    kept = [
+    response_headers = [
         (name, str(value))
         for name, value in headers.items()
         if name.lower() not in ("status", "connection", "transfer-encoding")
         and (name.lower() != "content-length" or request.method == "HEAD")
     ]
-    return Response(int(status), content, kept)
+    return Response(int(status), content, response_headers)
 
 
 def _moto_request(host: str, request: Request) -> MotoRequest:

@@ -1,6 +1,6 @@
-"""What has to change in moto 5.2.5 to be fast enough, bounded in memory, and on the virtual clock.
+"""Patches of moto 5.2.5: for speed, bounded memory and the virtual clock.
 
-Each patch touches private names, so moto is pinned and `tests/unit/test_local_moto_patches.py` holds every one.
+Each patch touches private names, so moto is pinned, and tests/unit/test_local_moto_patches.py covers every patch.
 The numbers are of one core of a 2-core machine, 200 items in the table.
 """
 
@@ -50,8 +50,8 @@ def apply(clock: Clock) -> None:
         return
     if moto.__version__ != MOTO_VERSION:
         raise RuntimeError(f"the local runtime is written for moto {MOTO_VERSION}, found {moto.__version__}")
-    _put_on_clock()
-    _forget_instances()
+    _patch_clock()
+    _patch_instance_tracking()
     _cache_lookups()
     _patch_dynamodb()
     _patch_expressions()
@@ -75,7 +75,7 @@ def unix_time_millis(dt: datetime.datetime | None = None) -> float:
     return unix_time(dt) * 1000
 
 
-def _put_on_clock() -> None:
+def _patch_clock() -> None:
     """moto's modules import the three clock functions by name: rebind them wherever they are (also 10x faster)."""
     originals = {name: getattr(moto.core.utils, name) for name in ("utcnow", "unix_time", "unix_time_millis")}
     for module_name, module in list(sys.modules.items()):
@@ -85,7 +85,7 @@ def _put_on_clock() -> None:
                     setattr(module, name, globals()[name])
 
 
-def _forget_instances() -> None:
+def _patch_instance_tracking() -> None:
     """moto keeps every instance of every model for its dashboard: memory would grow for ever."""
     moto.core.common_models.BaseModel.__new__ = lambda cls, *args, **kwargs: object.__new__(cls)
 
@@ -119,14 +119,16 @@ def _patch_dynamodb() -> None:
     signature = inspect.signature(query)
 
     def query_matching(self: Any, hash_key: Any, *args: Any, **kwargs: Any) -> Any:
-        """moto looks at and sorts the whole table for each query: leave it the items with the right hash key only."""
-        given = signature.bind(self, hash_key, *args, **kwargs).arguments
+        """moto reads and sorts the whole table for each query: give it the items of the hash key only."""
+        arguments = signature.bind(self, hash_key, *args, **kwargs).arguments
         whole = self.items
         if not self.range_key_attr:
             return query(self, hash_key, *args, **kwargs)
-        if given.get("index_name"):
-            wanted = {name: (key.type, key.value) for name, key in given.get("hash_key_conditions") or ()}
-            self.items = {hash_key: dict(enumerate(item for item in self.all_items() if has(item.attrs, wanted)))}
+        if arguments.get("index_name"):
+            key_values = {name: (key.type, key.value) for name, key in arguments.get("hash_key_conditions") or ()}
+            self.items = {
+                hash_key: dict(enumerate(item for item in self.all_items() if has_keys(item.attrs, key_values)))
+            }
         else:
             self.items = {hash_key: whole[hash_key]} if hash_key in whole else {}
         try:
@@ -134,10 +136,10 @@ def _patch_dynamodb() -> None:
         finally:
             self.items = whole
 
-    def has(attributes: Any, wanted: dict[str, Any]) -> bool:
+    def has_keys(attributes: Any, key_values: dict[str, Any]) -> bool:
         return all(
             name in attributes and (attributes[name].type, attributes[name].value) == key
-            for name, key in wanted.items()
+            for name, key in key_values.items()
         )
 
     def all_items(self: Any) -> list[Any]:
@@ -155,7 +157,7 @@ def _patch_dynamodb() -> None:
         """moto adds up the whole item for each attribute, to refuse items above 400 KB."""
         self.weight = getattr(self, "weight", 0) + bytesize(key) + value.size()
         if self.weight > ITEM_BYTES:
-            self.weight = 0  # attributes that were replaced count twice: let moto look closely, once in a while
+            self.weight = 0  # attributes that were replaced count twice: moto's own check decides
             set_item(self, key, value)
         else:
             dict.__setitem__(self, key, value)

@@ -9,9 +9,9 @@ from moto.sqs.models import Message
 from moto.sqs.utils import generate_receipt_handle
 
 
-def receive(queue: Any, count: int, now_ms: float, dead_lettered: Callable[[Any], None]) -> list[Message]:
-    """Up to `count` visible messages, as ReceiveMessage: counts the receipt, hides them for the queue's visibility
-    timeout, moves to the dead-letter queue what was received too often, drops what is older than the retention."""
+def receive_messages(queue: Any, count: int, now_ms: float, dead_lettered: Callable[[Any], None]) -> list[Message]:
+    """Up to `count` visible messages, as ReceiveMessage: raises their receive count and hides them for the visibility
+    timeout. Messages received too often move to the dead-letter queue; those older than the retention are deleted."""
     received: list[Message] = []
     gone: list[Message] = []
     limit = queue.redrive_policy["maxReceiveCount"] if queue.dead_letter_queue else None
@@ -41,11 +41,11 @@ def receive(queue: Any, count: int, now_ms: float, dead_lettered: Callable[[Any]
     return received
 
 
-def next_visible(queue: Any, now_ms: float) -> float | None:
+def next_visible_ms(queue: Any, now_ms: float) -> float | None:
     """When (epoch ms) the next message that is hidden now becomes visible."""
     hidden = [max(message.visible_at, message.delayed_until) for message in queue._messages]
     return min((at for at in hidden if at > now_ms), default=None)
 
 
-def visible(queue: Any, now_ms: float) -> bool:
+def has_visible_message(queue: Any, now_ms: float) -> bool:
     return any(m.visible_at <= now_ms and m.delayed_until <= now_ms for m in queue._messages)

@@ -1,4 +1,4 @@
-"""Who signs requests to the AWS endpoint and to the HTTP API, and whether the signature is theirs."""
+"""The principals of the AWS endpoint and of the HTTP API, and the check of their SigV4 signatures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from local.http_server import Request
-from local.template.roles import Needed, Role
+from local.template.roles import Permission, Role
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/,\s]+)/\d{8}/(?P<region>[^/,\s]+)/(?P<service>[^/,\s]+)/aws4_request, ?"
@@ -26,7 +26,7 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True)
 class Principal:
-    """`role` is None for whoever may do everything. `label` stands in counts."""
+    """Owner of an access key. `role` is None for an administrator. `label` is the caller in usage counts."""
 
     label: str
     arn: str
@@ -38,12 +38,12 @@ class Principal:
     def account(self) -> str:
         return self.arn.split(":")[4]
 
-    def check(self, needs: Iterable[Needed]) -> None:
+    def require(self, permissions: Iterable[Permission]) -> None:
         """Raise `Denied` for the first permission that is missing."""
         if self.role:
-            self.role.check(needs)
+            self.role.require(permissions)
 
-    def identity(self) -> dict[str, Any]:
+    def iam_identity(self) -> dict[str, Any]:
         """As in `requestContext.authorizer.iam`."""
         kind, *names = self.arn.split(":", 5)[-1].split("/")
         unique = hashlib.sha256(self.arn.rpartition("/")[0].encode()).hexdigest()[:16].upper()
@@ -61,7 +61,7 @@ class Principal:
 
 @dataclass(frozen=True)
 class Signature:
-    """Of a request that is signed with SigV4. `service`: which it is signed for."""
+    """The SigV4 signature of a request. `service`: the one that it is signed for."""
 
     access_key: str
     region: str
@@ -70,7 +70,7 @@ class Signature:
     value: str
 
     @classmethod
-    def of(cls, request: Request) -> Signature | None:
+    def from_request(cls, request: Request) -> Signature | None:
         match = _AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
         if not match or "x-amz-date" not in request.headers:
             return None
@@ -78,8 +78,8 @@ class Signature:
             match["key"], match["region"], match["service"], tuple(match["headers"].split(";")), match["signature"]
         )
 
-    def made_with(self, secret: str, request: Request) -> bool:
-        """The date is not held against the clock, which may be virtual."""
+    def is_valid(self, secret: str, request: Request) -> bool:
+        """Whether `secret` made this signature. Its date is not compared with the clock, which may be virtual."""
         rebuilt = AWSRequest(
             request.method, f"http://{request.headers.get('host', '')}{request.target}", data=request.body
         )
@@ -95,7 +95,7 @@ class Signature:
 
 
 class Principals:
-    """All that may call. Keys and secrets are made anew at each start: nobody can know them from elsewhere."""
+    """Principals by access key. Keys and secrets are random for each run of the system."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, Principal] = {}

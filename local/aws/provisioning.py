@@ -1,4 +1,4 @@
-"""Creates the template's resources in moto. Types that hold no state (alarms, dashboards, policies) are left out."""
+"""Creates the template's resources in moto, except types without state (alarms, dashboards, policies)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from local.aws import moto_backends
 from local.template.intrinsics import TemplateError
-from local.template.roles import Denied, Needed
+from local.template.roles import Permission, PermissionDenied
 from local.template.stack import STREAM_LABEL, Stack
 
 _QUEUE_ATTRIBUTES = (
@@ -24,7 +24,7 @@ _STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 
 
 def provision(stack: Stack) -> None:
-    """Make everything that functions and event sources use; raise `TemplateError` for what AWS would refuse."""
+    """Create all that functions and event sources use. Raises `TemplateError` for a resource that AWS would refuse."""
     kinds: dict[str, Callable[[Stack, str], None]] = {
         "AWS::DynamoDB::Table": _table,
         "AWS::SQS::Queue": _queue,
@@ -42,7 +42,7 @@ def provision(stack: Stack) -> None:
     for function in stack.functions.values():
         for variable in ("MAIL_FROM", "MAIL_SENDERS"):
             for sender in filter(None, function.environment.get(variable, "").split(",")):
-                # The domain, not the address: who may send is the business of the role and of the code.
+                # The domain, not the address: the role and the code decide which senders are allowed.
                 moto_backends.backend("ses").verify_domain(sender.rpartition("@")[2])
     _check_event_sources(stack)
 
@@ -107,7 +107,7 @@ def _parameter(stack: Stack, name: str) -> None:
 
 
 def _secret(stack: Stack, name: str) -> None:
-    """What AWS would generate by chance is made of the name here: a receiver under development keeps its secret."""
+    """The value is derived from the name, not random: a receiver under development keeps its secret across runs."""
     physical = stack.physical_name(name)
     generated = stack.properties(name).get("GenerateSecretString", {})
     value = hashlib.sha512(physical.encode()).hexdigest()[: generated.get("PasswordLength", 32)]
@@ -119,13 +119,13 @@ def _check_event_sources(stack: Stack) -> None:
     for source in stack.event_sources:
         service = source.source_arn.split(":")[2]
         actions = _QUEUE_ACTIONS if service == "sqs" else _STREAM_ACTIONS
-        needs = [Needed(f"{service}:{action}", source.source_arn) for action in actions]
+        needs = [Permission(f"{service}:{action}", source.source_arn) for action in actions]
         destination = source.properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if destination:
-            needs.append(Needed("sqs:SendMessage", destination))
+            needs.append(Permission("sqs:SendMessage", destination))
         try:
-            source.function.role.check(needs)
-        except Denied as denied:
+            source.function.role.require(needs)
+        except PermissionDenied as denied:
             raise TemplateError(
                 f"the role of {source.function.label} lacks {denied.needed.action} on {denied.needed.resource}, "
                 "which its event source mapping needs"

@@ -16,7 +16,7 @@ from local.template.cloud_assembly import PROJECT
 REQUESTS = PROJECT / "events" / "requests"
 
 # A task that waits should start within about a second of its time; a busy laptop gets some more before it is a fault.
-LATE_AFTER = 5.0
+LATE_AFTER_SECONDS = 5.0
 
 # The seed with which FAIL_SOMETIMES at probability 0.5 fails its first attempt and not its second.
 FAILS_ONCE = 2
@@ -34,25 +34,28 @@ class Case:
 
     label: str
     body: bytes
-    ends: str = "SUCCESS"
+    expected_state: str = "SUCCESS"
     attempts: int = 1
-    waits: float = 0
+    delay_seconds: float = 0
 
 
 def request_cases(folder: Path = REQUESTS) -> list[Case]:
     """The bodies in events/requests/, byte for byte."""
-    waits = {"distributed": 60.0}
+    delays = {"distributed": 60.0}
     return [
-        Case(f"{file.name}", file.read_bytes(), waits=waits.get(file.stem, 0)) for file in sorted(folder.glob("*.json"))
+        Case(f"{file.name}", file.read_bytes(), delay_seconds=delays.get(file.stem, 0))
+        for file in sorted(folder.glob("*.json"))
     ]
 
 
 def example_cases(receiver_url: str) -> list[Case]:
     """The example task types, each with the ends that it can come to."""
 
-    def case(label: str, type: str, payload: Mapping[str, Any], ends: str, attempts: int, **fields: Any) -> Case:
+    def case(
+        label: str, type: str, payload: Mapping[str, Any], expected_state: str, attempts: int, **fields: Any
+    ) -> Case:
         body = json.dumps({"type": type, "payload": payload, **fields}).encode()
-        return Case(label, body, ends, attempts, float(fields.get("delaySeconds", 0)))
+        return Case(label, body, expected_state, attempts, float(fields.get("delaySeconds", 0)))
 
     mail = {"to": "ada@example.com", "subject": "It runs", "content": "<p>A task sent this mail.</p>"}
     order = {"order": 17, "status": "shipped"}
@@ -66,16 +69,16 @@ def example_cases(receiver_url: str) -> list[Case]:
     ]
 
 
-def faults(case: Case, task: Task) -> list[str]:
-    """What is not as the case says; empty when all is well."""
+def mismatches(case: Case, task: Task) -> list[str]:
+    """Differences between a task and its case; empty when there are none."""
     if not task.settled:
         return [f"{case.label}: still {task.state}"]
-    found = []
-    if task.state != case.ends:
-        found.append(f"{case.label}: {task.state} instead of {case.ends} ({status_note(task)})")
+    differences = []
+    if task.state != case.expected_state:
+        differences.append(f"{case.label}: {task.state} instead of {case.expected_state} ({status_note(task)})")
     if task.attempt != case.attempts:
-        found.append(f"{case.label}: took {task.attempt} attempts instead of {case.attempts}")
+        differences.append(f"{case.label}: took {task.attempt} attempts instead of {case.attempts}")
     drift = task.drift_seconds
-    if case.waits and (drift is None or not 0 <= drift <= LATE_AFTER):
-        found.append(f"{case.label}: started {seconds(drift) or 'never'} after its time")
-    return found
+    if case.delay_seconds and (drift is None or not 0 <= drift <= LATE_AFTER_SECONDS):
+        differences.append(f"{case.label}: started {seconds(drift) or 'never'} after its time")
+    return differences

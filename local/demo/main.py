@@ -15,19 +15,19 @@ from taskyard.cli.text import attempts_text, console_for, printable, seconds, st
 from taskyard.cli.watch import changed_tasks, reader_of
 
 from local.demo import schedule, workflow
-from local.demo.cases import MAIL_TYPES, Case, example_cases, faults, request_cases
+from local.demo.cases import MAIL_TYPES, Case, example_cases, mismatches, request_cases
 from local.demo.webhook_receiver import Receiver, webhook_receiver
 from local.endpoints.aws import Mail
 from local.system import LocalSystem
-from local.template.cloud_assembly import AssemblyError
+from local.template.cloud_assembly import CloudAssemblyError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 # Seconds from the start after which what has not settled is called stuck. The longest task waits 60 s.
-STUCK_AFTER = 110.0
+STUCK_AFTER_SECONDS = 110.0
 # Seconds between looks at the tasks.
-LOOK_EVERY = 0.25
+POLL_SECONDS = 0.25
 
 
 def table(cases: Sequence[Case], tasks: Sequence[Task], width: int) -> "Table":
@@ -49,7 +49,7 @@ def table(cases: Sequence[Case], tasks: Sequence[Task], width: int) -> "Table":
 
 
 def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> Sequence[Task]:
-    """Shows the tasks until all are settled or STUCK_AFTER; answers how they were last seen.
+    """Shows the tasks until all are settled or STUCK_AFTER_SECONDS; answers how they were last seen.
 
     A live table on a terminal, else a line for each change and the table at the end.
     """
@@ -63,7 +63,7 @@ def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> 
     tasks: Sequence[Task] = submitted
     before: dict[str, tuple[str, int]] = {}
     with Live(console=console, auto_refresh=False) if console.is_terminal else _nothing_live() as live:
-        while not all(task.settled for task in tasks) and time.monotonic() - started < STUCK_AFTER:
+        while not all(task.settled for task in tasks) and time.monotonic() - started < STUCK_AFTER_SECONDS:
             tasks = look()
             if live is not None:
                 live.update(table(cases, tasks, console.width), refresh=True)
@@ -74,7 +74,7 @@ def follow(yard: Taskyard, cases: Sequence[Case], submitted: Sequence[Task]) -> 
                     f"{at}  {labels[task.id]:<{width}}  {task.state:<9} try {attempts_text(task)}  {word}".rstrip(),
                     flush=True,
                 )
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_SECONDS)
     if not console.is_terminal:
         console.print()
         console.print(table(cases, tasks, console.width))
@@ -89,16 +89,16 @@ def _nothing_live() -> Iterator[None]:
 def main() -> int:
     """Exit code: 0 when every task ended as expected, 1 with what was wrong, 130 after Ctrl-C."""
     print("Starting the local system …", flush=True)
-    told: list[str] = []
+    reports: list[str] = []
     try:
         with (
-            LocalSystem.start(port=0, tell=told.append, seed=schedule.SEED) as system,
+            LocalSystem.start(port=0, report=reports.append, seed=schedule.SEED) as system,
             webhook_receiver() as receiver,
             Taskyard(system.url, "none") as yard,
         ):
             print(f"It serves {system.url}\n", flush=True)
             wrong = run(yard, system, receiver)
-    except (AssemblyError, TaskyardError) as error:
+    except (CloudAssemblyError, TaskyardError) as error:
         wrong = [f"the demo ended early: {error}"]
     except KeyboardInterrupt:
         return 130
@@ -106,14 +106,14 @@ def main() -> int:
         print("\nEverything ended as expected.")
         return 0
     print("\nNot as expected:", *(f"  {line}" for line in wrong), sep="\n")
-    if told:
-        print("\nThe local system told:", *(f"  {line}" for line in told), sep="\n")
+    if reports:
+        print("\nThe local system reported:", *(f"  {line}" for line in reports), sep="\n")
     return 1
 
 
 def run(yard: Taskyard, system: LocalSystem, receiver: Receiver) -> list[str]:
     """What was not as expected; empty when all was well."""
-    every_minute = schedule.begin(yard)
+    every_minute = schedule.create(yard)
     cases = [*request_cases(), *example_cases(receiver.url)]
     keys = [str(uuid.uuid4()) for _ in cases]
     submitted = [yard.submit_body(case.body, key) for case, key in zip(cases, keys, strict=True)]
@@ -125,10 +125,10 @@ def run(yard: Taskyard, system: LocalSystem, receiver: Receiver) -> list[str]:
     wrong = [] if one else ["background.json: sent twice under one key, became two tasks"]
 
     # While the task that waits a minute does so.
-    wrong += workflow.show(yard)
+    wrong += workflow.run_and_show(yard)
     tasks = follow(yard, cases, submitted)
     for case, task in zip(cases, tasks, strict=True):
-        wrong += faults(case, task)
+        wrong += mismatches(case, task)
     mails = system.mail()
     mailed = sum(task.succeeded and task.type in MAIL_TYPES for task in tasks) + workflow.MAILS
     if len(mails) != mailed:
@@ -136,7 +136,7 @@ def run(yard: Taskyard, system: LocalSystem, receiver: Receiver) -> list[str]:
     if [status for path, status, _ in receiver.deliveries if path == "/orders"] != [503, 200]:
         wrong.append(f"the webhook receiver saw {receiver.deliveries}")
     _print_summary(cases, tasks, mails, receiver)
-    wrong += schedule.show(yard, every_minute)
+    wrong += schedule.show_firing(yard, every_minute)
     if one:
         print("background.json was sent twice under one idempotency key: one task")
     return wrong
@@ -150,5 +150,8 @@ def _print_summary(cases: Sequence[Case], tasks: Sequence[Task], mails: Sequence
     for path, status, body in receiver.deliveries:
         print(f"webhook delivery: {path} {printable(body)} answered with {status}")
     for case, task in zip(cases, tasks, strict=True):
-        if case.waits:
-            print(f"{case.label}: asked to wait {case.waits:g} s, started {seconds(task.drift_seconds)} after its time")
+        if case.delay_seconds:
+            print(
+                f"{case.label}: asked to wait {case.delay_seconds:g} s, "
+                f"started {seconds(task.drift_seconds)} after its time"
+            )

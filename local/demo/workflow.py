@@ -11,15 +11,15 @@ from local.template.cloud_assembly import PROJECT
 FILE = PROJECT / "events" / "workflows" / "orders.yaml"
 
 # Seconds after which a run that has not ended is called stuck; it takes about five.
-STUCK_AFTER = 60.0
-LOOK_EVERY = 0.2
+STUCK_AFTER_SECONDS = 60.0
+POLL_SECONDS = 0.2
 # Of the node that fails twice and then succeeds.
 FAILS_TWICE, ATTEMPTS = "charge", 3
 # How many of its nodes send a mail.
 MAILS = 1
 
 
-def show(yard: Taskyard) -> list[str]:
+def run_and_show(yard: Taskyard) -> list[str]:
     """Runs it to its end; what was not as expected, empty when all was well."""
     document = workflow_file.read(str(FILE))
     run = yard.workflows.submit(
@@ -33,7 +33,7 @@ def show(yard: Taskyard) -> list[str]:
     run, nodes = follow(yard, run)
     print(f"\n{workflow_line(run)}\n\nand after:\n")
     print(yard.workflows.graph(run.id))
-    return faults(run, nodes)
+    return mismatches(run, nodes)
 
 
 def follow(yard: Taskyard, run: Workflow) -> tuple[Workflow, list[Node]]:
@@ -47,12 +47,12 @@ def follow(yard: Taskyard, run: Workflow) -> tuple[Workflow, list[Node]]:
             if before.get(node.name, ("BLOCKED", 0)) != (node.state, node.attempt):
                 print(f"+{time.monotonic() - started:5.1f} s  {node_line(node)}", flush=True)
             before[node.name] = (node.state, node.attempt)
-        if run.ended or time.monotonic() - started > STUCK_AFTER:
+        if run.ended or time.monotonic() - started > STUCK_AFTER_SECONDS:
             return run, nodes
-        time.sleep(LOOK_EVERY)
+        time.sleep(POLL_SECONDS)
 
 
-def faults(run: Workflow, nodes: list[Node]) -> list[str]:
+def mismatches(run: Workflow, nodes: list[Node]) -> list[str]:
     found = [f"{node.name}: {node.state} instead of SUCCESS" for node in nodes if node.state != "SUCCESS"]
     if not run.succeeded:
         found.append(f"the workflow: {run.state} instead of SUCCESS ({run.reason})")

@@ -18,14 +18,14 @@ from local.clock import Clock
 from local.functions.function import Function
 from local.http_server import Request, Response
 from local.template.intrinsics import ACCOUNT, REGION
-from local.template.roles import Denied, Needed
+from local.template.roles import Permission, PermissionDenied
 from local.template.stack import RouteSpec
 
 BODY_LIMIT = 10 * 1024 * 1024
 EVENT_LIMIT = 6 * 1024 * 1024
 HEADER_LIMIT = 10 * 1024
 _TEXT = re.compile(r"text/.*|application/(.*\+)?(json|xml|javascript|x-www-form-urlencoded)|multipart/form-data")
-# What API Gateway says in its own answers.
+# Messages of API Gateway's own responses.
 _MESSAGES = {
     400: "Bad Request",
     403: "Forbidden",
@@ -37,22 +37,22 @@ _MESSAGES = {
     503: "Service Unavailable",
 }
 
-UNSIGNED = Principal(
+UNSIGNED_CALLER = Principal(
     "developer", f"arn:aws:sts::{ACCOUNT}:assumed-role/DevelopmentCaller/local", None, "local-developer", "local"
 )
-"""Whose a request is that nobody signed, and one that is signed with this key."""
+"""Principal of unsigned requests, and of requests signed with its key."""
 
 
-def developer(access_key: str) -> Principal | None:
-    """Who signs with the key `local-<name>`: each name is an account of its own, and may do everything in it."""
-    if access_key == UNSIGNED.access_key:
-        return UNSIGNED
+def developer_principal(access_key: str) -> Principal | None:
+    """The principal of the access key `local-<name>`: each name is an administrator of an account of its own."""
+    if access_key == UNSIGNED_CALLER.access_key:
+        return UNSIGNED_CALLER
     match = re.fullmatch(r"local-([\w-]{1,50})", access_key)
     if match is None:
         return None
     account = int(hashlib.sha256(match[1].encode()).hexdigest(), 16) % 10**12
     arn = f"arn:aws:sts::{account:012}:assumed-role/{match[1]}/local"
-    return Principal(match[1], arn, None, access_key, UNSIGNED.secret)
+    return Principal(match[1], arn, None, access_key, UNSIGNED_CALLER.secret)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Route:
     rank: tuple[int, ...]
 
 
-class Gateway:
+class HttpApi:
     """The HTTP API in front of the functions."""
 
     def __init__(
@@ -73,54 +73,55 @@ class Gateway:
         *,
         principals: Principals,
         clock: Clock,
-        inspect: Callable[[Request], Response | None],
-        tell: Callable[[str], None],
+        local_page: Callable[[Request], Response | None],
+        report: Callable[[str], None],
     ) -> None:
         self._functions = functions
         self._principals = principals
         self._clock = clock
-        self._inspect = inspect
-        self._tell = tell
-        self._routes = sorted(map(_compile, routes), key=lambda route: route.rank)
+        self._local_page = local_page
+        self._report = report
+        self._routes = sorted(map(_compile_route, routes), key=lambda route: route.rank)
         self.in_flight = 0
 
     def serve(self, request: Request) -> Response | Awaitable[Response]:
         if request.path.startswith("/_local/"):
-            return self._inspect(request) or message(404)
+            return self._local_page(request) or gateway_response(404)
         if sum(len(name) + len(value) for name, value in request.headers.items()) > HEADER_LIMIT:
-            return message(431)
+            return gateway_response(431)
         path = request.path if request.path.startswith("/") else "/" + request.path
         for route in self._routes:
             match = route.pattern.fullmatch(path)
             if match and route.method in ("ANY", request.method):
                 break
         else:
-            return message(404)
+            return gateway_response(404)
         caller = None
-        if route.spec.signed and (caller := self._authorized(request, route.spec, path)) is None:
-            return message(403)
+        if route.spec.signed and (caller := self._authorize(request, route.spec, path)) is None:
+            return gateway_response(403)
         event = self._event(request, route.spec, path, match, caller)
         payload = json.dumps(event).encode()
         if len(payload) > EVENT_LIMIT:
-            return message(413)
+            return gateway_response(413)
         return self._invoke(self._functions[route.spec.function.arn], payload)
 
-    def _authorized(self, request: Request, route: RouteSpec, path: str) -> Principal | None:
-        """Whose request it is, under AWS_IAM; None when the signature is nobody's, or that one's policies do not allow
-        it. A bearer token is no signature. Only a request that shows nothing at all is let in unsigned."""
+    def _authorize(self, request: Request, route: RouteSpec, path: str) -> Principal | None:
+        """The principal of a request under AWS_IAM. None when the signature is invalid, or when the policies of its
+        principal do not allow the request. A request without an authorization header is the unsigned caller's; one with
+        a bearer token is refused."""
         if "authorization" not in request.headers:
-            return UNSIGNED
-        signature = Signature.of(request)
+            return UNSIGNED_CALLER
+        signature = Signature.from_request(request)
         if signature is None or signature.service != "execute-api":
             return None
-        caller = self._principals.get(signature.access_key) or developer(signature.access_key)
-        if caller is None or not signature.made_with(caller.secret, request):
+        caller = self._principals.get(signature.access_key) or developer_principal(signature.access_key)
+        if caller is None or not signature.is_valid(caller.secret, request):
             return None
         resource = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{route.api}/$default/{request.method}{path}"
         try:
-            caller.check([Needed("execute-api:Invoke", resource)])
-        except Denied as denied:
-            self._tell(denied.message(caller.arn))
+            caller.require([Permission("execute-api:Invoke", resource)])
+        except PermissionDenied as denied:
+            self._report(denied.message(caller.arn))
             return None
         return caller
 
@@ -132,11 +133,11 @@ class Gateway:
             self.in_flight -= 1
         if result.failed:
             timed_out = b"Sandbox.Timedout" in result.payload
-            return message(503) if timed_out else message(500)
+            return gateway_response(503) if timed_out else gateway_response(500)
         try:
-            return _response(json.loads(result.payload))
+            return _response_of_function(json.loads(result.payload))
         except (ValueError, TypeError, AttributeError):
-            return message(500)
+            return gateway_response(500)
 
     def _event(
         self, request: Request, route: RouteSpec, path: str, match: re.Match[str], caller: Principal | None
@@ -167,7 +168,7 @@ class Gateway:
             "timeEpoch": int(now.timestamp() * 1000),
         }
         if caller:
-            context["authorizer"] = {"iam": caller.identity()}
+            context["authorizer"] = {"iam": caller.iam_identity()}
         event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": route.key,
@@ -187,14 +188,14 @@ class Gateway:
         if match.groupdict():
             event["pathParameters"] = {name: unquote(value) for name, value in match.groupdict().items()}
         if request.body:
-            text = _text(request.body, headers.get("content-type", ""))
+            text = _decode_text(request.body, headers.get("content-type", ""))
             event["body"] = base64.b64encode(request.body).decode() if text is None else text
             event["isBase64Encoded"] = text is None
         return event
 
 
-def _text(body: bytes, content_type: str) -> str | None:
-    """The body as text, or None when it has to go as base64."""
+def _decode_text(body: bytes, content_type: str) -> str | None:
+    """The body as text, or None when the event carries it as base64."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind and not _TEXT.fullmatch(kind):
         return None
@@ -204,7 +205,7 @@ def _text(body: bytes, content_type: str) -> str | None:
         return None
 
 
-def _compile(spec: RouteSpec) -> _Route:
+def _compile_route(spec: RouteSpec) -> _Route:
     if spec.key == "$default":
         return _Route(spec, "ANY", re.compile(".*"), (9,))
     method, _, path = spec.key.partition(" ")
@@ -218,8 +219,8 @@ def _compile(spec: RouteSpec) -> _Route:
     return _Route(spec, method, re.compile("/" + "/".join(parts)), (*rank, 1 if method == "ANY" else 0))
 
 
-def _response(answer: Any) -> Response:
-    """A function's answer: with `statusCode` as it says, else JSON, 200."""
+def _response_of_function(answer: Any) -> Response:
+    """The response that a function returns: its own `statusCode` and headers, else 200 with its value as JSON."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         body = answer if isinstance(answer, str) else json.dumps(answer)
         return Response(200, body.encode(), [("content-type", "application/json")])
@@ -233,7 +234,7 @@ def _response(answer: Any) -> Response:
     return Response(int(answer["statusCode"]), content, headers)
 
 
-def message(status: int) -> Response:
-    """An answer of API Gateway's own."""
+def gateway_response(status: int) -> Response:
+    """A response of API Gateway's own, not of a function."""
     body = json.dumps({"message": _MESSAGES[status]}, separators=(",", ":")).encode()
     return Response(status, body, [("content-type", "application/json")])

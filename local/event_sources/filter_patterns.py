@@ -10,7 +10,7 @@ _MISSING = object()
 
 
 class PatternError(Exception):
-    """The pattern is not one that the local runtime knows."""
+    """A rule that the local runtime does not know."""
 
 
 def matches(pattern: dict[str, Any], event: Any) -> bool:
@@ -25,19 +25,19 @@ def matches(pattern: dict[str, Any], event: Any) -> bool:
             if not matches(wanted, {} if value is _MISSING else value):
                 return False
         elif isinstance(wanted, list):
-            if not _any_rule(wanted, value):
+            if not _any_rule_fits(wanted, value):
                 return False
         else:
             raise PatternError(f"{key}: a rule is a list or an object, not {wanted!r}")
     return True
 
 
-def _any_rule(rules: list[Any], value: Any) -> bool:
+def _any_rule_fits(rules: list[Any], value: Any) -> bool:
     values = value if isinstance(value, list) else [value]
-    return any(_rule(rule, item) for rule in rules for item in values or [_MISSING])
+    return any(_rule_fits(rule, item) for rule in rules for item in values or [_MISSING])
 
 
-def _rule(rule: Any, value: Any) -> bool:
+def _rule_fits(rule: Any, value: Any) -> bool:
     if not isinstance(rule, dict):
         return value is not _MISSING and _equal(rule, value)
     [(kind, argument)] = rule.items()
@@ -53,7 +53,7 @@ def _rule(rule: Any, value: Any) -> bool:
         case "equals-ignore-case":
             return isinstance(value, str) and value.lower() == argument.lower()
         case "anything-but":
-            return not _any_rule(argument if isinstance(argument, list) else [argument], value)
+            return not _any_rule_fits(argument if isinstance(argument, list) else [argument], value)
         case "numeric":
             pairs = zip(argument[::2], argument[1::2], strict=True)
             is_number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""SQS event source mappings: queue → function, as Lambda's pollers do it."""
+"""The event source mapping of a queue: batches of messages for a function, as Lambda's pollers deliver them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 from moto.sqs.models import Message
 
-from local.aws.moto_queues import next_visible, receive, visible
-from local.clock import Clock, Timer, Timers
+from local.aws.moto_queues import has_visible_message, next_visible_ms, receive_messages
+from local.clock import Clock, VirtualTimer, VirtualTimers
 from local.event_sources.partial_failures import failed_ids
 from local.functions.function import Function
 from local.template.intrinsics import REGION
 from local.template.stack import EventSource
-from local.usage import Ledger
+from local.usage import Usage
 
 # Lambda's own pollers take some 16 ms (p50) to notice a message; in a few, messages sent together share a batch.
-GATHER_SECONDS = 0.004
+BATCHING_SECONDS = 0.004
 
 
 class QueuePoller:
-    """One mapping. `kick` it when a message may have become visible; it sleeps otherwise."""
+    """One event source mapping. It polls only after `poll_soon`, or when a hidden message becomes visible."""
 
     def __init__(
         self,
@@ -32,48 +32,48 @@ class QueuePoller:
         *,
         concurrency: int,
         clock: Clock,
-        timers: Timers,
-        ledger: Ledger,
+        timers: VirtualTimers,
+        usage: Usage,
         dead_lettered: Callable[[Any], None],
     ) -> None:
         self._source = source
         self.queue = queue
         self._function = function
-        self._free = concurrency
+        self._free_invocations = concurrency
         self._batch = int(source.properties.get("BatchSize", 10))
         self._clock = clock
         self._timers = timers
-        self._ledger = ledger
+        self._usage = usage
         self._dead_lettered = dead_lettered
         self._caller = f"{source.function.label}/poller"
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._soon: asyncio.TimerHandle | None = None
-        self._timer: Timer | None = None
+        self._next_poll: asyncio.TimerHandle | None = None
+        self._timer: VirtualTimer | None = None
 
     @property
     def busy(self) -> bool:
-        return bool(self._tasks) or self._soon is not None or visible(self.queue, self._clock.now_ms())
+        return bool(self._tasks) or self._next_poll is not None or has_visible_message(self.queue, self._clock.now_ms())
 
-    def kick(self) -> None:
-        if self._soon is None and self._free:
-            self._soon = self._loop.call_later(GATHER_SECONDS, self._poll)
+    def poll_soon(self) -> None:
+        if self._next_poll is None and self._free_invocations:
+            self._next_poll = self._loop.call_later(BATCHING_SECONDS, self._poll)
 
     def close(self) -> None:
-        if self._soon:
-            self._soon.cancel()
+        if self._next_poll:
+            self._next_poll.cancel()
         for task in self._tasks:
             task.cancel()
 
     def _poll(self) -> None:
-        self._soon = None
-        while self._free:
+        self._next_poll = None
+        while self._free_invocations:
             now = self._clock.now_ms()
-            messages = receive(self.queue, self._batch, now, self._dead_lettered)
+            messages = receive_messages(self.queue, self._batch, now, self._dead_lettered)
             if not messages:
                 break
-            self._ledger.count(self._caller, "sqs", "ReceiveMessage")
-            self._free -= 1
+            self._usage.count(self._caller, "sqs", "ReceiveMessage")
+            self._free_invocations -= 1
             task = self._loop.create_task(self._deliver(messages, [m.receipt_handle for m in messages]))
             self._tasks.add(task)
             task.add_done_callback(self._delivered)
@@ -83,15 +83,15 @@ class QueuePoller:
         """Wake when the next hidden message becomes visible."""
         if self._timer:
             self._timer.cancel()
-        at = next_visible(self.queue, self._clock.now_ms())
-        self._timer = self._timers.at(at / 1000 + 0.001, self.kick) if at is not None else None
+        at = next_visible_ms(self.queue, self._clock.now_ms())
+        self._timer = self._timers.at(at / 1000 + 0.001, self.poll_soon) if at is not None else None
 
     def _delivered(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._free += 1
+        self._free_invocations += 1
         if not task.cancelled():
             task.result()
-            self.kick()
+            self.poll_soon()
 
     async def _deliver(self, messages: list[Message], receipts: list[str | None]) -> None:
         records = [self._record(message, receipt) for message, receipt in zip(messages, receipts, strict=True)]
@@ -101,9 +101,9 @@ class QueuePoller:
         failed = failed_ids(result.payload, [m.id for m in messages]) if self._source.partial_failures else set()
         done = [m for m in messages if m.id not in failed]
         if done:
-            self._ledger.count(self._caller, "sqs", "DeleteMessageBatch")
+            self._usage.count(self._caller, "sqs", "DeleteMessageBatch")
         for message in done:
-            if message in self.queue._messages:  # also when it was received again meanwhile, as SQS mostly does
+            if message in self.queue._messages:  # also when it was received again in the meantime, as SQS mostly does
                 self.queue._messages.remove(message)
 
     def _record(self, message: Message, receipt: str | None) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from local.clock import Clock, Timer, Timers
+from local.clock import Clock, VirtualTimer, VirtualTimers
 from local.event_sources import filter_patterns
 from local.event_sources.partial_failures import failed_ids
-from local.functions.function import Function, Result
+from local.functions.function import Function, InvocationResult
 from local.template.stack import EventSource
 
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -22,8 +22,8 @@ _SHARD = "shardId-00000000000000000000-00000000"
 
 
 @dataclass(frozen=True)
-class Record:
-    """One change. `data` is the record as Lambda hands it on."""
+class ChangeRecord:
+    """One change of an item. `data` is the record of the event."""
 
     sequence: int
     created: float
@@ -31,11 +31,11 @@ class Record:
 
 
 class StreamPoller:
-    """One mapping: batches in order, one at a time; a batch that fails blocks what comes after it until it is retried
-    enough, or too old, and goes to the failure destination.
+    """One event source mapping: batches in order, one at a time. A batch that fails blocks the records behind it until
+    its retries are used up or it is too old; then it goes to the failure destination.
 
-    Of a tumbling window it knows what each batch in one has: the event's fields, and an answer that must hold a
-    `state`. No window ends here, so there is no call at its end.
+    With a tumbling window the event has the window's fields, and the response must have a `state`. The window never
+    ends here, so there is no final invocation.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class StreamPoller:
         function: Function,
         *,
         clock: Clock,
-        timers: Timers,
+        timers: VirtualTimers,
         send_failure: Callable[[str, str], None],
     ) -> None:
         p = source.properties
@@ -63,9 +63,9 @@ class StreamPoller:
         self._state: dict[str, Any] = {}
         filters = p.get("FilterCriteria", {}).get("Filters", [])
         self._filters = [json.loads(one["Pattern"]) for one in filters]
-        self._pending: list[Record] = []
+        self._pending: list[ChangeRecord] = []
         self._task: asyncio.Task[None] | None = None
-        self._timer: Timer | None = None
+        self._timer: VirtualTimer | None = None
 
     @property
     def running(self) -> bool:
@@ -76,7 +76,7 @@ class StreamPoller:
     def busy(self) -> bool:
         return self._task is not None
 
-    def append(self, record: Record) -> None:
+    def append(self, record: ChangeRecord) -> None:
         if self._filters and not any(filter_patterns.matches(pattern, record.data) for pattern in self._filters):
             return
         self._pending.append(record)
@@ -87,8 +87,8 @@ class StreamPoller:
             self._timer.cancel()
             callback()
 
-    def retract(self, record: Record) -> None:
-        """Forget a record that was appended in this very step."""
+    def retract(self, record: ChangeRecord) -> None:
+        """Remove a record that was appended in the same step of the loop."""
         if self._pending and self._pending[-1] is record:
             self._pending.pop()
 
@@ -116,8 +116,8 @@ class StreamPoller:
             self._timer.cancel()
             self._timer = None
 
-    async def _handle(self, batch: list[Record], attempts: int = 0) -> None:
-        """Deliver until done or given up."""
+    async def _handle(self, batch: list[ChangeRecord], attempts: int = 0) -> None:
+        """Deliver a batch until it succeeds or is given up."""
         while batch:
             if 0 <= self._max_age < self._clock.now() - batch[0].created:
                 return self._give_up(batch, attempts, "RecordAgeExceeded", None)
@@ -127,7 +127,7 @@ class StreamPoller:
             if not rest:
                 return None
             if len(rest) < len(batch):
-                attempts = 1  # it got further: the checkpoint moved
+                attempts = 1  # part of the batch succeeded: the checkpoint moved
             elif self._bisect and result.failed and len(batch) > 1:
                 middle = len(batch) // 2
                 await self._handle(batch[:middle], attempts - 1)
@@ -139,12 +139,12 @@ class StreamPoller:
             await self._pause(_RETRY_SECONDS[min(attempts, len(_RETRY_SECONDS)) - 1])
         return None
 
-    async def _invoke(self, batch: list[Record]) -> Result:
+    async def _invoke(self, batch: list[ChangeRecord]) -> InvocationResult:
         event: dict[str, Any] = {"Records": [record.data for record in batch]}
         if not self._tumbling:
             return await self._function.invoke(json.dumps(event).encode())
         event |= {
-            "window": {"start": _iso(self._began), "end": _iso(self._began + self._tumbling)},
+            "window": {"start": _iso_time(self._began), "end": _iso_time(self._began + self._tumbling)},
             "state": self._state,
             "shardId": _SHARD,
             "eventSourceARN": self._source.source_arn,
@@ -158,8 +158,8 @@ class StreamPoller:
         self._state = answer["state"]
         return result
 
-    def _remaining(self, batch: list[Record], result: Result) -> list[Record]:
-        """From the first record that failed on: Lambda starts again there."""
+    def _remaining(self, batch: list[ChangeRecord], result: InvocationResult) -> list[ChangeRecord]:
+        """The records from the first failed one on: Lambda delivers these again."""
         if result.failed:
             return batch
         if not self._source.partial_failures:
@@ -169,7 +169,9 @@ class StreamPoller:
         first = next((i for i, number in enumerate(numbers) if number in failed), len(batch))
         return batch[first:]
 
-    def _give_up(self, batch: list[Record], attempts: int, condition: str, result: Result | None) -> None:
+    def _give_up(
+        self, batch: list[ChangeRecord], attempts: int, condition: str, result: InvocationResult | None
+    ) -> None:
         destination = self._source.properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if not destination:
             return
@@ -181,13 +183,13 @@ class StreamPoller:
                 "approximateInvokeCount": attempts,
             },
             "version": "1.0",
-            "timestamp": _iso(self._clock.now()),
+            "timestamp": _iso_time(self._clock.now()),
             "DDBStreamBatchInfo": {
                 "shardId": _SHARD,
                 "startSequenceNumber": batch[0].data["dynamodb"]["SequenceNumber"],
                 "endSequenceNumber": batch[-1].data["dynamodb"]["SequenceNumber"],
-                "approximateArrivalOfFirstRecord": _iso(batch[0].created),
-                "approximateArrivalOfLastRecord": _iso(batch[-1].created),
+                "approximateArrivalOfFirstRecord": _iso_time(batch[0].created),
+                "approximateArrivalOfLastRecord": _iso_time(batch[-1].created),
                 "batchSize": len(batch),
                 "streamArn": self._source.source_arn,
             },
@@ -201,6 +203,6 @@ class StreamPoller:
         self._send_failure(destination, json.dumps(message))
 
 
-def _iso(when: float) -> str:
+def _iso_time(when: float) -> str:
     moment = datetime.fromtimestamp(when, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"

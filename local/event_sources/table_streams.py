@@ -1,4 +1,4 @@
-"""DynamoDB streams: what a table's writes append, and the event source mapping that reads it, in order."""
+"""DynamoDB streams: a record for each change of a table, and the deletion of expired items."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from moto.dynamodb.models.utilities import dynamo_json_dump
 
-from local.aws.capacity import Index, item_bytes, write_units
+from local.aws.capacity import SecondaryIndex, item_bytes, write_units
 from local.clock import Clock
-from local.event_sources.stream_poller import Record, StreamPoller
+from local.event_sources.stream_poller import ChangeRecord, StreamPoller
 from local.template.intrinsics import REGION
 
 TTL_IDENTITY = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 
 class Stream:
-    """A table's stream. Takes the place of moto's shard, and hands each change to its readers, without keeping it."""
+    """A table's stream. It replaces moto's shard and passes each change to its pollers without storing it."""
 
     def __init__(self, table: Any, arn: str, clock: Clock, count_write: Callable[[int], None]) -> None:
         self._table = table
@@ -28,11 +28,11 @@ class Stream:
         self._count_write = count_write
         self._view = table.stream_specification["StreamViewType"]
         self._sequence = 0
-        self._begun: tuple[dict[str, Any], int, Record] | None = None
+        self._new_item: tuple[dict[str, Any], int, ChangeRecord] | None = None
         self.readers: list[StreamPoller] = []
-        self.expiring = False  # whether the change is TTL's
+        self.expiring = False  # whether TTL makes the changes
         self._indexes = tuple(
-            Index(
+            SecondaryIndex(
                 tuple(index.schema_key_attrs),
                 None
                 if index.projection["ProjectionType"] == "ALL"
@@ -50,19 +50,19 @@ class Stream:
         before, after = _image(old), _image(new)
         keys = {name: (before or after or {})[name] for name in self._table.table_key_attrs}
         units = write_units(before, after, self._indexes)
-        # moto creates an item that an update makes with its key alone first, then updates it: these are one write.
-        begun, self._begun = self._begun, None
-        if before is None and begun and begun[0] == keys:
-            units = max(0, units - begun[1])
+        # For an update that creates an item, moto first stores the key alone, then updates it: these are one write.
+        new_item, self._new_item = self._new_item, None
+        if before is None and new_item and new_item[0] == keys:
+            units = max(0, units - new_item[1])
             for reader in self.readers:
-                reader.retract(begun[2])
+                reader.retract(new_item[2])
         self._count_write(units)
         if before == after:
-            return  # DynamoDB puts no record of a write that changes nothing
+            return  # DynamoDB writes no record when nothing changes
         self._sequence += 1
-        record = Record(self._sequence, self._clock.now(), self._data(keys, before, after))
+        record = ChangeRecord(self._sequence, self._clock.now(), self._data(keys, before, after))
         if before is None and after == keys:
-            self._begun = (keys, units, record)
+            self._new_item = (keys, units, record)
         for reader in self.readers:
             reader.append(record)
 
@@ -97,8 +97,8 @@ def _image(item: Any) -> dict[str, Any] | None:
     return image
 
 
-def expire(table: Any, stream: Stream | None, now: float) -> int:
-    """Delete the items whose time to live has passed (AWS takes up to two days for it); how many."""
+def delete_expired(table: Any, stream: Stream | None, now: float) -> int:
+    """Delete the items whose time to live has passed. Returns their number. AWS takes up to two days for it."""
     attribute = table.ttl.get("AttributeName")
     if not attribute:
         return 0

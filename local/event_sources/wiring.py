@@ -1,24 +1,24 @@
-"""All event sources of a stack: queue pollers, stream pollers, schedules, time to live."""
+"""Wires all event sources of a stack to its functions: queues, table streams, schedules, time to live."""
 
 from __future__ import annotations
 
 import random
 
 from local.aws import moto_backends, provisioning
-from local.clock import Clock, Timers
+from local.clock import Clock, VirtualTimers
 from local.endpoints.aws import AwsEndpoint
 from local.event_sources.queue_poller import QueuePoller
 from local.event_sources.stream_poller import StreamPoller
-from local.event_sources.table_streams import Stream, expire
+from local.event_sources.table_streams import Stream, delete_expired
 from local.functions.async_invocations import AsyncInvocations
 from local.functions.function import CONCURRENCY, Function
-from local.schedules.scheduler import Schedules
+from local.schedules.scheduler import Scheduler
 from local.template.stack import Stack
-from local.usage import Ledger
+from local.usage import Usage
 
 
 class EventSources:
-    """Wires the template's event source mappings, and tells them of what AWS calls change."""
+    """The event sources of a stack. The AWS endpoint notifies them of calls that change a queue or a schedule."""
 
     def __init__(
         self,
@@ -27,13 +27,13 @@ class EventSources:
         aws: AwsEndpoint,
         *,
         clock: Clock,
-        timers: Timers,
-        ledger: Ledger,
+        timers: VirtualTimers,
+        usage: Usage,
         randomness: random.Random,
     ) -> None:
         self._aws = aws
         self._clock = clock
-        self._ledger = ledger
+        self._usage = usage
         self._streams: dict[str, Stream] = {}
         self._queues: list[QueuePoller] = []
         self._readers: list[StreamPoller] = []
@@ -58,12 +58,12 @@ class EventSources:
                     concurrency=min(limit, CONCURRENCY),
                     clock=clock,
                     timers=timers,
-                    ledger=ledger,
-                    dead_lettered=lambda dead: aws.note_queue(dead.name),
+                    usage=usage,
+                    dead_lettered=lambda dead: aws.notify_queue(dead.name),
                 )
             )
         self._invocations = AsyncInvocations(stack, clock=clock, timers=timers, send=self.send)
-        schedules = Schedules(
+        schedules = Scheduler(
             clock=clock,
             timers=timers,
             roles=stack.roles,
@@ -72,12 +72,12 @@ class EventSources:
             randomness=randomness,
         )
         aws.invoke_async = self._invocations.invoke
-        aws.queue_changed = self._kick
-        aws.schedule_changed = schedules.refresh
-        aws.refuse_schedule = schedules.refuse
+        aws.queue_changed = self._poll_soon
+        aws.schedule_changed = schedules.rearm
+        aws.schedule_error = schedules.validation_error
 
     def busy(self, *, windows: bool) -> bool:
-        """Whether anything is under way; with `windows` also what waits for a stream's batching window or retry."""
+        """Whether any delivery is in progress; with `windows` also a batch that waits for its window or retry."""
         return (
             self._invocations.busy
             or any(poller.busy for poller in self._queues)
@@ -85,18 +85,18 @@ class EventSources:
         )
 
     def send(self, queue_arn: str, text: str) -> None:
-        """A message of AWS's own: from a schedule, or about a batch that failed for good."""
+        """Put a message of AWS itself into a queue: of a schedule, or about a batch that failed for good."""
         queue = provisioning.queue_of(queue_arn)
         moto_backends.backend("sqs").send_message(queue.name, text)
-        self._ledger.count("events", "sqs", "SendMessage")
-        self._aws.note_queue(queue.name)
+        self._usage.count("events", "sqs", "SendMessage")
+        self._aws.notify_queue(queue.name)
 
-    def expire(self) -> int:
-        """Delete what is past its time to live; how many items."""
-        self._aws.caller = "ttl"
+    def delete_expired(self) -> int:
+        """Delete the items past their time to live. Returns their number."""
+        self._aws.current_caller = "ttl"
         streams = {stream.table_name: stream for stream in self._streams.values()}
         tables = moto_backends.backend("dynamodb").tables
-        return sum(expire(table, streams.get(name), self._clock.now()) for name, table in tables.items())
+        return sum(delete_expired(table, streams.get(name), self._clock.now()) for name, table in tables.items())
 
     def close(self) -> None:
         for poller in self._queues:
@@ -104,10 +104,10 @@ class EventSources:
         for reader in self._readers:
             reader.close()
 
-    def _kick(self, queue_name: str) -> None:
+    def _poll_soon(self, queue_name: str) -> None:
         for poller in self._queues:
             if poller.queue.name == queue_name:
-                poller.kick()
+                poller.poll_soon()
 
     def _count_write(self, units: int) -> None:
-        self._ledger.write_units[self._aws.caller] += units
+        self._usage.write_units[self._aws.current_caller] += units

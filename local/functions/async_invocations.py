@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from local.clock import Clock, Timers
+from local.clock import Clock, VirtualTimers
 from local.functions.function import Function
-from local.template.roles import Denied, Needed
+from local.template.roles import Permission, PermissionDenied
 from local.template.stack import Stack
 
 # AWS: what Lambda does where a function has no AWS::Lambda::EventInvokeConfig.
@@ -19,9 +19,9 @@ _PAUSES = (60.0, 120.0)
 
 
 class AsyncInvocations:
-    """`send(queue_arn, text)` puts a message of Lambda's own into a queue."""
+    """Asynchronous invocations. `send(queue_arn, text)` puts a message of Lambda's own into a queue."""
 
-    def __init__(self, stack: Stack, *, clock: Clock, timers: Timers, send: Callable[[str, str], None]) -> None:
+    def __init__(self, stack: Stack, *, clock: Clock, timers: VirtualTimers, send: Callable[[str, str], None]) -> None:
         self._clock = clock
         self._timers = timers
         self._send = send
@@ -70,7 +70,7 @@ class AsyncInvocations:
             "responsePayload": error,
         }
         try:
-            function.spec.role.check([Needed("sqs:SendMessage", destination)])
+            function.spec.role.require([Permission("sqs:SendMessage", destination)])
             self._send(destination, json.dumps(record))
-        except Denied as denied:
+        except PermissionDenied as denied:
             print(f"{function.spec.label} may not send to its destination: {denied.reason()}")

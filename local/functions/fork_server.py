@@ -25,7 +25,7 @@ BYTECODE = cloud_assembly.PROJECT / ".local" / "pycache"
 class ForkServer:
     """The fork server of the functions that have the same layers, and code below `roots`.
 
-    Its start is slow (a second of imports) and returns at once; what is asked meanwhile waits. `layers` are the
+    The constructor returns at once; requests wait for the second that its imports take. `layers` are the
     directories that are searched for imports, before the standard library as on Lambda; nothing else is.
     """
 
@@ -44,7 +44,7 @@ class ForkServer:
             "modules": sorted({module for root in set(roots) for module in third_party_imports(root)}),
             "services": sorted(services),
             "layers": [str(layer) for layer in layers],
-            "runtime": _runtime_client(),
+            "runtime": _runtime_client_folder(),
         }
         directory.mkdir(parents=True, exist_ok=True)
         program = [sys.executable, "-I", "-S", "-X", f"pycache_prefix={BYTECODE}", str(_PROGRAM)]
@@ -56,7 +56,7 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # a Ctrl-C in the terminal is not for the functions
+                start_new_session=True,  # Ctrl-C in the terminal does not reach the functions
             )
         theirs.close()
         asyncio.get_running_loop().add_reader(ours, self._read)
@@ -84,9 +84,7 @@ class ForkServer:
 
     def _send(self, message: dict[str, Any]) -> None:
         data = json.dumps(message).encode() + b"\n"
-        self._socket.setblocking(
-            True
-        )  # a few KB that a warm fork server reads at once, and a starting one from its buffer
+        self._socket.setblocking(True)  # a few KB: the socket's buffer holds them until the server reads
         try:
             self._socket.sendall(data)
         finally:
@@ -107,7 +105,7 @@ class ForkServer:
             self._exits.pop(message["exited"])(message["status"])
 
 
-def _runtime_client() -> str:
+def _runtime_client_folder() -> str:
     """The directory that holds Lambda's runtime client: this environment's packages."""
     found = importlib.util.find_spec("awslambdaric")
     assert found is not None
@@ -123,7 +121,7 @@ def third_party_imports(root: Path) -> set[str]:
         try:
             nodes = ast.parse(path.read_bytes()).body
         except SyntaxError:
-            continue  # the function that imports it says so
+            continue  # the function that imports it reports it
         for node in nodes:
             if isinstance(node, ast.Import):
                 found.update(alias.name for alias in node.names)

@@ -38,7 +38,7 @@ def share_clock(fd: int) -> None:
     time.time = lambda: (wall_ns() + offset[0]) / 1e9
 
 
-def warm_up(modules: list[str], services: list[str]) -> None:
+def import_ahead(modules: list[str], services: list[str]) -> None:
     """Import what the functions import, and read botocore's models once for all."""
     for module in modules:
         try:
@@ -172,7 +172,7 @@ def main() -> None:
     site.sethelper()
     sys.path[:0] = options["layers"]
     control = socket.socket(fileno=options["control"])
-    warm_up(options["modules"], options["services"])
+    import_ahead(options["modules"], options["services"])
     serve(control, options["runtime"])
 
 

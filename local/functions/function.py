@@ -1,4 +1,4 @@
-"""Lambda: invocations, and the warm processes that run them, one invocation at a time each."""
+"""A Lambda function: its pool of warm processes, each of which runs one invocation at a time."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from local.clock import Clock, Timer, Timers
+from local.clock import Clock, VirtualTimer, VirtualTimers
 from local.functions.fork_server import BYTECODE, ForkServer
 from local.http_server import Request, Response, Server
 from local.template.intrinsics import REGION
 from local.template.stack import FunctionSpec
-from local.usage import Invocation as Finished
-from local.usage import Ledger
+from local.usage import FinishedInvocation as Finished
+from local.usage import Usage
 
 _RUNTIME = "/2018-06-01/runtime/"
 CONCURRENCY = 4  # processes per function at most; two cores gain nothing from more
-INIT_SECONDS = 30.0  # Lambda allows 10; a laptop that compiles everything anew is slower
+INIT_SECONDS = 30.0  # Lambda allows 10; a laptop without compiled bytecode is slower
 
 
 @dataclass(frozen=True)
-class Result:
+class InvocationResult:
     """`payload` is the handler's return value as JSON, or the error object when `failed`."""
 
     payload: bytes
@@ -41,10 +41,10 @@ class _Invocation:
     def __init__(self, payload: bytes, loop: asyncio.AbstractEventLoop) -> None:
         self.request_id = str(uuid.uuid4())
         self.payload = payload
-        self.done: asyncio.Future[Result] = loop.create_future()
+        self.done: asyncio.Future[InvocationResult] = loop.create_future()
         self.started = 0.0
         self.wall_started = 0.0
-        self.deadline: Timer | None = None
+        self.deadline: VirtualTimer | None = None
 
 
 class _Process:
@@ -55,12 +55,12 @@ class _Process:
         self.id = 0
         self.server: Server | None = None
         self.key = secrets.token_urlsafe(16)
-        """Begins each path of its Runtime API: a port alone is found by trying."""
+        """Secret prefix of its Runtime API's paths: other processes can find the port."""
         self.parked: asyncio.Future[Response] | None = None
         self.running: _Invocation | None = None
         self.initialized = False
         self.init_error: bytes | None = None
-        self.init_deadline: Timer | None = None
+        self.init_deadline: VirtualTimer | None = None
         self.gone = False
 
     def api(self, request: Request) -> Response | asyncio.Future[Response]:
@@ -82,8 +82,8 @@ class _Process:
         self.function.finish(running, request.body, failed=outcome == "error")
         return Response(202)
 
-    def give(self, invocation: _Invocation) -> None:
-        """Hand an invocation to the process, which waits for one."""
+    def assign(self, invocation: _Invocation) -> None:
+        """Give an invocation to this process, which waits for one."""
         assert self.parked is not None
         self.running = invocation
         spec = self.function.spec
@@ -100,12 +100,12 @@ class _Process:
 
     def _next(self) -> asyncio.Future[Response]:
         parked = self.parked = asyncio.get_running_loop().create_future()
-        self.function.ready(self)
+        self.function.process_ready(self)
         return parked
 
 
 class Function:
-    """A function and its pool of processes, which start when they are needed and stay warm."""
+    """A function and its processes, which start on demand and stay warm."""
 
     def __init__(
         self,
@@ -113,20 +113,20 @@ class Function:
         *,
         fork_server: ForkServer,
         clock: Clock,
-        timers: Timers,
-        ledger: Ledger,
+        timers: VirtualTimers,
+        usage: Usage,
         directory: Path,
         credentials: dict[str, str],
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self.spec = spec
         self.log_file = directory / "logs" / f"{spec.label}.log"
         self._fork_server = fork_server
         self._clock = clock
         self._timers = timers
-        self._ledger = ledger
+        self._usage = usage
         self.credentials = credentials
-        self._tell = tell
+        self._report = report
         self._loop = asyncio.get_running_loop()
         self._processes: set[_Process] = set()
         self._idle: list[_Process] = []
@@ -141,11 +141,11 @@ class Function:
     def starting(self) -> bool:
         return self._starting > 0
 
-    async def invoke(self, payload: bytes) -> Result:
+    async def invoke(self, payload: bytes) -> InvocationResult:
         """Run the handler once. Waits for a process when all are busy."""
         invocation = _Invocation(payload, self._loop)
         self._waiting.append(invocation)
-        self._pump()
+        self._assign_waiting()
         return await invocation.done
 
     def prestart(self) -> None:
@@ -158,9 +158,9 @@ class Function:
             if process.server:
                 process.server.close()
 
-    def _pump(self) -> None:
+    def _assign_waiting(self) -> None:
         while self._waiting and self._idle:
-            self._idle.pop().give(self._waiting.popleft())
+            self._idle.pop().assign(self._waiting.popleft())
         while self._starting < len(self._waiting) and len(self._processes) < CONCURRENCY:
             self._start()
 
@@ -180,7 +180,7 @@ class Function:
         )
 
     def _environment(self, address: str) -> dict[str, str]:
-        """What Lambda sets, and what the template says: nothing of the developer's own environment."""
+        """The variables of Lambda and of the template; none of the developer's own environment."""
         spec = self.spec
         return {
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
@@ -206,8 +206,8 @@ class Function:
             **local_environment(spec.environment),
         }
 
-    def ready(self, process: _Process) -> None:
-        """The process asks for an invocation, for the first time or again."""
+    def process_ready(self, process: _Process) -> None:
+        """Called when a process waits for an invocation."""
         if process.gone:
             return
         if not process.initialized:
@@ -216,10 +216,10 @@ class Function:
             if process.init_deadline:
                 process.init_deadline.cancel()
         self._idle.append(process)
-        self._pump()
+        self._assign_waiting()
 
     def begin(self, invocation: _Invocation, process: _Process) -> int:
-        """Start the clock of an invocation; its deadline in epoch ms."""
+        """Start the time-out of an invocation. Returns its deadline in epoch ms."""
         invocation.started, invocation.wall_started = self._clock.now(), time.monotonic()
         invocation.deadline = self._timers.after(self.spec.timeout, lambda: self._time_out(invocation, process))
         return round((invocation.started + self.spec.timeout) * 1000)
@@ -230,7 +230,7 @@ class Function:
         if invocation.done.done():
             return
         error = payload.decode(errors="replace") if failed else None
-        self._ledger.invocations.append(
+        self._usage.invocations.append(
             Finished(
                 self.spec.label,
                 invocation.request_id,
@@ -240,8 +240,8 @@ class Function:
             )
         )
         if error is not None:
-            self._tell(f"{self.spec.label} failed: {_summary(error)} (log: {self.log_file})")
-        invocation.done.set_result(Result(payload, failed, invocation.request_id))
+            self._report(f"{self.spec.label} failed: {_error_summary(error)} (log: {self.log_file})")
+        invocation.done.set_result(InvocationResult(payload, failed, invocation.request_id))
 
     def _time_out(self, invocation: _Invocation, process: _Process) -> None:
         now = datetime.fromtimestamp(self._clock.now(), UTC)
@@ -249,15 +249,15 @@ class Function:
         message += f"Task timed out after {self.spec.timeout:.2f} seconds"
         self._remove(process)
         self._fork_server.kill(process.id)
-        self.finish(invocation, _error("Sandbox.Timedout", message), failed=True)
-        self._pump()
+        self.finish(invocation, _error_object("Sandbox.Timedout", message), failed=True)
+        self._assign_waiting()
 
     def _exited(self, process: _Process, status: int) -> None:
-        """A process ended. What it sent just before may still be on its way through a socket: that comes first."""
-        self._loop.call_later(0.02 if process.running else 0, self._buried, process, status)
+        """Called when a process ended. Data that it sent just before may still be in a socket: read that first."""
+        self._loop.call_later(0.02 if process.running else 0, self._process_ended, process, status)
 
-    def _buried(self, process: _Process, status: int) -> None:
-        """The invocation that the process ran, or that waited for it to start, fails; nothing else."""
+    def _process_ended(self, process: _Process, status: int) -> None:
+        """Fail the invocation that the process ran, or that waited for it to start."""
         was_starting = not process.initialized
         self._remove(process)
         failed = process.running
@@ -267,14 +267,16 @@ class Function:
         code = os.waitstatus_to_exitcode(status)
         how = f"signal: {-code}" if code < 0 else f"exit status {code}"
         if failed is not None:
-            error = process.init_error or _error(
+            error = process.init_error or _error_object(
                 "Runtime.ExitError", f"RequestId: {failed.request_id} Error: Runtime exited with error: {how}"
             )
             self.finish(failed, error, failed=True)
         elif was_starting:
             error_text = (process.init_error or b"").decode(errors="replace")
-            self._tell(f"{self.spec.label} does not start: {_summary(error_text) or how} (log: {self.log_file})")
-        self._pump()
+            self._report(
+                f"{self.spec.label} does not start: {_error_summary(error_text) or how} (log: {self.log_file})"
+            )
+        self._assign_waiting()
 
     def _remove(self, process: _Process) -> None:
         if process.gone:
@@ -287,22 +289,22 @@ class Function:
         if process.init_deadline:
             process.init_deadline.cancel()
         if process.parked:
-            process.parked.cancel()  # nobody will ever be given an invocation for it
+            process.parked.cancel()  # it gets no more invocations
         if process.server:
             process.server.close()
 
 
 def local_environment(environment: dict[str, str]) -> dict[str, str]:
-    """The one variable that is not the template's own: receivers under development are on the loopback, which no
-    deployed function calls."""
+    """The one variable that differs from the template's: receivers under development are on the loopback, which no
+    deployed function may call."""
     return {"WEBHOOK_REACH": "local"} if environment.get("WEBHOOK_REACH") == "any" else {}
 
 
-def _error(kind: str, message: str) -> bytes:
+def _error_object(kind: str, message: str) -> bytes:
     return json.dumps({"errorType": kind, "errorMessage": message}).encode()
 
 
-def _summary(error: str) -> str:
+def _error_summary(error: str) -> str:
     """The error object of a runtime in one line."""
     try:
         parsed: dict[str, Any] = json.loads(error)

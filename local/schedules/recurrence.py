@@ -1,7 +1,7 @@
 """The times of a schedule expression, as EventBridge Scheduler has them: at(…), rate(…), cron(…).
 
-Cron is read by croniter, on what the clocks show: a time that they skip is none, of one that they show twice the first
-counts (AWS: «runs only once»). Lists that croniter does not read as one (MON,FRIL or 1W,15) are several to it.
+croniter reads cron on local time. A local time that daylight saving skips does not fire; of one that occurs twice the
+first fires (AWS: «runs only once»). Lists that croniter does not accept (MON,FRIL or 1W,15) are split into several.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _CRON = re.compile(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
 
 
-class UnknownExpression(ValueError):
+class UnsupportedExpression(ValueError):
     """A schedule expression that Scheduler would refuse, or that is not emulated."""
 
 
 @dataclass(frozen=True)
 class Recurrence:
-    """All times in epoch seconds. `start`: of a rate its first time. `once`: at(…)."""
+    """A schedule expression in a zone. Times are epoch seconds. `start`: the first time of a rate."""
 
     expression: str
     zone: str
@@ -38,15 +38,15 @@ class Recurrence:
     end: float | None = None
 
     @property
-    def once(self) -> bool:
+    def is_one_time(self) -> bool:
         return self.expression.startswith("at(")
 
     def check(self) -> None:
-        """Raises UnknownExpression."""
-        next(self.after(0.0), None)
+        """Raises UnsupportedExpression."""
+        next(self.times_after(0.0), None)
 
-    def after(self, at: float) -> Iterator[float]:
-        """All times later than `at`; of at(…) its own, whenever that is."""
+    def times_after(self, at: float) -> Iterator[float]:
+        """All times later than `at`; for at(…) its one time, also when that is past."""
         if match := _AT.fullmatch(self.expression):
             try:
                 yield datetime.fromisoformat(match[1]).replace(tzinfo=self._zone()).timestamp()
@@ -81,12 +81,12 @@ class Recurrence:
         begin = datetime.fromtimestamp(max(at, self.start - 60 if self.start else 0.0), zone).replace(tzinfo=None)
         begin = begin.replace(second=0, microsecond=0)
         walls = []
-        for days, weekdays, wanted in _read_days(day) if weekday == "?" else _read_weekdays(weekday):
+        for days, weekdays, is_valid in _read_days(day) if weekday == "?" else _read_weekdays(weekday):
             try:
                 times = croniter(f"{minute} {hour} {days} {month} {weekdays} 0 {year}", begin, ret_type=datetime)
             except (CroniterError, ValueError):
                 raise self._unknown() from None
-            walls.append(filter(wanted, _all(times)))
+            walls.append(filter(is_valid, _all_times(times)))
         latest = None
         for wall in heapq.merge(*walls):
             if wall == latest:
@@ -100,13 +100,13 @@ class Recurrence:
         try:
             return ZoneInfo(self.zone)
         except (KeyError, ValueError, OSError):
-            raise UnknownExpression(f"Invalid Schedule Expression Timezone {self.zone}.") from None
+            raise UnsupportedExpression(f"Invalid Schedule Expression Timezone {self.zone}.") from None
 
-    def _unknown(self) -> UnknownExpression:
-        return UnknownExpression(f"Invalid Schedule Expression {self.expression} in {self.zone}.")
+    def _unknown(self) -> UnsupportedExpression:
+        return UnsupportedExpression(f"Invalid Schedule Expression {self.expression} in {self.zone}.")
 
 
-def _all(times: croniter) -> Iterator[datetime]:
+def _all_times(times: croniter) -> Iterator[datetime]:
     while True:
         try:
             yield times.get_next()
@@ -114,7 +114,7 @@ def _all(times: croniter) -> Iterator[datetime]:
             return
 
 
-# A field of days as croniter takes it: (days of the month, days of the week, which of these times are meant).
+# A field of days for croniter: (days of the month, days of the week, filter of the times).
 _Days = tuple[str, str, Callable[[datetime], bool]]
 
 
@@ -124,7 +124,7 @@ def _read_days(field: str) -> Iterator[_Days]:
         if part == "LW":
             yield "*", "1-5", _is_last_working_day
         elif part.endswith("W"):
-            # Croniter takes 31W for the 30th where there is no 31st; Scheduler's day 31 is none there.
+            # In a month without a 31st croniter takes 31W as the 30th; Scheduler does not fire there.
             yield part, "*", partial(_has_day, int(part[:-1]) if part[:-1].isdigit() else 0)
         else:
             plain.append(part)

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler: fires what moto stores. As late within the minute as Scheduler itself may be."""
+"""EventBridge Scheduler: fires the schedules that moto stores, anywhere within their minute as Scheduler does."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from local.aws import moto_backends
-from local.aws.calls import Call, error
-from local.clock import Clock, Timer, Timers
+from local.aws.calls import AwsCall, error_response
+from local.clock import Clock, VirtualTimer, VirtualTimers
 from local.http_server import Response
-from local.schedules.recurrence import Recurrence, UnknownExpression
-from local.template.roles import Denied, Needed, Role
+from local.schedules.recurrence import UnsupportedExpression, Recurrence
+from local.template.roles import Permission, PermissionDenied, Role
 
 _NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")
 PRECISION_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Firing:
-    """What a schedule sends, when it fires. `at`: the time that it stands for."""
+class PendingFiring:
+    """The next firing of a schedule. `at`: its scheduled time. `times`: the ones after it."""
 
     schedule: Any
     at: float
-    timer: Timer
+    timer: VirtualTimer
     times: Iterator[float]
 
 
-class Schedules:
-    """All schedules of all groups. Told of each change by the AWS endpoint."""
+class Scheduler:
+    """All schedules of all groups. The AWS endpoint calls `rearm` after each change."""
 
     def __init__(
         self,
         *,
         clock: Clock,
-        timers: Timers,
+        timers: VirtualTimers,
         roles: dict[str, Role],
         send: Callable[[str, str], None],
         invoke: Callable[[str, str], None],
@@ -49,10 +49,10 @@ class Schedules:
         self._roles = roles
         self._deliveries = {"sqs": ("sqs:SendMessage", send), "lambda": ("lambda:InvokeFunction", invoke)}
         self._random = randomness
-        self._firings: dict[tuple[str, str], Firing] = {}
+        self._firings: dict[tuple[str, str], PendingFiring] = {}
 
-    def refuse(self, call: Call) -> Response | None:
-        """What Scheduler would refuse of a Create or Update, and moto takes."""
+    def validation_error(self, call: AwsCall) -> Response | None:
+        """The error of a CreateSchedule or UpdateSchedule that Scheduler refuses and moto accepts, else None."""
         if call.operation not in ("CreateSchedule", "UpdateSchedule"):
             return None
         p, (group, name) = call.parameters, call.schedule
@@ -61,19 +61,21 @@ class Schedules:
             problem = f"Value '{name}' at 'name' failed to satisfy constraint: ^[0-9a-zA-Z-_.]{{1,64}}$"
         elif p.get("FlexibleTimeWindow", {}).get("Mode") not in ("OFF", "FLEXIBLE"):
             problem = "FlexibleTimeWindow is required"
-        elif "scheduler.amazonaws.com" not in getattr(self._roles.get(p["Target"]["RoleArn"]), "trusted", ()):
+        elif "scheduler.amazonaws.com" not in getattr(self._roles.get(p["Target"]["RoleArn"]), "trusted_services", ()):
             problem = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
         elif group not in moto_backends.backend("scheduler").schedule_groups:
-            return error("scheduler", "ResourceNotFoundException", f"Schedule group {group} does not exist.", 404)
+            return error_response(
+                "scheduler", "ResourceNotFoundException", f"Schedule group {group} does not exist.", 404
+            )
         else:
-            problem = self._wrong_times(p)
-        return error("scheduler", "ValidationException", problem) if problem else None
+            problem = self._time_error(p)
+        return error_response("scheduler", "ValidationException", problem) if problem else None
 
-    def _wrong_times(self, p: dict[str, Any]) -> str | None:
+    def _time_error(self, p: dict[str, Any]) -> str | None:
         now, start, end = self._clock.now(), p.get("StartDate"), p.get("EndDate")
         try:
             Recurrence(p["ScheduleExpression"], p.get("ScheduleExpressionTimezone") or "UTC").check()
-        except UnknownExpression as unknown:
+        except UnsupportedExpression as unknown:
             return str(unknown)
         if start is not None and start < now - 300:
             return "The StartDate you specify cannot be earlier than 5 minutes ago."
@@ -83,8 +85,8 @@ class Schedules:
             return "MaximumEventAgeInSeconds must be from 60 to 86400"
         return None
 
-    def refresh(self, group: str, name: str) -> None:
-        """A schedule was made, changed or deleted: arm it, or disarm it."""
+    def rearm(self, group: str, name: str) -> None:
+        """Arm or disarm a schedule after its creation, change or deletion."""
         known = self._firings.pop((group, name), None)
         if known:
             known.timer.cancel()
@@ -93,18 +95,18 @@ class Schedules:
         if schedule is None or schedule.state == "DISABLED":
             return
         now = self._clock.now()
-        # A change within the minute of a firing that is under way does not lose it.
+        # A change between a firing's scheduled time and its delivery does not lose the firing.
         after = known.at - 1 if known and known.at <= now else now
-        self._arm(group, name, schedule, _times(schedule, after))
+        self._arm(group, name, schedule, _times_after(schedule, after))
 
     def _arm(self, group: str, name: str, schedule: Any, times: Iterator[float]) -> None:
-        asked = next(times, None)
-        if asked is None:
+        scheduled_time = next(times, None)
+        if scheduled_time is None:
             return
-        minute = asked - asked % PRECISION_SECONDS
+        minute = scheduled_time - scheduled_time % PRECISION_SECONDS
         at = max(self._clock.now(), minute + self._random.random() * PRECISION_SECONDS)
         timer = self._timers.at(at, lambda: self._fire(group, name))
-        self._firings[group, name] = Firing(schedule, asked, timer, times)
+        self._firings[group, name] = PendingFiring(schedule, scheduled_time, timer, times)
 
     def _fire(self, group: str, name: str) -> None:
         firing = self._firings.pop((group, name))
@@ -129,18 +131,18 @@ class Schedules:
     def _deliver(self, arn: str, text: str, role_arn: str) -> bool:
         action, deliver = self._deliveries[arn.split(":")[2]]
         try:
-            self._roles[role_arn].check([Needed(action, arn)])
+            self._roles[role_arn].require([Permission(action, arn)])
             deliver(arn, text)
-        except (Denied, KeyError) as problem:
+        except (PermissionDenied, KeyError) as problem:
             print(f"a schedule could not be delivered to {arn}: {problem}")
             return False
         return True
 
 
-def _times(schedule: Any, after: float) -> Iterator[float]:
+def _times_after(schedule: Any, after: float) -> Iterator[float]:
     expression, zone = schedule.schedule_expression, schedule.schedule_expression_timezone
     start, end = (None if at is None else float(at) for at in (schedule.start_date, schedule.end_date))
     if expression.startswith("rate("):
-        # Without a start a rate counts from when it was made.
+        # Without a start, a rate counts from the creation of the schedule.
         start = start or schedule.creation_date
-    return Recurrence(expression, zone or "UTC", start, end).after(after)
+    return Recurrence(expression, zone or "UTC", start, end).times_after(after)

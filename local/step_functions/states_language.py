@@ -1,6 +1,6 @@
 """The Amazon States Language as far as templates use it: paths, payload templates, choices, retriers. Pure.
 
-What is not here is refused when the template is read, not when an execution comes to it.
+An unknown element is refused when the template is read, not when an execution reaches it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _COMPARISON = re.compile(
     r"(?P<kind>String|Numeric|Boolean|Timestamp)"
     r"(?P<how>Equals|LessThan|GreaterThan|LessThanEquals|GreaterThanEquals|Matches)(?P<path>Path)?"
 )
-STATES = {"Task", "Pass", "Choice", "Wait", "Succeed", "Fail"}
-INVOKE = "arn:aws:states:::lambda:invoke"
-TOKEN = ".waitForTaskToken"  # noqa: S105 - no secret
+STATE_TYPES = {"Task", "Pass", "Choice", "Wait", "Succeed", "Fail"}
+INVOKE_RESOURCE = "arn:aws:states:::lambda:invoke"
+TOKEN_SUFFIX = ".waitForTaskToken"  # noqa: S105 - no secret
 
 
 class StateError(Exception):
@@ -35,40 +35,40 @@ class StateError(Exception):
         self.cause = cause
 
 
-def check(definition: Mapping[str, Any], machine: str) -> None:
-    """Raise TemplateError for what this interpreter does not know, and for a state that is not there."""
+def validate_definition(definition: Mapping[str, Any], machine: str) -> None:
+    """Raise TemplateError for an element that this interpreter does not know, and for a missing state."""
     states = definition["States"]
     for name, state in states.items():
         kind = state["Type"]
-        if kind not in STATES or definition.get("QueryLanguage", "JSONPath") != "JSONPath":
+        if kind not in STATE_TYPES or definition.get("QueryLanguage", "JSONPath") != "JSONPath":
             raise TemplateError(f"{machine}: the local runtime does not know {kind} states ({name})")
-        if kind == "Task" and state["Resource"].removesuffix(TOKEN) != INVOKE:
+        if kind == "Task" and state["Resource"].removesuffix(TOKEN_SUFFIX) != INVOKE_RESOURCE:
             raise TemplateError(f"{machine}: the local runtime does not know {state['Resource']} ({name})")
         targets = [state.get("Next"), state.get("Default")]
         targets += [rule["Next"] for rule in (*state.get("Catch", ()), *state.get("Choices", ()))]
         if missing := [target for target in targets if target and target not in states]:
-            raise TemplateError(f"{machine}: {name} leads to {missing[0]}, which is not there")
+            raise TemplateError(f"{machine}: {name} leads to {missing[0]}, which does not exist")
         if kind in ("Task", "Pass", "Wait") and ("Next" in state) == bool(state.get("End")):
             raise TemplateError(f"{machine}: {name} needs Next or End, one of them")
     if definition["StartAt"] not in states:
-        raise TemplateError(f"{machine}: StartAt is {definition['StartAt']}, which is not there")
+        raise TemplateError(f"{machine}: StartAt is {definition['StartAt']}, which does not exist")
 
 
 # -- paths
 
 
-def look_up(path: str, data: Any, context: Mapping[str, Any]) -> Any:
+def read_path(path: str, data: Any, context: Mapping[str, Any]) -> Any:
     """A reference path: `$.a.b[0]`, of the context object with `$$`. Raises StateError when nothing is there."""
-    found: Any = context if path.startswith("$$") else data
+    value: Any = context if path.startswith("$$") else data
     for step in _steps(path):
         try:
-            found = found[step]
+            value = value[step]
         except (KeyError, IndexError, TypeError):
             raise StateError("States.ParameterPathFailure", f"the path {path} is not in {json.dumps(data)}") from None
-    return found
+    return value
 
 
-def put(path: str | None, data: Any, value: Any) -> Any:
+def write_path(path: str | None, data: Any, value: Any) -> Any:
     """`data` with `value` at a ResultPath; null leaves it as it is."""
     if path is None:
         return data
@@ -99,25 +99,25 @@ def _steps(path: str) -> list[str | int]:
 # -- payload templates and intrinsic functions
 
 
-def filled(template: Any, data: Any, context: Mapping[str, Any]) -> Any:
+def fill_template(template: Any, data: Any, context: Mapping[str, Any]) -> Any:
     """A payload template: the values of fields whose name ends with `.$` are paths or intrinsic functions."""
     if isinstance(template, list):
-        return [filled(item, data, context) for item in template]
+        return [fill_template(item, data, context) for item in template]
     if not isinstance(template, dict):
         return template
     return {
-        (name.removesuffix(".$")): evaluated(value, data, context)
+        (name.removesuffix(".$")): evaluate(value, data, context)
         if name.endswith(".$")
-        else filled(value, data, context)
+        else fill_template(value, data, context)
         for name, value in template.items()
     }
 
 
-def evaluated(text: str, data: Any, context: Mapping[str, Any]) -> Any:
+def evaluate(text: str, data: Any, context: Mapping[str, Any]) -> Any:
     """A path, an intrinsic function, or a literal as its argument."""
     text = text.strip()
     if call := _CALL.fullmatch(text):
-        arguments = [evaluated(argument, data, context) for argument in _arguments(call[2])]
+        arguments = [evaluate(argument, data, context) for argument in _arguments(call[2])]
         if call[1] not in _FUNCTIONS:
             raise TemplateError(f"the local runtime does not know States.{call[1]}")
         try:
@@ -126,7 +126,7 @@ def evaluated(text: str, data: Any, context: Mapping[str, Any]) -> Any:
             raise StateError("States.IntrinsicFailure", f"{text}: {error}") from None
     if text.startswith("'"):
         return text[1:-1].replace("\\'", "'")
-    return look_up(text, data, context) if text.startswith("$") else json.loads(text)
+    return read_path(text, data, context) if text.startswith("$") else json.loads(text)
 
 
 def _arguments(text: str) -> list[str]:
@@ -164,42 +164,42 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 # -- choices
 
 
-def chosen(state: Mapping[str, Any], data: Any, context: Mapping[str, Any]) -> str:
+def choose_next(state: Mapping[str, Any], data: Any, context: Mapping[str, Any]) -> str:
     """The name of the state that a Choice leads to."""
     for rule in state["Choices"]:
-        if holds(rule, data, context):
+        if rule_holds(rule, data, context):
             return str(rule["Next"])
     if "Default" not in state:
         raise StateError("States.NoChoiceMatched", "no choice fits, and there is no default")
     return str(state["Default"])
 
 
-def holds(rule: Mapping[str, Any], data: Any, context: Mapping[str, Any]) -> bool:
+def rule_holds(rule: Mapping[str, Any], data: Any, context: Mapping[str, Any]) -> bool:
     if "And" in rule:
-        return all(holds(part, data, context) for part in rule["And"])
+        return all(rule_holds(part, data, context) for part in rule["And"])
     if "Or" in rule:
-        return any(holds(part, data, context) for part in rule["Or"])
+        return any(rule_holds(part, data, context) for part in rule["Or"])
     if "Not" in rule:
-        return not holds(rule["Not"], data, context)
+        return not rule_holds(rule["Not"], data, context)
     operator = next(name for name in rule if name not in ("Variable", "Next", "Comment"))
     wanted = rule[operator]
     try:
-        value = look_up(rule["Variable"], data, context)
+        value = read_path(rule["Variable"], data, context)
     except StateError:
         if operator == "IsPresent":
             return not wanted
         raise
     if operator.startswith("Is"):
-        return bool(_is(operator, value) == wanted)
+        return bool(_has_type(operator, value) == wanted)
     match = _COMPARISON.fullmatch(operator)
     if match is None:
         raise TemplateError(f"the local runtime does not know the comparison {operator}")
     if match["path"]:
-        wanted = look_up(wanted, data, context)
-    return _compared(match["kind"], match["how"], value, wanted)
+        wanted = read_path(wanted, data, context)
+    return _compare(match["kind"], match["how"], value, wanted)
 
 
-def _is(operator: str, value: Any) -> bool:
+def _has_type(operator: str, value: Any) -> bool:
     match operator:
         case "IsPresent":
             return True
@@ -214,7 +214,7 @@ def _is(operator: str, value: Any) -> bool:
     raise TemplateError(f"the local runtime does not know the comparison {operator}")
 
 
-def _compared(kind: str, how: str, value: Any, wanted: Any) -> bool:
+def _compare(kind: str, how: str, value: Any, wanted: Any) -> bool:
     types: dict[str, Any] = {"String": str, "Numeric": (int, float), "Boolean": bool, "Timestamp": str}
     if not isinstance(value, types[kind]) or (kind == "Numeric" and isinstance(value, bool)):
         return False
@@ -235,7 +235,7 @@ def _compared(kind: str, how: str, value: Any, wanted: Any) -> bool:
 # -- errors
 
 
-def matches(names: list[str], error: str) -> bool:
+def matches_error(names: list[str], error: str) -> bool:
     """Of a Retrier or Catcher. States.TaskFailed stands for every error but a time-out."""
     if error in names or "States.ALL" in names:
         return True
@@ -244,7 +244,7 @@ def matches(names: list[str], error: str) -> bool:
 
 @dataclass
 class Retriers:
-    """Of one state that was entered: how often each of its retriers was used."""
+    """The retriers of one entered state, with how often each was used."""
 
     rules: list[dict[str, Any]]
 
@@ -254,7 +254,7 @@ class Retriers:
     def delay(self, error: str, draw: Callable[[], float]) -> float | None:
         """Seconds until the state is tried again; None: not again. `draw` is uniform in [0, 1)."""
         for at, rule in enumerate(self.rules):
-            if not matches(rule["ErrorEquals"], error):
+            if not matches_error(rule["ErrorEquals"], error):
                 continue
             if self._used[at] >= rule.get("MaxAttempts", 3):
                 return None

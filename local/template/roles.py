@@ -1,4 +1,4 @@
-"""Identity policies: may this role do this? Evaluated for every AWS call that a function makes.
+"""The roles of the template and their identity policies, evaluated for every AWS call that a function makes.
 
 Resource policies, permission boundaries and session policies are not evaluated. Conditions as far as the template
 uses them; a condition operator that is not known is an error, never an allow.
@@ -25,7 +25,7 @@ MANAGED_POLICIES = {
 
 
 @dataclass(frozen=True)
-class Needed:
+class Permission:
     """One permission that a call needs."""
 
     action: str
@@ -34,12 +34,12 @@ class Needed:
 
 
 @dataclass(frozen=True)
-class Denied(Exception):
-    needed: Needed
+class PermissionDenied(Exception):
+    needed: Permission
     explicit: bool
 
     def message(self, arn: str) -> str:
-        """As AWS says it. `arn`: of whoever was denied."""
+        """AWS's wording. `arn`: of the principal that was denied."""
         missing = f"{self.needed.action} on resource: {self.needed.resource}"
         return f"User: {arn} is not authorized to perform: {missing} {self.reason()}"
 
@@ -55,48 +55,48 @@ class Role:
 
     name: str
     arn: str
-    trusted: frozenset[str]
+    trusted_services: frozenset[str]
     """Service principals that may assume it."""
     statements: list[dict[str, Any]] = field(default_factory=list)
 
-    def check(self, needs: Iterable[Needed]) -> None:
-        """Raise `Denied` for the first permission that is missing."""
-        for needed in needs:
+    def require(self, permissions: Iterable[Permission]) -> None:
+        """Raise `PermissionDenied` for the first permission that is missing."""
+        for permission in permissions:
             allowed = False
             for statement in self.statements:
-                if matches(statement, needed):
+                if statement_covers(statement, permission):
                     if statement["Effect"] == "Deny":
-                        raise Denied(needed, explicit=True)
+                        raise PermissionDenied(permission, explicit=True)
                     allowed = True
             if not allowed:
-                raise Denied(needed, explicit=False)
+                raise PermissionDenied(permission, explicit=False)
 
 
-def matches(statement: Mapping[str, Any], needed: Needed) -> bool:
-    """Whether a policy statement speaks of this action on this resource, in this context."""
+def statement_covers(statement: Mapping[str, Any], needed: Permission) -> bool:
+    """Whether a policy statement applies to this action on this resource, in this context."""
     action = needed.action.lower()
     if "NotAction" in statement:
-        if any(_like(pattern.lower(), action) for pattern in _list(statement["NotAction"])):
+        if any(_fits_wildcard(pattern.lower(), action) for pattern in _as_list(statement["NotAction"])):
             return False
-    elif not any(_like(pattern.lower(), action) for pattern in _list(statement["Action"])):
+    elif not any(_fits_wildcard(pattern.lower(), action) for pattern in _as_list(statement["Action"])):
         return False
     if "NotResource" in statement:
-        if any(_like(pattern, needed.resource) for pattern in _list(statement["NotResource"])):
+        if any(_fits_wildcard(pattern, needed.resource) for pattern in _as_list(statement["NotResource"])):
             return False
-    elif not any(_like(pattern, needed.resource) for pattern in _list(statement["Resource"])):
+    elif not any(_fits_wildcard(pattern, needed.resource) for pattern in _as_list(statement["Resource"])):
         return False
     return all(
-        _condition(operator, key, values, needed.context)
+        _condition_holds(operator, key, values, needed.context)
         for operator, keys in statement.get("Condition", {}).items()
         for key, values in keys.items()
     )
 
 
-def _condition(operator: str, key: str, values: Any, context: Mapping[str, str]) -> bool:
+def _condition_holds(operator: str, key: str, values: Any, context: Mapping[str, str]) -> bool:
     if_exists = operator.endswith("IfExists")
     base = operator.removesuffix("IfExists")
     given = next((value for name, value in context.items() if name.lower() == key.lower()), None)
-    wanted = [str(value) for value in _list(values)]
+    wanted = [str(value) for value in _as_list(values)]
     if base == "Null":
         return (given is None) == (wanted[0].lower() == "true")
     negated = base.startswith(("StringNot", "ArnNot"))
@@ -108,20 +108,20 @@ def _condition(operator: str, key: str, values: Any, context: Mapping[str, str])
         case "Bool":
             found = given.lower() in [value.lower() for value in wanted]
         case "StringLike" | "StringNotLike" | "ArnLike" | "ArnEquals" | "ArnNotLike" | "ArnNotEquals":
-            found = any(_like(pattern, given) for pattern in wanted)
+            found = any(_fits_wildcard(pattern, given) for pattern in wanted)
         case _:
             raise TemplateError(f"the local runtime does not know the condition operator {operator}")
     return found != negated
 
 
-def _list(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 @functools.lru_cache(maxsize=4096)
-def _pattern(pattern: str) -> re.Pattern[str]:
+def _compiled_wildcard(pattern: str) -> re.Pattern[str]:
     return re.compile(fnmatch.translate(pattern.replace("[", "[[]")))
 
 
-def _like(pattern: str, value: str) -> bool:
-    return pattern in ("*", value) or _pattern(pattern).match(value) is not None
+def _fits_wildcard(pattern: str, value: str) -> bool:
+    return pattern in ("*", value) or _compiled_wildcard(pattern).match(value) is not None

@@ -1,6 +1,6 @@
-"""The stack as the local system has it: names and ARNs of all resources, roles, functions, routes, event sources.
+"""The resolved stack: names and ARNs of all resources, roles, functions, routes, event sources.
 
-Everything here is computed from the template, nothing is created: aws/provisioning.py does that.
+All of it is computed from the template. aws/provisioning.py creates the resources.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.template.cloud_assembly import Assembly
+from local.template.cloud_assembly import CloudAssembly
 from local.template.intrinsics import ACCOUNT, REGION, Resolver, TemplateError
 from local.template.roles import MANAGED_POLICIES, Role
 
 STREAM_LABEL = "2026-01-01T00:00:00.000"
 
-# What a resource's physical name is in, and how its ARN ends; types that are not here can't be referred to.
-_NAMED = {
+# Type → (property of the physical name, service, end of the ARN). Other types cannot be referred to.
+_REGIONAL_RESOURCES = {
     "AWS::DynamoDB::Table": ("TableName", "dynamodb", "table/{}"),
     "AWS::SQS::Queue": ("QueueName", "sqs", "{}"),
     "AWS::Lambda::Function": ("FunctionName", "lambda", "function:{}"),
@@ -36,7 +36,7 @@ _NAMED = {
     "AWS::SSM::Parameter": ("Name", "ssm", "parameter/{}"),
     "AWS::SecretsManager::Secret": ("Name", "secretsmanager", "secret:{}"),
 }
-_GLOBAL = {
+_GLOBAL_RESOURCES = {
     "AWS::S3::Bucket": ("BucketName", "arn:aws:s3:::{}"),
     "AWS::IAM::Role": ("RoleName", f"arn:aws:iam::{ACCOUNT}:role/{{}}"),
     "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", f"arn:aws:iam::{ACCOUNT}:policy/{{}}"),
@@ -93,7 +93,7 @@ class RouteSpec:
 class Stack:
     """A template with its references resolved. `endpoint` is the URL of the AWS endpoint, `api_url` of the HTTP API."""
 
-    def __init__(self, assembly: Assembly, endpoint: str, api_url: str) -> None:
+    def __init__(self, assembly: CloudAssembly, endpoint: str, api_url: str) -> None:
         self.assembly = assembly
         self.name = assembly.stack_name
         self.resources: dict[str, dict[str, Any]] = assembly.template["Resources"]
@@ -128,12 +128,12 @@ class Stack:
         return resolved
 
     def physical_name(self, name: str) -> str:
-        """The name the template gives, else one made of stack and logical id."""
+        """The name that the template gives, else one made of the stack's name and the logical id."""
         kind = self.resources[name]["Type"]
-        given_in = _NAMED[kind][0] if kind in _NAMED else _GLOBAL[kind][0]
-        given = self.resources[name].get("Properties", {}).get(given_in) if given_in else None
-        if given is not None:
-            return str(self.resolver.resolve(given))
+        name_property = _REGIONAL_RESOURCES[kind][0] if kind in _REGIONAL_RESOURCES else _GLOBAL_RESOURCES[kind][0]
+        explicit = self.resources[name].get("Properties", {}).get(name_property) if name_property else None
+        if explicit is not None:
+            return str(self.resolver.resolve(explicit))
         if kind == "AWS::Lambda::Function":
             return f"{self.name}-{self._label(name)}"
         if kind == "AWS::Logs::LogGroup":
@@ -145,13 +145,15 @@ class Stack:
         if name not in self.resources:
             raise TemplateError(f"there is no resource {name}")
         kind = self.resources[name]["Type"]
-        if kind not in _NAMED and kind not in _GLOBAL:
+        if kind not in _REGIONAL_RESOURCES and kind not in _GLOBAL_RESOURCES:
             raise TemplateError(f"{name}.{attribute or 'Ref'}: the local runtime has no {kind}")
         physical = self.physical_name(name)
-        if kind in _GLOBAL:
-            arn = _GLOBAL[kind][1].format(physical)
+        if kind in _GLOBAL_RESOURCES:
+            arn = _GLOBAL_RESOURCES[kind][1].format(physical)
         else:
-            arn = f"arn:aws:{_NAMED[kind][1]}:{REGION}:{ACCOUNT}:" + _NAMED[kind][2].format(physical)
+            arn = f"arn:aws:{_REGIONAL_RESOURCES[kind][1]}:{REGION}:{ACCOUNT}:" + _REGIONAL_RESOURCES[kind][2].format(
+                physical
+            )
         match kind, attribute:
             case _, "Arn" | "TopicArn" | "LayerVersionArn":
                 return arn
@@ -174,7 +176,7 @@ class Stack:
         raise TemplateError(f"the local runtime does not know {kind}.{attribute} (of {name})")
 
     def function_of(self, reference: str) -> FunctionSpec:
-        """The function that a name or an ARN (also inside an API Gateway URI, or of a version) means."""
+        """The function of a name or an ARN, which may be part of an API Gateway URI or name a version."""
         for function in self.functions.values():
             if reference == function.name or re.search(re.escape(function.arn) + r"(?![\w-])", reference):
                 return function
@@ -197,11 +199,11 @@ class Stack:
         trusted = {
             service
             for statement in properties["AssumeRolePolicyDocument"]["Statement"]
-            for service in _list(statement.get("Principal", {}).get("Service", []))
+            for service in _as_list(statement.get("Principal", {}).get("Service", []))
         }
         role = Role(self.physical_name(name), self.reference(name, "Arn"), frozenset(trusted))
         for policy in properties.get("Policies", []):
-            role.statements += _list(policy["PolicyDocument"]["Statement"])
+            role.statements += _as_list(policy["PolicyDocument"]["Statement"])
         for arn in properties.get("ManagedPolicyArns", []):
             managed = arn.split(":policy/")[-1]
             if managed in MANAGED_POLICIES:
@@ -215,7 +217,7 @@ class Stack:
         for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             for properties in map(self.properties, self.of_type(kind)):
                 for role in properties.get("Roles", []):
-                    by_name[role].statements += _list(properties["PolicyDocument"]["Statement"])
+                    by_name[role].statements += _as_list(properties["PolicyDocument"]["Statement"])
 
     def _function(self, name: str) -> FunctionSpec:
         properties = self.properties(name)
@@ -250,11 +252,11 @@ class Stack:
         kind = properties.get("AuthorizationType", "NONE")
         if kind not in ("NONE", "AWS_IAM"):
             raise TemplateError(f"{name}: the local runtime does not know the authorizer {kind}")
-        wanted = properties["Target"].removeprefix("integrations/")
+        integration_id = properties["Target"].removeprefix("integrations/")
         integration = next(
             self.properties(candidate)
             for candidate in self.of_type("AWS::ApiGatewayV2::Integration")
-            if self.reference(candidate, None) == wanted
+            if self.reference(candidate, None) == integration_id
         )
         if integration.get("PayloadFormatVersion") != "2.0":
             raise TemplateError(f"{name}: the local runtime knows payload format 2.0 only")
@@ -268,5 +270,5 @@ class Stack:
         return RouteSpec(properties["RouteKey"], function, kind == "AWS_IAM", properties["ApiId"])
 
 
-def _list(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

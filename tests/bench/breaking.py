@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from local.aws.calls import Call, error
-from local.functions.function import Result
+from local.aws.calls import AwsCall, error_response
+from local.functions.function import InvocationResult
 from local.http_server import Response
 from tests.bench.processes import wait_until
 from tests.bench.server import Server
@@ -144,12 +144,12 @@ def lane_throttled(on: Stage, count: int) -> Row:
     until, refused = clock.now() + HOUR, 0
     run = function.invoke
 
-    async def throttled(payload: bytes) -> Result:
+    async def throttled(payload: bytes) -> InvocationResult:
         nonlocal refused
         if clock.now() >= until:
             return await run(payload)
         refused += 1
-        return Result(b'{"errorType":"TooManyRequestsException"}', True, "throttled")
+        return InvocationResult(b'{"errorType":"TooManyRequestsException"}', True, "throttled")
 
     function.invoke = throttled  # type: ignore[method-assign]
     try:
@@ -165,9 +165,11 @@ def store_throttled(on: Stage, count: int) -> Row:
     """DynamoDB throttles one call in five, of everybody, for as long as it takes."""
     draw = random.Random(5)
 
-    def fault(caller: str, call: Call) -> Response | None:
+    def fault(caller: str, call: AwsCall) -> Response | None:
         if call.service == "dynamodb" and caller != "admin" and draw.random() < 0.2:
-            return error("dynamodb", "ProvisionedThroughputExceededException", "The level of ... was exceeded.", 400)
+            return error_response(
+                "dynamodb", "ProvisionedThroughputExceededException", "The level of ... was exceeded.", 400
+            )
         return None
 
     on.server.counting.fault = fault

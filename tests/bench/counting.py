@@ -13,8 +13,8 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.utilities import dynamo_json_dump
 
 from local.aws import moto_backends
-from local.aws.calls import Call
-from local.aws.capacity import Index, item_bytes, write_units
+from local.aws.calls import AwsCall
+from local.aws.capacity import SecondaryIndex, item_bytes, write_units
 from local.http_server import Response
 
 WRITES = ("PutItem", "UpdateItem", "DeleteItem")
@@ -51,7 +51,7 @@ class Tally:
         self.polled = max(self.polled, other.polled)
 
 
-Fault = Callable[[str, Call], Response | None]
+Fault = Callable[[str, AwsCall], Response | None]
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Counting:
     fault: Fault | None = None
     faults: Counter[str] = field(default_factory=Counter)
 
-    def __call__(self, caller: str, call: Call, answer: Callable[[], Response]) -> Response:
+    def __call__(self, caller: str, call: AwsCall, answer: Callable[[], Response]) -> Response:
         if self.fault is not None and (refused := self.fault(caller, call)) is not None:
             self.faults[caller] += 1
             return refused
@@ -96,7 +96,7 @@ class Counting:
         self.faults.clear()
 
     @staticmethod
-    def _count_write(tally: Tally, call: Call, before: Any, response: Response) -> None:
+    def _count_write(tally: Tally, call: AwsCall, before: Any, response: Response) -> None:
         if response.status == 200:
             units = write_units(before, _stored(call), _indexes(call))
         elif b"ConditionalCheckFailed" in response.body:
@@ -106,7 +106,7 @@ class Counting:
         tally.writes[kind_of(call)] += units
 
 
-def read_units(call: Call, response: Response) -> float:
+def read_units(call: AwsCall, response: Response) -> float:
     """4 KB a unit, half for an eventually consistent read; at least one a request, in a batch one an item."""
     answer, p = json.loads(response.body), call.parameters
     if call.operation == "BatchGetItem":
@@ -125,13 +125,13 @@ def _read(size: int, consistent: bool) -> float:
     return max(1, -(-size // 4096)) * (1.0 if consistent else 0.5)
 
 
-def kind_of(call: Call) -> str:
+def kind_of(call: AwsCall) -> str:
     """`TASK`, `PAYLOAD`, `SHARD` … of Taskyard's table, else the table's name."""
     keys = call.parameters.get("Key") or call.parameters["Item"]
     return str(keys["sk"]["S"]).partition("#")[0] if "sk" in keys else str(call.parameters["TableName"])
 
 
-def _stored(call: Call) -> Any:
+def _stored(call: AwsCall) -> Any:
     """The item that a write is about, as it is stored now, in wire format; None when there is none."""
     table = moto_backends.backend("dynamodb").tables.get(call.parameters["TableName"])
     if table is None:
@@ -143,10 +143,10 @@ def _stored(call: Call) -> Any:
     return None if found is None else json.loads(dynamo_json_dump(found.attrs))
 
 
-def _indexes(call: Call) -> tuple[Index, ...]:
+def _indexes(call: AwsCall) -> tuple[SecondaryIndex, ...]:
     table = moto_backends.backend("dynamodb").tables[call.parameters["TableName"]]
     return tuple(
-        Index(
+        SecondaryIndex(
             tuple(index.schema_key_attrs),
             None
             if index.projection["ProjectionType"] == "ALL"

@@ -96,7 +96,7 @@ def moves(server: Server, shape: str, size: int) -> int:
 
     def ended() -> list[int]:
         executions = server.system.executions()
-        return [one.moves for one in executions if run in one.name and one.status == "SUCCEEDED"]
+        return [one.transitions for one in executions if run in one.name and one.status == "SUCCEEDED"]
 
     if not wait_until(ended, 120, pause=0.1):
         raise TimeoutError(f"{shape} of {size} nodes: {run} has not succeeded")

@@ -101,7 +101,7 @@ def throughput(
     """A backlog: all tasks are submitted while the workers stand still, then worked off. Seconds from the first submit
     to the last write. The local system's own workers do not stand still: they work while tasks are submitted."""
     server.counting.reset()
-    server.system.ledger.reset()
+    server.system.usage.reset()
     ids = [f"t{at:06d}" for at in range(size.tasks)]
     before = [process.cpu_seconds() for process in (*workers, producer)]
     with standing_still(workers):
@@ -153,7 +153,7 @@ def standing_still(workers: Sequence[Process]) -> Iterator[None]:
 def poller_calls(server: Server) -> Counter[str]:
     """What the event source mappings received and deleted, which does not go over HTTP here but is paid for."""
     calls: Counter[str] = Counter()
-    for (caller, service, operation), count in server.system.ledger.calls.items():
+    for (caller, service, operation), count in server.system.usage.calls.items():
         if caller.startswith("worker-") and caller.endswith("/poller"):
             calls[f"{service}.{operation}"] += count
     return calls
@@ -182,7 +182,7 @@ def latency(server: Server, contender: Contender, producer: Process, size: Size)
     """Tasks that are submitted each by itself and meet idle workers: enqueue-to-start, drift at the due time, in ms,
     and their calls."""
     server.counting.reset()
-    server.system.ledger.reset()
+    server.system.usage.reset()
     order = {"gap": size.gap, "group": 1}
     paced = [f"p{at:04d}" for at in range(size.paced)]
     sent = dict(map(tuple, producer.order(size.patience, ids=paced, **order)["sent"]))

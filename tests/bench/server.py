@@ -47,7 +47,7 @@ class Server:
 
     def environment(self, label: str) -> dict[str, str]:
         """For a contender's process: it calls AWS under a key of its own, so that its calls are told from others'."""
-        principal = self.system.admit(label)
+        principal = self.system.add_admin(label)
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.directory),
@@ -111,7 +111,7 @@ class Server:
         self.system.run(forget())
         self.notes.write_text("")
         self.counting.reset()
-        self.system.ledger.reset()
+        self.system.usage.reset()
 
 
 @contextlib.contextmanager
@@ -128,11 +128,11 @@ def serving(name: str = "run") -> Iterator[Server]:
             shutil.copytree(path, code)
             assets[key] = code
     add_task_type(code, directory / "notes")
-    amended = cloud_assembly.Assembly(cloud.stack_name, cloud.template, assets)
-    with LocalSystem.start(cloud=amended, directory=directory, seed=1) as system:
+    amended = cloud_assembly.CloudAssembly(cloud.stack_name, cloud.template, assets)
+    with LocalSystem.start(assembly=amended, directory=directory, seed=1) as system:
         server = Server(system, directory, code)
         server.notes.write_text("")
-        system.tap(server.counting)
+        system.intercept(server.counting)
         yield server
 
 

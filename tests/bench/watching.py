@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from local.aws import moto_backends
-from local.aws.moto_queues import next_visible
+from local.aws.moto_queues import next_visible_ms
 from tests.bench.contenders import Contender
 from tests.bench.processes import Process
 from tests.bench.server import Server
@@ -114,7 +114,7 @@ class Watch:
         cut = False
         while clock.now() - began < HORIZON and not cut:
             self.supervisor.look()
-            quiet = self.moves and self._quiet(changed, moved)
+            quiet = self.transitions and self._quiet(changed, moved)
             now = Notes.read(self.server)
             if now.ends.total() > notes.ends.total():
                 finished = self._virtual(now.last_end)
@@ -129,7 +129,7 @@ class Watch:
                 moved = time.monotonic()
             else:
                 break
-        return Seen(notes, max(0.0, finished - began), cut and self.moves)
+        return Seen(notes, max(0.0, finished - began), cut and self.transitions)
 
     def _virtual(self, at: float) -> float:
         """A peer knows nothing of the server's clock, which nobody has moved since the note was written."""
@@ -175,7 +175,7 @@ def until_visible(server: Server, prefixes: tuple[str, ...]) -> float | None:
     times = [
         at
         for name, queue in list(moto_backends.backend("sqs").queues.items())
-        if name.startswith(prefixes) and (at := next_visible(queue, now)) is not None
+        if name.startswith(prefixes) and (at := next_visible_ms(queue, now)) is not None
     ]
     return (min(times) - now) / 1000 + 0.05 if times else None
 

@@ -25,7 +25,7 @@ class _Systems:
         if self.running is None or self.kind != kind:
             self.end()
             cloud = assembly(factory.mktemp("tiny")) if kind == "tiny" else None
-            self.running, self.kind = LocalSystem.start(cloud=cloud, seed=1), kind
+            self.running, self.kind = LocalSystem.start(assembly=cloud, seed=1), kind
         return self.running
 
     def end(self) -> None:

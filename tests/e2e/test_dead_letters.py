@@ -55,11 +55,11 @@ def test_thirty_dead_letters_run_again_at_their_rate(system: LocalSystem, yard: 
 
 def test_a_thousand_in_one_request_succeed_once_each(system: LocalSystem, yard: Taskyard) -> None:
     assert system.settle()
-    system.calls.reset()
+    system.usage.reset()
     outcomes = yard.submit_batch(TaskSpec(type="DELAYED_MESSAGE", payload={"message": str(at)}) for at in range(BATCH))
     ids = [outcome.task.id for outcome in outcomes if outcome.task]
     assert len(set(ids)) == BATCH
-    assert system.calls.calls["api", "sqs", "SendMessageBatch"] == BATCH / 10
+    assert system.usage.calls["api", "sqs", "SendMessageBatch"] == BATCH / 10
     assert yard.submit_batch(outcome.sent for outcome in outcomes[:20])[0].created is False
     assert system.settle(120)
     found = {task.id: task for task in yard.list(type="DELAYED_MESSAGE") if task.id in set(ids)}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from taskyard import Task
 
-from local.demo.cases import Case, faults, request_cases
+from local.demo.cases import Case, mismatches, request_cases
 from local.demo.webhook_receiver import webhook_receiver
 
 pytestmark = pytest.mark.e2e
@@ -55,7 +55,7 @@ def task(state: str, attempt: int = 1, started_after: float | None = None) -> Ta
     ],
 )
 def test_what_did_not_end_as_expected_is_said(case: Case, ended: Task, said: list[str]) -> None:
-    assert faults(case, ended) == said
+    assert mismatches(case, ended) == said
 
 
 def test_the_requests_are_sent_as_they_stand_in_their_files() -> None:

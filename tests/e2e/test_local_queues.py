@@ -51,15 +51,15 @@ def test_a_message_is_delivered_once_and_deleted(tiny: LocalSystem, message: str
 
 
 def test_messages_sent_together_share_batches_of_at_most_ten(tiny: LocalSystem, message: str) -> None:
-    tiny.ledger.reset()
+    tiny.usage.reset()
     entries = [{"Id": str(i), "MessageBody": json.dumps({"id": f"{message}{i}"})} for i in range(10)]
     for _ in range(2):
         tiny.aws("sqs").send_message_batch(QueueUrl=tiny.stack.reference("Queue", None), Entries=entries)
     tiny.settle()
     sizes = [int(seen(tiny, f"{message}{i}")[0]["batch"]["N"]) for i in range(10)]
     assert max(sizes) == 10
-    received = tiny.calls.calls["worker/poller", "sqs", "ReceiveMessage"]
-    assert received == tiny.calls.calls["worker/poller", "sqs", "DeleteMessageBatch"]
+    received = tiny.usage.calls["worker/poller", "sqs", "ReceiveMessage"]
+    assert received == tiny.usage.calls["worker/poller", "sqs", "DeleteMessageBatch"]
     assert received < 20
 
 

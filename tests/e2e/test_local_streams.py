@@ -43,14 +43,14 @@ def test_changes_are_delivered_in_order(tiny: LocalSystem, key: dict[str, Any]) 
 
 
 def test_an_update_that_makes_an_item_is_one_insert(tiny: LocalSystem, key: dict[str, Any]) -> None:
-    tiny.ledger.reset()
+    tiny.usage.reset()
     tiny.aws("dynamodb").update_item(
         TableName="Tiny-Table",
         Key=key,
         UpdateExpression="ADD n :one",
         ExpressionAttributeValues={":one": {"N": "1"}},
     )
-    assert tiny.calls.write_units["admin"] == 1
+    assert tiny.usage.write_units["admin"] == 1
     assert tiny.settle()
     assert log(tiny, key) == ["INSERT"]
 
@@ -123,9 +123,9 @@ def test_write_units_count_the_item_and_the_indexes_that_change(tiny: LocalSyste
     dynamodb = tiny.aws("dynamodb")
 
     def cost(**attributes: Any) -> int:
-        tiny.ledger.reset()
+        tiny.usage.reset()
         dynamodb.put_item(TableName="Tiny-Table", Item={**key, "sk": {"S": "COST"}, **attributes})
-        return tiny.calls.write_units["admin"]
+        return tiny.usage.write_units["admin"]
 
     assert cost() == 1
     assert cost(text={"S": "x" * 1500}) == 2

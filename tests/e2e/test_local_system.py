@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.aws.calls import Call, access_denied
+from local.aws.calls import AwsCall, access_denied_response
 from local.http_server import Response
 from local.system import LocalSystem
 
@@ -57,16 +57,16 @@ def test_what_no_route_takes_costs_a_stranger_no_invocation(system: LocalSystem)
 
 
 def test_an_internal_error_names_the_file_that_has_its_cause(system: LocalSystem) -> None:
-    def refuse(caller: str, call: Call, answer: Callable[[], Response]) -> Response:
+    def refuse(caller: str, call: AwsCall, answer: Callable[[], Response]) -> Response:
         if (caller, call.operation) == ("api", "GetItem"):
-            return access_denied(call.service, "not today")
+            return access_denied_response(call.service, "not today")
         return answer()
 
-    system.tap(refuse)
+    system.intercept(refuse)
     try:
         problem = httpx.get(f"{system.url}/tasks/{'0' * 26}", timeout=30).json()
     finally:
-        system.tap(lambda caller, call, answer: answer())
+        system.intercept(lambda caller, call, answer: answer())
     assert problem["type"] == "urn:taskyard:problem:internal-error"
     file = Path(problem["detail"].rpartition(" ")[2])
     assert file.is_absolute()
@@ -93,12 +93,12 @@ def test_a_delayed_task_starts_within_two_seconds_of_its_time(system: LocalSyste
 
 def test_calls_and_write_units_are_counted(system: LocalSystem) -> None:
     assert system.settle()
-    system.calls.reset()
+    system.usage.reset()
     submit(system)
     assert system.settle()
-    assert system.calls.calls["api", "sqs", "SendMessage"] == 1
-    assert system.calls.calls["api", "dynamodb", "PutItem"] == 1
-    assert system.calls.write_units["api"] + system.calls.write_units["worker-normal"] == 4
+    assert system.usage.calls["api", "sqs", "SendMessage"] == 1
+    assert system.usage.calls["api", "dynamodb", "PutItem"] == 1
+    assert system.usage.write_units["api"] + system.usage.write_units["worker-normal"] == 4
 
 
 def test_no_function_failed_and_no_call_was_denied(system: LocalSystem) -> None:

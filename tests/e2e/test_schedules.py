@@ -12,7 +12,7 @@ import httpx
 import pytest
 from taskyard import InvalidRequest, NotFound, Producer, Taskyard
 
-from local.aws.calls import Call, error
+from local.aws.calls import AwsCall, error_response
 from local.http_server import Response
 from local.system import LocalSystem
 
@@ -137,24 +137,24 @@ def test_on_the_day_when_clocks_change_it_fires_at_the_right_times(system: Local
 def test_a_firing_that_the_table_refuses_for_minutes_is_not_lost(system: LocalSystem) -> None:
     refused = []
 
-    def tap(caller: str, call: Call, answer: Callable[[], Response]) -> Response:
+    def tap(caller: str, call: AwsCall, answer: Callable[[], Response]) -> Response:
         if caller == "firing" and call.operation == "BatchGetItem":
             refused.append(call)
-            return error("dynamodb", "TransactionConflictException", "for now")
+            return error_response("dynamodb", "TransactionConflictException", "for now")
         return answer()
 
     with schedule(system, rate="1 day", catchUp="last") as url:
         first = datetime.fromisoformat(look(url)["nextTimes"][0])
-        system.tap(tap)
+        system.intercept(tap)
         # Lambda tries it after one and two minutes again, then puts it into the queue of what failed.
         system.clock.advance(until(system, first) + 400)
-        system.tap(lambda caller, call, answer: answer())
+        system.intercept(lambda caller, call, answer: answer())
         assert len(refused) >= 4
         assert look(url)["fired"] == 0
         system.clock.advance(600)
         assert system.settle()
         assert list(tasks_of(system, url)) == [f"{first:%Y-%m-%dT%H:%M:00.000Z}"]
-    system.ledger.invocations.clear()
+    system.usage.invocations.clear()
 
 
 def test_a_script_submits_by_invoking_the_producer(system: LocalSystem) -> None:

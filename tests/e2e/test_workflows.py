@@ -15,7 +15,7 @@ import pytest
 from taskyard import Conflict, Taskyard, WebhookTarget, Workflow
 from taskyard.files import workflow_file
 
-from local.aws.calls import Call
+from local.aws.calls import AwsCall
 from local.http_server import Response
 from local.step_functions.state_machines import Execution
 from local.system import LocalSystem
@@ -87,7 +87,7 @@ def test_transitions_do_not_grow_with_the_dag(yard: Taskyard, system: LocalSyste
     assert {one.status for one in ended} == {"SUCCEEDED"}
     assert [one.entered for one in ended] == [["Start", "Run", "Finish"]] * 4
     # One more where the execution was quicker than the record: the start step is tried again.
-    assert max(one.moves for one in ended) <= 5
+    assert max(one.transitions for one in ended) <= 5
 
 
 def test_a_failed_node_skips_its_descendants_and_a_retry_runs_only_what_did_not_succeed(
@@ -172,17 +172,17 @@ def deaths(system: LocalSystem) -> Iterator[Callable[[dict[str, tuple[int, ...]]
     def plan(at: dict[str, tuple[int, ...]]) -> Counter[str]:
         calls: Counter[str] = Counter()
 
-        def tap(caller: str, call: Call, answer: Callable[[], Response]) -> Response:
+        def tap(caller: str, call: AwsCall, answer: Callable[[], Response]) -> Response:
             calls[caller] += 1
             if calls[caller] in at.get(caller, ()):
                 kill(system, caller)
             return answer()
 
-        system.tap(tap)
+        system.intercept(tap)
         return calls
 
     yield plan
-    system.tap(lambda caller, call, answer: answer())
+    system.intercept(lambda caller, call, answer: answer())
 
 
 def test_workers_and_steps_that_are_killed_in_the_middle_cost_time_and_nothing_else(
@@ -199,7 +199,7 @@ def test_workers_and_steps_that_are_killed_in_the_middle_cost_time_and_nothing_e
         # What the dead held is free again when their leases end; the machine waits before it tries a step again.
         system.clock.advance(5)
     assert all(calls[function] > max(when) for function, when in at.items())
-    assert execution(system, run).moves >= 5
+    assert execution(system, run).transitions >= 5
     assert (found.state, found.counts) == ("SUCCESS", {"SUCCESS": 200})
     for node in yard.workflows.nodes(run.id):
         outcomes = [attempt.outcome for attempt in yard.get(node.id).attempts] if node.attempt > 1 else ["SUCCESS"]

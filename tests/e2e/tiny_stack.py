@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.build.assets import LAYER_LOCK, LOCK_FILE
-from local.template.cloud_assembly import Assembly
+from local.template.cloud_assembly import CloudAssembly
 
 HANDLERS = '''
 import builtins, json, os, sys, time, urllib.error, urllib.request
@@ -127,7 +127,7 @@ def handler(event, context):
 '''
 
 
-def assembly(directory: Path) -> Assembly:
+def assembly(directory: Path) -> CloudAssembly:
     """Write the code and its layers to `directory` and return the assembly. One layer is Taskyard's own, of which only
     the lock is there; the other holds a module and no lock."""
     modules = {"__init__": "", "handlers": HANDLERS, "broken": BROKEN, "undeclared": UNDECLARED, "importing": IMPORTING}
@@ -136,7 +136,7 @@ def assembly(directory: Path) -> Assembly:
     _write(directory / "planted" / "python" / "planted.py", "")
     (directory / "layer").mkdir(exist_ok=True)
     shutil.copy(LOCK_FILE, directory / "layer" / LAYER_LOCK)
-    return Assembly("Tiny", template(), {f"{name}.zip": directory / name for name in ("code", "layer", "planted")})
+    return CloudAssembly("Tiny", template(), {f"{name}.zip": directory / name for name in ("code", "layer", "planted")})
 
 
 def _write(path: Path, text: str) -> None:

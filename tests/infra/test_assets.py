@@ -29,8 +29,8 @@ from infra.build.assets import (
     prune,
 )
 from infra.build.bytecode import Compiler, compile_tree, find_compiler
-from local.functions.layers import import_path
-from local.template.cloud_assembly import AssemblyError
+from local.functions.layers import layer_directories
+from local.template.cloud_assembly import CloudAssemblyError
 from tests.infra.template import Template
 from tests.infra.wheels import use_only, wheel
 
@@ -230,11 +230,11 @@ def test_the_local_layer_is_built_once_for_each_lock(
 def test_a_local_layer_that_cannot_be_installed_leaves_none(planted: Path, tmp_path: Path) -> None:
     pin = planted.read_text()
     planted.write_text(pin + "\n" + wheel(tmp_path / "wheels", "other", "py3-none-win_amd64"))
-    with pytest.raises(AssemblyError, match=r"^other has no wheel for this machine"):
-        import_path([planted.parent])
+    with pytest.raises(CloudAssemblyError, match=r"^other has no wheel for this machine"):
+        layer_directories([planted.parent])
     assert [*(tmp_path / "build" / "local-layer").iterdir()] == []
     planted.write_text(pin)
-    assert (import_path([planted.parent])[0] / "planted.py").exists()
+    assert (layer_directories([planted.parent])[0] / "planted.py").exists()
 
 
 def _digest(folder: Path) -> str:

@@ -17,7 +17,7 @@ from infra.build import routes
 from infra.build.assets import ROOT
 from infra.build.requirements import LAMBDA, MissingWheelError
 from infra.config import UnknownEnvironmentError, config_of
-from local.template.cloud_assembly import AssemblyError, synthesize, useful_line
+from local.template.cloud_assembly import CloudAssemblyError, error_summary, synthesize
 from tests.infra.conftest import ENVIRONMENTS, Synthesis
 
 
@@ -104,11 +104,11 @@ TRACEBACK = "Traceback (most recent call last):\n  File app.py\n    import infra
     ],
 )
 def test_a_local_start_shows_why_the_synthesis_failed_first(errors: str, line: str) -> None:
-    assert useful_line(errors) == line
+    assert error_summary(errors) == line
 
 
 def test_a_local_start_keeps_the_whole_output_behind_it() -> None:
-    with pytest.raises(AssemblyError) as failed:
+    with pytest.raises(CloudAssemblyError) as failed:
         synthesize("staging")
     first, *_ = str(failed.value).splitlines()
     assert first.startswith("no environment 'staging'")

@@ -11,7 +11,7 @@ from typing import Any, cast
 from functions.api.routes import ROUTES
 from local.aws.principals import Principals
 from local.clock import Clock
-from local.endpoints.http_api import Gateway
+from local.endpoints.http_api import HttpApi
 from local.functions.function import Function
 from local.http_server import Request, Response
 from local.template.stack import FunctionSpec, RouteSpec
@@ -28,13 +28,13 @@ class Door:
         routes.append(RouteSpec("$default", api, True, "api"))
         function = cast(Function, SimpleNamespace(invoke=self._invoke))
         seconds = cast(Clock, SimpleNamespace(now=lambda: clock() / 1000))
-        self._gateway = Gateway(
+        self._gateway = HttpApi(
             routes,
             {"api": function},
             principals=Principals(),
             clock=seconds,
-            inspect=lambda request: None,
-            tell=print,
+            local_page=lambda request: None,
+            report=print,
         )
 
     async def _invoke(self, payload: bytes) -> Any:

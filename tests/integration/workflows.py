@@ -15,7 +15,7 @@ from functions.runtime import wiring
 from functions.runtime.environment import WorkflowEnvironment
 from functions.workflow import handler
 from infra.functions.run_machine import definition as definition_of_machine
-from local.step_functions.states_language import TOKEN, filled, look_up, put
+from local.step_functions.states_language import TOKEN_SUFFIX, fill_template, read_path, write_path
 from tests.integration.api import MESSAGE
 from tests.integration.cloud import TENANT, Cloud
 from tests.integration.quick import Killed, Quick
@@ -114,13 +114,13 @@ def executed(aws: Quick, run: Run) -> tuple[list[str], dict[str, Any]]:
     while name:
         entered.append(name)
         state = machine["States"][name]
-        given = filled(state["Parameters"], data, {"Task": {"Token": "token"}, "State": {"RetryCount": 0}})
+        given = fill_template(state["Parameters"], data, {"Task": {"Token": "token"}, "State": {"RetryCount": 0}})
         result = {"Payload": invoked(aws, given["Payload"])}
-        if state["Resource"].endswith(TOKEN):
+        if state["Resource"].endswith(TOKEN_SUFFIX):
             aws.work_off()
             assert aws.told, "the run was never told that it is done"
             result = aws.told[0][1]
-        data = look_up(state.get("OutputPath", "$"), put(state.get("ResultPath", "$"), data, result), {})
+        data = read_path(state.get("OutputPath", "$"), write_path(state.get("ResultPath", "$"), data, result), {})
         name = state.get("Next")
     return entered, data
 

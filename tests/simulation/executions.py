@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from infra.functions.run_machine import definition
-from local.step_functions.states_language import TOKEN, Retriers, StateError, check, filled, look_up, matches, put
+from local.step_functions.states_language import (
+    TOKEN_SUFFIX,
+    Retriers,
+    StateError,
+    fill_template,
+    matches_error,
+    read_path,
+    validate_definition,
+    write_path,
+)
 from tests.simulation.deployment import RUN_MACHINE, function_arn
 from tests.simulation.fibers import SECOND, Process
 
@@ -21,7 +30,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 MACHINE = definition(function_arn("workflow"), partition="aws")
-check(MACHINE, "run")
+validate_definition(MACHINE, "run")
 
 
 class ExecutionAlreadyExists(ClientError):
@@ -121,9 +130,11 @@ class Execution(Process):
                     self.hub.sleep(round(delay * SECOND))
                     continue
                 for rule in state.get("Catch", ()):
-                    if matches(rule["ErrorEquals"], error.name):
+                    if matches_error(rule["ErrorEquals"], error.name):
                         self.world.trace(self.name, f"{name}: {error.name} is caught")
-                        return rule["Next"], put(rule["ResultPath"], data, {"Error": error.name, "Cause": error.cause})
+                        return rule["Next"], write_path(
+                            rule["ResultPath"], data, {"Error": error.name, "Cause": error.cause}
+                        )
                 raise
 
     def _once(self, name: str, state: dict[str, Any], data: Any, tries: int) -> tuple[str, Any]:
@@ -141,13 +152,13 @@ class Execution(Process):
                 result = self._task(state, data, tries, spared=tries >= most and (name == "Finish" or not self.fragile))
             case other:
                 raise NotImplementedError(other)
-        data = put(state.get("ResultPath", "$"), data, result)
-        return state.get("Next", ""), look_up(state["OutputPath"], data, {}) if "OutputPath" in state else data
+        data = write_path(state.get("ResultPath", "$"), data, result)
+        return state.get("Next", ""), read_path(state["OutputPath"], data, {}) if "OutputPath" in state else data
 
     def _task(self, state: dict[str, Any], data: Any, tries: int, *, spared: bool) -> Any:
-        token = self.world.identity("token") if state["Resource"].endswith(TOKEN) else ""
-        given = filled(state["Parameters"], data, {"Task": {"Token": token}, "State": {"RetryCount": tries}})
-        seconds = look_up(state["TimeoutSecondsPath"], data, {}) if "TimeoutSecondsPath" in state else None
+        token = self.world.identity("token") if state["Resource"].endswith(TOKEN_SUFFIX) else ""
+        given = fill_template(state["Parameters"], data, {"Task": {"Token": token}, "State": {"RetryCount": tries}})
+        seconds = read_path(state["TimeoutSecondsPath"], data, {}) if "TimeoutSecondsPath" in state else None
         answers = self._answers = []
 
         def ended(process: Lambda, answer: Any) -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto.scheduler.exceptions import ScheduleExists, ScheduleNotFound
 from moto.scheduler.models import EventBridgeSchedulerBackend
 
-from local.schedules.recurrence import Recurrence, UnknownExpression
+from local.schedules.recurrence import UnsupportedExpression, Recurrence
 from tests.simulation.deployment import GROUP, SCHEDULES_GROUP
 from tests.simulation.fibers import SECOND
 
@@ -59,7 +59,7 @@ class Scheduler:
             raise ConflictException(described("ConflictException", error), operation) from None
         except ScheduleNotFound as error:
             raise ResourceNotFoundException(described("ResourceNotFoundException", error), operation) from None
-        except UnknownExpression as error:
+        except UnsupportedExpression as error:
             raise ValidationException(described("ValidationException", error), operation) from None
 
     def create_schedule(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +67,8 @@ class Scheduler:
         made = self.backend.create_schedule(
             **fields(arguments), action_after_completion=arguments.get("ActionAfterCompletion")
         )
-        if times.once:
-            self._fire_at(int(next(times.after(0))) * SECOND, arguments["Name"])
+        if times.is_one_time:
+            self._fire_at(int(next(times.times_after(0))) * SECOND, arguments["Name"])
         else:
             self._arm(arguments, times)
         return {"ScheduleArn": made.arn}
@@ -117,7 +117,7 @@ class Scheduler:
         name, now = arguments["Name"], self.world.hub.now / SECOND
         known = self.armed.pop(name, None)
         if arguments["State"] == "ENABLED":
-            self._next(name, times.after(known.at - 1 if known and known.at <= now else now))
+            self._next(name, times.times_after(known.at - 1 if known and known.at <= now else now))
 
     def _next(self, name: str, times: Iterator[float]) -> None:
         self.armed.pop(name, None)
@@ -151,7 +151,7 @@ class Scheduler:
 
 
 def times_of(arguments: dict[str, Any]) -> Recurrence:
-    """Raises UnknownExpression."""
+    """Raises UnsupportedExpression."""
     bounds = (arguments[name].timestamp() if name in arguments else None for name in ("StartDate", "EndDate"))
     times = Recurrence(arguments["ScheduleExpression"], arguments.get("ScheduleExpressionTimezone") or "UTC", *bounds)
     times.check()

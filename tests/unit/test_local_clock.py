@@ -4,7 +4,7 @@ import asyncio
 import mmap
 import time
 
-from local.clock import Clock, Timers
+from local.clock import Clock, VirtualTimers
 
 
 def test_the_clock_is_wall_time_plus_what_was_advanced() -> None:
@@ -30,7 +30,7 @@ def test_other_processes_see_the_offset_through_the_file() -> None:
 def test_timers_fire_in_the_order_of_their_times_when_the_clock_jumps() -> None:
     async def scenario() -> list[str]:
         clock, fired = Clock(), []
-        timers = Timers(clock, asyncio.get_running_loop())
+        timers = VirtualTimers(clock, asyncio.get_running_loop())
         timers.after(100, lambda: fired.append("second"))
         timers.after(50, lambda: fired.append("first"))
         timers.after(60, lambda: fired.append("never")).cancel()
@@ -45,7 +45,7 @@ def test_timers_fire_in_the_order_of_their_times_when_the_clock_jumps() -> None:
 def test_a_timer_that_sets_another_that_is_due_runs_it_as_well() -> None:
     async def scenario() -> list[str]:
         clock, fired = Clock(), []
-        timers = Timers(clock, asyncio.get_running_loop())
+        timers = VirtualTimers(clock, asyncio.get_running_loop())
         timers.after(1, lambda: timers.at(clock.now() - 1, lambda: fired.append("inner")) and None)
         clock.jump(2)
         timers.run()
@@ -57,7 +57,7 @@ def test_a_timer_that_sets_another_that_is_due_runs_it_as_well() -> None:
 def test_a_timer_fires_by_itself() -> None:
     async def scenario() -> bool:
         fired = asyncio.Event()
-        Timers(Clock(), asyncio.get_running_loop()).after(0.01, fired.set)
+        VirtualTimers(Clock(), asyncio.get_running_loop()).after(0.01, fired.set)
         await asyncio.wait_for(fired.wait(), 5)
         return True
 

@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from local.template.cloud_assembly import Assembly
+from local.template.cloud_assembly import CloudAssembly
 from local.template.intrinsics import TemplateError
 from local.template.stack import Stack
 from tests.e2e.tiny_stack import assembly
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Assembly:
+def cloud(tmp_path: Path) -> CloudAssembly:
     return assembly(tmp_path)
 
 
-def stack(cloud: Assembly) -> Stack:
+def stack(cloud: CloudAssembly) -> Stack:
     return Stack(cloud, "http://127.0.0.1:1", "http://127.0.0.1:2")
 
 
-def test_names_and_arns_are_those_of_the_stack(cloud: Assembly) -> None:
+def test_names_and_arns_are_those_of_the_stack(cloud: CloudAssembly) -> None:
     made = stack(cloud)
     assert made.reference("Table", None) == "Tiny-Table"
     assert made.reference("Bucket", None) == "tiny-bucket"
@@ -57,7 +57,7 @@ def _with(name: str, **properties: Any) -> Callable[[dict[str, Any]], object]:
         (_with("WorkerSource", EventSourceArn={"Fn::GetAtt": ["Queue", "Size"]}), "Queue.Size|AWS::SQS::Queue.Size"),
     ],
 )
-def test_a_template_that_cannot_work(cloud: Assembly, change: Any, words: str) -> None:
+def test_a_template_that_cannot_work(cloud: CloudAssembly, change: Any, words: str) -> None:
     change(cloud.template["Resources"])
     with pytest.raises(TemplateError, match=words):
         stack(cloud)

@@ -10,13 +10,13 @@ from infra.functions.run_machine import definition
 from local.step_functions.states_language import (
     Retriers,
     StateError,
-    check,
-    chosen,
-    evaluated,
-    filled,
-    look_up,
-    matches,
-    put,
+    choose_next,
+    evaluate,
+    fill_template,
+    matches_error,
+    read_path,
+    validate_definition,
+    write_path,
 )
 from local.template.intrinsics import TemplateError
 
@@ -25,22 +25,22 @@ CONTEXT = {"Execution": {"Name": "run"}, "Task": {"Token": "t"}}
 
 
 def test_paths() -> None:
-    assert look_up("$", DATA, CONTEXT) is DATA
-    assert look_up("$.a.b[1].c", DATA, CONTEXT) == "x"
-    assert look_up("$['a']['b'][0]", DATA, CONTEXT) == 1
-    assert look_up("$$.Task.Token", DATA, CONTEXT) == "t"
+    assert read_path("$", DATA, CONTEXT) is DATA
+    assert read_path("$.a.b[1].c", DATA, CONTEXT) == "x"
+    assert read_path("$['a']['b'][0]", DATA, CONTEXT) == 1
+    assert read_path("$$.Task.Token", DATA, CONTEXT) == "t"
     with pytest.raises(StateError) as caught:
-        look_up("$.none", DATA, CONTEXT)
+        read_path("$.none", DATA, CONTEXT)
     assert caught.value.name == "States.ParameterPathFailure"
     with pytest.raises(TemplateError):
-        look_up("$..a", DATA, CONTEXT)
+        read_path("$..a", DATA, CONTEXT)
 
 
 def test_results_are_put_where_the_path_says_and_the_input_stays() -> None:
     given = {"a": 1}
-    assert put("$", given, 7) == 7
-    assert put(None, given, 7) is given
-    assert put("$.b.c", given, 7) == {"a": 1, "b": {"c": 7}}
+    assert write_path("$", given, 7) == 7
+    assert write_path(None, given, 7) is given
+    assert write_path("$.b.c", given, 7) == {"a": 1, "b": {"c": 7}}
     assert given == {"a": 1}
 
 
@@ -56,13 +56,13 @@ def test_results_are_put_where_the_path_says_and_the_input_stays() -> None:
     ],
 )
 def test_intrinsic_functions(written: str, value: Any) -> None:
-    assert evaluated(written, DATA, CONTEXT) == value
-    assert filled({"x.$": written, "y": [{"z.$": "$.n"}]}, DATA, CONTEXT) == {"x": value, "y": [{"z": 3}]}
+    assert evaluate(written, DATA, CONTEXT) == value
+    assert fill_template({"x.$": written, "y": [{"z.$": "$.n"}]}, DATA, CONTEXT) == {"x": value, "y": [{"z": 3}]}
 
 
 def test_what_an_intrinsic_function_cannot_do_is_an_error_of_the_state() -> None:
     with pytest.raises(StateError) as caught:
-        evaluated("States.StringToJson($.text)", DATA, CONTEXT)
+        evaluate("States.StringToJson($.text)", DATA, CONTEXT)
     assert caught.value.name == "States.IntrinsicFailure"
 
 
@@ -80,20 +80,20 @@ def test_what_an_intrinsic_function_cannot_do_is_an_error_of_the_state() -> None
     ],
 )
 def test_choices(rule: dict[str, Any], next_: str) -> None:
-    assert chosen({"Choices": [{**rule, "Next": "yes"}], "Default": "no"}, DATA, CONTEXT) == next_
+    assert choose_next({"Choices": [{**rule, "Next": "yes"}], "Default": "no"}, DATA, CONTEXT) == next_
 
 
 def test_no_choice_and_no_default() -> None:
     with pytest.raises(StateError) as caught:
-        chosen({"Choices": [{"Variable": "$.n", "NumericEquals": 1, "Next": "x"}]}, DATA, CONTEXT)
+        choose_next({"Choices": [{"Variable": "$.n", "NumericEquals": 1, "Next": "x"}]}, DATA, CONTEXT)
     assert caught.value.name == "States.NoChoiceMatched"
 
 
 def test_which_errors_a_rule_means() -> None:
-    assert matches(["States.ALL"], "States.Timeout")
-    assert matches(["States.TaskFailed"], "Whatever")
-    assert not matches(["States.TaskFailed"], "States.Timeout")
-    assert not matches(["Other"], "Whatever")
+    assert matches_error(["States.ALL"], "States.Timeout")
+    assert matches_error(["States.TaskFailed"], "Whatever")
+    assert not matches_error(["States.TaskFailed"], "States.Timeout")
+    assert not matches_error(["Other"], "Whatever")
 
 
 def test_retriers_back_off_each_by_itself_and_end() -> None:
@@ -120,5 +120,5 @@ def test_retriers_back_off_each_by_itself_and_end() -> None:
 def test_what_is_not_known_is_refused_when_the_template_is_read(change: dict[str, Any], said: str) -> None:
     machine = definition("arn", partition="aws")
     with pytest.raises(TemplateError, match=said):
-        check({**machine, "States": machine["States"] | change}, "Runs")
-    check(machine, "Runs")
+        validate_definition({**machine, "States": machine["States"] | change}, "Runs")
+    validate_definition(machine, "Runs")

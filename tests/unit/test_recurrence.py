@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.core.schedules.recurrence import InvalidExpression, Timetable, parse_cron, parse_rate, parse_zone
-from local.schedules.recurrence import Recurrence, UnknownExpression
+from local.schedules.recurrence import Recurrence, UnsupportedExpression
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 MINUTE = 60_000
@@ -69,7 +69,7 @@ def test_what_the_local_scheduler_fires_is_what_was_told(cron: str, zone: str, a
     """Two readers: this one, and local/ over croniter, of the expression that EventBridge Scheduler gets."""
     parsed = parse_cron(cron)
     told = Timetable(parsed, parse_zone(zone), None, None).next_times(round(after.timestamp()) * 1000, 6)
-    fired = islice(Recurrence(parsed.expression, zone).after(float(round(after.timestamp()))), len(told))
+    fired = islice(Recurrence(parsed.expression, zone).times_after(float(round(after.timestamp()))), len(told))
     assert told == [round(at) * 1000 for at in fired]
 
 
@@ -148,7 +148,7 @@ def test_every_documented_form_is_told_and_fired_at_its_times(expression: str, t
     begin = ms("2025-12-31T23:59Z")
     wanted = [ms(whole(written)) for written in times.split()]
     assert table(expression).next_times(begin, len(wanted)) == wanted
-    fired = islice(Recurrence(expression, "UTC").after(begin / 1000), len(wanted))
+    fired = islice(Recurrence(expression, "UTC").times_after(begin / 1000), len(wanted))
     assert [round(at) * 1000 for at in fired] == wanted
 
 
@@ -170,7 +170,7 @@ aws_days = st.one_of(
 def test_any_list_of_awss_own_days_is_told_as_it_is_fired(days: str, zone: str, after: datetime) -> None:
     expression = f"cron(30 2 {days} *)"
     told = table(expression, zone).next_times(round(after.timestamp()) * 1000, 8)
-    fired = islice(Recurrence(expression, zone).after(float(round(after.timestamp()))), len(told))
+    fired = islice(Recurrence(expression, zone).times_after(float(round(after.timestamp()))), len(told))
     assert told == [round(at) * 1000 for at in fired]
     assert told
 
@@ -181,7 +181,7 @@ def test_any_list_of_awss_own_days_is_told_as_it_is_fired(days: str, zone: str, 
 def test_a_w_without_a_day_is_refused_by_both(expression: str) -> None:
     with pytest.raises(InvalidExpression, match="day of month"):
         parse_cron(expression)
-    with pytest.raises(UnknownExpression):
+    with pytest.raises(UnsupportedExpression):
         Recurrence(expression, "UTC").check()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from moto.sqs.models import Message, Queue
 
-from local.aws.moto_queues import next_visible, receive, visible
+from local.aws.moto_queues import has_visible_message, next_visible_ms, receive_messages
 from local.event_sources.partial_failures import failed_ids
 
 SECOND = 1000.0
@@ -26,7 +26,7 @@ def message(id: str, *, sent: float = 0.0, delayed_until: float = 0.0) -> Any:
 
 
 def take(from_queue: Any, now: float, count: int = 10) -> list[str]:
-    return [m.id for m in receive(from_queue, count, now, lambda dead: None)]
+    return [m.id for m in receive_messages(from_queue, count, now, lambda dead: None)]
 
 
 def test_a_received_message_is_hidden_for_the_visibility_timeout() -> None:
@@ -34,8 +34,8 @@ def test_a_received_message_is_hidden_for_the_visibility_timeout() -> None:
     q._messages = [message("a")]
     assert take(q, 1 * SECOND) == ["a"]
     assert take(q, 30 * SECOND) == []
-    assert not visible(q, 30 * SECOND)
-    assert next_visible(q, 30 * SECOND) == 31 * SECOND
+    assert not has_visible_message(q, 30 * SECOND)
+    assert next_visible_ms(q, 30 * SECOND) == 31 * SECOND
     assert take(q, 31 * SECOND) == ["a"]
     assert q._messages[0].approximate_receive_count == 2
     assert q._messages[0].approximate_first_receive_timestamp == 1000
@@ -62,7 +62,7 @@ def test_a_delayed_message_is_not_received_before_its_time() -> None:
     q = queue()
     q._messages = [message("a", delayed_until=5 * SECOND)]
     assert take(q, 4 * SECOND) == []
-    assert next_visible(q, 4 * SECOND) == 5 * SECOND
+    assert next_visible_ms(q, 4 * SECOND) == 5 * SECOND
     assert take(q, 5 * SECOND) == ["a"]
 
 
@@ -72,7 +72,7 @@ def test_what_was_received_too_often_moves_and_tells() -> None:
     q._messages = [message("a")]
     told: list[Any] = []
     for now in (0.0, 30 * SECOND, 60 * SECOND):
-        receive(q, 10, now, told.append)
+        receive_messages(q, 10, now, told.append)
     assert (q._messages, [m.id for m in dead._messages], told) == ([], ["a"], [dead])
 
 

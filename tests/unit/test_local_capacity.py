@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from local.aws.capacity import Index, item_bytes, write_units
-from local.usage import Ledger
+from local.aws.capacity import SecondaryIndex, item_bytes, write_units
+from local.usage import Usage
 
 KEYS = {"pk": {"S": "a"}, "sk": {"S": "b"}}
-INDEX = Index(("g",), frozenset({"pk", "sk", "g"}))
+INDEX = SecondaryIndex(("g",), frozenset({"pk", "sk", "g"}))
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_write_units(old: Any, new: Any, units: int) -> None:
 
 
 def test_read_units_are_halved_for_eventual_consistency() -> None:
-    ledger = Ledger()
+    ledger = Usage()
     ledger.read("a", 5000, consistent=True)
     ledger.read("b", 5000, consistent=False)
     assert (ledger.read_units["a"], ledger.read_units["b"]) == (2.0, 1.0)
