@@ -316,7 +316,7 @@ class Executions:
     async def _invoke_function(
         self, execution: Execution, parameters: dict[str, Any], done: asyncio.Future[Any], *, waits: bool
     ) -> None:
-        """Invoke the function. A failure ends the task state; so does a result, unless the state waits for its token."""
+        """Invoke the function. A failure ends the task state. So does a result unless it waits for its token."""
         arn = parameters["FunctionName"]
         function = self._functions.get(re.sub(r"(:function:[^:]+):.*", r"\1", arn))
         try:
