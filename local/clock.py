@@ -28,7 +28,7 @@ class Clock:
             file.flush()
             self.fd = os.dup(file.fileno())
         self._offset = memoryview(mmap.mmap(self.fd, 8)).cast("q")
-        self._advance_clock: Callable[[float, bool], None] | None = None
+        self._stepper: Callable[[float, bool], None] | None = None
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -48,10 +48,10 @@ class Clock:
         a visibility timeout, a function's deadline) and let the system finish it, so that each happens at its time.
         Without `step`, jump at once: everything that was due on the way is late.
         """
-        if self._advance_clock is None:
+        if self._stepper is None:
             self.jump(seconds)
         else:
-            self._advance_clock(seconds, step)
+            self._stepper(seconds, step)
 
     def step_with(self, stepper: Callable[[float, bool], None]) -> None:
         """Register the function that `advance` calls: the running system steps through time with it."""
