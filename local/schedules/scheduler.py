@@ -14,7 +14,7 @@ from local.aws import moto_backends
 from local.aws.calls import AwsCall, error_response
 from local.clock import Clock, VirtualTimer, VirtualTimers
 from local.http_server import Response
-from local.schedules.recurrence import UnsupportedExpression, Recurrence
+from local.schedules.recurrence import Recurrence, UnsupportedExpression
 from local.template.roles import Permission, PermissionDenied, Role
 
 _NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from moto.scheduler.exceptions import ScheduleExists, ScheduleNotFound
 from moto.scheduler.models import EventBridgeSchedulerBackend
 
-from local.schedules.recurrence import UnsupportedExpression, Recurrence
+from local.schedules.recurrence import Recurrence, UnsupportedExpression
 from tests.simulation.deployment import GROUP, SCHEDULES_GROUP
 from tests.simulation.fibers import SECOND
 
