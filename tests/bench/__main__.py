@@ -34,27 +34,29 @@ BEGAN = time.monotonic()
 
 
 def main() -> int:
-    given = arguments()
-    found = head(given)
-    problems: dict[str, str] = found["problems"]
-    peers = not given.no_peers
-    if peers and not {"rounds", "crash"}.isdisjoint(given.parts):
+    options = arguments()
+    measurements = head(options)
+    problems: dict[str, str] = measurements["problems"]
+    peers = not options.no_peers
+    if peers and not {"rounds", "crash"}.isdisjoint(options.parts):
         try:
             environment.install()
         except environment.NotInstalled as failed:
             problems["the peers"] = f"not installed: {failed}"
             peers = False
-    found["versions"] = versions()
-    if given.parts != ("crash",):
+    measurements["versions"] = versions()
+    if options.parts != ("crash",):
         with serving() as server:
-            measure(server, given, peers, found)
-    if "crash" in given.parts:
-        found["crash"] = crash.measure(quick=given.quick, peers=peers, problems=problems, tell=tell, only=given.only)
-    found["targets"] = results.targets(found)
-    found["minutes"] = (time.monotonic() - BEGAN) / 60
-    written = write(found, given.report)
-    print(written[0].read_text())
-    tell(f"written: {' '.join(str(path) for path in written)}")
+            measure(server, options, peers, measurements)
+    if "crash" in options.parts:
+        measurements["crash"] = crash.measure(
+            quick=options.quick, peers=peers, problems=problems, log_progress=log_progress, only=options.only
+        )
+    measurements["targets"] = results.targets(measurements)
+    measurements["minutes"] = (time.monotonic() - BEGAN) / 60
+    paths = write(measurements, options.report)
+    print(paths[0].read_text())
+    log_progress(f"written: {' '.join(str(path) for path in paths)}")
     return 1 if problems else 0
 
 
@@ -66,28 +68,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-peers", action="store_true", help="Taskyard and the raw loop only")
     parser.add_argument("--names", help="only contenders, or scenarios of the crash table, so named; commas between")
     parser.add_argument("--report", type=Path, help="markdown and JSON go there")
-    given = parser.parse_args()
-    given.parts = (given.part,) if given.part else PARTS
-    given.rounds = given.rounds or (1 if given.quick else 3)
-    given.report = given.report or BUILD / (given.part or "report")
-    names = given.names and set(given.names.split(","))
-    given.only = lambda *candidates: not names or not names.isdisjoint(candidates)
-    return given
+    options = parser.parse_args()
+    options.parts = (options.part,) if options.part else PARTS
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.report = options.report or BUILD / (options.part or "report")
+    names = options.names and set(options.names.split(","))
+    options.only = lambda *candidates: not names or not names.isdisjoint(candidates)
+    return options
 
 
-def head(given: argparse.Namespace) -> dict[str, Any]:
+def head(options: argparse.Namespace) -> dict[str, Any]:
     dirty = git("status", "--porcelain", "functions", "local", "tests/bench")
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    options = [*(["QUICK=1"] if given.quick else []), *([f"PART={given.part}"] if given.part else [])]
+    variables = [*(["QUICK=1"] if options.quick else []), *([f"PART={options.part}"] if options.part else [])]
     return {
         "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         "machine": machine,
         "cores": os.cpu_count(),
         "commit": git("rev-parse", "--short", "HEAD") + (" with changes" if dirty else ""),
         "versions": {},
-        "command": " ".join(["make bench", *options]),
-        "quick": given.quick,
-        "parts": given.parts,
+        "command": " ".join(["make bench", *variables]),
+        "quick": options.quick,
+        "parts": options.parts,
         "problems": {},
     }
 
@@ -98,73 +100,75 @@ def git(*arguments: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    found = {name: importlib.metadata.version(name) for name in OURS}
+    installed = {name: importlib.metadata.version(name) for name in OURS}
     sites = list(environment.VENV.glob("lib/python3*/site-packages"))
     for distribution in importlib.metadata.distributions(path=[str(site) for site in sites]):
         name = distribution.metadata["Name"]
         if name in THEIRS:
-            found[f"peers' {name}" if name in OURS else name] = distribution.version
-    return dict(sorted(found.items()))
+            installed[f"peers' {name}" if name in OURS else name] = distribution.version
+    return dict(sorted(installed.items()))
 
 
-def measure(server: Server, given: argparse.Namespace, peers: bool, found: dict[str, Any]) -> None:
+def measure(server: Server, options: argparse.Namespace, peers: bool, measurements: dict[str, Any]) -> None:
     """Every part that was asked for but the crash table, which has a server of its own: it moves the clock."""
-    quick = given.quick
-    if "rounds" in given.parts:
-        rounds(server, given, peers, found)
-    if "cpu" in given.parts:
-        tell("CPU beside bare boto3 ...")
-        found["cpu"] = cpu.measure(server, 2 if quick else 10)
-    if "growth" in given.parts:
+    quick = options.quick
+    if "rounds" in options.parts:
+        rounds(server, options, peers, measurements)
+    if "cpu" in options.parts:
+        log_progress("CPU beside bare boto3 ...")
+        measurements["cpu"] = cpu.measure(server, 2 if quick else 10)
+    if "growth" in options.parts:
         count = 20 if quick else 100
-        tell("payload sizes ...")
-        found["payloads"] = growth.payloads(server, count)
-        tell("tasks stored before ...")
-        found["stored"] = growth.stored(server, count, growth.QUICK_STORED if quick else growth.STORED)
-    if "dag" in given.parts:
-        tell("workflows ...")
+        log_progress("payload sizes ...")
+        measurements["payloads"] = growth.payloads(server, count)
+        log_progress("tasks stored before ...")
+        measurements["stored"] = growth.stored(server, count, growth.QUICK_STORED if quick else growth.STORED)
+    if "dag" in options.parts:
+        log_progress("workflows ...")
         sizes = dag.QUICK_SIZES if quick else dag.SIZES
-        found["dag"] = dag.measure(server, sizes)
-        found["dagEdges"] = dag.per_edge(found["dag"])
-        found["transitions"] = dag.transitions(server, sizes)
+        measurements["dag"] = dag.measure(server, sizes)
+        measurements["dagEdges"] = dag.per_edge(measurements["dag"])
+        measurements["transitions"] = dag.transitions(server, sizes)
 
 
-def rounds(server: Server, given: argparse.Namespace, peers: bool, found: dict[str, Any]) -> None:
+def rounds(server: Server, options: argparse.Namespace, peers: bool, measurements: dict[str, Any]) -> None:
     """Every contender in turn, so many times."""
-    size = QUICK if given.quick else Size()
-    found |= {"rounds": given.rounds, "tasks": size.tasks, "load": [], "played": []}
-    for number in range(given.rounds):
-        taken: dict[str, Any] = {}
-        found["load"].append(os.getloadavg()[0])
+    size = QUICK if options.quick else Size()
+    measurements |= {"rounds": options.rounds, "tasks": size.tasks, "load": [], "played": []}
+    for number in range(options.rounds):
+        played: dict[str, Any] = {}
+        measurements["load"].append(os.getloadavg()[0])
         for contender in all_contenders(peers=peers):
-            if not given.only(contender.name):
+            if not options.only(contender.name):
                 continue
             began = time.monotonic()
             try:
-                taken[contender.name] = play(server, contender, size)
-                said = f"{taken[contender.name]['tasksPerSecond']:.0f} tasks/s"
-                if not taken[contender.name]["finished"]:
-                    found["problems"][contender.title] = f"not done within {size.patience:.0f} s"
+                played[contender.name] = play(server, contender, size)
+                status = f"{played[contender.name]['tasksPerSecond']:.0f} tasks/s"
+                if not played[contender.name]["finished"]:
+                    measurements["problems"][contender.title] = f"not done within {size.patience:.0f} s"
             except ContenderFailed as failed:
-                found["problems"][contender.title] = said = f"failed: {failed}"
-            tell(f"round {number + 1}/{given.rounds}: {contender.title}: {said} ({time.monotonic() - began:.0f} s)")
-        found["played"].append(taken)
-    found["contenders"] = results.contenders(found["played"])
+                measurements["problems"][contender.title] = status = f"failed: {failed}"
+            log_progress(
+                f"round {number + 1}/{options.rounds}: {contender.title}: {status} ({time.monotonic() - began:.0f} s)"
+            )
+        measurements["played"].append(played)
+    measurements["contenders"] = results.contenders(measurements["played"])
 
 
-def write(found: dict[str, Any], place: Path) -> list[Path]:
+def write(measurements: dict[str, Any], place: Path) -> list[Path]:
     """`place`: without a suffix, or with either of the two."""
     stem = place.with_suffix("") if place.suffix in (".md", ".json") else place
     stem.parent.mkdir(parents=True, exist_ok=True)
     cold_start = json.loads(COLD_START.read_text())
     link = os.path.relpath(COLD_START.with_suffix(".md"), stem.parent.resolve())
-    written = [stem.with_suffix(".md"), stem.with_suffix(".json")]
-    written[0].write_text(markdown(found, cold_start, link))
-    written[1].write_text(json.dumps(found, indent=1) + "\n")
-    return written
+    paths = [stem.with_suffix(".md"), stem.with_suffix(".json")]
+    paths[0].write_text(markdown(measurements, cold_start, link))
+    paths[1].write_text(json.dumps(measurements, indent=1) + "\n")
+    return paths
 
 
-def tell(line: str) -> None:
+def log_progress(line: str) -> None:
     print(f"{time.monotonic() - BEGAN:6.0f} s  {line}", file=sys.stderr, flush=True)
 
 

@@ -94,7 +94,7 @@ def poisoned(on: Stage, count: int) -> Row:
     on.submit(ids, what="sleep", seconds=TASK_SECONDS, group=TOGETHER, poison=poison)
     clock = on.server.system.clock
     began = clock.now()
-    # So many real seconds tell who goes on for ever.
+    # After so many real seconds, a contender that still runs counts as running for ever.
     seen = on.watch(lambda notes: False, patience=20)
     if not on.contender.through_local and not seen.notes.all_ended(others):
         # Whoever goes on without a pause has not let the clock be moved: what is hidden is to come back all the same.

@@ -28,12 +28,12 @@ def measure(server: Server, blocks: int) -> dict[str, Any]:
 
 
 def summary(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    measurements: dict[str, Any] = {}
     for part, kinds in measured.items():
-        found[part] = {kind: statistics.median(values) for kind, values in kinds.items()}
-        found[part] |= spread(kinds["product"], kinds[BESIDE[part]])
-        found[part]["ratioToPlain"] = spread(kinds["product"], kinds["bare"])["ratio"]
-    return found
+        measurements[part] = {kind: statistics.median(values) for kind, values in kinds.items()}
+        measurements[part] |= spread(kinds["product"], kinds[BESIDE[part]])
+        measurements[part]["ratioToPlain"] = spread(kinds["product"], kinds["bare"])["ratio"]
+    return measurements
 
 
 def spread(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:

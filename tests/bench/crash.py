@@ -57,7 +57,7 @@ def measure(
     quick: bool,
     peers: bool,
     problems: dict[str, str],
-    tell: Callable[[str], None],
+    log_progress: Callable[[str], None],
     only: Callable[[str, str], bool] = lambda scenario, contender: True,
 ) -> list[Row]:
     """Rows by what breaks, then by who. `only`: by the names of both."""
@@ -73,11 +73,11 @@ def measure(
                     with stage(server, contender) as on:
                         row = scenario(on, TASKS[scenario][quick])
                     rows.append((order.index(scenario), row))
-                    said = ", ".join(
+                    status = ", ".join(
                         f"{name} {row[name]}" for name in ("lost", "again", "stuck", "givenUp", "recovery")
                     )
-                    said += f" ({row['note']})" if row["note"] else ""
+                    status += f" ({row['note']})" if row["note"] else ""
                 except (ContenderFailed, OSError) as failed:
-                    problems[f"{scenario.__name__}, {contender.title}"] = said = f"failed: {failed}"
-                tell(f"{scenario.__name__}: {contender.title}: {said} ({time.monotonic() - began:.0f} s)")
-    return [row for _, row in sorted(rows, key=lambda found: found[0])]
+                    problems[f"{scenario.__name__}, {contender.title}"] = status = f"failed: {failed}"
+                log_progress(f"{scenario.__name__}: {contender.title}: {status} ({time.monotonic() - began:.0f} s)")
+    return [row for _, row in sorted(rows, key=lambda row: row[0])]

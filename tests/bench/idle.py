@@ -1,4 +1,4 @@
-"""`make bill`: what each environment costs a month while nobody uses it, counted from its template.
+"""`make bill`: what each environment costs a month while it is idle, counted from its template.
 
 python -m tests.bench.idle     prints the section that docs/operations.md holds; a test keeps the two the same
 """

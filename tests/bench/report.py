@@ -8,46 +8,50 @@ from typing import Any
 from tests.bench.prices import DATED, computing, formula
 
 
-def markdown(found: Mapping[str, Any], cold_start: Mapping[str, Any], link: str) -> str:
+def markdown(measurements: Mapping[str, Any], cold_start: Mapping[str, Any], link: str) -> str:
     """Of the parts that were measured. `cold_start`: the figures of `make bench-init`, `link`: to their page."""
-    shown, parts = found.get("contenders"), [head(found)]
-    if found["targets"]:
-        parts.append(section("Against the targets", targets(found["targets"])))
+    shown, parts = measurements.get("contenders"), [head(measurements)]
+    if measurements["targets"]:
+        parts.append(section("Against the targets", targets(measurements["targets"])))
     if shown:
         parts.append(section("Cost per task, counted at the server", costs(shown)))
         parts.append(section("What a million tasks cost", money(shown)))
         parts.append(section("Throughput", throughput(shown)))
         parts.append(section("Enqueue to start, and drift at the due time", times(shown)))
-    if "cpu" in found:
-        parts.append(section("CPU beside bare boto3", cpu(found["cpu"])))
-    if "payloads" in found:
-        parts.append(section("Payload size", growth(found["payloads"], "payload, bytes")))
-        parts.append(section("Tasks stored before", growth(found["stored"], "stored") + STORED))
-    if "dag" in found:
-        shapes = dag(found["dag"], found["dagEdges"])
-        parts.append(section("Workflows: per node and per edge", shapes + transitions(found["transitions"])))
-    if "crash" in found:
-        parts.append(section("What is lost when things break", crash(found["crash"]) + CRASH))
+    if "cpu" in measurements:
+        parts.append(section("CPU beside bare boto3", cpu(measurements["cpu"])))
+    if "payloads" in measurements:
+        parts.append(section("Payload size", growth(measurements["payloads"], "payload, bytes")))
+        parts.append(section("Tasks stored before", growth(measurements["stored"], "stored") + STORED))
+    if "dag" in measurements:
+        shapes = dag(measurements["dag"], measurements["dagEdges"])
+        parts.append(section("Workflows: per node and per edge", shapes + transitions(measurements["transitions"])))
+    if "crash" in measurements:
+        parts.append(section("What is lost when things break", crash(measurements["crash"]) + CRASH))
     parts.append(section("Cold start", initialisation(cold_start, link)))
-    if found["problems"]:
-        parts.append(section("What could not be run", listed(found["problems"])))
+    if measurements["problems"]:
+        parts.append(section("What could not be run", listed(measurements["problems"])))
     if shown:
         parts.append(section("How it was measured", METHOD))
     return "\n".join(parts)
 
 
-def head(found: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    facts = [found["at"], found["machine"], f"`{found['command']}` in {found['minutes']:.0f} min"]
-    if "rounds" in found:
-        facts.append(f"{found['rounds']} rounds of {found['tasks']:,} tasks for each, in turn")
-    if found["quick"]:
+def head(measurements: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in measurements["versions"].items())
+    facts = [
+        measurements["at"],
+        measurements["machine"],
+        f"`{measurements['command']}` in {measurements['minutes']:.0f} min",
+    ]
+    if "rounds" in measurements:
+        facts.append(f"{measurements['rounds']} rounds of {measurements['tasks']:,} tasks for each, in turn")
+    if measurements["quick"]:
         facts.append("QUICK: it runs; no figure of it means anything")
-    said = f"# Benchmarks\n\n{' · '.join(facts)}\n\nTaskyard {found['commit']}; {versions}\n"
-    if "load" in found:
-        load = ", ".join(f"{one:.1f}" for one in found["load"])
-        said += f"\nLoad of the machine at the start of each round: {load} on {found['cores']} cores.\n"
-    return said + f"\nThe command writes this page; do not edit it. {COMMANDS}\n"
+    text = f"# Benchmarks\n\n{' · '.join(facts)}\n\nTaskyard {measurements['commit']}; {versions}\n"
+    if "load" in measurements:
+        load = ", ".join(f"{one:.1f}" for one in measurements["load"])
+        text += f"\nLoad of the machine at the start of each round: {load} on {measurements['cores']} cores.\n"
+    return text + f"\nThe command writes this page; do not edit it. {COMMANDS}\n"
 
 
 COMMANDS = """\
@@ -179,13 +183,16 @@ def times(contenders: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def cpu(found: Mapping[str, Any]) -> str:
+def cpu(measurements: Mapping[str, Any]) -> str:
     def row(name: str, one: Mapping[str, float]) -> tuple[str, ...]:
         ratio = f"{number(one['ratio'])} ({number(one['ratioMin'])}–{number(one['ratioMax'])})"
         plain = number(one["product"]), number(one["bare"]), number(one.get("threads"))
         return (name, *plain, ratio, number(one["ratioToPlain"]))
 
-    rows = [row("worker, per task (claim, settle)", found["worker"]), row("api, per submit (send, put)", found["api"])]
+    rows = [
+        row("worker, per task (claim, settle)", measurements["worker"]),
+        row("api, per submit (send, put)", measurements["api"]),
+    ]
     header = (
         "ms of CPU",
         "Taskyard",
@@ -200,8 +207,8 @@ def cpu(found: Mapping[str, Any]) -> str:
     )
 
 
-def growth(found: Mapping[str, Mapping[str, Any]], what: str) -> str:
-    kinds = dict.fromkeys(kind for one in found.values() for kind in one["writeUnitsByKind"])
+def growth(measurements: Mapping[str, Mapping[str, Any]], what: str) -> str:
+    kinds = dict.fromkeys(kind for one in measurements.values() for kind in one["writeUnitsByKind"])
     header = (what, "calls", "write units", *(f"of {kind}" for kind in kinds), "read units")
     return table(
         header,
@@ -213,7 +220,7 @@ def growth(found: Mapping[str, Mapping[str, Any]], what: str) -> str:
                 *(number(one["writeUnitsByKind"].get(kind)) for kind in kinds),
                 number(one["readUnits"]),
             )
-            for size, one in found.items()
+            for size, one in measurements.items()
         ],
     )
 
@@ -255,10 +262,10 @@ def dag(rows: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, Any]]) -
     )
 
 
-def transitions(found: Mapping[str, int]) -> str:
-    said = ", ".join(f"{run}: {moves}" for run, moves in found.items())
+def transitions(measurements: Mapping[str, int]) -> str:
+    text = ", ".join(f"{run}: {moves}" for run, moves in measurements.items())
     return (
-        f"\nTransitions of Step Functions that a run is billed for, through the local system: {said}."
+        f"\nTransitions of Step Functions that a run is billed for, through the local system: {text}."
         " A step that the machine retries is one more.\n"
     )
 
@@ -301,12 +308,12 @@ processes) have Taskyard only.
 """
 
 
-def initialisation(found: Mapping[str, Any], link: str) -> str:
-    measured = found["measured"]
-    said = ", ".join(f"{name} {measured[name]['init']['cpuRatio'][1]:.2f}" for name in found["targets"])
+def initialisation(measurements: Mapping[str, Any], link: str) -> str:
+    measured = measurements["measured"]
+    text = ", ".join(f"{name} {measured[name]['init']['cpuRatio'][1]:.2f}" for name in measurements["targets"])
     return (
-        f"A measurement of its own, `make bench-init`, last on {found['date']}: [benchmarks-init.md]({link}). CPU of a"
-        f" function's init as a ratio to `import boto3` and one client: {said}.\n"
+        f"A measurement of its own, `make bench-init`, last on {measurements['date']}: [benchmarks-init.md]({link})."
+        f" CPU of a function's init as a ratio to `import boto3` and one client: {text}.\n"
     )
 
 

@@ -68,14 +68,14 @@ def times(spreads: Sequence[Mapping[str, float] | None]) -> dict[str, float] | N
     }
 
 
-def targets(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def targets(measurements: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the figures were to be, what they are: `met` is None when it was not measured."""
-    shown = found.get("contenders", {})
+    shown = measurements.get("contenders", {})
     single, batch = shown.get("taskyard"), shown.get("taskyard-batch")
     celery = shown.get("celery-recommended")
-    cpu, payloads, stored = found.get("cpu"), found.get("payloads"), found.get("stored")
+    cpu, payloads, stored = measurements.get("cpu"), measurements.get("payloads"), measurements.get("stored")
     made = []
-    if "rounds" in found["parts"]:
+    if "rounds" in measurements["parts"]:
         made += [
             at_most("calls per task, single submit", 4.3, single and single["callsPerTask"]["median"]),
             at_most("write units per small task", 4, single and single["writeUnits"]["median"]),
@@ -96,9 +96,9 @@ def targets(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         said = " and ".join(f"{int(end):,}" for end in ends)
         made.append(same(f"calls, {said} tasks stored", stored, ends, lambda one: one["callsPerTask"]))
         made.append(same(f"write units, {said} tasks stored", stored, ends, lambda one: one["writeUnits"]))
-    if found.get("transitions"):
-        made.append(at_most("transitions per run, whatever its nodes", 5, max(found["transitions"].values())))
-    ours = [row for row in found.get("crash", ()) if row["who"].startswith("Taskyard")]
+    if measurements.get("transitions"):
+        made.append(at_most("transitions per run, whatever its nodes", 5, max(measurements["transitions"].values())))
+    ours = [row for row in measurements.get("crash", ()) if row["who"].startswith("Taskyard")]
     if ours:
         made.append(at_most("accepted tasks lost, of all crashes", 0, sum(row["lost"] or 0 for row in ours)))
         protected = [row["again"] for row in ours if row.get("protected")]
@@ -119,7 +119,7 @@ def task_units(one: Mapping[str, Any]) -> float:
     return float(one["writeUnitsByKind"]["TASK"])
 
 
-def same(what: str, found: Mapping[str, Any], keys: Sequence[str], of: Callable[[Any], float]) -> dict[str, Any]:
-    values = [of(found[key]) for key in keys]
+def same(what: str, measurements: Mapping[str, Any], keys: Sequence[str], of: Callable[[Any], float]) -> dict[str, Any]:
+    values = [of(measurements[key]) for key in keys]
     made = judged(what, "the same", values[-1], abs(values[0] - values[-1]) < 0.05)
     return made | {"other": values[0]}

@@ -78,7 +78,7 @@ def warm_up(server: Server, contender: Contender, workers: Sequence[Process], pr
 def finish(
     server: Server, contender: Contender, workers: Sequence[Process], ids: Sequence[str], seconds: float
 ) -> bool:
-    """Until the tasks have begun, their messages are gone, and nobody writes any more."""
+    """Until the tasks have begun, their messages are gone, and the writes have stopped."""
     wanted = set(ids)
 
     def done() -> bool:

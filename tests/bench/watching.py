@@ -132,7 +132,7 @@ class Watch:
         return Seen(notes, max(0.0, finished - began), cut and self.transitions)
 
     def _virtual(self, at: float) -> float:
-        """A peer knows nothing of the server's clock, which nobody has moved since the note was written."""
+        """A peer does not know the server's clock, which has not been moved since the note was written."""
         return at if self.contender.through_local else at + self.server.system.clock.now() - time.time()
 
     def _quiet(self, changed: float, moved: float) -> bool:

@@ -36,14 +36,14 @@ def main() -> int:
     parser.add_argument("--ids", type=int, default=IDS, help="for the hot keys; 0: none")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page of the default workload")
-    asked = parser.parse_args()
-    if asked.write:
-        asked.write.write_text(document(shares(ids=asked.ids), ids=asked.ids))
-        print(f"written to {asked.write}", file=sys.stderr)
+    options = parser.parse_args()
+    if options.write:
+        options.write.write_text(document(shares(ids=options.ids), ids=options.ids))
+        print(f"written to {options.write}", file=sys.stderr)
         return 0
-    work = workload(asked)
-    rates = [asked.rate] if asked.rate else list(RATES)
-    if asked.json:
+    work = workload(options)
+    rates = [options.rate] if options.rate else list(RATES)
+    if options.json:
         print(json.dumps([as_json(work.at(rate), config) for rate in rates for config in CONFIGS.values()], indent=1))
         return 0
     lines = first_ceilings(work)
@@ -52,24 +52,26 @@ def main() -> int:
     for config in CONFIGS.values():
         what, met, _ = ceilings(work, config)[0]
         lines.append(f"First ceiling of {config.environment}: {what}, at {figure(met)} tasks/s. {remedy(what)}")
-    if asked.ids:
-        lines += ["", *hot_keys(shares(ids=asked.ids), ids=asked.ids)]
+    if options.ids:
+        lines += ["", *hot_keys(shares(ids=options.ids), ids=options.ids)]
     print("\n".join(lines))
     return 0
 
 
-def workload(asked: argparse.Namespace) -> Workload:
-    given = {
-        "handler_seconds": asked.handler_seconds,
-        "tasks_per_request": asked.batch,
-        "reads_per_task": asked.reads,
-        "retries_per_task": asked.retries,
-        "node_share": asked.nodes,
-        "timer_share": asked.timers,
-        "tenants": asked.tenants,
-        "busiest_tenant_share": asked.busiest,
+def workload(options: argparse.Namespace) -> Workload:
+    overrides = {
+        "handler_seconds": options.handler_seconds,
+        "tasks_per_request": options.batch,
+        "reads_per_task": options.reads,
+        "retries_per_task": options.retries,
+        "node_share": options.nodes,
+        "timer_share": options.timers,
+        "tenants": options.tenants,
+        "busiest_tenant_share": options.busiest,
     }
-    return replace(Workload(tasks_per_second=RATES[0]), **{name: it for name, it in given.items() if it is not None})
+    return replace(
+        Workload(tasks_per_second=RATES[0]), **{name: it for name, it in overrides.items() if it is not None}
+    )
 
 
 if __name__ == "__main__":

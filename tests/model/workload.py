@@ -65,7 +65,7 @@ class Workload:
     run_seconds: float = 600.0
     """From a run's start to its end."""
     notified_share: float = 0.01
-    """Tasks whose end somebody is told: an execution of its own each."""
+    """Tasks with a notification: one execution each."""
     shapes: tuple[Shape, ...] = field(
         default=(
             Shape(name="chain of 5", width=1, levels=5, runs_share=0.6),

@@ -71,7 +71,7 @@ def verdicts(change: Callable[[Decision, Any], Decision]) -> Any:
 
 
 class Late:
-    """A dispatcher that sends when it is told to, not when it is asked."""
+    """A dispatcher that sends later than its caller asks."""
 
     def __init__(self, real: Any) -> None:
         self.real = real
@@ -223,13 +223,13 @@ def a_settled_task_is_not_looked_at_again() -> Patches:
 
 
 @bug
-def who_was_not_let_run_is_charged() -> Patches:
+def an_attempt_that_could_not_run_is_charged() -> Patches:
     """docs/adr/0017."""
     yield mock.patch.object(settlement, "UNCHARGED_ATTEMPTS_LIMIT", 0)
 
 
 @bug
-def what_is_not_charged_gives_its_fence_back() -> Patches:
+def an_uncharged_attempt_gives_its_fence_back() -> Patches:
     """docs/adr/0017: the attempt number is lowered, where the maximum has to rise."""
     update = Table.update
 

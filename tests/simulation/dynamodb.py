@@ -250,7 +250,7 @@ class DynamoDB:
     def _holds(self, expression: str, names: dict[str, str], values: Item, item: Any) -> bool:
         key = (expression, *(each for each in names.items() if each[0] in expression))
         if key not in self._conditions:
-            # Each value is parsed as a mark that tells, in the tree, which value it was.
+            # Each value is parsed as a mark that identifies it in the tree.
             marks = {name: {name: name} for name in values}
             tree = ConditionExpressionParser(expression, names, marks).parse()
             self._conditions[key] = (tree, [(node, node.type) for node in attribute_values(tree)])

@@ -1,4 +1,4 @@
-"""Lambda's queue of events: the firing function is invoked by one that nobody waits for, and again when it fails."""
+"""Lambda's queue of events: it invokes the firing function without waiting, and again when that fails."""
 
 from __future__ import annotations
 

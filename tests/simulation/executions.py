@@ -147,7 +147,7 @@ class Execution(Process):
                 self.hub.sleep(state["Seconds"] * SECOND)
                 return state["Next"], data
             case "Task":
-                # A run whose end fails thirteen times stays as it is, and an alarm tells: docs/adr/0008.
+                # A run whose end fails thirteen times stays as it is, and an alarm reports it: docs/adr/0008.
                 most = 4 if name != "Finish" else 6
                 result = self._task(state, data, tries, spared=tries >= most and (name == "Finish" or not self.fragile))
             case other:

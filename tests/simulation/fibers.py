@@ -17,7 +17,7 @@ MS = 1_000
 
 
 class Killed(BaseException):
-    """This fiber's process is gone. Whatever the code does while it unwinds reaches nobody."""
+    """This fiber's process is gone. What its code does while it unwinds has no effect."""
 
 
 class Restless(Exception):

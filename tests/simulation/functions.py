@@ -37,7 +37,7 @@ class Lambda(Process):
         """One of its calls was applied and its answer lost."""
         self.frozen = False
         self.failure = "Lambda.Unknown"
-        """As Step Functions is told of it, should it fail."""
+        """The error as Step Functions reports it, if the step fails."""
         self.began = world.hub.now
         self._router: tuple[Any, ...] | None = None
 

@@ -250,9 +250,9 @@ class Watch:
         self.schedules.at_rest()
         started = self.world.executions.notifications
         for name in sorted(self.owed.keys() - started.keys()):
-            violate(f"{self.owed[name]}: nobody is told of {name}")
+            violate(f"{self.owed[name]}: {name} is not notified")
         for name in sorted(started.keys() - self.owed.keys()):
-            violate(f"{name} is told, and never happened")
+            violate(f"{name} is notified and never happened")
         self._counters(tasks)
 
     def after_expiry(self) -> None:
@@ -334,7 +334,7 @@ class Watch:
 
 
 def brought_back(task: Task) -> bool:
-    """By the failure desk, or by a retry of its run."""
+    """By a redrive, or by a retry of its run."""
     return bool(task.redrives) or (task.membership is not None and task.membership.round > 1)
 
 

@@ -117,7 +117,7 @@ class RunRules:
             violate(f"run {run.id} is {run.state}, and {left} wait")
         ended = self.last_end.get((run.id, run.round), self.world.hub.now)
         if all(task.settled for task in nodes.values()) and self.world.hub.now - ended > PATIENCE:
-            violate(f"run {run.id}: nobody said that it was done; its deadline ended it")
+            violate(f"run {run.id}: its last node did not report its end; its deadline ended it")
 
     def again(self, process: Any, before: Item, after: Item) -> bool:
         """Whether this is a node that a new round takes up."""

@@ -1,4 +1,4 @@
-"""What must hold of schedules: one task for each of their times, and none that nobody asked for."""
+"""What must hold of schedules: one task for each of their times, and no other."""
 
 from __future__ import annotations
 
@@ -125,11 +125,11 @@ class ScheduleRules:
                 violate(f"schedule {identity} is there though its delete was answered with 204")
             if last is not None and not last.paused and identity not in there:
                 violate(f"schedule {identity} is not in Scheduler")
-            if len(versions) == 1 and last is not None and not self._told(identity):
+            if len(versions) == 1 and last is not None and not self._is_changing(identity):
                 self._complete(last, versions[0][0])
 
-    def _told(self, identity: str) -> bool:
-        """Scheduler was told to change it: a change that did not land, or what put that right. It may cost a firing."""
+    def _is_changing(self, identity: str) -> bool:
+        """A change that was not stored, or its repair, has changed Scheduler. This may cost a firing."""
         return any(name.startswith(identity) for name in self.world.timers.changed)
 
     def _complete(self, schedule: Schedule, since: int) -> None:

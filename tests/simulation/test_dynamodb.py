@@ -56,7 +56,7 @@ def compare(real: Any, calls: list[Call]) -> int:
 
 
 @pytest.mark.simulation
-def test_every_call_of_some_seeds(monkeypatch: pytest.MonkeyPatch, real: Any) -> None:
+def test_dynamodb_calls_of_some_seeds_are_answered_as_by_moto(monkeypatch: pytest.MonkeyPatch, real: Any) -> None:
     calls: list[Call] = []
     call = DynamoDB.call
 
@@ -91,7 +91,7 @@ def update(expression: str, condition: str = "attribute_exists(pk)", **rest: Any
     return "update_item", given | {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"} | rest
 
 
-def test_updates_of_every_kind_twice(real: Any) -> None:
+def test_dynamodb_updates_repeated_are_answered_as_by_moto(real: Any) -> None:
     """The second time the expression is known, and taken another way."""
     values: Any = {":one": {"N": "1"}, ":s": {"SS": ["a", "b"]}, ":t": {"S": "x"}}
 

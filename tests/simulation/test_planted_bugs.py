@@ -21,6 +21,6 @@ def _seams_put_back() -> Iterator[None]:
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("name", BUGS)
-def test_found(name: str) -> None:
+def test_planted_bug_is_found(name: str) -> None:
     with planted(name):
         assert any(run(seed).violations for seed in range(SEEDS)), f"{name}: not found in {SEEDS} seeds"

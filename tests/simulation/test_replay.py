@@ -31,7 +31,7 @@ def _seams_put_back() -> Iterator[None]:
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("hash_seed", ["0", "1"])
-def test_the_same_in_another_process(hash_seed: str) -> None:
+def test_seed_in_another_process_is_the_same_schedule(hash_seed: str) -> None:
     here = [digest(seed) for seed in SEEDS]
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", PROGRAM, *map(str, reversed(SEEDS))]
@@ -40,7 +40,7 @@ def test_the_same_in_another_process(hash_seed: str) -> None:
 
 
 @pytest.mark.simulation
-def test_the_seams_are_put_back() -> None:
+def test_seams_after_a_run_are_restored() -> None:
     from functions.runtime import wiring
     from functions.worker import batch, handler
 

@@ -21,7 +21,7 @@ def _seams_put_back() -> Iterator[None]:
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_invariants_hold(chunk: int) -> None:
+def test_simulation_seeds_violate_no_invariant(chunk: int) -> None:
     for seed in range(chunk * SEEDS // CHUNKS, (chunk + 1) * SEEDS // CHUNKS):
         outcome = run(seed)
         if outcome.violations:

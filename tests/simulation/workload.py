@@ -234,7 +234,7 @@ NOTIFY = [{"webhook": "https://hooks.example.com/a", "on": "failure"}, {"email":
 
 
 @workload
-def told(client: Client) -> None:
+def notified(client: Client) -> None:
     """Somebody waits for the end, whichever it is."""
     task = client.submit_surely(script(client), notify=NOTIFY, maxRetries=1, delaySeconds=some(client, 0, 0, 2))
     if task is None:
@@ -245,8 +245,8 @@ def told(client: Client) -> None:
 
 
 @workload
-def told_again(client: Client) -> None:
-    """What is redriven ends again, and is told again."""
+def notified_again(client: Client) -> None:
+    """A redriven task ends again and notifies again."""
     tasks = [client.submit_surely({"outcomes": ["permanent", "fail", "ok"]}, notify=NOTIFY) for _ in range(3)]
 
     def again(task: str) -> None:

@@ -40,7 +40,7 @@ def played(tasks_per_second: float, *, calls: float = 4.2, api: float = 1.0) -> 
     }
 
 
-def test_a_ratio_is_to_the_raw_loop_of_its_own_round() -> None:
+def test_bench_ratio_is_to_the_raw_loop_of_the_same_round() -> None:
     rounds = [
         {"raw": played(100), "taskyard": played(50)},
         {"taskyard": played(10)},
@@ -52,7 +52,7 @@ def test_a_ratio_is_to_the_raw_loop_of_its_own_round() -> None:
     assert (found["rounds"], found["neverRan"]) == (3, 3)
 
 
-def test_what_a_million_tasks_cost() -> None:
+def test_bench_dollars_of_a_million_tasks_are_the_sum_of_parts() -> None:
     usage = prices.usage_of(played(1))
     parts = prices.breakdown(usage)
     assert parts["HTTP API"] == 1.0
@@ -63,13 +63,13 @@ def test_what_a_million_tasks_cost() -> None:
     assert prices.dollars(usage) == pytest.approx(sum(parts.values()))
 
 
-def test_a_peer_has_no_lambdas() -> None:
+def test_bench_dollars_of_a_peer_contain_no_lambda() -> None:
     parts = prices.breakdown(prices.usage_of(played(1, api=0.0) | {"invocations": {}}))
     assert [name for name, dollars in parts.items() if dollars] == ["SQS", "DynamoDB"]
 
 
 @pytest.mark.parametrize(("calls", "met"), [(4.3, True), (4.31, False)])
-def test_a_target(calls: float, met: bool) -> None:
+def test_bench_target_is_met_up_to_its_limit(calls: float, met: bool) -> None:
     contenders = results.contenders([{"taskyard": played(1, calls=calls)}])
     rows = {row["what"]: row for row in results.targets({"parts": ("rounds",), "contenders": contenders})}
     assert (rows["calls per task, single submit"]["found"], rows["calls per task, single submit"]["met"]) == (
@@ -79,20 +79,20 @@ def test_a_target(calls: float, met: bool) -> None:
     assert rows["calls per task, batch submit"]["met"] is None, "it did not run"
 
 
-def test_what_must_not_grow() -> None:
+def test_bench_target_of_growth_compares_two_sizes() -> None:
     payloads = {size: {"writeUnitsByKind": {"TASK": units}} for size, units in zip(SIZES, (4.0, 4.2), strict=True)}
     (row,) = results.targets({"parts": ("growth",), "payloads": payloads})
     assert (row["other"], row["found"], row["met"]) == (4.0, 4.2, False)
 
 
-def test_the_crash_table_is_judged_by_taskyards_rows_alone() -> None:
+def test_bench_crash_target_counts_taskyard_rows_only() -> None:
     row = {"who": "Taskyard", "lost": 0, "again": 3}
     rows = [row, row | {"protected": True, "again": 0}, {"who": "Celery", "lost": 5, "again": 9}]
     found = results.targets({"parts": ("crash",), "crash": rows})
     assert [(one["found"], one["met"]) for one in found] == [(0, True), (0, True)]
 
 
-def test_a_report_of_one_part_says_what_it_is() -> None:
+def test_bench_report_of_one_part_names_it() -> None:
     row = dict.fromkeys(("what", "who", "tasks", "lost", "again", "stuck", "givenUp", "recovery", "note"))
     found = {
         "at": "2026-02-01 10:00 UTC",
@@ -118,5 +118,5 @@ def test_a_report_of_one_part_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(71.4, "71 s"), (1800, "30 min"), (43_203, "12 h")])
-def test_durations(seconds: float, shown: str) -> None:
+def test_bench_duration_is_shown_in_its_unit(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown

@@ -23,20 +23,20 @@ def without_hot_keys(page: str) -> str:
     return before + rest[rest.index("\n## ") :]
 
 
-def test_the_page_is_what_the_model_says() -> None:
+def test_scale_page_is_what_the_model_writes() -> None:
     """But for the hot keys of a million ids, which take too long here."""
     written = (ROOT / "docs" / "scale.md").read_text()
     same = without_hot_keys(written) == without_hot_keys(document(shares(ids=1000), ids=1000))
     assert same, "make model ARGS='--write docs/scale.md' writes the page anew; look at what changed"
 
 
-def test_every_ceiling_says_what_to_do() -> None:
+def test_model_every_ceiling_has_a_remedy() -> None:
     for config in CONFIGS.values():
         for row in Load(workload=WORK, config=config).rows():
             assert remedy(row.what)
 
 
-def test_a_ceiling_is_met_where_it_says() -> None:
+def test_model_ceiling_is_met_at_its_rate() -> None:
     config = CONFIGS["prod"]
     what, rate, _ = ceilings(WORK, config)[0]
     for factor, over in ((0.99, False), (1.01, True)):
@@ -54,24 +54,24 @@ def test_a_ceiling_is_met_where_it_says() -> None:
         ({"retries_per_task": 3.0}, "table writes"),
     ],
 )
-def test_more_of_it_is_met_sooner(changed: dict[str, float], what: str) -> None:
+def test_model_larger_demand_meets_its_ceiling_at_a_lower_rate(changed: dict[str, float], what: str) -> None:
     config = CONFIGS["prod"]
     assert met_at(replace(WORK, **changed), config, what) < met_at(WORK, config, what)  # type: ignore[arg-type]
 
 
-def test_batches_spare_the_api() -> None:
+def test_model_batch_submits_need_fewer_api_requests() -> None:
     config = CONFIGS["prod"]
     batched = replace(WORK, tasks_per_request=100, reads_per_task=0)
     assert met_at(batched, config, "API throttle") > 50 * met_at(WORK, config, "API throttle")
 
 
-def test_the_batches_of_the_stack_are_known() -> None:
+def test_model_reads_batch_sizes_from_infra() -> None:
     assert constant("infra/functions/worker.py", "BATCH_SIZE") == 10
     with pytest.raises(LookupError):
         constant("infra/functions/worker.py", "NOTHING")
 
 
-def test_json_holds_every_row() -> None:
+def test_model_json_has_every_row() -> None:
     config = CONFIGS["dev"]
     said = json.loads(json.dumps(as_json(WORK, config)))
     assert len(said["rows"]) == len(Load(workload=WORK, config=config).rows())

@@ -14,21 +14,21 @@ def one(beginning: str) -> Share:
     return found
 
 
-def test_no_two_ids_are_one() -> None:
+def test_model_ids_are_distinct() -> None:
     assert one("a task's partition key").keys == IDS
 
 
-def test_tasks_spread_over_the_table_whether_their_ids_are_hashes_or_times() -> None:
+def test_model_tasks_are_spread_over_the_table_by_hashed_and_by_time_ordered_ids() -> None:
     spread = one(f"one of {SLOTS} equal parts of the table, single tasks")
     assert spread.keys == SLOTS
     assert spread.over_even < 1.2
 
 
-def test_a_tenants_shards_are_even() -> None:
+def test_model_listing_shards_of_a_tenant_are_even() -> None:
     spread = one("listing and dead-letter shard")
     assert spread.keys == 8
     assert spread.over_even < 1.05
 
 
-def test_no_tally_gathers_more_than_its_share() -> None:
+def test_model_no_tally_has_more_than_its_share() -> None:
     assert one("tally").busiest == FAN_IN

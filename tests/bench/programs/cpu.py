@@ -71,7 +71,7 @@ class Bench:
         self.submitted = taskyard_submit
         self.sqs, self.dynamodb = boto3.client("sqs"), boto3.client("dynamodb")
         self.url = os.environ["BENCH_QUEUE"]
-        # What the bare loop sends is nobody's wake-up.
+        # The bare loop sends messages that are no wake-ups.
         self.thrown_away = self.sqs.create_queue(QueueName="cpu-bare")["QueueUrl"]
         self.threads = ThreadPoolExecutor(BATCH)
         with recording(client("sqs"), client("dynamodb")) as calls:

@@ -39,7 +39,7 @@ def main() -> None:
     from tests.integration.cloud import Cloud
     from tests.integration.workflows import begin, states, step, submit
 
-    # moto has no execution that waits: the one call by which a run is told that it is done is counted by hand.
+    # moto has no execution that waits: the one call that reports the end of a run is counted by hand.
     Executions.send_success = lambda self, token, output: True
     aws = Cloud(env=dict(os.environ))
     print(json.dumps({"ready": True}), file=out, flush=True)

@@ -1,4 +1,4 @@
-"""Submits what it is told, one task after another from one thread: the same loop for every contender.
+"""Submits the tasks that it reads, one after another from one thread: the same loop for every contender.
 
 Reads orders from standard input, JSON, one a line: {"ids": [...], "what", "seconds", "filler", "delay", "gap", "url"};
 answers each with {"sent": [[id, when the call began, epoch seconds], ...]}, those that were accepted. `gap`: seconds
