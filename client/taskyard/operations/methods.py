@@ -59,6 +59,9 @@ class StepsMethod(Generic[P, T]):
         functools.update_wrapper(cast(Any, self), function)
         self._steps = function
 
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.__name__ = name
+
     @overload
     def __get__(self, instance: BlockingMethods, owner: type) -> Callable[P, T]: ...
     @overload
@@ -104,6 +107,9 @@ class PagesMethod(Generic[P, T]):
     def __init__(self, function: Callable[Concatenate[Connection, P], Pages[T]]) -> None:
         functools.update_wrapper(cast(Any, self), function)
         self._pages = function
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.__name__ = name
 
     @overload
     def __get__(self, instance: BlockingMethods, owner: type) -> Callable[P, Iterator[T]]: ...
