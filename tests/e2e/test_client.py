@@ -16,7 +16,7 @@ def yard(system: Any) -> Any:
         yield yard
 
 
-def test_a_task_is_submitted_awaited_and_read(yard: Taskyard) -> None:
+def test_task_submitted_and_awaited_is_read_with_its_result(yard: Taskyard) -> None:
     task = yard.submit(
         "DELAYED_MESSAGE", {"message": "hello"}, priority="high", max_retries=2, timeout=20,
         retry=Retry("fixed", base_seconds=1, max_seconds=2, jitter=0.1), tags={"team": "client"},
@@ -34,7 +34,7 @@ def test_a_task_is_submitted_awaited_and_read(yard: Taskyard) -> None:
     assert done.drift_seconds >= 0
 
 
-def test_one_key_is_one_task_and_another_body_under_it_is_refused(yard: Taskyard) -> None:
+def test_submit_with_the_same_key_is_one_task_and_with_another_body_is_refused(yard: Taskyard) -> None:
     key = f"client-e2e-{datetime.now(UTC).timestamp()}"
     later = datetime.now(UTC) + timedelta(hours=1)
     first, second = (
@@ -45,7 +45,7 @@ def test_one_key_is_one_task_and_another_body_under_it_is_refused(yard: Taskyard
         yard.submit("DELAYED_MESSAGE", {"message": "two"}, run_at=later, idempotency_key=key)
 
 
-def test_a_waiting_task_is_changed_moved_and_cancelled(yard: Taskyard) -> None:
+def test_task_that_has_not_started_is_changed_rescheduled_and_cancelled(yard: Taskyard) -> None:
     task = yard.submit("DELAYED_MESSAGE", {"message": "later"}, delay=timedelta(hours=1))
     assert task.state == "PENDING"
     later = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
@@ -59,7 +59,7 @@ def test_a_waiting_task_is_changed_moved_and_cancelled(yard: Taskyard) -> None:
         yard.reschedule(task.id, delay=60)
 
 
-def test_refusals_are_typed(yard: Taskyard) -> None:
+def test_refused_request_raises_the_error_of_its_kind(yard: Taskyard) -> None:
     with pytest.raises(NotFound):
         yard.get("no-such-task")
     with pytest.raises(InvalidRequest) as caught:
@@ -70,7 +70,7 @@ def test_refusals_are_typed(yard: Taskyard) -> None:
     assert any(str(error["field"]).startswith("payload") for error in caught.value.errors)
 
 
-def test_listing_goes_over_pages_and_stats_and_health_answer(yard: Taskyard) -> None:
+def test_list_reads_all_pages_and_stats_and_health_answer(yard: Taskyard) -> None:
     later = datetime.now(UTC) + timedelta(hours=1)
     ids = [yard.submit("DELAYED_MESSAGE", {"message": str(number)}, run_at=later).id for number in range(5)]
     pages, cursor = [], None
@@ -87,7 +87,7 @@ def test_listing_goes_over_pages_and_stats_and_health_answer(yard: Taskyard) -> 
     assert set(yard.stats().lanes) == {"high", "normal", "low"}
 
 
-def test_the_async_client_submits_many_at_once(system: Any) -> None:
+def test_async_client_submits_many_tasks_at_once(system: Any) -> None:
     async def run() -> list[str]:
         async with AsyncTaskyard(system.url) as yard:
             tasks = await asyncio.gather(*(yard.submit("DELAYED_MESSAGE", {"message": str(n)}) for n in range(8)))

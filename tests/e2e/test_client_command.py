@@ -19,7 +19,7 @@ def taskyard(system: Any) -> Any:
     return run
 
 
-def test_submit_get_list_watch(taskyard: Any) -> None:
+def test_command_submits_shows_lists_and_watches_a_task(taskyard: Any) -> None:
     done = taskyard("submit", "DELAYED_MESSAGE", "--payload", '{"message": "hi"}', "--wait", "--json")
     assert done.returncode == 0, done.stderr
     task = json.loads(done.stdout)
@@ -30,7 +30,7 @@ def test_submit_get_list_watch(taskyard: Any) -> None:
     assert json.loads(taskyard("stats", "--json").stdout)["states"]
 
 
-def test_a_body_from_stdin_is_moved_and_cancelled(taskyard: Any) -> None:
+def test_command_submits_a_body_from_stdin_reschedules_and_cancels_it(taskyard: Any) -> None:
     body = '{"task_name": "DELAYED_MESSAGE", "payload": {"message": "hi"}, "delay_seconds": 3600}'
     task_id = json.loads(taskyard("submit", "--body", "-", "--json", stdin=body).stdout)["id"]
     moved = taskyard("reschedule", task_id, "--run-at", "2030-01-01T00:00:00Z", "--json")
@@ -39,7 +39,7 @@ def test_a_body_from_stdin_is_moved_and_cancelled(taskyard: Any) -> None:
     assert taskyard("reschedule", task_id, "--delay", "1h").returncode == 4
 
 
-def test_a_task_that_fails_for_good_is_1_and_an_unknown_one_3(taskyard: Any) -> None:
+def test_command_exit_code_of_a_failed_task_is_1_and_of_an_unknown_one_3(taskyard: Any) -> None:
     payload = '{"probability": 1.0}'
     failed = taskyard("submit", "FAIL_SOMETIMES", "--payload", payload, "--max-retries", "0", "--wait")
     assert failed.returncode == 1, failed.stderr

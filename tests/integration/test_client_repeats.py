@@ -200,14 +200,14 @@ RUNS: dict[str, tuple[Prepare, Act]] = {
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_call_whose_answers_are_lost_does_and_returns_the_same(bed: Bed, name: str) -> None:
+def test_call_whose_answers_are_lost_has_the_same_effect_and_result(bed: Bed, name: str) -> None:
     expected = acted(bed, *TASKS[name], losses=0, client="sync")
     assert acted(bed, *TASKS[name], losses=2, client="sync") == expected
     assert acted(bed, *TASKS[name], losses=1, client="async") == expected
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_call_of_workflows_whose_answers_are_lost_does_and_returns_the_same(runs: Bed, name: str) -> None:
+def test_workflow_call_whose_answers_are_lost_has_the_same_effect_and_result(runs: Bed, name: str) -> None:
     expected = acted(runs, *RUNS[name], losses=0, client="sync")
     assert acted(runs, *RUNS[name], losses=2, client="sync") == expected
     assert acted(runs, *RUNS[name], losses=1, client="async") == expected
@@ -222,7 +222,7 @@ def acted(bed: Bed, prepare: Prepare, act: Act, *, losses: int, client: str) -> 
     return outline(returned), after - before, before - after
 
 
-def test_a_repeat_finds_that_the_first_try_has_run_and_failed_again(bed: Bed) -> None:
+def test_repeated_retry_of_a_task_that_failed_again_returns_it(bed: Bed) -> None:
     (task,) = bed.dead()
     bed.transport.meanwhile = bed.aws.work_off
     again = bed.act(lambda yard: yard.retry(task, attempts=1), 1, "sync")
@@ -230,20 +230,20 @@ def test_a_repeat_finds_that_the_first_try_has_run_and_failed_again(bed: Bed) ->
     assert bed.transport.sent == ["POST 200", "POST 200"]
 
 
-def test_a_repeat_finds_that_the_first_try_moved_the_task_to_now_and_it_has_run(bed: Bed) -> None:
+def test_repeated_update_of_a_task_that_has_run_since_returns_it(bed: Bed) -> None:
     (task,) = bed.waiting()
     bed.transport.meanwhile = bed.aws.work_off
     assert bed.act(lambda yard: yard.reschedule(task, PAST), 1, "sync").state == "SUCCESS"
 
 
-def test_a_repeat_finds_that_the_next_round_of_a_workflow_is_over(runs: Bed) -> None:
+def test_repeated_retry_of_a_workflow_whose_next_round_has_ended_returns_it(runs: Bed) -> None:
     made = runs.failed_workflow()
     runs.transport.meanwhile = lambda: finished(runs.aws, made)
     found = runs.act(lambda yard: yard.workflows.retry(made), 1, "sync")
     assert (found.state, found.round) == ("FAILED", 2)
 
 
-def test_a_repeat_finds_that_the_workflow_whose_cancel_came_late_has_succeeded(runs: Bed) -> None:
+def test_repeated_cancel_of_a_workflow_that_has_succeeded_is_a_success(runs: Bed) -> None:
     """All its nodes had run when it was cancelled, and its end was not written yet."""
     made = runs.workflow("DELAYED_MESSAGE")
     run = run_of(made)
@@ -263,18 +263,20 @@ def test_a_repeat_finds_that_the_workflow_whose_cancel_came_late_has_succeeded(r
         (lambda yard: yard.get("0" * 26), NotFound),
     ],
 )
-def test_a_refusal_that_is_lost_is_a_refusal_again(bed: Bed, act: Callable[[Any], Any], kind: type[Exception]) -> None:
+def test_refusal_whose_answer_is_lost_is_refused_again(
+    bed: Bed, act: Callable[[Any], Any], kind: type[Exception]
+) -> None:
     with pytest.raises(kind):
         bed.act(act, 1, "sync")
 
 
-def test_another_retry_of_what_is_no_dead_letter_any_more_is_refused(bed: Bed) -> None:
+def test_new_retry_of_a_task_that_is_no_longer_a_dead_letter_is_refused(bed: Bed) -> None:
     (task,) = bed.dead()
     bed.yard.retry(task)
     with pytest.raises(Conflict):
         bed.yard.retry(task)
 
 
-def test_a_schedule_that_never_was_is_not_found(bed: Bed) -> None:
+def test_delete_of_a_schedule_that_never_existed_is_not_found(bed: Bed) -> None:
     with pytest.raises(NotFound):
         bed.yard.schedules.delete("0" * 26)

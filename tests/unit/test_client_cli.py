@@ -55,7 +55,7 @@ def test_submit_sends_its_options_and_prints_the_task(shell: Shell) -> None:
     }  # fmt: skip
 
 
-def test_json_is_the_apis_own_document_wherever_the_flag_stands(shell: Shell) -> None:
+def test_json_flag_in_any_place_prints_the_document_of_the_api(shell: Shell) -> None:
     shell.api.tasks["t1"] = task_document(newField={"ü": 1})
     for argv in (("--json", "get", "t1"), ("get", "t1", "--json")):
         code, out, _ = shell(*argv)
@@ -65,7 +65,7 @@ def test_json_is_the_apis_own_document_wherever_the_flag_stands(shell: Shell) ->
     assert json.loads(shell("stats", "--json")[1])["oldestSeconds"] == 2.5
 
 
-def test_a_payload_comes_from_a_file_or_stdin_and_a_body_goes_as_it_is(
+def test_submit_reads_payload_from_file_or_stdin_and_sends_a_body_unchanged(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "payload.json"
@@ -102,19 +102,19 @@ def test_a_payload_comes_from_a_file_or_stdin_and_a_body_goes_as_it_is(
         ("list", "--limit", "0"),
     ],
 )
-def test_a_wrong_command_line_is_2_and_asks_nobody(shell: Shell, argv: tuple[str, ...]) -> None:
+def test_wrong_command_line_exits_2_without_a_request(shell: Shell, argv: tuple[str, ...]) -> None:
     code, out, err = shell(*argv)
     assert (code, out) == (2, "")
     assert err
     assert shell.api.requests == []
 
 
-def test_not_found_is_3(shell: Shell) -> None:
+def test_not_found_exits_3(shell: Shell) -> None:
     assert shell("get", "none")[0] == 3
     assert shell("watch", "none")[0] == 3
 
 
-def test_a_refusal_is_4_and_names_the_field(shell: Shell) -> None:
+def test_refusal_exits_4_and_names_the_field(shell: Shell) -> None:
     code, _, err = shell("submit", "NO_SUCH_TYPE")
     assert code == 4
     assert "type: known types: DELAYED_MESSAGE" in err
@@ -123,7 +123,7 @@ def test_a_refusal_is_4_and_names_the_field(shell: Shell) -> None:
     assert json.loads(err)["errors"][0]["field"] == "type"
 
 
-def test_an_unreachable_local_system_is_5_with_advice(shell: Shell) -> None:
+def test_unreachable_local_system_exits_5_with_a_hint(shell: Shell) -> None:
     shell.api.answers = [no_answer(ConnectionRefusedError("refused"))] * 2
     code, _, err = shell("stats")
     assert code == 5
@@ -151,7 +151,7 @@ def no_answer(cause: OSError) -> httpx.ConnectError:
         ("https://x.example", httpx.Response(200, text="<html>"), "its stage"),
     ],
 )
-def test_a_hint_fits_what_went_wrong(
+def test_hint_of_an_error_fits_its_cause(
     shell: Shell, url: str, answer: httpx.Response | httpx.TransportError, hint: str
 ) -> None:
     shell.api.answers = [answer, answer]
@@ -162,7 +162,7 @@ def test_a_hint_fits_what_went_wrong(
 
 
 @pytest.mark.parametrize(("auth", "hint"), [("iam", "execute-api:Invoke"), ("a-token", "token may have expired")])
-def test_a_hint_on_what_is_not_allowed_fits_how_it_was_asked(
+def test_hint_of_a_forbidden_request_fits_its_authentication(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, auth: str, hint: str
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
@@ -172,14 +172,14 @@ def test_a_hint_on_what_is_not_allowed_fits_how_it_was_asked(
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "x.example", "http://x.example:99999"])
-def test_a_url_that_is_none_is_no_stopped_local_system(capsys: pytest.CaptureFixture[str], url: str) -> None:
+def test_invalid_url_gets_no_hint_about_the_local_system(capsys: pytest.CaptureFixture[str], url: str) -> None:
     assert main(["--url", url, "stats"]) == 5
     err = capsys.readouterr().err
     assert url in err
     assert "make local" not in err
 
 
-def test_no_local_system_at_all_is_5_with_advice(
+def test_missing_local_system_exits_5_with_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -189,14 +189,14 @@ def test_no_local_system_at_all_is_5_with_advice(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_not_allowed_is_6_with_advice(shell: Shell, status: int) -> None:
+def test_forbidden_request_exits_6_with_a_hint(shell: Shell, status: int) -> None:
     shell.api.answers = [httpx.Response(status, json={"message": "Forbidden"})]
     code, _, err = shell("stats")
     assert code == 6
     assert "--auth iam" in err
 
 
-def test_cancel_goes_through_all_ids_and_its_code_is_that_of_the_first_refusal(shell: Shell) -> None:
+def test_cancel_handles_all_ids_and_exits_with_the_first_refusal(shell: Shell) -> None:
     shell.api.tasks |= {"t1": task_document("t1", "RUNNING"), "t2": task_document("t2")}
     code, out, err = shell("cancel", "t1", "t2", "none")
     assert code == 4
@@ -207,7 +207,7 @@ def test_cancel_goes_through_all_ids_and_its_code_is_that_of_the_first_refusal(s
     assert [entry["cancelled"] for entry in json.loads(out)] == [True, False]
 
 
-def test_reschedule(shell: Shell) -> None:
+def test_reschedule_moves_the_task_and_prints_it(shell: Shell) -> None:
     shell.api.tasks["t1"] = task_document()
     assert shell("reschedule", "t1", "--run-at", "2030-01-01T01:00:00+01:00")[0] == 0
     assert shell.api.tasks["t1"]["runAt"] == "2030-01-01T00:00:00.000Z"
@@ -215,14 +215,14 @@ def test_reschedule(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("state", "code"), [("SUCCESS", 0), ("DEAD", 1), ("FAILED", 1), ("CANCELLED", 1)])
-def test_waiting_for_a_task_says_how_it_ended(shell: Shell, state: str, code: int) -> None:
+def test_submit_with_wait_exits_by_the_final_state(shell: Shell, state: str, code: int) -> None:
     shell.api.tasks["t1"] = task_document(state=state)
     shell.api.by_key["k"] = "t1"
     assert shell("submit", "EMAIL", "--key", "k", "--wait")[0] == code
     assert shell("watch", "t1")[0] == code
 
 
-def test_watch_prints_changes_as_lines_where_there_is_no_terminal(shell: Shell) -> None:
+def test_watch_without_terminal_prints_a_line_per_change(shell: Shell) -> None:
     shell.api.tasks |= {"t1": task_document("t1", "SUCCESS"), "t2": task_document("t2", "SUCCESS")}
     running = task_document("t1", "RUNNING", attempt=1)
     shell.api.answers = [httpx.Response(200, json=running)]
@@ -235,12 +235,12 @@ def test_watch_prints_changes_as_lines_where_there_is_no_terminal(shell: Shell) 
     ]
 
 
-def test_ctrl_c_is_130(shell: Shell) -> None:
+def test_ctrl_c_exits_130(shell: Shell) -> None:
     shell.api.answers = [KeyboardInterrupt()]
     assert shell("stats")[0] == 130
 
 
-def test_text_of_a_task_can_not_move_the_terminals_cursor(shell: Shell) -> None:
+def test_output_of_a_task_has_no_control_characters(shell: Shell) -> None:
     shell.api.tasks["t1"] = task_document(type="[red]x\x1b[2J", state="FAILED", reason="a\nb")
     for argv in (("list",), ("get", "t1"), ("watch", "t1")):
         out = shell(*argv)[1]
@@ -248,7 +248,7 @@ def test_text_of_a_task_can_not_move_the_terminals_cursor(shell: Shell) -> None:
         assert "[red]x" in out
 
 
-def test_help_says_what_the_exit_codes_mean(shell: Shell) -> None:
+def test_help_lists_the_exit_codes(shell: Shell) -> None:
     code, out, _ = shell("--help")
     assert code == 0
     for number in (0, 1, 2, 3, 4, 5, 6, 130):
@@ -256,13 +256,13 @@ def test_help_says_what_the_exit_codes_mean(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("argv", [(), ("schedule",), ("workflow",)])
-def test_without_a_command_the_help_is_shown(shell: Shell, argv: tuple[str, ...]) -> None:
+def test_command_line_without_command_shows_the_help(shell: Shell, argv: tuple[str, ...]) -> None:
     code, out, err = shell(*argv)
     assert (code, err) == (0, "")
     assert out.startswith(f"usage: {' '.join(('taskyard', *argv))}")
 
 
-def test_the_version_is_told(shell: Shell) -> None:
+def test_version_option_prints_the_version(shell: Shell) -> None:
     code, out, _ = shell("--version")
     assert code == 0
     assert re.fullmatch(r"taskyard \d+\.\d+\.\d+\n", out)
@@ -287,7 +287,7 @@ def unread(argv: tuple[str, ...], api: FakeApi, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(("state", "code"), [("SUCCESS", 0), ("DEAD", 1), ("CANCELLED", 1)])
 @pytest.mark.parametrize("argv", [("submit", "X", "--wait"), ("watch", "t1"), ("--json", "watch", "t1", "t2")])
-def test_the_exit_code_is_that_of_the_task_though_nobody_reads(
+def test_exit_code_with_closed_output_is_that_of_the_task(
     monkeypatch: pytest.MonkeyPatch, state: str, code: int, argv: tuple[str, ...]
 ) -> None:
     api = FakeApi()
@@ -297,7 +297,7 @@ def test_the_exit_code_is_that_of_the_task_though_nobody_reads(
 
 
 @pytest.mark.timeout(20)
-def test_following_the_newest_ends_when_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_of_the_newest_tasks_ends_when_the_output_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     api = FakeApi()
     api.tasks["t1"] = task_document("t1", "RUNNING")
     assert unread(("watch", "--interval", "0ms"), api, monkeypatch) == 0
@@ -324,7 +324,7 @@ CANCELLED = {"matched": 2, "cancelled": ["t1", "t2"], "refused": [], "cursor": N
         (("t1", "t2", "--reason", "x"), "", [False], "2 cancelled"),
     ],
 )
-def test_cancelling_by_filter_asks_on_a_terminal(
+def test_cancel_by_filter_on_a_terminal_asks_for_confirmation(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, argv: tuple[str, ...], typed: str, sent: list[bool], word: str
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
@@ -336,7 +336,7 @@ def test_cancelling_by_filter_asks_on_a_terminal(
     assert ("Cancel 2 tasks? [y/N]" in err) == (sent[0] and "--dry-run" not in argv)
 
 
-def test_cancelling_by_filter_does_not_ask_a_script(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancel_by_filter_in_a_script_does_not_ask(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     shell.api.answers = [httpx.Response(200, json=CANCELLED | {"dryRun": False})]
     assert shell("cancel", "--type", "X")[0] == 0
@@ -365,7 +365,7 @@ def test_cancelling_by_filter_does_not_ask_a_script(shell: Shell, monkeypatch: p
         ),
     ],
 )
-def test_an_empty_list_says_so(shell: Shell, argv: tuple[str, ...], answer: dict[str, object], text: str) -> None:
+def test_empty_list_prints_a_message(shell: Shell, argv: tuple[str, ...], answer: dict[str, object], text: str) -> None:
     shell.api.answers = [httpx.Response(200, json=answer)]
     assert shell(*argv) == (0, f"{text}\n", "")
 
@@ -379,7 +379,7 @@ def test_an_empty_list_says_so(shell: Shell, argv: tuple[str, ...], answer: dict
         (timedelta(seconds=-60), ""),
     ],
 )
-def test_a_run_time_in_the_past_is_told(shell: Shell, argv: tuple[str, ...], late: timedelta, text: str) -> None:
+def test_run_time_in_the_past_prints_a_warning(shell: Shell, argv: tuple[str, ...], late: timedelta, text: str) -> None:
     shell.api.tasks["t1"] = task_document()
     at = (datetime.now(UTC) - late).isoformat()
     code, _, err = shell(*argv, "--run-at", at)
@@ -387,7 +387,7 @@ def test_a_run_time_in_the_past_is_told(shell: Shell, argv: tuple[str, ...], lat
     assert err == (f"taskyard: runs at once: the run time is {text}\n" if text else "")
 
 
-def test_times_have_their_date_and_zone(shell: Shell) -> None:
+def test_times_are_printed_with_date_and_zone(shell: Shell) -> None:
     shell.api.tasks["t1"] = task_document(createdAt="2026-02-01T10:00:03.120Z", startedAt="2026-02-01T11:00:00+01:00")
     out = shell("get", "t1")[1]
     assert "created       2026-02-01 10:00:03.120Z" in out
@@ -397,7 +397,7 @@ def test_times_have_their_date_and_zone(shell: Shell) -> None:
     assert shell("reschedule", "t1", "--run-at", "2026-02-01 10:00:03.120Z")[0] == 0
 
 
-def test_task_types_are_listed_with_the_fields_of_their_payloads(shell: Shell) -> None:
+def test_types_lists_task_types_with_the_fields_of_their_payloads(shell: Shell) -> None:
     document = openapi.document(60)
     shell.api.answers = [httpx.Response(200, json=document)] * 2
     code, out, _ = shell("types")
@@ -433,7 +433,7 @@ SCHEDULE = {
         ),
     ],
 )
-def test_a_schedule_is_changed_in_what_is_given_only(shell: Shell, argv: tuple[str, ...], sent: object) -> None:
+def test_schedule_update_changes_the_given_fields_only(shell: Shell, argv: tuple[str, ...], sent: object) -> None:
     shell.api.answers = [httpx.Response(200, json=SCHEDULE)] * 2
     assert shell("schedule", "update", "s1", *argv)[0] == 0
     assert shell.api.requests[-1].method == "PATCH"

@@ -29,7 +29,7 @@ def asked(shell: Shell) -> list[Any]:
         '{"tasks": [{"type": "EMAIL", "idempotencyKey": "a"}, {"type": "BAD"}]}',
     ],
 )
-def test_a_batch_from_a_file_and_its_exit_code_is_that_of_the_first_refusal(
+def test_submit_batch_from_a_file_exits_with_the_first_refusal(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str
 ) -> None:
     shell = shell_of(capsys)
@@ -48,7 +48,9 @@ def test_a_batch_from_a_file_and_its_exit_code_is_that_of_the_first_refusal(
     assert entries[1]["sent"]["idempotencyKey"]
 
 
-def test_a_batch_from_stdin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_submit_batch_from_stdin_submits_each_task(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shell = shell_of(capsys)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"type": "EMAIL", "idempotencyKey": "old"}')))
     code, out, _ = shell("submit-batch", "-")
@@ -57,7 +59,7 @@ def test_a_batch_from_stdin(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 
 @pytest.mark.parametrize("content", ["", "[]", "[1]", "7", "{", '{"type": "A"}\n{', '{"tasks": []}'])
-def test_a_file_without_tasks_is_2_and_asks_nobody(
+def test_submit_batch_of_a_file_without_tasks_exits_2_without_a_request(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str
 ) -> None:
     shell = shell_of(capsys)
@@ -67,7 +69,7 @@ def test_a_file_without_tasks_is_2_and_asks_nobody(
     assert shell.api.requests == []
 
 
-def test_dead_letters(capsys: pytest.CaptureFixture[str]) -> None:
+def test_dead_letters_lists_them_with_their_errors(capsys: pytest.CaptureFixture[str]) -> None:
     attempts = [{"number": 1, "errorType": "TimedOut", "error": "too\nslow"}]
     letters = {"tasks": [task_document("t1", "DEAD", attempts=attempts)], "cursor": None}
     shell = shell_of(capsys, letters, letters, {"tasks": [], "cursor": None})
@@ -79,7 +81,7 @@ def test_dead_letters(capsys: pytest.CaptureFixture[str]) -> None:
     assert shell("dead-letters")[1] == "no dead letters\n"
 
 
-def test_retry_goes_through_all_ids(capsys: pytest.CaptureFixture[str]) -> None:
+def test_retry_handles_all_ids(capsys: pytest.CaptureFixture[str]) -> None:
     shell = shell_of(capsys, task_document("t2", "READY"))
     shell.api.answers = [problem(409, "Not in this state", detail="it is RUNNING")]
     code, out, err = shell("retry", "t1", "t2", "--attempts", "2")
@@ -98,7 +100,7 @@ def test_redrive_prints_progress_and_sums(capsys: pytest.CaptureFixture[str]) ->
     assert asked(shell)[0] == {"type": "EMAIL", "ratePerSecond": 0.5, "attempts": 1, "dryRun": False}
 
 
-def test_redrive_as_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+def test_redrive_as_json_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     shell = shell_of(capsys, redriven("a", dryRun=True), redriven(None, dryRun=True))
     code, out, err = shell("redrive", "--dry-run", "--json")
     assert (code, err) == (0, "")
@@ -117,7 +119,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize(("answer", "runs"), [("y\n", True), ("n\n", False), ("\n", False)])
-def test_on_a_terminal_redrive_tells_the_count_and_asks(
+def test_redrive_on_a_terminal_shows_the_count_and_asks_for_confirmation(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answer: str, runs: bool
 ) -> None:
     shell = shell_of(capsys, redriven(None, dryRun=True, redriven=0), redriven(None))
@@ -129,14 +131,14 @@ def test_on_a_terminal_redrive_tells_the_count_and_asks(
     assert ("nothing was run again" in err) == (not runs)
 
 
-def test_yes_does_not_ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_redrive_with_yes_does_not_ask(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     shell = shell_of(capsys, redriven(None))
     monkeypatch.setattr(sys, "stdin", Terminal(""))
     assert shell("redrive", "--yes")[0] == 0
     assert [body["dryRun"] for body in asked(shell)] == [False]
 
 
-def test_an_empty_answer_at_the_end_of_input_is_no(
+def test_confirmation_at_the_end_of_input_is_no(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = shell_of(capsys, redriven(None, dryRun=True))
@@ -146,7 +148,7 @@ def test_an_empty_answer_at_the_end_of_input_is_no(
     assert "nothing was run again" in err
 
 
-def test_cancel_by_filter(capsys: pytest.CaptureFixture[str]) -> None:
+def test_cancel_by_filter_prints_cancelled_and_refused_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     shell = shell_of(capsys, cancelled(["a"]), cancelled(["a"]))
     code, out, err = shell("cancel", "--type", "EMAIL", "--state", "pending", "--tag", "a=b", "--reason", "why")
     assert code == 0
@@ -159,7 +161,7 @@ def test_cancel_by_filter(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("argv", [("cancel",), ("cancel", "a", "--type", "B"), ("cancel", "--dry-run"), ("retry",)])
-def test_a_wrong_command_line_is_2(capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
+def test_wrong_command_line_exits_2(capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
     shell = shell_of(capsys)
     code, _, err = shell(*argv)
     assert (code, shell.api.requests) == (2, [])

@@ -49,7 +49,7 @@ def documents(tasks: Iterable[Outcome]) -> list[Any]:
     return [outcome.sent for outcome in tasks]
 
 
-def test_a_batch_has_an_outcome_for_each_in_order() -> None:
+def test_batch_has_an_outcome_for_each_task_in_order() -> None:
     api = ScriptedApi()
     with connected(api) as yard:
         outcomes = yard.submit_batch(
@@ -77,7 +77,7 @@ def test_a_batch_has_an_outcome_for_each_in_order() -> None:
     assert outcomes[1].sent["task_name"] == "EMAIL"
 
 
-def test_a_thousand_go_at_once_each_with_a_key_of_its_own() -> None:
+def test_batch_sends_a_thousand_tasks_per_request_each_with_its_own_key() -> None:
     api = ScriptedApi()
     with connected(api) as yard:
         outcomes = yard.submit_batch({"type": "EMAIL", "payload": at} for at in range(2001))
@@ -88,7 +88,7 @@ def test_a_thousand_go_at_once_each_with_a_key_of_its_own() -> None:
     assert len({outcome.sent["idempotencyKey"] for outcome in outcomes}) == 2001
 
 
-def test_a_body_stays_below_its_limit() -> None:
+def test_batch_body_stays_below_its_limit() -> None:
     made = list(batches([{"type": "EMAIL", "payload": "é" * 100}] * 20 + [{"type": "L", "payload": "l" * 9000}], 1000))
     assert [len(batch.bodies) for batch in made] == [3, 3, 3, 3, 3, 3, 2, 1]
     assert [batch.first_index for batch in made] == [0, 3, 6, 9, 12, 15, 18, 20]
@@ -98,7 +98,7 @@ def test_a_body_stays_below_its_limit() -> None:
     ]
 
 
-def test_a_lost_answer_is_asked_for_again_under_the_same_keys() -> None:
+def test_batch_whose_answer_is_lost_is_sent_again_with_the_same_keys() -> None:
     api = ScriptedApi()
     api.lost = 1
     with connected(api) as yard:
@@ -108,7 +108,7 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_keys() -> None:
     assert api.requests[0].content == api.requests[1].content
 
 
-def test_a_request_that_fails_whole_is_the_outcome_of_its_tasks_only() -> None:
+def test_batch_request_that_fails_is_the_outcome_of_its_tasks_only() -> None:
     api = ScriptedApi()
     api.answers = [problem(503, "Unavailable")] * 5
     with connected(api) as yard:
@@ -145,7 +145,7 @@ def redriven(cursor: str | None, **counts: Any) -> dict[str, Any]:
     return counted | counts | {"cursor": cursor}
 
 
-def test_a_redrive_follows_cursors_and_sums() -> None:
+def test_redrive_follows_cursors_and_sums_the_pages() -> None:
     api = ScriptedApi(redriven("a"), redriven("b", matched=0, redriven=0, skipped=0, lastDue=None), redriven(None))
     with connected(api) as yard:
         total = yard.redrive(type="EMAIL", rate=5, attempts=2)
@@ -155,7 +155,7 @@ def test_a_redrive_follows_cursors_and_sums() -> None:
     assert api.bodies() == [common, common | {"cursor": "a"}, common | {"cursor": "b"}]
 
 
-def test_retry() -> None:
+def test_retry_sends_attempts_and_returns_the_task() -> None:
     api = ScriptedApi(task_document(state="READY"))
     with connected(api) as yard:
         assert yard.retry("t/1", attempts=3).state == "READY"
@@ -170,7 +170,7 @@ def cancelled(ids: list[str], cursor: str | None = None) -> dict[str, Any]:
     return {"matched": len(ids), "cancelled": ids, "refused": refused, "dryRun": False, "cursor": cursor}
 
 
-def test_cancels_by_filter_follow_cursors() -> None:
+def test_cancel_many_by_filter_follows_cursors() -> None:
     api = ScriptedApi(cancelled(["a", "b"], "next"), cancelled(["c"]))
     with connected(api) as yard:
         done = yard.cancel_many(type="EMAIL", tags={"a": "b"}, reason="wrong list")
@@ -180,7 +180,7 @@ def test_cancels_by_filter_follow_cursors() -> None:
     assert api.bodies() == [common, common | {"cursor": "next"}]
 
 
-def test_cancels_by_id_go_by_thousands() -> None:
+def test_cancel_many_by_ids_sends_a_thousand_per_request() -> None:
     asked = [json.loads(call.request.body)["ids"] for call in cancel_many([f"t{at % 1500}" for at in range(3000)])]
     assert [len(ids) for ids in asked] == [1000, 500]
     with connected(ScriptedApi()) as yard:
@@ -188,12 +188,12 @@ def test_cancels_by_id_go_by_thousands() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"ids": ["a"], "type": "EMAIL"}, {"dry_run": True}])
-def test_cancel_many_wants_ids_or_a_filter(given: dict[str, Any]) -> None:
+def test_cancel_many_without_ids_or_filter_is_refused(given: dict[str, Any]) -> None:
     with connected(ScriptedApi()) as yard, pytest.raises(ValueError, match="not neither"):
         yard.cancel_many(**given)
 
 
-def test_the_async_client_does_the_same() -> None:
+def test_async_client_has_the_same_batches_and_dead_letters() -> None:
     api = ScriptedApi(
         {"tasks": [task_document("t1", "DEAD")], "cursor": "x"},
         {"tasks": [task_document("t2", "DEAD")], "cursor": None},

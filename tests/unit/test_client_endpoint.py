@@ -15,7 +15,7 @@ def local_system(folder: Path, **fields: str) -> Path:
     return folder
 
 
-def test_the_argument_goes_before_the_environment_before_the_file(tmp_path: Path) -> None:
+def test_endpoint_prefers_argument_to_environment_to_file(tmp_path: Path) -> None:
     local_system(tmp_path, url="http://127.0.0.1:3")
     environ = {"TASKYARD_URL": "http://127.0.0.1:2"}
     assert find_endpoint("http://127.0.0.1:1/", None, environ, tmp_path).url == "http://127.0.0.1:1"
@@ -23,14 +23,14 @@ def test_the_argument_goes_before_the_environment_before_the_file(tmp_path: Path
     assert find_endpoint(None, None, {}, tmp_path).url == "http://127.0.0.1:3"
 
 
-def test_the_file_is_found_from_a_folder_below(tmp_path: Path) -> None:
+def test_endpoint_file_is_found_from_a_folder_below(tmp_path: Path) -> None:
     local_system(tmp_path, url="http://127.0.0.1:3")
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     assert find_endpoint(None, None, {}, below).url == "http://127.0.0.1:3"
 
 
-def test_the_local_token_is_sent_to_the_local_system_only(tmp_path: Path) -> None:
+def test_local_token_is_sent_to_the_local_system_only(tmp_path: Path) -> None:
     local_system(tmp_path, url="http://127.0.0.1:3", token="local-token")
     assert find_endpoint(None, None, {}, tmp_path).auth == "local-token"
     assert find_endpoint("https://elsewhere.example", None, {}, tmp_path).auth is None
@@ -39,11 +39,11 @@ def test_the_local_token_is_sent_to_the_local_system_only(tmp_path: Path) -> Non
     assert find_endpoint(None, "iam", {}, tmp_path).auth == "iam"
 
 
-def test_a_token_is_not_shown() -> None:
+def test_endpoint_repr_hides_the_token() -> None:
     assert "secret" not in repr(find_endpoint("https://x.example", "secret", {}, Path("/")))
 
 
-def test_nothing_found_says_what_to_do(tmp_path: Path) -> None:
+def test_missing_endpoint_error_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NoEndpoint, match="TASKYARD_URL"):
         find_endpoint(None, None, {}, tmp_path)
 
@@ -61,7 +61,7 @@ def test_nothing_found_says_what_to_do(tmp_path: Path) -> None:
         '{"url": "http://127.0.0.1:x"}',
     ],
 )
-def test_an_unreadable_file_is_named(tmp_path: Path, content: str) -> None:
+def test_unreadable_endpoint_file_is_named_in_the_error(tmp_path: Path, content: str) -> None:
     local_system(tmp_path)
     (tmp_path / ".local" / "endpoint.json").write_text(content)
     with pytest.raises(InvalidEndpoint, match=r"endpoint\.json"):
@@ -86,7 +86,7 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: str) -> None:
         "http://169.254.169.254",
     ],
 )
-def test_a_file_may_name_this_machine_only(tmp_path: Path, url: str) -> None:
+def test_endpoint_file_with_a_remote_url_is_refused(tmp_path: Path, url: str) -> None:
     local_system(tmp_path, url=url)
     with pytest.raises(InvalidEndpoint):
         find_endpoint(None, None, {"TASKYARD_TOKEN": "mine"}, tmp_path)
@@ -96,7 +96,7 @@ def test_a_file_may_name_this_machine_only(tmp_path: Path, url: str) -> None:
     "url", ["http://127.0.0.1:4510", "http://localhost:4510", "http://[::1]:4510", "http://127.8.9.1"]
 )
 @pytest.mark.parametrize("variable", ["TASKYARD_TOKEN", "TASKYARD_AUTH"])
-def test_a_file_gets_nothing_of_the_environment(tmp_path: Path, url: str, variable: str) -> None:
+def test_endpoint_file_gets_no_credentials_of_the_environment(tmp_path: Path, url: str, variable: str) -> None:
     local_system(tmp_path, url=url)
     assert find_endpoint(None, None, {variable: "mine"}, tmp_path).auth is None
     assert find_endpoint(None, "given", {variable: "mine"}, tmp_path).auth == "given"
@@ -104,14 +104,14 @@ def test_a_file_gets_nothing_of_the_environment(tmp_path: Path, url: str, variab
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o664, 0o602, 0o620])
-def test_a_file_that_others_may_write_is_not_used(tmp_path: Path, mode: int) -> None:
+def test_endpoint_file_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
     file = local_system(tmp_path, url="http://127.0.0.1:3") / ".local" / "endpoint.json"
     file.chmod(mode)
     with pytest.raises(InvalidEndpoint, match="another user"):
         find_endpoint(None, None, {}, tmp_path)
 
 
-def test_a_file_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_file_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     local_system(tmp_path, url="http://127.0.0.1:3")
     monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
     with pytest.raises(InvalidEndpoint, match="another user"):
@@ -120,7 +120,7 @@ def test_a_file_of_somebody_else_is_not_used(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("auth", ["iam", "a-token"])
 @pytest.mark.parametrize("given", ["argument", "environment"])
-def test_who_a_caller_is_goes_to_other_machines_over_https_only(auth: str, given: str) -> None:
+def test_credentials_for_a_remote_host_require_https(auth: str, given: str) -> None:
     def found(url: str) -> str | None:
         if given == "argument":
             return find_endpoint(url, auth, {}, Path("/")).auth
@@ -134,7 +134,7 @@ def test_who_a_caller_is_goes_to_other_machines_over_https_only(auth: str, given
         assert found(url) == auth
 
 
-def test_the_way_to_show_who_calls_is_the_argument_then_the_variable_then_the_token() -> None:
+def test_auth_prefers_argument_to_variable_to_token() -> None:
     environ = {"TASKYARD_AUTH": "iam", "TASKYARD_TOKEN": "token"}
     url = "https://taskyard.example"
     assert find_endpoint(url, "none", environ, Path("/")).auth is None
@@ -159,6 +159,6 @@ def test_the_way_to_show_who_calls_is_the_argument_then_the_variable_then_the_to
         "https://taskyard.example\\\\x",
     ],
 )
-def test_what_is_no_url_of_an_api_is_refused(url: str) -> None:
+def test_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidEndpoint):
         find_endpoint(url, None, {}, Path("/"))

@@ -25,7 +25,7 @@ from taskyard.transport.call import Response
         (418, taskyard.ProblemError),
     ],
 )
-def test_each_status_has_its_error(status: int, kind: type[taskyard.ProblemError]) -> None:
+def test_status_of_a_problem_decides_the_error_class(status: int, kind: type[taskyard.ProblemError]) -> None:
     document = {"type": "/problems/x", "title": "No", "status": status, "detail": "because", "state": "RUNNING"}
     error = problem_of_body(status, json.dumps(document).encode())
     assert type(error) is kind
@@ -34,7 +34,7 @@ def test_each_status_has_its_error(status: int, kind: type[taskyard.ProblemError
     assert isinstance(error, taskyard.TaskyardError)
 
 
-def test_the_fields_at_fault_are_listed_and_told() -> None:
+def test_problem_error_lists_the_invalid_fields() -> None:
     errors = [{"field": "payload.to", "message": "is missing"}]
     error = problem_of_body(422, json.dumps({"title": "Invalid", "errors": errors}).encode())
     assert list(error.errors) == errors
@@ -42,7 +42,7 @@ def test_the_fields_at_fault_are_listed_and_told() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>bad gateway</html>", b"[1]", b'{"message":"Forbidden"}', b"\xff"])
-def test_what_a_gateway_in_front_answers_is_an_error_too(body: bytes) -> None:
+def test_answer_of_a_gateway_is_an_error_of_its_status(body: bytes) -> None:
     error = problem_of_body(403, body)
     assert isinstance(error, taskyard.Forbidden)
     assert error.title == "Forbidden"
@@ -58,7 +58,7 @@ def test_what_a_gateway_in_front_answers_is_an_error_too(body: bytes) -> None:
         Response(302, {"location": "https://sign-in.example"}),
     ],
 )
-def test_another_servers_answer_is_not_taken_for_a_task(response: Response) -> None:
+def test_answer_of_another_server_is_unexpected(response: Response) -> None:
     with pytest.raises(taskyard.UnexpectedAnswer):
         get("t1").result(response)
 
@@ -77,7 +77,7 @@ def test_another_servers_answer_is_not_taken_for_a_task(response: Response) -> N
     ],
 )
 @pytest.mark.parametrize("name", ["message", "Message"])
-def test_what_the_gateway_answers_is_the_same_error_as_what_the_api_answers(
+def test_unauthorized_of_gateway_and_of_api_are_the_same_error(
     status: int, kind: type[taskyard.ProblemError], name: str
 ) -> None:
     """API Gateway knows `{"message": …}` only."""
@@ -91,7 +91,7 @@ def test_what_the_gateway_answers_is_the_same_error_as_what_the_api_answers(
     )
 
 
-def test_the_status_that_came_stands_whatever_the_document_says() -> None:
+def test_http_status_wins_over_the_status_in_the_document() -> None:
     error = problem_of_body(503, b'{"status": 200, "title": "fine"}')
     assert type(error) is taskyard.Unavailable
     assert error.status == error.fields["status"] == 503
@@ -105,14 +105,14 @@ def test_the_status_that_came_stands_whatever_the_document_says() -> None:
         ("", "422 Invalid\n  payload.to: is missing\n  type: is not known"),
     ],
 )
-def test_what_is_wrong_is_said_once(detail: str, text: str) -> None:
+def test_error_message_does_not_repeat_the_detail(detail: str, text: str) -> None:
     errors = [{"field": "payload.to", "message": "is missing"}, {"field": "type", "message": "is not known"}]
     assert (
         str(problem_of_body(422, json.dumps({"title": "Invalid", "detail": detail, "errors": errors}).encode())) == text
     )
 
 
-def test_what_is_exported_is_there() -> None:
+def test_exported_names_exist() -> None:
     for name in taskyard.__all__:
         assert getattr(taskyard, name) is not None
     assert taskyard.NoCredentials is taskyard.errors.NoCredentials

@@ -38,7 +38,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_key_is_the_same_one_in_the_header_of_the_client_and_in_the_field(key: str) -> None:
+def test_key_in_the_header_is_the_key_in_the_field(key: str) -> None:
     (value,) = key_header(key).values()
     assert value.isascii()
     assert key_of_header(value) == key == checked_key(key)
@@ -46,7 +46,7 @@ def test_a_key_is_the_same_one_in_the_header_of_the_client_and_in_the_field(key:
 
 @pytest.mark.parametrize("key", [key for key in KEYS if not key.startswith(('"', '%"')) and key != "Ã¼"])
 @pytest.mark.parametrize("gateway", ["utf-8", "latin-1"])
-def test_a_key_that_is_sent_bare_is_the_same_one_however_a_gateway_reads_it(key: str, gateway: str) -> None:
+def test_plain_key_is_the_same_in_every_decoding_of_a_gateway(key: str, gateway: str) -> None:
     assert key_of_header(key.encode().decode(gateway)) == key
 
 
@@ -65,7 +65,7 @@ def test_a_key_that_is_sent_bare_is_the_same_one_however_a_gateway_reads_it(key:
         (17, "a string, not 17"),
     ],
 )
-def test_what_is_no_key_is_refused_before_it_is_sent(key: str, why: str) -> None:
+def test_invalid_key_is_refused_before_it_is_sent(key: str, why: str) -> None:
     for make in (
         lambda: calls.submit("X", idempotency_key=key),
         lambda: calls.submit_body(b"{}", key),
@@ -79,7 +79,7 @@ def test_what_is_no_key_is_refused_before_it_is_sent(key: str, why: str) -> None
             make()
 
 
-def test_every_change_carries_a_key_of_its_own() -> None:
+def test_every_change_has_its_own_key() -> None:
     def made() -> list[str]:
         return [
             call.request.headers["idempotency-key"]
@@ -100,6 +100,6 @@ def test_every_change_carries_a_key_of_its_own() -> None:
     assert len({*made(), *made()}) == 20
 
 
-def test_half_a_surrogate_pair_in_a_payload_is_named() -> None:
+def test_payload_with_half_a_surrogate_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="half of a surrogate pair"):
         calls.submit("X", json.loads('{"name": "\\ud800"}'))

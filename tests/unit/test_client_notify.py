@@ -69,7 +69,7 @@ def shell(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     return run
 
 
-def test_every_kind_of_submit_says_whom_to_tell() -> None:
+def test_every_kind_of_submit_sends_its_notify_targets() -> None:
     assert json.loads(calls.submit("X", notify=TOLD).request.body)["notify"] == SENT
     assert json.loads(workflow_calls.submit({"a": {"type": "X"}}, notify=TOLD).request.body)["notify"] == SENT
     result = {"results": [{"index": 0, "status": 201, "task": task_document()}]}
@@ -79,7 +79,7 @@ def test_every_kind_of_submit_says_whom_to_tell() -> None:
     assert api.bodies[0]["tasks"][0]["notify"] == SENT
 
 
-def test_the_async_client_does_the_same() -> None:
+def test_async_client_sends_notify_targets() -> None:
     async def run() -> None:
         tasks, runs = Api(task_document(notifications=[ENTRY])), Api(RUN | {"notifications": [ENTRY]})
         listed = Api({"notifications": [ENTRY | {"of": "task", "id": "t1"}], "cursor": None})
@@ -97,7 +97,7 @@ def test_the_async_client_does_the_same() -> None:
     asyncio.run(run())
 
 
-def test_how_far_it_has_come_is_typed() -> None:
+def test_notifications_of_an_answer_are_typed() -> None:
     task = Api(task_document(notifications=[ENTRY])).yard().get("t1")
     [note] = task.notifications
     assert (note.to, note.state, note.attempts, note.status) == ("https://hooks.example.com", "PENDING", 3, 503)
@@ -115,20 +115,20 @@ def test_how_far_it_has_come_is_typed() -> None:
         ("ops@example.com,on=success", {"email": "ops@example.com", "on": "success"}),
     ],
 )
-def test_the_command_line_has_all_of_a_target(shell: Any, written: str, sent: dict[str, str]) -> None:
+def test_notify_option_accepts_every_field_of_a_target(shell: Any, written: str, sent: dict[str, str]) -> None:
     api = Api(task_document())
     assert shell(api, "submit", "X", "--notify", written, "--notify", "a@b", "--after", "t0")[0] == 0
     assert api.bodies == [{"type": "X", "notify": [sent, {"email": "a@b"}], "dependencies": ["t0"]}]
 
 
 @pytest.mark.parametrize("written", ["", "nobody", "https://h,on=never", "a@b,secret=s"])
-def test_what_is_no_target_is_a_wrong_command_line(shell: Any, written: str) -> None:
+def test_invalid_notify_option_exits_2(shell: Any, written: str) -> None:
     api = Api(task_document())
     assert shell(api, "submit", "X", "--notify", written)[0] == 2
     assert api.bodies == []
 
 
-def test_a_workflow_is_told_by_its_file_or_by_the_command_line(shell: Any, tmp_path: Any) -> None:
+def test_workflow_run_takes_notify_from_its_file_or_the_option(shell: Any, tmp_path: Any) -> None:
     file = tmp_path / "dag.yaml"
     file.write_text("nodes: {a: {type: X}}\n")
     api = Api(RUN)
@@ -141,13 +141,13 @@ def test_a_workflow_is_told_by_its_file_or_by_the_command_line(shell: Any, tmp_p
     assert len(api.bodies) == 2
 
 
-def test_a_schedules_tasks_tell_too(shell: Any) -> None:
+def test_schedule_create_sends_notify_in_the_task(shell: Any) -> None:
     api = Api({"id": "s1", "paused": False, "nextTimes": [], "rate": "1 hour"})
     assert shell(api, "schedule", "create", "X", "--rate", "1 hour", "--notify", "a@b,on=failure")[0] == 0
     assert api.bodies[0]["task"] == {"type": "X", "notify": [{"email": "a@b", "on": "failure"}]}
 
 
-def test_status_commands_show_how_far_it_has_come(shell: Any) -> None:
+def test_get_commands_show_notifications(shell: Any) -> None:
     delivered = ENTRY | {"state": "DELIVERED", "to": "ops@example.com", "status": None, "attempts": 1}
     _, out = shell(Api(task_document(notifications=[ENTRY, delivered])), "get", "t1")
     assert "notify        https://hooks.example.com  PENDING  tried 3 times, last" in out
@@ -159,7 +159,7 @@ def test_status_commands_show_how_far_it_has_come(shell: Any) -> None:
     )
 
 
-def test_what_nobody_could_be_told_is_listed(shell: Any) -> None:
+def test_undeliverable_lists_notifications(shell: Any) -> None:
     entry = ENTRY | {"of": "workflow", "id": "w1", "state": "UNDELIVERABLE", "error": "\x1b[2Jgone"}
     api = Api({"notifications": [entry], "cursor": None})
     code, out = shell(api, "undeliverable", "--limit", "5")

@@ -14,7 +14,7 @@ from taskyard.api.workflows import calls as workflows
 from tests.unit.client_fake import URL
 
 
-def test_an_option_that_there_is_not_is_refused_not_dropped() -> None:
+def test_unknown_option_is_refused() -> None:
     yard = Taskyard(URL, "none", transport=httpx.MockTransport(lambda request: httpx.Response(500)))
     for call in (
         lambda: yard.submit("X", notfy=[]),  # type: ignore[call-arg]
@@ -29,7 +29,7 @@ def test_an_option_that_there_is_not_is_refused_not_dropped() -> None:
             call()
 
 
-def test_each_option_has_a_type_and_a_name_on_the_wire() -> None:
+def test_every_option_has_a_type_and_a_request_field() -> None:
     arguments = {"type", "payload", "idempotency_key"}
     assert tasks.TASK_FIELDS.keys() == tasks.TaskOptions.__annotations__.keys() | arguments
     assert tasks.TASK_FIELDS.keys() == TaskSpec.__dataclass_fields__.keys()

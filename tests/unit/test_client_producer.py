@@ -40,7 +40,7 @@ def refusal(code: str, status: int) -> ClientError:
     return ClientError(response, "Invoke")  # type: ignore[arg-type]
 
 
-def test_a_submit_is_one_invocation_with_a_key() -> None:
+def test_producer_submit_is_one_invocation_with_a_key() -> None:
     client = Lambda({"status": 201, "task": task_document("t7")})
     task = producer(client).submit("EMAIL", {"to": "a"}, key="k", delay=5, tags={"of": "x"})
     assert task.id == "t7"
@@ -48,7 +48,7 @@ def test_a_submit_is_one_invocation_with_a_key() -> None:
     assert client.events == [{"submit": submitted, "idempotencyKey": "k"}]
 
 
-def test_a_problem_is_the_error_that_it_is_over_http() -> None:
+def test_problem_of_the_producer_is_the_error_of_the_api() -> None:
     problem = {"type": "urn:x", "status": 422, "title": "no", "errors": [{"field": "payload.to", "message": "bad"}]}
     with pytest.raises(InvalidRequest) as raised:
         producer(Lambda({"status": 422, "problem": problem})).submit("EMAIL")
@@ -64,7 +64,7 @@ def test_a_problem_is_the_error_that_it_is_over_http() -> None:
         ConnectTimeoutError(endpoint_url="https://lambda"),
     ],
 )
-def test_what_may_pass_is_tried_again_under_the_same_key(trouble: Any) -> None:
+def test_temporary_failure_of_the_producer_is_retried_with_the_same_key(trouble: Any) -> None:
     client = Lambda(trouble, {"status": 200, "task": task_document("t7")})
     assert producer(client).submit("EMAIL").id == "t7"
     assert len({event["idempotencyKey"] for event in client.events}) == 1
@@ -80,12 +80,12 @@ def test_what_may_pass_is_tried_again_under_the_same_key(trouble: Any) -> None:
         (refusal("ResourceNotFoundException", 404), NoEndpoint),
     ],
 )
-def test_what_does_not_pass_is_raised(trouble: Any, error: type[Exception]) -> None:
+def test_permanent_failure_of_the_producer_is_raised(trouble: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         producer(Lambda(trouble)).submit("EMAIL")
 
 
-def test_the_function_is_named_or_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_producer_function_is_an_argument_or_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TASKYARD_FUNCTION", raising=False)
     with pytest.raises(NoEndpoint, match="TASKYARD_FUNCTION"):
         taskyard.submit("EMAIL")

@@ -10,7 +10,7 @@ from taskyard import AsyncTaskyard, Backoff, Conflict, NotFound, Throttled, Unav
 from tests.unit.client_fake import URL, FakeApi, Sleeper, connected, problem, task_document
 
 
-def test_a_submit_whose_answer_is_lost_stays_one_task() -> None:
+def test_submit_whose_answer_is_lost_is_one_task() -> None:
     api, sleeper = FakeApi(), Sleeper()
     api.lost = 2
     with connected(api, sleeper) as yard:
@@ -22,7 +22,7 @@ def test_a_submit_whose_answer_is_lost_stays_one_task() -> None:
     assert sleeper.pauses == [0.1, 0.2]
 
 
-def test_a_retry_after_is_honoured() -> None:
+def test_retry_after_is_waited_for() -> None:
     api, sleeper = FakeApi(), Sleeper()
     api.answers = [httpx.Response(429, headers={"retry-after": "2"}), httpx.Response(503)]
     with connected(api, sleeper) as yard:
@@ -31,7 +31,7 @@ def test_a_retry_after_is_honoured() -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, Throttled), (503, Unavailable)])
-def test_after_the_last_try_the_answer_is_the_error(status: int, kind: type[Exception]) -> None:
+def test_last_attempt_raises_the_error_of_its_answer(status: int, kind: type[Exception]) -> None:
     api = FakeApi()
     api.answers = [problem(status, "Later") for _ in range(3)]
     with connected(api, backoff=Backoff(tries=3)) as yard, pytest.raises(kind):
@@ -39,7 +39,7 @@ def test_after_the_last_try_the_answer_is_the_error(status: int, kind: type[Exce
     assert len(api.requests) == 3
 
 
-def test_an_unreachable_api_is_tried_then_told_with_its_url() -> None:
+def test_unreachable_api_is_retried_and_the_error_has_its_url() -> None:
     api = FakeApi()
     api.answers = [httpx.ConnectError("refused") for _ in range(5)]
     with connected(api) as yard, pytest.raises(Unreachable, match=URL):
@@ -47,7 +47,7 @@ def test_an_unreachable_api_is_tried_then_told_with_its_url() -> None:
     assert len(api.requests) == 5
 
 
-def test_a_refusal_is_not_sent_again() -> None:
+def test_refused_request_is_not_sent_again() -> None:
     api = FakeApi()
     api.tasks["t1"] = task_document(state="RUNNING")
     with connected(api) as yard:
@@ -58,7 +58,7 @@ def test_a_refusal_is_not_sent_again() -> None:
     assert len(api.requests) == 2
 
 
-def test_the_present_of_a_delayed_reschedule_is_the_clients_clock() -> None:
+def test_reschedule_by_delay_counts_from_the_clock_of_the_client() -> None:
     api = FakeApi()
     with connected(api) as yard:
         task = yard.submit("DELAYED_MESSAGE")
@@ -67,7 +67,7 @@ def test_the_present_of_a_delayed_reschedule_is_the_clients_clock() -> None:
 
 
 @pytest.mark.parametrize(("limit", "count"), [(None, 7), (0, 0), (3, 3), (5, 5), (100, 7)])
-def test_a_listing_goes_over_its_pages(limit: int | None, count: int) -> None:
+def test_list_reads_all_pages(limit: int | None, count: int) -> None:
     api = FakeApi()
     api.page_size = 3
     with connected(api) as yard:
@@ -76,7 +76,7 @@ def test_a_listing_goes_over_its_pages(limit: int | None, count: int) -> None:
         assert [task.id for task in yard.list(limit=limit)] == [f"t{n}" for n in range(1, count + 1)]
 
 
-def test_a_wait_ends_with_the_task_or_with_its_time() -> None:
+def test_wait_ends_with_the_task_or_with_its_timeout() -> None:
     api, sleeper = FakeApi(), Sleeper()
     api.tasks["t1"] = task_document()
     api.answers = [httpx.Response(200, json=task_document()) for _ in range(3)]
@@ -92,7 +92,7 @@ def test_a_wait_ends_with_the_task_or_with_its_time() -> None:
     assert sum(sleeper.pauses[3:]) == pytest.approx(6.3)
 
 
-def test_the_async_client_does_the_same() -> None:
+def test_async_client_retries_lists_and_waits_the_same_way() -> None:
     api, sleeper = FakeApi(), Sleeper()
     api.lost = 1
 

@@ -41,7 +41,7 @@ class Api:
         return main(argv, lambda url, auth: self.yard())
 
 
-def test_a_create_says_what_was_given_and_nothing_else() -> None:
+def test_schedule_create_sends_the_given_fields_only() -> None:
     api = Api(httpx.Response(201, json=document()))
     start = datetime(2026, 2, 1, tzinfo=UTC)
     made = api.yard().schedules.create(TASK, cron="0 9 * * *", start_at=start, overlap="skip", idempotency_key="k")
@@ -54,13 +54,13 @@ def test_a_create_says_what_was_given_and_nothing_else() -> None:
         schedule_calls.update("s1")
 
 
-def test_none_takes_away_and_what_is_left_out_stays() -> None:
+def test_schedule_update_with_none_clears_a_field() -> None:
     call = schedule_calls.update("s/1", name=None, end_at=None, paused=False)
     assert call.request.path == "/schedules/s%2F1"
     assert json.loads(call.request.body) == {"name": None, "endAt": None, "paused": False}
 
 
-def test_lists_go_on_to_the_next_page() -> None:
+def test_schedule_list_reads_all_pages() -> None:
     api = Api(
         httpx.Response(200, json={"schedules": [document(id="s2")], "cursor": "c"}),
         httpx.Response(200, json={"schedules": [document()], "cursor": None}),
@@ -69,7 +69,7 @@ def test_lists_go_on_to_the_next_page() -> None:
     assert api.requests[1][1] == "/schedules?limit=100&cursor=c"
 
 
-def test_create_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schedule_create_command_sends_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     api = Api(httpx.Response(201, json=document()))
     code = api.command(
         "schedule", "create", "EMAIL", "--payload", '{"to": "a"}', "--cron", "0 9 * * *", "--timezone", "Europe/Berlin",
@@ -97,7 +97,7 @@ def test_create_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> Non
         (("list", "--limit", "5"), ("GET", "/schedules?limit=5", None)),
     ],
 )
-def test_each_action_is_one_request(argv: tuple[str, ...], sent: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_schedule_command_is_one_request(argv: tuple[str, ...], sent: Any, capsys: pytest.CaptureFixture[str]) -> None:
     for as_json in ((), ("--json",)):
         answers = {
             "run": httpx.Response(201, json=task_document("t9")),
@@ -111,7 +111,7 @@ def test_each_action_is_one_request(argv: tuple[str, ...], sent: Any, capsys: py
         assert json.loads(out) if as_json else out
 
 
-def test_refusals_have_their_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schedule_command_that_is_refused_exits_with_its_code(capsys: pytest.CaptureFixture[str]) -> None:
     gone = problem(404, "no such schedule")
     assert Api(gone).command("schedule", "get", "s1") == 3
     assert Api(gone, httpx.Response(204)).command("schedule", "delete", "s1", "s2") == 3

@@ -22,12 +22,12 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_none_adds_nothing_and_a_token_is_a_bearer() -> None:
+def test_signer_of_none_adds_no_header_and_of_a_token_a_bearer() -> None:
     assert signer_for(None)("GET", URL, {}, b"") == {}
     assert signer_for("abc")("GET", URL, {}, b"") == {"authorization": "Bearer abc"}
 
 
-def test_iam_is_a_version_4_signature_for_the_region_of_the_url(credentials: pytest.MonkeyPatch) -> None:
+def test_iam_signature_is_version_4_for_the_region_of_the_url(credentials: pytest.MonkeyPatch) -> None:
     headers = signer_for("iam")("POST", URL, {"content-type": "application/json", "user-agent": "x"}, b"{}")
     assert re.fullmatch(r"\d{8}T\d{6}Z", headers["x-amz-date"])
     assert re.fullmatch(
@@ -38,20 +38,20 @@ def test_iam_is_a_version_4_signature_for_the_region_of_the_url(credentials: pyt
     assert "x-amz-security-token" not in headers
 
 
-def test_a_roles_session_token_goes_along(credentials: pytest.MonkeyPatch) -> None:
+def test_iam_signature_includes_the_session_token_of_a_role(credentials: pytest.MonkeyPatch) -> None:
     credentials.setenv("AWS_SESSION_TOKEN", "session")
     headers = signer_for("iam")("GET", URL, {}, b"")
     assert headers["x-amz-security-token"] == "session"
     assert "SignedHeaders=host;x-amz-date;x-amz-security-token" in headers["authorization"]
 
 
-def test_the_body_is_signed(credentials: pytest.MonkeyPatch) -> None:
+def test_iam_signature_covers_the_body(credentials: pytest.MonkeyPatch) -> None:
     sign = signer_for("iam")
     one, two = (sign("POST", URL, {}, body)["authorization"] for body in (b"1", b"2"))
     assert one != two
 
 
-def test_no_credentials_and_no_region_are_told(credentials: pytest.MonkeyPatch) -> None:
+def test_iam_signature_without_credentials_or_region_is_refused(credentials: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoCredentials, match="AWS_REGION"):
         signer_for("iam")("GET", "https://tasks.example.com/tasks", {}, b"")
     credentials.delenv("AWS_ACCESS_KEY_ID")
@@ -59,13 +59,13 @@ def test_no_credentials_and_no_region_are_told(credentials: pytest.MonkeyPatch) 
         signer_for("iam")("GET", URL, {}, b"")
 
 
-def test_the_region_is_that_of_the_url_else_of_the_environment() -> None:
+def test_region_is_that_of_the_url_else_of_the_environment() -> None:
     assert region_of(URL, {"AWS_REGION": "us-west-2"}) == "eu-central-1"
     assert region_of("https://tasks.example.com", {"AWS_REGION": "us-west-2"}) == "us-west-2"
     assert region_of("https://tasks.example.com", {}) is None
 
 
-def test_help_loads_neither_the_http_library_nor_botocore_nor_rich() -> None:
+def test_help_imports_no_http_library_botocore_or_rich() -> None:
     program = (
         "import sys; from taskyard.cli import main; main(['--help']);"
         "sys.exit(any(name in sys.modules for name in ('httpx', 'botocore', 'rich')))"

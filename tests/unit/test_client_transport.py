@@ -90,7 +90,7 @@ def ask(url: str, client: str, act: Callable[[Any], Any], **options: Any) -> Any
 
 @CLIENTS
 @pytest.mark.parametrize("early", [b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"])
-def test_what_comes_before_the_answer_is_not_the_answer(client: str, early: bytes) -> None:
+def test_informational_response_is_skipped(client: str, early: bytes) -> None:
     with server(early * 3 + answer(200, TASK)) as url:
         assert ask(url, client, lambda yard: yard.get("t1")).id == "t1"
 
@@ -110,7 +110,7 @@ MISLABELLED = ("gzip", "br", "deflate", "zstd", "nonsense")
         (503, Unavailable),
     ],
 )
-def test_a_refusal_whose_body_is_not_what_its_header_says_is_that_refusal(
+def test_refusal_with_an_undecodable_body_is_the_refusal(
     client: str, encoding: str, status: int, kind: type[TaskyardError]
 ) -> None:
     with server(answer(status, b"not compressed", content_encoding=encoding)) as url, pytest.raises(kind) as refused:
@@ -121,7 +121,7 @@ def test_a_refusal_whose_body_is_not_what_its_header_says_is_that_refusal(
 
 @CLIENTS
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_success_whose_body_is_not_what_its_header_says_is_told_with_its_status(client: str, encoding: str) -> None:
+def test_success_with_an_undecodable_body_is_unexpected_with_its_status(client: str, encoding: str) -> None:
     answered = answer(200, b"not compressed", content_encoding=encoding)
     with server(answered) as url, pytest.raises(UnexpectedAnswer, match=r"status 200 .*cannot be read") as refused:
         ask(url, client, lambda yard: yard.get("t1"))
@@ -129,21 +129,21 @@ def test_a_success_whose_body_is_not_what_its_header_says_is_told_with_its_statu
 
 
 @CLIENTS
-def test_a_compressed_answer_is_read(client: str) -> None:
+def test_compressed_answer_is_read(client: str) -> None:
     with server(answer(200, gzip.compress(TASK), content_encoding="gzip")) as url:
         assert ask(url, client, lambda yard: yard.get("t1")).id == "t1"
 
 
 @CLIENTS
 @pytest.mark.parametrize("cut", [0, 5])
-def test_a_refusal_whose_body_is_cut_is_that_refusal(client: str, cut: int) -> None:
+def test_refusal_with_an_incomplete_body_is_the_refusal(client: str, cut: int) -> None:
     whole = answer(409, b"x" * 10)
     with server(whole[: len(whole) - 10 + cut]) as url, pytest.raises(Conflict):
         ask(url, client, lambda yard: yard.get("t1"))
 
 
 @CLIENTS
-def test_a_success_whose_body_is_cut_is_asked_for_again(client: str) -> None:
+def test_success_with_an_incomplete_body_is_requested_again(client: str) -> None:
     whole = answer(200, TASK)
     with server(whole[:-5], whole) as url:
         assert ask(url, client, lambda yard: yard.get("t1"), backoff=Backoff(base=0)).id == "t1"
@@ -160,7 +160,7 @@ def test_a_success_whose_body_is_cut_is_asked_for_again(client: str) -> None:
         (b'{"id": "t1", "x": "\x1b[2J\r\n"', UnexpectedAnswer),
     ],
 )
-def test_a_success_that_is_nothing_of_ours_is_one_line(client: str, body: bytes, kind: type[TaskyardError]) -> None:
+def test_success_of_another_server_is_an_error_of_one_line(client: str, body: bytes, kind: type[TaskyardError]) -> None:
     with server(answer(200, body)) as url, pytest.raises(kind) as refused:
         ask(url, client, lambda yard: yard.get("t1"))
     assert "\n" not in str(refused.value)
@@ -190,7 +190,7 @@ SILENT = b""
 @CLIENTS
 @pytest.mark.parametrize("head", [HEADERS, BODY, SILENT], ids=["headers", "body", "nothing of HTTP"])
 @pytest.mark.timeout(20)
-def test_a_request_ends_with_its_time_however_its_answer_is_spread(client: str, head: bytes) -> None:
+def test_request_with_a_slow_answer_ends_at_its_timeout(client: str, head: bytes) -> None:
     with server(drip(head)) as url, pytest.raises(Unreachable) as late:
         ask(url, client, lambda yard: yard.get("t1"), timeout=0.3)
     if head:
@@ -199,7 +199,7 @@ def test_a_request_ends_with_its_time_however_its_answer_is_spread(client: str, 
 
 @CLIENTS
 @pytest.mark.timeout(20)
-def test_a_wait_ends_with_its_time_though_a_look_is_not_answered(client: str) -> None:
+def test_wait_with_an_unanswered_read_ends_at_its_timeout(client: str) -> None:
     with server(answer(200, TASK), drip(BODY)) as url, pytest.raises(WaitTimeout) as late:
         ask(url, client, lambda yard: yard.wait("t1", timeout=0.5))
     assert late.value.task.id == "t1"
@@ -207,13 +207,13 @@ def test_a_wait_ends_with_its_time_though_a_look_is_not_answered(client: str) ->
 
 @CLIENTS
 @pytest.mark.timeout(20)
-def test_a_wait_whose_first_look_is_not_answered_is_no_answer(client: str) -> None:
+def test_wait_whose_first_read_is_unanswered_is_unreachable(client: str) -> None:
     with server(drip(BODY)) as url, pytest.raises(Unreachable):
         ask(url, client, lambda yard: yard.wait("t1", timeout=0.3), backoff=Backoff(tries=1000))
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-def test_a_timeout_that_is_none_is_refused(timeout: float) -> None:
+def test_timeout_of_zero_or_less_is_refused(timeout: float) -> None:
     with pytest.raises(ValueError, match="timeout"):
         Taskyard("http://127.0.0.1:1", timeout=timeout)
 
@@ -228,35 +228,35 @@ def unused() -> int:
 
 
 @CLIENTS
-def test_nothing_that_listens_is_refused(client: str, unused: int) -> None:
+def test_closed_port_is_unreachable_because_refused(client: str, unused: int) -> None:
     with pytest.raises(Unreachable) as failed:
         ask(f"http://127.0.0.1:{unused}", client, lambda yard: yard.stats())
     assert failed.value.cause is Cause.REFUSED
 
 
 @CLIENTS
-def test_a_name_that_nobody_has_is_told(client: str) -> None:
+def test_unknown_host_is_unreachable_because_of_its_name(client: str) -> None:
     with pytest.raises(Unreachable) as failed:
         ask("http://no-such-host.invalid", client, lambda yard: yard.stats())
     assert failed.value.cause is Cause.NAME
 
 
 @CLIENTS
-def test_https_where_http_is_spoken_is_tls(client: str) -> None:
+def test_https_to_an_http_server_is_unreachable_because_of_tls(client: str) -> None:
     with server(answer(400, b"plain HTTP only")) as url, pytest.raises(Unreachable) as failed:
         ask(url.replace("http:", "https:"), client, lambda yard: yard.stats())
     assert failed.value.cause is Cause.TLS
 
 
 @CLIENTS
-def test_what_speaks_no_http_is_told(client: str) -> None:
+def test_server_without_http_is_unreachable_because_of_the_protocol(client: str) -> None:
     with server(b"SSH-2.0-OpenSSH_9.6\r\n") as url, pytest.raises(Unreachable) as failed:
         ask(url, client, lambda yard: yard.stats())
     assert failed.value.cause is Cause.PROTOCOL
 
 
 @CLIENTS
-def test_a_proxy_that_refuses_is_told(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_that_refuses_is_unreachable_because_of_the_proxy(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with server(answer(407, b"")) as url:
         for name in ("HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, url)
@@ -268,9 +268,7 @@ def test_a_proxy_that_refuses_is_told(client: str, monkeypatch: pytest.MonkeyPat
 
 
 @CLIENTS
-def test_a_proxy_is_used_unless_it_is_for_this_machine_or_taken_out(
-    client: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_is_used_except_for_loopback_and_no_proxy(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with server(answer(200, TASK)) as url:
         for name in ("HTTP_PROXY", "http_proxy"):
             monkeypatch.setenv(name, url)

@@ -77,7 +77,7 @@ def shell(capsys: pytest.CaptureFixture[str]) -> Any:
 # -- the SDK
 
 
-def test_a_workflow_is_submitted_with_a_key_and_awaited() -> None:
+def test_workflow_submit_has_a_key_and_wait_returns_its_end() -> None:
     api, sleeper = FakeWorkflows(looks=3), Sleeper()
     with connected(api, sleeper) as yard:
         made = yard.workflows.submit({"a": {"type": "X"}}, name="orders", deadline=60, on_failure="cancel")
@@ -95,20 +95,20 @@ def test_a_workflow_is_submitted_with_a_key_and_awaited() -> None:
     }  # fmt: skip
 
 
-def test_waiting_has_an_end() -> None:
+def test_workflow_wait_ends_at_its_timeout() -> None:
     with connected(FakeWorkflows(looks=10**6), Sleeper()) as yard, pytest.raises(WorkflowWaitTimeout) as caught:
         yard.workflows.wait("w1", timeout=3)
     assert caught.value.workflow.state == "RUNNING"
 
 
-def test_all_nodes_are_read_page_by_page() -> None:
+def test_workflow_nodes_are_read_page_by_page() -> None:
     api = FakeWorkflows(nodes=250)
     with connected(api, Sleeper()) as yard:
         assert len(list(yard.workflows.nodes("w1"))) == 250
     assert len(api.requests) == 3
 
 
-def test_the_async_client_does_the_same() -> None:
+def test_async_client_has_the_same_workflow_methods() -> None:
     async def run() -> tuple[bool, int, str]:
         api, sleeper = FakeWorkflows(), Sleeper()
         async with AsyncTaskyard(
@@ -126,14 +126,14 @@ def test_the_async_client_does_the_same() -> None:
 # -- files
 
 
-def test_the_example_has_ten_nodes_a_fan_out_and_a_fan_in() -> None:
+def test_example_file_has_ten_nodes_a_fan_out_and_a_fan_in() -> None:
     graph = workflow_file.dependencies(workflow_file.read(str(EXAMPLE)))
     assert len(graph) == 10
     assert len(graph["report"]) == 5
     assert sum(waits == ["check"] for waits in graph.values()) == 5
 
 
-def test_yaml_means_what_the_same_json_would(tmp_path: Path) -> None:
+def test_workflow_file_in_yaml_has_the_values_of_the_same_json(tmp_path: Path) -> None:
     file = tmp_path / "dag.yaml"
     file.write_text(
         "nodes:\n  a: {type: X, runAt: 2026-02-01T10:00:00Z,\n"
@@ -146,7 +146,7 @@ def test_yaml_means_what_the_same_json_would(tmp_path: Path) -> None:
     }
 
 
-def test_names_in_yaml_are_text_also_where_they_are_waited_for(tmp_path: Path, shell: Any) -> None:
+def test_node_names_in_yaml_are_text_also_in_dependencies(tmp_path: Path, shell: Any) -> None:
     file = tmp_path / "dag.yaml"
     file.write_text(
         "base: &x {type: X}\nnodes:\n  1: *x\n  on: {<<: *x, dependsOn: [1]}\n  z: {<<: *x, depends_on: [on]}"
@@ -161,7 +161,7 @@ def test_names_in_yaml_are_text_also_where_they_are_waited_for(tmp_path: Path, s
     assert workflow_file.dependencies(workflow_file.read(str(file))) == {"1": [], "b": ["1"]}
 
 
-def test_a_picture_that_mermaid_would_not_draw_says_so(tmp_path: Path, shell: Any) -> None:
+def test_graph_beyond_the_limit_of_mermaid_prints_a_warning(tmp_path: Path, shell: Any) -> None:
     file = tmp_path / "dag.json"
     nodes = {"a": {"type": "X"}} | {f"n{at}": {"type": "X", "dependsOn": ["a"]} for at in range(501)}
     file.write_text(json.dumps({"nodes": nodes}))
@@ -182,7 +182,7 @@ def test_a_picture_that_mermaid_would_not_draw_says_so(tmp_path: Path, shell: An
         ("d.yaml", "7", "is not a workflow"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said_before_anything_is_sent(
+def test_invalid_workflow_file_is_refused_without_a_request(
     tmp_path: Path, shell: Any, name: str, content: str, said: str
 ) -> None:
     (tmp_path / name).write_text(content)
@@ -192,7 +192,7 @@ def test_what_is_wrong_with_a_file_is_said_before_anything_is_sent(
     assert said in err
 
 
-def test_a_file_is_drawn_without_asking_anybody(shell: Any) -> None:
+def test_graph_of_a_file_is_drawn_without_a_request(shell: Any) -> None:
     api = FakeWorkflows()
     code, out, _ = shell(api, "workflow", "graph", str(EXAMPLE))
     assert (code, api.requests) == (0, [])
@@ -205,7 +205,7 @@ def test_a_file_is_drawn_without_asking_anybody(shell: Any) -> None:
 # -- the command
 
 
-def test_run_follows_the_nodes_and_says_how_it_ended(shell: Any) -> None:
+def test_workflow_run_follows_the_nodes_and_exits_by_the_final_state(shell: Any) -> None:
     code, out, _ = shell(FakeWorkflows(), "workflow", "run", str(EXAMPLE), "--key", "k")
     assert code == 0
     assert "w1-n0  RUNNING  n0" in out
@@ -213,14 +213,14 @@ def test_run_follows_the_nodes_and_says_how_it_ended(shell: Any) -> None:
     assert shell(FakeWorkflows(ends="FAILED"), "workflow", "run", str(EXAMPLE))[0] == 1
 
 
-def test_without_waiting_it_says_what_was_accepted(shell: Any) -> None:
+def test_workflow_run_without_wait_prints_the_workflow(shell: Any) -> None:
     api = FakeWorkflows()
     code, out, _ = shell(api, "workflow", "run", str(EXAMPLE), "--no-wait", "--json")
     assert (code, json.loads(out)["id"], len(api.requests)) == (0, "w1", 1)
     assert shell(api, "workflow", "retry", "w1")[0] == 0
 
 
-def test_of_a_large_workflow_only_the_counts_are_followed(shell: Any) -> None:
+def test_workflow_run_of_many_nodes_follows_the_counts_only(shell: Any) -> None:
     api = FakeWorkflows(nodes=501)
     code, out, _ = shell(api, "workflow", "run", str(EXAMPLE))
     assert code == 0
@@ -228,7 +228,7 @@ def test_of_a_large_workflow_only_the_counts_are_followed(shell: Any) -> None:
     assert len(api.requests) == 3
 
 
-def test_get_list_cancel_and_graph(shell: Any) -> None:
+def test_workflow_get_list_cancel_and_graph_print_their_answers(shell: Any) -> None:
     api = FakeWorkflows(looks=9)
     code, out, _ = shell(api, "workflow", "get", "w1")
     assert code == 0
@@ -239,7 +239,7 @@ def test_get_list_cancel_and_graph(shell: Any) -> None:
     assert shell(api, "workflow", "graph", "w1")[1] == "flowchart LR\n"
 
 
-def test_a_live_view_shows_what_matters_when_there_is_more_than_fits() -> None:
+def test_live_view_of_many_nodes_shows_the_important_ones() -> None:
     nodes = [Node.from_json(node(f"n{at}", "SUCCESS")) for at in range(60)]
     nodes[55] = Node.from_json(node("late", "RETRY", error="no luck", errorType="Unlucky"))
     found = Workflow(id="w1", name="x", state="RUNNING", node_count=60, counts={"SUCCESS": 59, "RETRY": 1})

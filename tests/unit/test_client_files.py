@@ -38,7 +38,7 @@ MERGE_BOMB = "a: &a {x: 1}\n" + "".join(
         (b"", None),
     ],
 )  # fmt: skip
-def test_yaml_is_what_it_would_be_as_json(content: bytes, value: Any) -> None:
+def test_yaml_has_the_values_of_the_same_json(content: bytes, value: Any) -> None:
     assert parse_yaml(content) == value
 
 
@@ -73,13 +73,13 @@ def test_yaml_is_what_it_would_be_as_json(content: bytes, value: Any) -> None:
         (MERGE_BOMB.encode(), "aliases expanded"),
     ],
 )
-def test_what_json_does_not_have_is_refused_in_one_line(content: bytes, why: str) -> None:
+def test_yaml_without_equivalent_in_json_is_refused_in_one_line(content: bytes, why: str) -> None:
     with pytest.raises(ValueError, match=why) as refused:
         parse_yaml(content)
     assert "\n" not in str(refused.value)
 
 
-def test_a_small_file_is_not_written_out_beyond_what_a_request_holds() -> None:
+def test_yaml_with_aliases_that_expand_too_far_is_refused() -> None:
     assert len(BOMB) < 500
     largest = b"a: &a " + b"x" * 100_000 + b"\nb: [" + b",".join([b"*a"] * (EXPANDED_LIMIT // 100_001 - 2)) + b"]"
     assert len(json.dumps(parse_yaml(largest))) < 2 * EXPANDED_LIMIT
@@ -100,13 +100,13 @@ def test_a_small_file_is_not_written_out_beyond_what_a_request_holds() -> None:
         ("{'a': 1}", "property name"),
     ],
 )
-def test_json_is_read_strictly(content: bytes | str, why: str) -> None:
+def test_json_with_duplicate_names_or_constants_is_refused(content: bytes | str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as refused:
         parse_json(content)
     assert "\n" not in str(refused.value)
 
 
-def test_a_byte_order_mark_is_passed_over_wherever_json_is_given(tmp_path: Path) -> None:
+def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     file = tmp_path / "bom.json"
     file.write_bytes(BOM + b'{"nodes": {"a": {"type": "X"}}}')
     assert (
@@ -119,7 +119,7 @@ def test_a_byte_order_mark_is_passed_over_wherever_json_is_given(tmp_path: Path)
     assert read_tasks(str(file)) == [{"type": "A"}, {"type": "B"}]
 
 
-def test_a_batch_with_a_line_that_is_no_json_names_it(tmp_path: Path) -> None:
+def test_batch_file_with_an_invalid_line_names_the_line(tmp_path: Path) -> None:
     file = tmp_path / "tasks.jsonl"
     file.write_text('{"type": "A"}\n\n{"type": \n')
     with pytest.raises(ValueError, match="line 3: Expecting value"):
@@ -142,7 +142,7 @@ def test_a_batch_with_a_line_that_is_no_json_names_it(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("command", ["graph", "run"])
-def test_a_workflow_file_of_another_shape_is_one_line_with_the_path(
+def test_workflow_file_of_a_wrong_shape_is_refused_in_one_line_with_the_path(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, why: str, command: str
 ) -> None:
     file = tmp_path / "dag.yaml"
@@ -161,7 +161,7 @@ def test_a_workflow_file_of_another_shape_is_one_line_with_the_path(
         ("nodes: {a: {dependsOn: [b]}}", "node 'a' depends on 'b', which is not a node"),
     ],
 )
-def test_a_file_that_cannot_be_drawn_says_why(
+def test_workflow_file_that_cannot_be_drawn_is_refused_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, why: str
 ) -> None:
     file = tmp_path / "dag.yaml"

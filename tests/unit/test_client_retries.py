@@ -21,7 +21,7 @@ retried = st.one_of(st.none(), st.sampled_from(sorted(RETRIED_STATUSES)))
 
 
 @given(backoffs, st.integers(1, 3000), retried, st.one_of(st.none(), st.floats(0, 1000)), draws)
-def test_the_tries_have_an_end(
+def test_retries_end_after_the_last_attempt(
     backoff: Backoff, tried: int, status: int | None, after: float | None, draw: float
 ) -> None:
     if tried >= backoff.tries:
@@ -29,12 +29,12 @@ def test_the_tries_have_an_end(
 
 
 @given(backoffs, st.integers(1, 3000), st.integers(100, 599).filter(lambda s: s not in RETRIED_STATUSES), draws)
-def test_an_answer_that_means_no_is_final(backoff: Backoff, tried: int, status: int, draw: float) -> None:
+def test_refusal_is_not_retried(backoff: Backoff, tried: int, status: int, draw: float) -> None:
     assert pause_before_retry(backoff, tried, status, 1.0, draw) is None
 
 
 @given(backoffs, st.integers(1, 3000), retried, draws)
-def test_the_pause_is_below_the_cap_and_the_doubling(
+def test_pause_is_at_most_the_cap_and_the_doubled_base(
     backoff: Backoff, tried: int, status: int | None, draw: float
 ) -> None:
     pause = pause_before_retry(backoff, tried, status, None, draw)
@@ -44,7 +44,7 @@ def test_the_pause_is_below_the_cap_and_the_doubling(
 
 
 @given(backoffs, st.integers(1, 3000), retried, st.floats(0, 1000), draws)
-def test_a_retry_after_is_waited_out_or_not_waited_for_at_all(
+def test_retry_after_is_waited_for_unless_it_is_too_long(
     backoff: Backoff, tried: int, status: int | None, after: float, draw: float
 ) -> None:
     pause = pause_before_retry(backoff, tried, status, after, draw)
@@ -54,7 +54,7 @@ def test_a_retry_after_is_waited_out_or_not_waited_for_at_all(
 
 
 @given(backoffs.filter(lambda b: b.tries > 1), retried, draws, draws)
-def test_the_draw_decides_between_nothing_and_all(backoff: Backoff, status: int | None, one: float, two: float) -> None:
+def test_pause_is_the_drawn_part_of_its_maximum(backoff: Backoff, status: int | None, one: float, two: float) -> None:
     low, high = sorted((one, two))
     pauses = [pause_before_retry(backoff, 1, status, None, draw) for draw in (0.0, low, high)]
     assert pauses[0] == 0
@@ -78,11 +78,11 @@ def test_the_draw_decides_between_nothing_and_all(backoff: Backoff, status: int 
         (format_datetime(NOW - timedelta(hours=1), usegmt=True), 0.0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+def test_retry_after_header_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
     assert retry_after_seconds(header, NOW) == seconds
 
 
-def test_the_pauses_of_a_wait_grow_to_five_seconds() -> None:
+def test_pauses_of_a_wait_grow_to_five_seconds() -> None:
     pauses = list(islice(polling_pauses(), 30))
     assert pauses[0] == 0.1
     assert all(one <= two for one, two in pairwise(pauses))
