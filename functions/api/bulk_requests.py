@@ -1,4 +1,4 @@
-"""What bulk requests share: under an idempotency key, the same request again is answered as it was the first time."""
+"""Idempotency of bulk requests: the same request again under the same key gets the answer of the first one."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class BulkRequests:
         route: str,
         body: Mapping[str, Any],
         header: str | None,
-        act: Callable[[], dict[str, Any]],
-    ) -> dict[str, Any]:
-        """`header`: Idempotency-Key as it came. A request that died before its answer was kept is acted on again: `act`
-        then finds what is left."""
+        act: Callable[[], Mapping[str, Any]],
+    ) -> Mapping[str, Any]:
+        """`header`: Idempotency-Key as it came. A request that died before its answer was stored is acted on again:
+        `act` then finds the rest. Raises IdempotencyKeyReused."""
         key = header_key(header)
         if key is None:
             return act()
@@ -44,8 +44,8 @@ class BulkRequests:
             return earlier
         answer = act()
         try:
-            self.answers.put(tenant, route, change, answer, now=self.clock())
+            self.answers.put(tenant, route, change, dict(answer), now=self.clock())
         except StoreUnavailable:
-            # What was asked for is done. Only if this answer is lost as well does a repeat count what is left.
-            logger.warning("answer not kept", exc_info=True, extra={"route": route})
+            # The request is done. If the caller does not receive this answer either, a repetition counts only the rest.
+            logger.warning("answer not stored", exc_info=True, extra={"route": route})
         return answer

@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {
             "statusCode": problem.status,
             "headers": {"Content-Type": problems.MEDIA_TYPE},
-            "body": views.dump(problem.document),
+            "body": views.to_json(problem.document),
             "isBase64Encoded": False,
         }
 

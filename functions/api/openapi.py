@@ -21,8 +21,8 @@ Json = dict[str, Any]
 
 VERSION = "1.0.0"
 COMPONENTS = "#/components/schemas/"
-PROBLEM = "functions.api.tasks.answers:Problem"
-GATEWAY_MESSAGE = "functions.api.tasks.answers:GatewayMessage"
+PROBLEM = "functions.api.schemas:Problem"
+GATEWAY_MESSAGE = "functions.api.schemas:GatewayMessage"
 
 PROBLEM_DESCRIPTIONS = {
     400: "The body is empty, not JSON, not UTF-8, or not an object.",

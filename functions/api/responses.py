@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def json_response(status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response[str]:
-    return Response(status, "application/json", views.dump(document), headers)
+    return Response(status, "application/json", views.to_json(document), headers)
 
 
 def no_content() -> Response[str]:
@@ -27,7 +27,7 @@ def no_content() -> Response[str]:
 
 def problem_response(error: Exception, request_id: str) -> Response[str]:
     problem = problems.problem_of(error, request_id=request_id)
-    return Response(problem.status, problems.MEDIA_TYPE, views.dump(problem.document), problem.headers)
+    return Response(problem.status, problems.MEDIA_TYPE, views.to_json(problem.document), problem.headers)
 
 
 def location_header(path: str) -> dict[str, str]:
@@ -37,9 +37,10 @@ def location_header(path: str) -> dict[str, str]:
 def task_response(request: ApiRequest, task: Task) -> Response[str]:
     """The whole task. The workflow of a node is one more read."""
     services = request.services
-    view = views.full(task, services.documents, now=wiring.clock())
+    view = views.detail(task, services.documents, now=wiring.clock())
     if task.notify:
         view["notifications"] = services.notifications.of_task(task)
     if task.membership:
-        view |= services.workflow_queries.reference(task, task.membership)
+        view["workflow"] = services.workflow_queries.reference(task, task.membership)
+        view["dependencies"] = services.workflow_queries.upstream_ids(task, task.membership)
     return json_response(200, view)

@@ -1,83 +1,92 @@
-"""Task → JSON, as /openapi.json describes it (functions/api/tasks/answers.py)."""
+"""Task → JSON, in the shapes of task_schemas.py."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from functions.core.notifications.events import target_views
 from functions.core.payloads.masking import masked
 from functions.core.states import State
 from functions.core.task import Attempt, Document, RunMembership, Task
-from functions.core.times import iso_time_or_none as written
+from functions.core.times import iso_time, iso_time_or_none
 from functions.store.documents import Documents
 
-SIZE_LIMIT = 6_000_000
-"""Lambda answers at most 6 MB (6,291,556 bytes), the body quoted inside; the rest is for the headers."""
+if TYPE_CHECKING:
+    from functions.intake import task_schemas as schemas
 
-Json = dict[str, Any]
+ANSWER_LIMIT_BYTES = 6_000_000
+"""Lambda answers at most 6 MB (6,291,556 bytes), with the body quoted inside; the rest is for the headers."""
 
 
-def full(task: Task, documents: Documents, *, now: int) -> Json:
-    """With payload and result, from wherever they are kept. One that would not fit an answer is named in `omitted`."""
-    view = base(task, now=now)
+def detail(task: Task, documents: Documents, *, now: int) -> schemas.Task:
+    """With payload and result, from wherever they are stored. One that does not fit the answer is named in
+    `omitted`."""
+    view = view_of_record(task, now=now)
     view["payload"] = masked(task.mask, documents.read(task.tenant, task.id, task.payload))
     view["result"] = documents.read(task.tenant, task.id, task.result)
-    for name in ("payload", "result"):
-        if fits(view):
-            break
-        omit(view, name)
+    if not fits_answer(view):
+        omit_field(view, "payload")
+    if not fits_answer(view):
+        omit_field(view, "result")
     return view
 
 
-def submitted(task: Task, payload: Any, *, now: int) -> Json:
-    """Of a task just made, whose payload is at hand."""
-    view = base(task, now=now) | {"payload": masked(task.mask, payload)}
-    if not fits(view):
-        omit(view, "payload")
+def submitted_detail(task: Task, payload: Any, *, now: int) -> schemas.Task:
+    """Of a task that was just created. `payload`: the request has it, so no document is read."""
+    view = view_of_record(task, now=now)
+    view["payload"] = masked(task.mask, payload)
+    if not fits_answer(view):
+        omit_field(view, "payload")
     return view
 
 
-def brief(task: Task, *, now: int) -> Json:
-    """One of a list: without logs and tracebacks of its attempts, and without documents that would cost a read each."""
-    view = base(task, now=now)
+def list_entry(task: Task, *, now: int) -> schemas.Task:
+    """Without the logs and tracebacks of attempts, and without a payload or result that would cost a read."""
+    view = view_of_record(task, now=now)
     for attempt in view["attempts"]:
         del attempt["log"], attempt["traceback"]
-    for name, kept, mask in (("payload", task.payload, task.mask), ("result", task.result, None)):
-        if kept is not None and kept.ref is not None:
-            omit(view, name)
-        else:
-            view[name] = masked(mask, inline(kept))
+    if task.payload.ref is not None:
+        omit_field(view, "payload")
+    else:
+        view["payload"] = masked(task.mask, inline_value(task.payload))
+    if task.result is not None and task.result.ref is not None:
+        omit_field(view, "result")
+    else:
+        view["result"] = inline_value(task.result)
     return view
 
 
-def slip(task: Task, *, now: int) -> Json:
-    """One of a thousand in an answer: what tells it from the others, and nothing that may grow."""
+def summary(task: Task, *, now: int) -> schemas.BatchTask:
+    """One of a thousand in an answer: the fields that identify it, of bounded size."""
     return {
         "id": task.id,
         "type": task.type,
         "state": task.state_at(now),
         "priority": task.priority,
         "lane": task.lane,
-        "runAt": written(task.available_at),
-        "createdAt": written(task.created_at),
+        "runAt": iso_time(task.available_at),
+        "createdAt": iso_time(task.created_at),
         "attempt": task.attempt,
         "idempotencyKey": task.idempotency_key,
     }
 
 
-def omit(view: Json, name: str) -> None:
+def omit_field(view: schemas.Task, name: schemas.Omissible) -> None:
     view.pop(name, None)
     view.setdefault("omitted", []).append(name)
 
 
-def fits(view: Json) -> bool:
-    body = dump(view)
-    # Only a body this large could outgrow the limit by being quoted.
-    return len(body) * 6 < SIZE_LIMIT or len(json.dumps(body, ensure_ascii=False).encode()) <= SIZE_LIMIT
+def fits_answer(view: Any) -> bool:
+    body = to_json(view)
+    # Quoting makes a body at most six times as long.
+    return (
+        len(body) * 6 < ANSWER_LIMIT_BYTES or len(json.dumps(body, ensure_ascii=False).encode()) <= ANSWER_LIMIT_BYTES
+    )
 
 
-def base(task: Task, *, now: int) -> Json:
+def view_of_record(task: Task, *, now: int) -> schemas.Task:
+    """Everything but payload and result, which are None."""
     return {
         "id": task.id,
         "type": task.type,
@@ -87,10 +96,10 @@ def base(task: Task, *, now: int) -> Json:
         "lane": task.lane,
         "payload": None,
         "result": None,
-        "runAt": written(task.available_at),
-        "createdAt": written(task.created_at),
-        "startedAt": written(task.started_at),
-        "endedAt": written(task.ended_at),
+        "runAt": iso_time(task.available_at),
+        "createdAt": iso_time(task.created_at),
+        "startedAt": iso_time_or_none(task.started_at),
+        "endedAt": iso_time_or_none(task.ended_at),
         "attempt": task.attempt,
         "maxAttempts": task.retry.max_attempts,
         "maxRetries": task.retry.max_attempts - 1,
@@ -105,23 +114,27 @@ def base(task: Task, *, now: int) -> Json:
         "tags": task.tags,
         "generation": task.generation,
         "dependencies": list(task.dependencies),
-        "notify": target_views(task.notify),
-        "workflow": tie(task.membership) if task.membership else None,
-        "progress": progress(task.progress),
+        "notify": notify_targets(task.notify),
+        "workflow": workflow_reference(task.membership) if task.membership else None,
+        "progress": progress_view(task.progress),
         "redriven": [
-            {"by": entry["by"], "at": written(entry["at"]), "attempts": entry["attempts"]} for entry in task.redrives
+            {"by": entry["by"], "at": iso_time(entry["at"]), "attempts": entry["attempts"]} for entry in task.redrives
         ],
-        "attempts": [attempt(entry) for entry in (*task.history, *latest(task))],
+        "attempts": [attempt_view(attempt) for attempt in (*task.history, *latest_attempt(task))],
     }
 
 
-def tie(member: RunMembership) -> Json:
-    """What the record knows: the name of the workflow is in another one."""
-    return {"id": member.run, "name": None, "node": member.name, "round": member.round}
+def notify_targets(notify: tuple[dict[str, Any], ...]) -> list[schemas.NotifyTargetView]:
+    return cast("list[schemas.NotifyTargetView]", target_views(notify))
 
 
-def latest(task: Task) -> tuple[Attempt, ...]:
-    """The attempt that is not history: it runs, or it was the one that succeeded."""
+def workflow_reference(member: RunMembership, name: str | None = None) -> schemas.WorkflowReference:
+    """`name`: of the workflow, which the record of a node does not hold."""
+    return {"id": member.run, "name": name, "node": member.name, "round": member.round}
+
+
+def latest_attempt(task: Task) -> tuple[Attempt, ...]:
+    """The attempt that is not in the history: it runs, or it succeeded. () for none."""
     if task.state not in (State.RUNNING, State.SUCCESS) or task.started_at is None:
         return ()
     return (
@@ -135,27 +148,30 @@ def latest(task: Task) -> tuple[Attempt, ...]:
     )
 
 
-def attempt(entry: Attempt) -> Json:
+def attempt_view(attempt: Attempt) -> schemas.Attempt:
     return {
-        "number": entry.number,
-        "startedAt": written(entry.started_at),
-        "endedAt": written(entry.ended_at or None),
-        "outcome": entry.outcome or None,
-        "errorType": entry.error_type,
-        "error": entry.error,
-        "where": entry.where,
-        "traceback": entry.traceback,
-        "log": list(entry.log),
+        "number": attempt.number,
+        "startedAt": iso_time(attempt.started_at),
+        "endedAt": iso_time_or_none(attempt.ended_at or None),
+        "outcome": attempt.outcome or None,
+        "errorType": attempt.error_type,
+        "error": attempt.error,
+        "where": attempt.where,
+        "traceback": attempt.traceback,
+        "log": list(attempt.log),
     }
 
 
-def progress(said: Json | None) -> Json | None:
-    return None if said is None else said | {"at": written(said["at"])}
+def progress_view(progress: dict[str, Any] | None) -> schemas.Progress | None:
+    if progress is None:
+        return None
+    return {"fraction": progress["fraction"], "note": progress["note"], "at": iso_time(progress["at"])}
 
 
-def inline(kept: Document | None) -> Any:
-    return None if kept is None or kept.inline is None else json.loads(kept.inline)
+def inline_value(document: Document | None) -> Any:
+    """None for a document that is stored elsewhere."""
+    return None if document is None or document.inline is None else json.loads(document.inline)
 
 
-def dump(document: Any) -> str:
+def to_json(document: Any) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

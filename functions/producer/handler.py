@@ -105,9 +105,9 @@ def submit(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
         found = problems.problem_of(error, request_id=context.aws_request_id)
         return {"status": found.status, "problem": dict(found.document)}
     if not done.created:
-        return {"status": 200, "task": views.full(done.task, parts.submission.documents, now=now)}
+        return {"status": 200, "task": views.detail(done.task, parts.submission.documents, now=now)}
     parts.metrics.count("TaskSubmitted", lane=done.task.lane)
-    return {"status": 201, "task": views.submitted(done.task, done.payload, now=now)}
+    return {"status": 201, "task": views.submitted_detail(done.task, done.payload, now=now)}
 
 
 class Parts:

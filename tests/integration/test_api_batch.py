@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.core.errors import StoreUnavailable
-from functions.intake.task_views import SIZE_LIMIT
+from functions.intake.task_views import ANSWER_LIMIT_BYTES
 from tests.integration.api import Api, request
 from tests.integration.cloud import Cloud, event
 
@@ -161,7 +161,7 @@ def test_the_answer_to_a_thousand_fits_lambdas(api: Api, aws: Cloud, task: dict[
     sent = request("POST", "/tasks/batch", {"tasks": tasks})
     answer = aws.invoke("api", sent)
     assert answer["statusCode"] == 200
-    assert len(json.dumps(answer, ensure_ascii=False).encode()) * 20 < SIZE_LIMIT
+    assert len(json.dumps(answer, ensure_ascii=False).encode()) * 20 < ANSWER_LIMIT_BYTES
 
 
 def test_a_cut_problem_still_names_fields(api: Api) -> None:

@@ -34,7 +34,7 @@ RESPONSES: list[tuple[str, FromJson, type, set[str]]] = [
     ("BatchResult", lambda result: Outcome.from_json(0, {}, result), Outcome, {"index"}),
     ("CancelAnswer", Cancelled.from_json, Cancelled, set()),
     ("Notification", Notification.from_json, Notification, set()),
-    ("Undelivered", Notification.from_json, Notification, set()),
+    ("UndeliveredNotification", Notification.from_json, Notification, set()),
     ("NotificationList", NotificationPage.from_json, NotificationPage, set()),
     (
         "ScheduleAnswer",

@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskyard.tasks.retry import RetryPolicy
 
@@ -41,6 +41,10 @@ from functions.store import keys
 from functions.store.listings import Listings
 from functions.store.tasks import Applied, TaskStore, WriteResult
 
+if TYPE_CHECKING:
+    from functions.api.dead_letters import schemas
+    from functions.api.schemas import TaskList
+
 logger = logging.getLogger("taskyard.api")
 
 RECORDS_READ_LIMIT = 1000
@@ -62,7 +66,7 @@ class DeadLetters:
     registry: Callable[[], Registry]
     clock: Callable[[], int]
 
-    def page(self, query: QueryParameters, *, tenant: str) -> dict[str, Any]:
+    def page(self, query: QueryParameters, *, tenant: str) -> TaskList:
         """The latest first. Raises InvalidRequest with every parameter at fault."""
         now = self.clock()
         errors = list(query.errors)
@@ -88,7 +92,7 @@ class DeadLetters:
             since=filter_.since or 0,
         )
         return {
-            "tasks": [views.brief(task, now=now) for task in page.tasks],
+            "tasks": [views.list_entry(task, now=now) for task in page.tasks],
             "cursor": None if page.after is None else list_cursor(page.after, f"0.{filter_digest(tenant, filter_)}"),
         }
 
@@ -115,7 +119,7 @@ class DeadLetters:
                 return result.task
         raise ChangedMeanwhile("task", task_id)
 
-    def redrive(self, tenant: str, body: Mapping[str, Any], *, by: str) -> dict[str, Any]:
+    def redrive(self, tenant: str, body: Mapping[str, Any], *, by: str) -> schemas.RedriveAnswer:
         """Page by page, the latest first. The cursor of the answer continues where the time or the limit ended it."""
         started_at = self.clock()
         request = validated(Redrive, body, started_at)

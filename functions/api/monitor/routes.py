@@ -32,7 +32,7 @@ ROUTES = (
         role=Role.VIEWER,
         # For load balancers and uptime checks, which have no identity.
         open=True,
-        answers={200: Answer("It is.", "functions.api.tasks.answers:Health")},
+        answers={200: Answer("It is.", "functions.api.monitor.schemas:Health")},
     ),
     Route(
         method="GET",
@@ -42,6 +42,6 @@ ROUTES = (
         tag="monitor",
         handler=get_stats,
         role=Role.VIEWER,
-        answers={200: Answer("Now.", "functions.api.tasks.answers:Stats")},
+        answers={200: Answer("Now.", "functions.api.monitor.schemas:Stats")},
     ),
 )

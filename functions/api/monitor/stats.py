@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.aws.queues import Queues
 from functions.core.states import CLAIMABLE
 from functions.store.counters import Counters, Counts
 from functions.store.listings import Listings
+
+if TYPE_CHECKING:
+    from functions.api.monitor import schemas
 
 RECORDS_READ_LIMIT = 300
 """The newest tasks, among which the oldest due one is searched: 150 read units. With a longer backlog the age is too
@@ -21,7 +24,7 @@ class Stats:
     queues: Queues
     listings: Listings
 
-    def read(self, *, tenant: str, now: int) -> dict[str, Any]:
+    def read(self, *, tenant: str, now: int) -> schemas.Stats:
         counts = self.counters.read(tenant)
         depths = {lane: self.queues.depth(lane) for lane in self.queues.lanes}
         return {

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.api.paging import UNKNOWN_CURSOR, decode_cursor, encode_cursor, limit_of
 from functions.api.request import QueryParameters
 from functions.core.errors import FieldError, InvalidRequest
+from functions.core.notifications import events
 from functions.core.notifications.events import (
     Delivery,
-    Notification,
     display_target,
     run_notifications,
     task_notifications,
@@ -20,8 +20,11 @@ from functions.core.notifications.events import (
 from functions.core.task import Task
 from functions.core.times import iso_time_or_none
 from functions.core.workflows.run import Run
-from functions.intake.task_views import Json
 from functions.store.notifications import Known, NotificationStore
+
+if TYPE_CHECKING:
+    from functions.api.notifications import schemas
+    from functions.intake.task_schemas import Notification
 
 POSITION = re.compile(r"[0-9]{13}#[0-9a-z-]{28,80}")
 
@@ -30,7 +33,7 @@ POSITION = re.compile(r"[0-9]{13}#[0-9a-z-]{28,80}")
 class NotificationQueries:
     store: NotificationStore
 
-    def of_task(self, task: Task) -> list[Json]:
+    def of_task(self, task: Task) -> list[Notification]:
         """Of a task with `notify`, oldest first. A redriven task also has those of its earlier ends."""
         if not task.settled and not task.redrives:
             return waiting_views(task.notify)
@@ -39,7 +42,7 @@ class NotificationQueries:
             return views_with_pending(records, task_notifications(task))
         return [*map(record_view, records), *waiting_views(task.notify)]
 
-    def of_run(self, run: Run) -> list[Json]:
+    def of_run(self, run: Run) -> list[Notification]:
         if not run.ended and run.round == 1:
             return waiting_views(run.notify)
         records = self.store.of(run.tenant, "workflow", run.id)
@@ -47,7 +50,7 @@ class NotificationQueries:
             return views_with_pending(records, run_notifications(run))
         return [*map(record_view, records), *waiting_views(run.notify)]
 
-    def page(self, tenant: str, query: QueryParameters) -> Json:
+    def page(self, tenant: str, query: QueryParameters) -> schemas.NotificationList:
         """Newest first. Raises InvalidRequest with every parameter at fault."""
         errors = list(query.errors)
         if query.get("state") != Delivery.UNDELIVERABLE:
@@ -64,13 +67,13 @@ class NotificationQueries:
         page = self.store.undeliverable(tenant, limit=limit, after=after)
         return {
             "notifications": [
-                record_view(record) | {"of": record.of, "id": record.id} for record in page.notifications
+                {**record_view(record), "of": record.of, "id": record.id} for record in page.notifications
             ],
             "cursor": None if page.after is None else encode_cursor(page.after),
         }
 
 
-def views_with_pending(records: Iterable[Known], due: Iterable[Notification]) -> list[Json]:
+def views_with_pending(records: Iterable[Known], due: Iterable[events.Notification]) -> list[Notification]:
     """Of the records, then of the due notifications that have no record yet: their first attempt has not ended."""
     known = list(records)
     recorded = {(record.event, record.target) for record in known}
@@ -82,14 +85,14 @@ def views_with_pending(records: Iterable[Known], due: Iterable[Notification]) ->
     return [*map(record_view, known), *pending]
 
 
-def waiting_views(notify: tuple[dict[str, Any], ...]) -> list[Json]:
+def waiting_views(notify: tuple[dict[str, Any], ...]) -> list[Notification]:
     return [
         notification_view(event=None, target=index, to=display_target(target), state=Delivery.WAITING)
         for index, target in enumerate(notify)
     ]
 
 
-def record_view(record: Known) -> Json:
+def record_view(record: Known) -> Notification:
     return notification_view(
         event=record.event,
         target=record.target,
@@ -114,7 +117,7 @@ def notification_view(
     error: str | None = None,
     first_at: int | None = None,
     last_at: int | None = None,
-) -> Json:
+) -> Notification:
     return {
         "event": event,
         "target": target,

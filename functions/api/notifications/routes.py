@@ -31,6 +31,6 @@ ROUTES = (
             QueryParameter("state", {"type": "string", "enum": ["UNDELIVERABLE"]}, required=True),
             *page_parameters("Notifications"),
         ),
-        answers={200: Answer("A page.", "functions.api.tasks.answers:NotificationList")},
+        answers={200: Answer("A page.", "functions.api.notifications.schemas:NotificationList")},
     ),
 )

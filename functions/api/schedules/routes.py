@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from functions.core.schedules.schedule import Schedule
 
-SCHEDULE = "functions.api.schedules.views:ScheduleAnswer"
-TASK = "functions.api.tasks.answers:Task"
+SCHEDULE = "functions.api.schedules.schemas:ScheduleAnswer"
+TASK = "functions.intake.task_schemas:Task"
 LOCATION = {"Location": "Path of the schedule."}
 
 
@@ -56,14 +56,16 @@ def run_schedule(request: ApiRequest) -> Response[str]:
     if submitted.created:
         services.metrics.count("TaskSubmitted", lane=task.lane)
         services.metrics.flush(now)
-    view = task_views.full(task, services.documents, now=now)
+    view = task_views.detail(task, services.documents, now=now)
     return json_response(201 if submitted.created else 200, view, location_header(f"/tasks/{task.id}"))
 
 
 def schedule_response(request: ApiRequest, status: int, schedule: Schedule) -> Response[str]:
-    from functions.api.schedules.views import view
+    from functions.api.schedules.views import schedule_view
 
-    return json_response(status, view(schedule, now=wiring.clock()), location_header(f"/schedules/{schedule.id}"))
+    return json_response(
+        status, schedule_view(schedule, now=wiring.clock()), location_header(f"/schedules/{schedule.id}")
+    )
 
 
 ROUTES = (
@@ -92,7 +94,7 @@ ROUTES = (
         handler=list_schedules,
         role=Role.VIEWER,
         query=page_parameters("Schedules"),
-        answers={200: Answer("A page.", "functions.api.schedules.views:ScheduleList")},
+        answers={200: Answer("A page.", "functions.api.schedules.schemas:ScheduleList")},
     ),
     Route(
         method="GET",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.api.paging import newest_ids
 from functions.api.request import QueryParameters
@@ -49,6 +49,9 @@ from functions.intake.task_requests import SUBMIT_ALIASES, Fingerprint, Limits, 
 from functions.store import keys
 from functions.store.listings import Index, Listings
 from functions.store.schedules import ScheduleStore
+
+if TYPE_CHECKING:
+    from functions.api.schedules import schemas
 
 SCHEDULE_INDEX = Index("listing", "listPk", "listSk", keys.schedule_listing_partition)
 CURSOR_SCOPE = "schedules"
@@ -110,7 +113,7 @@ class Schedules:
             raise NotFound("schedule", schedule_id)
         return schedule
 
-    def page(self, tenant: str, query: QueryParameters) -> dict[str, Any]:
+    def page(self, tenant: str, query: QueryParameters) -> schemas.ScheduleList:
         """Newest first."""
         page = newest_ids(self.listings, tenant, query, scope=CURSOR_SCOPE)
         schedules = self.schedules.get_many(tenant, page.ids)

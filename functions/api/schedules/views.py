@@ -1,30 +1,30 @@
-"""Schedule → JSON, and the schemas of that."""
+"""Schedule → JSON, in the shapes of schemas.py."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from functions.api.tasks.answers import Answer, Time
 from functions.core.notifications.events import target_views
 from functions.core.payloads.masking import masked
 from functions.core.schedules.recurrence import InvalidExpression
 from functions.core.schedules.schedule import Schedule
 from functions.core.times import iso_time, iso_time_or_none
-from functions.intake.task_views import dump
+from functions.intake.task_views import to_json
+
+if TYPE_CHECKING:
+    from functions.api.schedules import schemas
 
 UPCOMING = 5
 LIST_TEMPLATE_LIMIT = 4000
 """Characters of a template that a list shows with its payload."""
 
 
-def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
+def schedule_view(schedule: Schedule, *, now: int) -> schemas.ScheduleAnswer:
     try:
         expression = schedule.recurrence.expression
         upcoming = [] if schedule.paused else schedule.timetable.next_times(now, UPCOMING)
     except InvalidExpression:
-        # Accepted once: a zone that its keepers took away since. Scheduler goes by its own.
+        # It was valid once: its time zone has been removed since. EventBridge Scheduler has its own list of zones.
         expression, upcoming = None, []
     firings = schedule.firings
     return {
@@ -58,61 +58,21 @@ def view(schedule: Schedule, *, now: int) -> dict[str, Any]:
     }
 
 
-def list_entry(schedule: Schedule, *, now: int) -> dict[str, Any]:
+def list_entry(schedule: Schedule, *, now: int) -> schemas.ScheduleAnswer:
     """A hundred templates of a quarter of a megabyte would not fit an answer: a large payload is left out."""
-    shown = view(schedule, now=now)
-    if len(dump(schedule.task)) > LIST_TEMPLATE_LIMIT:
-        shown["task"].pop("payload", None)
-        shown["omitted"] = ["task.payload"]
-    return shown
+    view = schedule_view(schedule, now=now)
+    if len(to_json(schedule.task)) > LIST_TEMPLATE_LIMIT:
+        view["task"].pop("payload", None)
+        view["omitted"] = ["task.payload"]
+    return view
 
 
 def template(schedule: Schedule) -> dict[str, Any]:
-    """A copy as it may be shown: sensitive parts of the payload are masked, and of the URLs in `notify` the origins are
-    left, as in the views of tasks and runs."""
-    shown = dict(schedule.task)
+    """A copy without secrets: sensitive parts of the payload are masked, and URLs in `notify` are cut to their origin,
+    as in the views of tasks and runs."""
+    copy = dict(schedule.task)
     if schedule.mask is not None:
-        shown["payload"] = masked(schedule.mask, shown.get("payload"))
-    if shown.get("notify"):
-        shown["notify"] = target_views(tuple(shown["notify"]))
-    return shown
-
-
-class ScheduleAnswer(Answer):
-    id: str
-    name: str | None
-    cron: str | None = Field(description="As it was given; or rate was.")
-    rate: str | None
-    expression: str | None = Field(description="As EventBridge Scheduler has it.")
-    timezone: str
-    start_at: Time | None
-    end_at: Time | None
-    paused: bool
-    paused_at: Time | None
-    overlap: str
-    catch_up: str
-    task: dict[str, Any] = Field(description="The template; of webhooks in `notify` the origins.")
-    omitted: list[Literal["task.payload"]] = Field(
-        default=[], description="Of a list: what is too large for it; ask for the schedule."
-    )
-    next_times: Annotated[list[Time], Field(max_length=UPCOMING)] = Field(
-        description="The next five; none while it is paused."
-    )
-    created_at: Time
-    updated_at: Time
-    idempotency_key: str | None
-    fired: int = Field(description="Tasks submitted, runs that somebody asked for included.")
-    skipped: int = Field(description="Firings that found the task before still running.")
-    missed: int = Field(description="Firings that came too late.")
-    last_task_id: str | None
-    last_scheduled_at: Time | None = Field(description="The time that the last task stands for.")
-    last_fired_at: Time | None = Field(description="When it was submitted.")
-    last_skipped_at: Time | None
-    last_missed_at: Time | None
-    last_error: str | None = Field(description="Why the template could not be submitted when it last was refused.")
-    last_error_at: Time | None
-
-
-class ScheduleList(Answer):
-    schedules: list[ScheduleAnswer]
-    cursor: str | None
+        copy["payload"] = masked(schedule.mask, copy.get("payload"))
+    if copy.get("notify"):
+        copy["notify"] = target_views(tuple(copy["notify"]))
+    return copy

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest
 from functions.core.task import Task
@@ -17,6 +17,10 @@ from functions.intake import problems
 from functions.intake import task_views as views
 from functions.intake.submission import PreparedTask, Submission, SubmittedTask, first_look
 from functions.runtime.parallel import map_parallel
+
+if TYPE_CHECKING:
+    from functions.api.schemas import Problem
+    from functions.api.tasks import schemas
 
 MAX_TASKS = 1000
 PROBLEM_BYTES = 2000
@@ -43,7 +47,7 @@ class BatchSubmission:
 
     def submit(
         self, body: Mapping[str, Any], *, tenant: str, now: int, random: Callable[[], int], request_id: str
-    ) -> tuple[dict[str, Any], list[Task]]:
+    ) -> tuple[schemas.BatchAnswer, list[Task]]:
         """The view, and the tasks that were created. `random`: 80 bits for each call. Raises InvalidRequest for a body
         that is no batch; an error of one task is the result of that task."""
 
@@ -59,7 +63,7 @@ class BatchSubmission:
         results = [duplicate_result(result, results) for result in results]
         created = [result.task for result in results if isinstance(result, SubmittedTask) and result.created]
         refused = sum(isinstance(result, Exception) for result in results)
-        view = {
+        view: schemas.BatchAnswer = {
             "created": len(created),
             "existing": len(results) - len(created) - refused,
             "refused": refused,
@@ -123,20 +127,20 @@ def duplicate_result(result: SubmitResult, results: Sequence[SubmitResult]) -> S
     return original
 
 
-def result_view(index: int, result: SubmitResult, now: int, request_id: str) -> dict[str, Any]:
+def result_view(index: int, result: SubmitResult, now: int, request_id: str) -> schemas.BatchResult:
     if isinstance(result, SubmittedTask):
         status = 201 if result.created else 200
-        return {"index": index, "status": status, "task": views.slip(result.task, now=now)}
+        return {"index": index, "status": status, "task": views.summary(result.task, now=now)}
     assert isinstance(result, Exception), result
     problem = problems.problem_of(result, request_id=request_id)
     return {"index": index, "status": problem.status, "problem": shortened_problem(problem.document)}
 
 
-def shortened_problem(document: Mapping[str, Any]) -> Mapping[str, Any]:
+def shortened_problem(document: Mapping[str, Any]) -> Problem:
     """With as many of its field errors as fit PROBLEM_BYTES."""
     if json_bytes(document) <= PROBLEM_BYTES:
-        return document
-    short = {**document, "detail": document["detail"][:TEXT_LIMIT]}
+        return cast("Problem", document)
+    short: dict[str, Any] = {**document, "detail": document["detail"][:TEXT_LIMIT]}
     if "errors" in document:
         short["errors"] = []
         for error in document["errors"]:
@@ -144,8 +148,8 @@ def shortened_problem(document: Mapping[str, Any]) -> Mapping[str, Any]:
             if json_bytes(short | {"errors": errors}) > PROBLEM_BYTES:
                 break
             short["errors"] = errors
-    return short
+    return cast("Problem", short)
 
 
 def json_bytes(document: Mapping[str, Any]) -> int:
-    return len(views.dump(document).encode())
+    return len(views.to_json(document).encode())

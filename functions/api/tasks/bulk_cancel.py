@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.api.bulk_requests import TIME_LIMIT_MS
 from functions.api.paging import list_cursor, list_position
@@ -18,6 +18,9 @@ from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task
 from functions.runtime.parallel import map_parallel
 from functions.store.listings import Listings
+
+if TYPE_CHECKING:
+    from functions.api.tasks import schemas
 
 logger = logging.getLogger("taskyard.api")
 
@@ -33,7 +36,7 @@ class Progress:
 
     matched: int = 0
     cancelled: list[str] = field(default_factory=list)
-    refused: list[dict[str, str]] = field(default_factory=list)
+    refused: list[schemas.CancelRefusal] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +48,7 @@ class BulkCancel:
     canonical_type: Callable[[str], str]
     clock: Callable[[], int]
 
-    def cancel(self, tenant: str, body: Mapping[str, Any], *, by: str) -> dict[str, Any]:
+    def cancel(self, tenant: str, body: Mapping[str, Any], *, by: str) -> schemas.CancelAnswer:
         """By filter: newest first; the cursor of the answer continues where a limit of time or records ended it."""
         started_at = self.clock()
         request = validated(CancelTasks, body, started_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.api.paging import OTHER_FILTER, UNKNOWN_CURSOR, limit_of, list_cursor, list_position
 from functions.api.request import QueryParameters
@@ -14,6 +14,9 @@ from functions.core.states import State
 from functions.core.task import Task
 from functions.intake import task_views as views
 from functions.store.listings import Listings
+
+if TYPE_CHECKING:
+    from functions.api.schemas import TaskList
 
 RECORDS_READ_LIMIT = 1000
 """Records that one request reads at most, half a read unit each: a rare state takes several pages to be found."""
@@ -37,7 +40,7 @@ class TaskListing:
     listings: Listings
     canonical_type: Callable[[str], str]
 
-    def page(self, parameters: QueryParameters, *, tenant: str, now: int) -> dict[str, Any]:
+    def page(self, parameters: QueryParameters, *, tenant: str, now: int) -> TaskList:
         query = task_query(parameters, tenant)
         page = self.listings.page(
             tenant,
@@ -47,7 +50,7 @@ class TaskListing:
             wanted=self._filter(query, now),
         )
         return {
-            "tasks": [views.brief(task, now=now) for task in page.tasks],
+            "tasks": [views.list_entry(task, now=now) for task in page.tasks],
             "cursor": None if page.after is None else list_cursor(page.after, filter_digest(tenant, query)),
         }
 

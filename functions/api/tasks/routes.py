@@ -25,7 +25,7 @@ from functions.intake import task_views as views
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import Response
 
-TASK = "functions.api.tasks.answers:Task"
+TASK = "functions.intake.task_schemas:Task"
 STARTED = "The task has started or is settled (`state` says which), or others keep changing it."
 STATE_PARAMETER = QueryParameter(
     "state",
@@ -42,10 +42,10 @@ def submit_task(request: ApiRequest) -> Response[str]:
     task = submitted.task
     headers = location_header(f"/tasks/{task.id}")
     if not submitted.created:
-        return json_response(200, views.full(task, services.documents, now=now), headers)
+        return json_response(200, views.detail(task, services.documents, now=now), headers)
     services.metrics.count("TaskSubmitted", lane=task.lane)
     services.metrics.flush(now)
-    return json_response(201, views.submitted(task, submitted.payload, now=now), headers)
+    return json_response(201, views.submitted_detail(task, submitted.payload, now=now), headers)
 
 
 def list_tasks(request: ApiRequest) -> Response[str]:
@@ -122,7 +122,7 @@ ROUTES = (
         handler=list_tasks,
         role=Role.VIEWER,
         query=(STATE_PARAMETER, TYPE_PARAMETER, *page_parameters("Tasks")),
-        answers={200: Answer("A page.", "functions.api.tasks.answers:TaskList")},
+        answers={200: Answer("A page.", "functions.api.schemas:TaskList")},
     ),
     Route(
         method="POST",
@@ -134,7 +134,7 @@ ROUTES = (
         role=Role.SUBMITTER,
         body="functions.api.tasks.requests:SubmitBatch",
         examples="functions.api.tasks.requests:BATCH_EXAMPLES",
-        answers={200: Answer("The outcome of each task.", "functions.api.tasks.answers:BatchAnswer")},
+        answers={200: Answer("The outcome of each task.", "functions.api.tasks.schemas:BatchAnswer")},
     ),
     Route(
         method="POST",
@@ -146,7 +146,7 @@ ROUTES = (
         role=Role.ADMIN,
         idempotency_key=KEY_OF_CHANGE,
         body="functions.api.tasks.requests:CancelTasks",
-        answers={200: Answer("What was cancelled, and what was not.", "functions.api.tasks.answers:CancelAnswer")},
+        answers={200: Answer("What was cancelled, and what was not.", "functions.api.tasks.schemas:CancelAnswer")},
     ),
     Route(
         method="GET",

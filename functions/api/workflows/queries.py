@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.api.paging import decode_cursor, encode_cursor, limit_of, newest_ids
 from functions.api.request import QueryParameters
@@ -16,12 +16,17 @@ from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
 from functions.core.workflows.dag import tallies
 from functions.core.workflows.run import OPEN, NodeSpec, Run, index_of, node_id
+from functions.intake.task_views import workflow_reference
 from functions.runtime.run_consequences import RunConsequences
 from functions.store import keys
 from functions.store.documents import Documents
 from functions.store.listings import Index, Listings
 from functions.store.runs import RunStore
 from functions.store.tasks import TaskStore
+
+if TYPE_CHECKING:
+    from functions.api.workflows import schemas
+    from functions.intake.task_schemas import WorkflowReference
 
 RUN_INDEX = Index("listing", "listPk", "listSk", keys.run_listing_partition)
 RECORDS_READ_LIMIT = 500
@@ -38,7 +43,7 @@ class WorkflowQueries:
 
     # -- lists
 
-    def page(self, tenant: str, query: QueryParameters) -> dict[str, Any]:
+    def page(self, tenant: str, query: QueryParameters) -> schemas.WorkflowList:
         """Newest first."""
         page = newest_ids(Listings(self.tasks, RUN_INDEX), tenant, query, scope=CURSOR_SCOPE)
         runs = self.runs.get_many(tenant, page.ids)
@@ -48,7 +53,7 @@ class WorkflowQueries:
 
     # -- one
 
-    def detail(self, run: Run, query: QueryParameters, *, now: int) -> dict[str, Any]:
+    def detail(self, run: Run, query: QueryParameters, *, now: int) -> schemas.Workflow:
         """The run with a page of its nodes. Raises InvalidRequest."""
         errors = list(query.errors)
         limit = limit_of(query, errors)
@@ -64,7 +69,8 @@ class WorkflowQueries:
             for index in indexes
         ]
         has_more = start + limit < run.nodes
-        return views.summary(run, self.counts(run, now=now)) | {
+        return {
+            **views.summary(run, self.counts(run, now=now)),  # type: ignore[typeddict-item]  # it has no `notifications`
             "nodes": nodes,
             "cursor": encode_cursor(f"{run.id}:{start + limit}") if has_more else None,
         }
@@ -95,19 +101,14 @@ class WorkflowQueries:
         title = f"{run.name} ({run.id}): {run.state}"
         return drawing.draw(format_, definition.shape(specs), states, title=title)
 
-    def reference(self, task: Task, member: RunMembership) -> dict[str, Any]:
-        """Fields of the view of a node: its workflow, and the tasks that must succeed before it."""
+    def reference(self, task: Task, member: RunMembership) -> WorkflowReference:
+        """The workflow of a node, with its name."""
         run = self.runs.get(task.tenant, member.run)
-        upstreams = self.members.upstream_indexes(task, member)
-        return {
-            "workflow": {
-                "id": member.run,
-                "name": run.name if run else None,
-                "node": member.name,
-                "round": member.round,
-            },
-            "dependencies": [node_id(member.run, index) for index in upstreams],
-        }
+        return workflow_reference(member, run.name if run else None)
+
+    def upstream_ids(self, task: Task, member: RunMembership) -> list[str]:
+        """The tasks that must succeed before a node."""
+        return [node_id(member.run, index) for index in self.members.upstream_indexes(task, member)]
 
     def _tasks(self, run: Run, indexes: Iterable[int]) -> dict[int, Task]:
         tasks = self.tasks.get_many(run.tenant, (node_id(run.id, index) for index in indexes))

@@ -17,7 +17,7 @@ from functions.core.roles import Role
 if TYPE_CHECKING:
     from functions.core.workflows.run import Run
 
-SUMMARY = "functions.api.workflows.answers:WorkflowSummary"
+SUMMARY = "functions.api.workflows.schemas:WorkflowSummary"
 LOCATION = {"Location": "Path of the workflow."}
 
 
@@ -95,7 +95,7 @@ ROUTES = (
         handler=list_workflows,
         role=Role.VIEWER,
         query=page_parameters("Workflows"),
-        answers={200: Answer("A page.", "functions.api.workflows.answers:WorkflowList")},
+        answers={200: Answer("A page.", "functions.api.workflows.schemas:WorkflowList")},
     ),
     Route(
         method="GET",
@@ -107,7 +107,7 @@ ROUTES = (
         role=Role.VIEWER,
         id_of="workflow",
         query=page_parameters("Nodes"),
-        answers={200: Answer("The workflow.", "functions.api.workflows.answers:Workflow")},
+        answers={200: Answer("The workflow.", "functions.api.workflows.schemas:Workflow")},
     ),
     Route(
         method="GET",

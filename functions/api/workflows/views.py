@@ -1,21 +1,21 @@
-"""Runs and their nodes → JSON, as /openapi.json describes them (functions/api/workflows/answers.py)."""
+"""Runs and their nodes → JSON, in the shapes of schemas.py."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from functions.core.notifications.events import target_views
 from functions.core.states import State
 from functions.core.task import Task
-from functions.core.times import iso_time_or_none
+from functions.core.times import iso_time, iso_time_or_none
 from functions.core.workflows.run import OPEN, NodeSpec, Run, node_id
-from functions.intake.task_views import progress
+from functions.intake.task_views import notify_targets, progress_view
 
-Json = dict[str, Any]
+if TYPE_CHECKING:
+    from functions.api.workflows import schemas
 
 
-def summary(run: Run, counts: Mapping[str, int] | None = None) -> Json:
+def summary(run: Run, counts: Mapping[str, int] | None = None) -> schemas.WorkflowSummary:
     """`counts`: nodes per state. None: those of the record, which are complete once the run has ended."""
     return {
         "id": run.id,
@@ -27,17 +27,17 @@ def summary(run: Run, counts: Mapping[str, int] | None = None) -> Json:
         "edgeCount": run.edges,
         "counts": dict(sorted((counts or run.counts or {OPEN: run.nodes}).items())),
         "cancelRequested": run.cancelled,
-        "createdAt": iso_time_or_none(run.created_at),
+        "createdAt": iso_time(run.created_at),
         "startedAt": iso_time_or_none(run.started_at),
         "endedAt": iso_time_or_none(run.ended_at),
         "deadlineSeconds": run.deadline_seconds,
         "onFailure": run.on_failure,
-        "notify": target_views(run.notify),
+        "notify": notify_targets(run.notify),
         "idempotencyKey": run.idempotency_key,
     }
 
 
-def node(task: Task, *, now: int) -> Json:
+def node(task: Task, *, now: int) -> schemas.WorkflowNodeView:
     assert task.membership is not None
     last = task.history[-1] if task.history and task.state is not State.SUCCESS else None
     return {
@@ -48,16 +48,16 @@ def node(task: Task, *, now: int) -> Json:
         "reason": task.reason,
         "attempt": task.attempt,
         "maxAttempts": task.retry.max_attempts,
-        "runAt": iso_time_or_none(task.available_at),
+        "runAt": iso_time(task.available_at),
         "startedAt": iso_time_or_none(task.started_at),
         "endedAt": iso_time_or_none(task.ended_at),
         "error": last.error if last else None,
         "errorType": last.error_type if last else None,
-        "progress": progress(task.progress),
+        "progress": progress_view(task.progress),
     }
 
 
-def missing_node(run: Run, index: int, spec: NodeSpec) -> Json:
+def missing_node(run: Run, index: int, spec: NodeSpec) -> schemas.WorkflowNodeView:
     """A node without a record: its run is being started, or the record expired before that of the run."""
     return {
         "id": node_id(run.id, index),
@@ -67,7 +67,7 @@ def missing_node(run: Run, index: int, spec: NodeSpec) -> Json:
         "reason": "its record has expired" if run.ended else "its run is being started",
         "attempt": 0,
         "maxAttempts": spec.retry.max_attempts,
-        "runAt": iso_time_or_none(spec.available_at),
+        "runAt": iso_time(spec.available_at),
         "startedAt": None,
         "endedAt": None,
         "error": None,
