@@ -51,7 +51,7 @@ def function(handler: str) -> None:
 
 
 def first_task() -> None:
-    """The registry discovered (all handlers imported), one payload parsed."""
+    """The task types read, one handler imported, one payload parsed."""
     from functions.runtime import wiring
 
     wiring.registry().find("DELAYED_MESSAGE").parse({"message": "hello"})

@@ -21,12 +21,15 @@ from infra.build.assets import (
     LOCK_FILE,
     ROOT,
     SERVICES,
+    TASK_TYPES,
     Assets,
+    TaskTypesError,
     build_assets,
     build_local_layer,
     code_digest,
     layer_digest,
     prune,
+    write_task_types,
 )
 from infra.build.bytecode import Compiler, compile_tree, find_compiler
 from local.functions.layers import layer_directories
@@ -109,6 +112,25 @@ def test_code_asset_holds_the_functions_and_the_handler_api_and_nothing_else(ass
     sources |= {path.relative_to(client) for path in (client / "taskyard" / "tasks").rglob("*.py")}
     sources |= {Path("taskyard/__init__.py")}
     assert {path.relative_to(assets.code.path) for path in assets.code.path.rglob("*.py")} == sources
+
+
+def test_code_asset_lists_its_task_types_as_the_build_of_it_does_again(assets: Assets, tmp_path: Path) -> None:
+    listed = json.loads((assets.code.path / TASK_TYPES).read_text())["task_types"]
+    files = {path.stem for path in (ROOT / "functions" / "tasks").glob("[!_]*.py")}
+    assert {each["module"].rpartition(".")[2] for each in listed} == files
+    copy = tmp_path / "code"
+    shutil.copytree(assets.code.path, copy)
+    (copy / TASK_TYPES).unlink()
+    write_task_types(copy, build_local_layer(LOCK_FILE))
+    assert (copy / TASK_TYPES).read_bytes() == (assets.code.path / TASK_TYPES).read_bytes()
+
+
+def test_code_asset_with_a_wrong_task_file_is_not_built(assets: Assets, tmp_path: Path) -> None:
+    copy = tmp_path / "code"
+    shutil.copytree(assets.code.path, copy)
+    (copy / "functions" / "tasks" / "wrong.py").write_text("import nothing_of_that_name\n")
+    with pytest.raises(TaskTypesError, match="No module named 'nothing_of_that_name'"):
+        write_task_types(copy, build_local_layer(LOCK_FILE))
 
 
 @pytest.mark.skipif(find_compiler() is None, reason="no Python 3.13 here to compile with")

@@ -53,6 +53,23 @@ made.clear()
 importlib.import_module(sys.argv[1]).services()
 print(json.dumps({"modules": sorted(set(sys.modules) - before), "clients": made}))
 """
+FIRST_USE = """
+import importlib, json, sys
+from pathlib import Path
+import functions.build.task_types, functions.tasks
+document = functions.build.task_types.discover(functions.tasks).to_json()
+for name in [name for name in sys.modules if name.startswith(("functions", "taskyard", "pydantic"))]:
+    del sys.modules[name]
+from functions.runtime import wiring
+file = Path(sys.argv[1])
+file.write_text(document)
+wiring.TASK_TYPES_FILE = str(file)
+registry = wiring.registry()
+listed = [each.name for each in registry.types.values()]
+before = sorted(set(sys.modules))
+registry.find("email").accept({"to": "a@example.com", "subject": "s"})
+print(json.dumps({"listed": listed, "before": before, "after": sorted(sys.modules)}))
+"""
 PARTS = ("api", "worker", "dead_letter", "observer", "workflow", "notifier", "producer")
 OF_OTHERS = ("boto3", "s3transfer", "pydantic", "pydantic_core", "aws_xray_sdk", "fastapi", "mangum")
 
@@ -140,3 +157,16 @@ def test_beside_its_own_a_function_imports_little_that_a_client_does_not(part: s
     """The api's are Powertools' resolver, and the event sources, logger and metrics that come with it."""
     foreign = [name for name in started(part)["modules"] if name.partition(".")[0] not in ("functions", "taskyard")]
     assert len(foreign) <= others, foreign
+
+
+def test_registry_imports_the_handler_of_the_type_that_is_used_and_no_other(tmp_path: Path) -> None:
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'client'}", "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", FIRST_USE, str(tmp_path / "task-types.json")]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert "WEBHOOK_CALL" in found["listed"]
+    # Not even the package of the handlers, nor pydantic, to know all types by name.
+    assert [name for name in found["before"] if name.startswith(("functions.tasks", "pydantic"))] == []
+    handlers = [name for name in found["after"] if name.startswith("functions.tasks.")]
+    assert handlers == ["functions.tasks.send_email"]

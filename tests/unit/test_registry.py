@@ -231,3 +231,46 @@ def test_a_type_says_the_least_time_out_that_a_task_may_ask_for() -> None:
 def test_a_least_time_out_above_the_types_own_is_refused() -> None:
     with pytest.raises(TaskFileError, match="below the least_timeout_seconds of 3 s"):
         task("CALL", timeout_seconds=2, least_timeout_seconds=3)
+
+
+def test_registry_as_json_is_the_same_and_loads_handlers_by_name() -> None:
+    read = Registry.from_json(shipped().to_json())
+    assert read.known() == shipped().known()
+    for name, each in read.types.items():
+        original = shipped().find(name)
+        assert each.declaration is original.declaration
+        assert each.to_json() == original.to_json()
+    assert read.to_json() == shipped().to_json()
+
+
+def test_registered_type_says_of_its_declaration_what_the_file_needs() -> None:
+    found = shipped().find("webhook").to_json()
+    schema = found.pop("payload_schema")
+    assert found == {
+        "name": "WEBHOOK_CALL",
+        "aliases": ["webhook"],
+        "module": "functions.tasks.webhook_call",
+        "attribute": "webhook_call",
+        "is_coroutine": False,
+        "timeout_seconds": None,
+        "least_timeout_seconds": 2,
+        "retry": dataclasses.asdict(RetryPolicy()),
+        "summary": "At least once: the receiver knows a repetition by the Idempotency-Key, which is the task's id.",
+    }
+    assert schema["properties"]["method"]["enum"] == ["POST", "PUT", "PATCH"]
+
+
+def test_registered_type_without_a_payload_model_has_no_schema() -> None:
+    @task("A")
+    def handler(ctx: Any, payload: Any) -> None: ...
+
+    assert kind(handler).payload_schema is None
+
+
+def test_registry_without_its_file_says_who_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from functions.runtime import wiring
+
+    monkeypatch.setattr(wiring, "TASK_TYPES_FILE", str(tmp_path / "task-types.json"))
+    wiring.registry.cache_clear()
+    with pytest.raises(wiring.TaskTypesMissingError, match=r"task-types\.json is missing: the build writes it"):
+        wiring.registry()
