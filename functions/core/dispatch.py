@@ -1,4 +1,4 @@
-"""Which way a wake-up travels to be there at its time (design §2, «Due times»)."""
+"""Which way a wake-up travels to be there at its time (docs/adr/0003)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker does with a wake-up: the table of design §2, as one pure function."""
+"""What a worker does with a wake-up: the table of docs/architecture.md, as one pure function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""POST /tasks: everything is checked, then the wake-up is sent, then the record is written (design §2, rule 1)."""
+"""POST /tasks: everything is checked, then the wake-up is sent, then the record is written (docs/adr/0002)."""
 
 from __future__ import annotations
 

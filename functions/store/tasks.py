@@ -147,7 +147,7 @@ class TaskStore:
     def claim(
         self, tenant: str, task_id: str, generation: int, *, now: int, lease_until: int, holder: str
     ) -> WriteResult:
-        """The one write by which an attempt begins (design §2, rule 2): waiting, due, and the generation announced."""
+        """The one write that begins an attempt (docs/architecture.md, rule 2): claimable, due, of this generation."""
         return self._write(
             keys.key(tenant, task_id),
             "SET #state = :running, attempt = attempt + :one, leaseUntil = :lease, startedAt = :now, holder = :holder"
@@ -221,7 +221,7 @@ class TaskStore:
         shown = {"fraction": fraction, "note": note, "at": now}
         return self._update(task, {"progress": text(dump(shown))}, condition=FENCE_CONDITION, values=fence_values(task))
 
-    # -- dependencies (design §4)
+    # -- dependencies (docs/adr/0007)
 
     def add_dependent(self, tenant: str, upstream: str, dependent: str) -> None:
         item: Item = {**keys.key(tenant, upstream, keys.DEPENDENT + dependent)}

@@ -14,6 +14,7 @@ HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 PATH = re.compile(r"`((?:functions|infra|local|client|tests|events|docs|requirements|\.github)/[\w./*-]*)[`:]")
 EXAMPLES = {"functions/tasks/resize_image.py", "tests/integration/test_task_resize_image.py", "docs/adr/NNNN-what.md"}
 """Files that a page tells its reader to write."""
+FOLDERS = ("functions", "infra", "local", "client", "tests")
 INDEX = ROOT / "docs" / "README.md"
 
 
@@ -74,3 +75,9 @@ def test_docs_paths_of_the_repository_exist(page: Path) -> None:
 def there(path: str) -> bool:
     """`path` may have a pattern in it (`workload*.py`) and a line behind it (`resize_image.py:19`)."""
     return path in EXAMPLES or any(True for _ in ROOT.glob(path.rstrip("/")))
+
+
+def test_code_and_pages_refer_to_no_page_outside_the_repository() -> None:
+    """By a section sign: sections of standards are written out, as in "RFC 9112, section 8"."""
+    code = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if path != Path(__file__)]
+    assert [name(path) for path in (*code, *pages()) if "\N{SECTION SIGN}" in path.read_text()] == []
