@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.workflows.requests import WORKFLOW_ALIASES, SubmitWorkflow, check
+from functions.api.workflows.requests import WORKFLOW_ALIASES, SubmitWorkflow, validate
 from functions.intake.task_requests import Limits, parse, spelled
 from functions.runtime import wiring
 from tests.integration.api import MESSAGE, Api
@@ -128,10 +128,10 @@ def test_a_workflow_that_was_submitted_before_an_update_is_still_known() -> None
     given = Limits(0, 50)
     body = {"nodes": [{"name": "a", **MESSAGE, "tags": None}], "on_failure": "cancel"}
     parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
-    checked = check(parsed, [], wiring.registry(), given, "any")
+    valid = validate(parsed, [], wiring.registry(), given, "any")
     before = spelled({"nodes": [{"name": "a", **MESSAGE}], "onFailure": "cancel"})
-    assert checked.fingerprint.fits(before)
-    assert checked.fingerprint.digest != before
+    assert valid.fingerprint.fits(before)
+    assert valid.fingerprint.digest != before
 
 
 SCHEDULES: tuple[tuple[dict[str, Any], ...], ...] = (

@@ -1,4 +1,4 @@
-"""/schedules: made, looked at, changed, deleted, run now. docs/adr/0015.
+"""/schedules: create, read, change, delete, run now. docs/adr/0015.
 
 What makes EventBridge Scheduler fire is done before the record says so, what stops it after: a crash between leaves
 firings that find no record or one of another revision, and the producer puts Scheduler right when it receives them.
@@ -56,11 +56,12 @@ if TYPE_CHECKING:
 SCHEDULE_INDEX = Index("listing", "listPk", "listSk", keys.schedule_listing_partition)
 CURSOR_SCOPE = "schedules"
 TRIES = 4
+"""Reads of a schedule that other requests keep changing, before ChangedMeanwhile."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """`created`: False when the same request was answered before."""
+class CreateResult:
+    """`created`: False for a request that an earlier one with its idempotency key has carried out."""
 
     schedule: Schedule
     created: bool
@@ -77,35 +78,35 @@ class Schedules:
     listings: Listings
     clock: Callable[[], int]
 
-    def create(self, body: Mapping[str, Any], header: str | None, *, tenant: str, random: int) -> Made:
+    def create(self, body: Mapping[str, Any], header: str | None, *, tenant: str, random: int) -> CreateResult:
         """`header`: Idempotency-Key as it came. `random`: 80 bits."""
         now = self.clock()
         parsed = parse(CreateSchedule, body, SCHEDULE_ALIASES, Limits(now, 0))
         key, key_errors = idempotency_key(header, parsed)
-        blank = Schedule(
+        empty = Schedule(
             tenant=tenant,
             id=time_ordered_id(now, random) if key is None else id_for_key(tenant, f"schedule\0{key}"),
             created_at=now,
             updated_at=now,
             idempotency_key=key,
         )
-        schedule, template = self._applied(blank, parsed, key_errors, now=now)
+        schedule, template = self._apply(empty, parsed, key_errors, now=now)
         assert template is not None, "a schedule is made with a template"
         fingerprint = Fingerprint(meaning(schedule, template), parsed.fields | {"task": schedule.task})
         schedule = replace(schedule, digest=fingerprint.digest)
         if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
-            return same(earlier, fingerprint)
-        with told(parsed):
+            return repeated(earlier, fingerprint)
+        with scheduler_errors_named(parsed):
             if not self.scheduler.create(scheduler_definition(schedule, now=now)):
-                # Of a request that died before its record, or that is about to write it: whose record lands decides.
+                # Another request created it and died before its record, or is about to write it: the record decides.
                 self.scheduler.put(scheduler_definition(schedule, now=now))
         earlier = self.schedules.create(schedule)
         if earlier is None:
-            return Made(schedule, created=True)
+            return CreateResult(schedule, created=True)
         if not fingerprint.fits(earlier.digest):
             self.scheduler.put(scheduler_definition(earlier, now=now))
-        # Without a key the id is nobody else's: our own write, whose answer was lost and which was sent again.
-        return Made(earlier, created=True) if key is None else same(earlier, fingerprint)
+        # Without a key no other request has this id: boto3 repeated our own write, whose answer was lost.
+        return CreateResult(earlier, created=True) if key is None else repeated(earlier, fingerprint)
 
     def find(self, tenant: str, schedule_id: str) -> Schedule:
         schedule = self.schedules.get(tenant, schedule_id)
@@ -124,58 +125,58 @@ class Schedules:
         }
 
     def change(self, tenant: str, schedule_id: str, body: Mapping[str, Any]) -> Schedule:
-        """The schedule as it is after."""
+        """The schedule after the change. Raises InvalidRequest, NotFound, ChangedMeanwhile."""
         parsed = parse(ChangeSchedule, body, SCHEDULE_ALIASES, Limits(self.clock(), 0))
-        nothing = [] if body else [FieldError("body", "give at least one field that is to change")]
+        empty_body_errors = [] if body else [FieldError("body", "give at least one field that is to change")]
         for _ in range(TRIES):
             now = self.clock()
             before = self.find(tenant, schedule_id)
-            after, _ = self._applied(before, parsed, nothing, now=now)
+            after, _ = self._apply(before, parsed, empty_body_errors, now=now)
             after = replace(after, version=before.version + 1, updated_at=now)
             if after.paused and not self.schedules.change(after):
                 continue
-            with told(parsed):
+            with scheduler_errors_named(parsed):
                 self.scheduler.put(scheduler_definition(after, now=now))
             if after.paused:
                 return after
             if before.paused_at is not None:
-                # Before the record: a crash here leaves it paused, and the request, sent again, catches up the same.
+                # Before the record: a crash here leaves the schedule paused, and the request sent again catches up.
                 self.firing.catch_up(after, since=before.paused_at, now=now)
             if self.schedules.change(after):
                 return self.find(tenant, schedule_id)
             if self.schedules.get(tenant, schedule_id) is None:
-                # Deleted meanwhile, and made again by us just now.
+                # Another request deleted it, and `put` above has created it again at EventBridge Scheduler.
                 self.scheduler.delete(scheduler_name(tenant, schedule_id))
         raise ChangedMeanwhile("schedule", schedule_id)
 
     def delete(self, tenant: str, schedule_id: str) -> None:
         """Its tasks stay. Raises NotFound."""
-        there = self.schedules.delete(tenant, schedule_id)
-        # Also when there is no record: a delete that died here is finished by the next one, or by the next firing.
+        existed = self.schedules.delete(tenant, schedule_id)
+        # Also without a record: the next delete, or the next firing, finishes a delete that died here.
         self.scheduler.delete(scheduler_name(tenant, schedule_id))
-        if not there:
+        if not existed:
             raise NotFound("schedule", schedule_id)
 
     def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> SubmittedTask:
-        """Now, once for each Idempotency-Key."""
+        """Submits the task now, once for each Idempotency-Key. `header`: as it came. `random`: 80 bits."""
         now = self.clock()
         key = header_key(header)
         schedule = self.find(tenant, schedule_id)
         return self.firing.run(schedule, key or time_ordered_id(now, random), now=now)
 
-    # -- what a request asks for
+    # -- validation of a request
 
-    def _applied(
+    def _apply(
         self, schedule: Schedule, parsed: Parsed[Any], more: list[FieldError], *, now: int
     ) -> tuple[Schedule, PreparedTask | None]:
-        """And its template as a task, when the request gives one. Raises InvalidRequest naming everything that is
-        wrong."""
+        """The schedule with the changes of the request, and its template as a prepared task, when the request has one.
+        `more`: errors that the caller found. Raises InvalidRequest with every error."""
         errors = [*parsed.errors, *more]
         given = parsed.request
         fields = parsed.fields
         changes: dict[str, Any] = {}
         if given is None:
-            # Something is wrong with it: only what else is wrong is of interest.
+            # The request is invalid: an empty one stands in for it, to find the other errors.
             given = ChangeSchedule.model_construct()
         for name, attribute in (("name", "name"), ("startAt", "start_at"), ("endAt", "end_at")):
             if name in fields:
@@ -203,7 +204,7 @@ class Schedules:
         return changed, task
 
     def _times(self, schedule: Schedule, parsed: Parsed[Any], given: Any, changes: dict[str, Any]) -> list[FieldError]:
-        """cron, rate and time zone into `changes`; what is wrong with them."""
+        """Adds cron, rate and time zone to `changes`. Returns their errors."""
         errors = []
         cron, rate = parsed.fields.get("cron"), parsed.fields.get("rate")
         if cron is not None and rate is not None:
@@ -220,7 +221,7 @@ class Schedules:
     def _template(
         self, schedule: Schedule, given: dict[str, Any], name: str, *, now: int
     ) -> tuple[dict[str, Any], PreparedTask | None, list[FieldError]]:
-        """Under the names that a task's fields are stored by; the task that it makes; what is wrong with it."""
+        """The template under the canonical names of its fields; the prepared task (None: it is invalid); its errors."""
         fields, names, _ = resolve(given, SUBMIT_ALIASES)
         errors = [
             FieldError(f"{name}.{names[field]}", "cannot be given: each task of a schedule has its own")
@@ -230,22 +231,24 @@ class Schedules:
         size = len(json.dumps(given, ensure_ascii=False).encode(errors="replace"))
         if size > TEMPLATE_LIMIT_BYTES:
             raise PayloadTooLarge(size, TEMPLATE_LIMIT_BYTES)
-        alone = {each: value for each, value in given.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES}
+        task_body = {
+            each: value for each, value in given.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES
+        }
         task = None
         try:
-            prepared = self.submission.prepare(alone, None, tenant=schedule.tenant, now=now, random=0)
-            # Without a key no earlier request can have been answered.
+            prepared = self.submission.prepare(task_body, None, tenant=schedule.tenant, now=now, random=0)
+            # Without a key it cannot repeat an earlier request.
             assert isinstance(prepared, PreparedTask)
             task = prepared
-        except InvalidRequest as refused:
-            errors += [FieldError(within(name, each.field), each.message) for each in refused.errors]
+        except InvalidRequest as invalid:
+            errors += [FieldError(within(name, each.field), each.message) for each in invalid.errors]
         except UnknownTaskType as unknown:
             errors.append(FieldError(f"{name}.{names.get('type', 'type')}", str(unknown)))
         return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, task, errors
 
 
 def check_times(schedule: Schedule, parsed: Parsed[Any], *, now: int) -> None:
-    """Whether it will be due at all, when the request says anything of its times. Raises InvalidRequest."""
+    """Checks that a schedule whose times the request changes is due at least once. Raises InvalidRequest."""
     if not {"cron", "rate", "startAt", "endAt", "timezone"} & parsed.fields.keys():
         return
     end, start = schedule.end_at, schedule.start_at
@@ -260,7 +263,7 @@ def check_times(schedule: Schedule, parsed: Parsed[Any], *, now: int) -> None:
 
 
 def anchor(schedule: Schedule, *, now: int) -> int | None:
-    """Of a rate: its start, on the minute; without one its first time is one period from now."""
+    """The first time of a rate: its start, rounded up to a minute, else one period from now. None for a cron."""
     recurrence = schedule.recurrence
     if not isinstance(recurrence, Rate):
         return None
@@ -270,7 +273,7 @@ def anchor(schedule: Schedule, *, now: int) -> int | None:
 
 
 def meaning(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:
-    """What a request for this schedule asks for, in one spelling."""
+    """The schedule in canonical form: equal for two requests that mean the same."""
     return {
         "name": schedule.name,
         "when": schedule.recurrence.expression,
@@ -284,15 +287,15 @@ def meaning(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:
     }
 
 
-def same(earlier: Schedule, fingerprint: Fingerprint) -> Made:
+def repeated(earlier: Schedule, fingerprint: Fingerprint) -> CreateResult:
     if not fingerprint.fits(earlier.digest):
         raise IdempotencyKeyReused("schedule", earlier.id, earlier.idempotency_key or "")
-    return Made(earlier, created=False)
+    return CreateResult(earlier, created=False)
 
 
 @contextmanager
-def told(parsed: Parsed[Any]) -> Iterator[None]:
-    """What EventBridge Scheduler refuses is a wrong request: it knows rules that we do not."""
+def scheduler_errors_named(parsed: Parsed[Any]) -> Iterator[None]:
+    """Turns an error of EventBridge Scheduler, which has rules of its own, into InvalidRequest for the wrong field."""
     try:
         yield
     except aws.RejectedByScheduler as refused:

@@ -1,4 +1,4 @@
-"""POST /workflows: what callers send, and everything that is wrong with it at once, before anything is written."""
+"""Body of POST /workflows as pydantic models; its validation finds every error before anything is written."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NAME_LIMIT = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def no_control(name: str) -> str:
+def without_control_characters(name: str) -> str:
     if CONTROL.search(name):
         raise refuse("must not hold control characters")
     return name
@@ -52,7 +52,7 @@ def no_control(name: str) -> str:
 NodeName = Annotated[
     str,
     StringConstraints(min_length=1, max_length=NAME_LIMIT),
-    AfterValidator(no_control),
+    AfterValidator(without_control_characters),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_LIMIT, "pattern": r"^[^\x00-\x1f\x7f]+$"}),
 ]
 Deadline = Annotated[int, Field(ge=1, le=YEAR_SECONDS), BeforeValidator(integral)]
@@ -112,8 +112,8 @@ class SubmitWorkflow(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
-    """A request that may be accepted."""
+class ValidWorkflow:
+    """A request without errors."""
 
     name: str
     specs: list[NodeSpec]
@@ -123,51 +123,53 @@ class Checked:
     fingerprint: Fingerprint
 
 
-def check(
+def validate(
     parsed: Parsed[SubmitWorkflow],
     key_errors: list[FieldError],
     registry: Registry,
     given: Limits,
     webhook_reach: Reach,
-) -> Checked:
+) -> ValidWorkflow:
     """Raises InvalidRequest with everything that is wrong."""
-    told = parsed.request.notify if parsed.request else None
-    errors = [*parsed.errors, *key_errors, *notification.unreachable_webhooks(told, webhook_reach)]
+    notify = parsed.request.notify if parsed.request else None
+    errors = [*parsed.errors, *key_errors, *notification.unreachable_webhooks(notify, webhook_reach)]
     nodes = parsed.fields.get("nodes")
     if not isinstance(nodes, list | dict) or not nodes:
         raise InvalidRequest(errors)
     if len(nodes) > dag.MAX_NODES:
         raise InvalidRequest([*errors, *dag.too_many_nodes(len(nodes))])
-    read, paths = Nodes(registry, given), []
-    for where, node in entries(nodes):
-        paths.append(where)
-        read.add(where, node)
+    collected, paths = NodeCollector(registry, given), []
+    for node_path, node in named_nodes(nodes):
+        paths.append(node_path)
+        collected.add(node_path, node)
     if isinstance(nodes, dict):
         errors += (
             FieldError(path("nodes", name, "name"), "is not the name that it stands under")
             for name, node in nodes.items()
             if isinstance(node, dict) and node.get("name", name) != name
         )
-    errors += read.errors
-    # Of what has no name nothing can be said: the shape is looked at when every node has one.
-    if len(read.shape) == len(paths):
-        errors += (relocated(error, paths) for error in dag.problems(read.shape))
+    errors += collected.errors
+    # A node without a name is no part of a graph: the graph is checked when every node has a name.
+    if len(collected.graph) == len(paths):
+        errors += (with_request_path(error, paths) for error in dag.problems(collected.graph))
     if errors or parsed.request is None:
         raise InvalidRequest(errors)
     request = parsed.request
-    asked: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": request.name or "workflow",
         "deadline_seconds": request.deadline_seconds or DAY_SECONDS,
         "on_failure": request.on_failure or "continue",
-        "notify": notification.stored_targets(told),
+        "notify": notification.stored_targets(notify),
     }
-    # A list and a map of the same nodes, in whatever order, are one DAG.
-    meaning = asked | {"nodes": sorted(read.meanings, key=lambda node: node["name"])}
-    return Checked(**asked, specs=read.specs, fingerprint=Fingerprint(meaning, parsed.fields | {"nodes": read.fields}))
+    # A list and a map of the same nodes, in any order, are the same DAG.
+    meaning = fields | {"nodes": sorted(collected.meanings, key=lambda node: node["name"])}
+    return ValidWorkflow(
+        **fields, specs=collected.specs, fingerprint=Fingerprint(meaning, parsed.fields | {"nodes": collected.fields})
+    )
 
 
-def entries(nodes: list[Any] | dict[str, Any]) -> list[tuple[str, Any]]:
-    """Where each node stands in the request, and the node with its name in it."""
+def named_nodes(nodes: list[Any] | dict[str, Any]) -> list[tuple[str, Any]]:
+    """Path of each node in the request, and the node with its name as a field."""
     if isinstance(nodes, list):
         return [(path("nodes", at), node) for at, node in enumerate(nodes)]
     return [
@@ -176,69 +178,71 @@ def entries(nodes: list[Any] | dict[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
-def relocated(error: FieldError, paths: list[str]) -> FieldError:
-    """`nodes[3].dependsOn[0]` as the caller has it: nodes may be a map."""
+def with_request_path(error: FieldError, paths: list[str]) -> FieldError:
+    """`nodes[3].dependsOn[0]` under the path of the node in the request, where nodes may be a map."""
     head, bracket, rest = error.field.partition("]")
     if not bracket:
         return error
     return FieldError(paths[int(head.removeprefix("nodes["))] + rest, error.message)
 
 
-class Nodes:
-    """Gathers what the nodes ask for and what is wrong with each."""
+class NodeCollector:
+    """Collects the specifications of the nodes and their errors."""
 
     def __init__(self, registry: Registry, given: Limits) -> None:
         self.specs: list[NodeSpec] = []
-        self.shape: list[Node] = []
+        self.graph: list[Node] = []
         self.meanings: list[dict[str, Any]] = []
         self.fields: list[dict[str, Any]] = []
-        """As they came: digests of before version 2 are of them."""
+        """As they came: fingerprints before version 2 are digests of them."""
         self.errors: list[FieldError] = []
         self._registry = registry
         self._given = given
 
-    def add(self, where: str, node: Any) -> None:
+    def add(self, node_path: str, node: Any) -> None:
         if not isinstance(node, dict):
-            self.errors.append(FieldError(where, "must be an object"))
+            self.errors.append(FieldError(node_path, "must be an object"))
             return
         parsed = parse(WorkflowNode, node, NODE_ALIASES, self._given)
-        found = list(parsed.errors)
-        kind, mask = self._kind(parsed, found)
-        self.errors += [FieldError(within(where, error.field), error.message) for error in found]
+        errors = list(parsed.errors)
+        kind, mask = self._type(parsed, errors)
+        self.errors += [FieldError(within(node_path, error.field), error.message) for error in errors]
         name, after = parsed.fields.get("name"), parsed.fields.get("dependsOn")
         if isinstance(name, str) and name:
             names = [one for one in after if isinstance(one, str)] if isinstance(after, list) else []
-            self.shape.append(Node(name, tuple(names)))
+            self.graph.append(Node(name, tuple(names)))
         if parsed.request is not None and kind is not None:
             self.specs.append(spec(parsed.request, kind, self._given, mask))
             self.meanings.append(parsed.request.meaning(kind.name))
             self.fields.append({field: value for field, value in parsed.fields.items() if value is not None})
 
-    def _kind(self, parsed: Parsed[WorkflowNode], found: list[FieldError]) -> tuple[RegisteredType | None, Mask | None]:
+    def _type(
+        self, parsed: Parsed[WorkflowNode], errors: list[FieldError]
+    ) -> tuple[RegisteredType | None, Mask | None]:
         name = parsed.fields.get("type")
         if not isinstance(name, str) or not name:
             return None, None
         try:
             kind = self._registry.find(name)
         except UnknownTaskType as unknown:
-            found.append(
+            errors.append(
                 FieldError(parsed.name("type"), f"is not a known task type; known: {', '.join(unknown.known)}")
             )
             return None, None
         mask = None
         if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):
-            found.append(FieldError(parsed.name("timeoutSeconds"), problem))
+            errors.append(FieldError(parsed.name("timeoutSeconds"), problem))
         try:
             mask = kind.accept(parsed.fields.get("payload", {}))
-        except InvalidRequest as refused:
-            found += refused.errors
+        except InvalidRequest as invalid:
+            errors += invalid.errors
         if parsed.request is not None:
-            found += policy_errors(parsed.request, kind.retry)
+            errors += policy_errors(parsed.request, kind.retry)
         return kind, mask
 
 
 def spec(request: WorkflowNode, kind: RegisteredType, given: Limits, mask: Mask | None) -> NodeSpec:
-    """What the request leaves out is as the type has it. A time that has passed is now."""
+    """Defaults come from the task type. A time in the past becomes now."""
     return NodeSpec(
         name=request.name,
         type=kind.name,

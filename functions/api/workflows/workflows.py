@@ -1,7 +1,7 @@
-"""/workflows: submit a run, cancel it, run again what did not succeed. docs/adr/0008.
+"""/workflows: submit a run, cancel it, retry its nodes that did not succeed. docs/adr/0008.
 
 As with tasks, what makes it run comes before its record: the execution is started, then the record is written. A
-submit that dies between the two has told nobody of a run; its execution waits two minutes for the record, then ends.
+submit that dies between the two has answered nothing; its execution waits two minutes for the record, then ends.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from functions.api.workflows.requests import WORKFLOW_ALIASES, Checked, SubmitWorkflow, check
+from functions.api.workflows.requests import WORKFLOW_ALIASES, SubmitWorkflow, ValidWorkflow, validate
 from functions.aws.executions import Executions
 from functions.core.errors import IdempotencyKeyReused, NotAllowedInState, NotFound, StoreUnavailable
 from functions.core.idempotency import KeyedChange
@@ -25,10 +25,10 @@ from functions.runtime.notifications import NotificationStarter
 from functions.store.documents import Documents, check_size
 from functions.store.runs import RunStore
 
-NAMES = 10
-"""Executions that one round may need: each but the last ended because the submit that started it died."""
-YOUNG_MS = 60_000
-"""An execution waits two minutes for its record, which is written within half a minute of this look at its age."""
+EXECUTION_NAMES = 10
+"""Executions that one round may need: each but the last ended because the request that started it died."""
+USABLE_AGE_MS = 60_000
+"""An execution waits two minutes for its record, which is written within half a minute of the check of this age."""
 
 
 @dataclass(frozen=True)
@@ -63,32 +63,32 @@ class Workflows:
         given = Limits(now, self.timeout_limit)
         parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
         key, key_errors = idempotency_key(header, parsed)
-        checked = check(parsed, key_errors, self.registry(), given, self.webhook_reach)
+        valid = validate(parsed, key_errors, self.registry(), given, self.webhook_reach)
         run_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, f"workflow\0{key}")
         if key is not None and (earlier := self.runs.get(tenant, run_id)):
-            return same(earlier, checked, key)
-        plan = definition.plan_of(checked.specs)
+            return repeated(earlier, valid, key)
+        plan = definition.plan_of(valid.specs)
         run = Run(
             tenant=tenant,
             id=run_id,
-            name=checked.name,
+            name=valid.name,
             state=RunState.PENDING,
             nodes=plan.nodes,
             edges=plan.edges,
             created_at=now,
-            deadline_seconds=checked.deadline_seconds,
-            on_failure=checked.on_failure,
-            definition=self.documents.keep_definition(tenant, run_id, definition.written(checked.specs)),
-            digest=checked.fingerprint.digest,
+            deadline_seconds=valid.deadline_seconds,
+            on_failure=valid.on_failure,
+            definition=self.documents.keep_definition(tenant, run_id, definition.written(valid.specs)),
+            digest=valid.fingerprint.digest,
             idempotency_key=key,
-            notify=checked.notify,
+            notify=valid.notify,
         )
         self._start(run, round_=1, now=now)
         if earlier := self.runs.create(run):
             # Under a key: another request of it was faster. Without: our own write, whose answer was lost.
-            return same(earlier, checked, key) if key is not None else SubmittedRun(earlier, True, {})
+            return repeated(earlier, valid, key) if key is not None else SubmittedRun(earlier, True, {})
         lanes: dict[str, int] = {}
-        for spec in checked.specs:
+        for spec in valid.specs:
             lanes[spec.lane] = lanes.get(spec.lane, 0) + 1
         return SubmittedRun(run, True, lanes)
 
@@ -99,18 +99,18 @@ class Workflows:
         return run
 
     def cancel(self, tenant: str, run_id: str) -> None:
-        """What has not started will not. Raises NotAllowedInState when the run has ended otherwise."""
+        """Nodes that have not started will not start. Raises NotAllowedInState when the run has ended otherwise."""
         run = self.find(tenant, run_id)
-        asked = None if run.ended else self.runs.ask_to_cancel(run)
-        if asked is None:
+        cancelled = None if run.ended else self.runs.ask_to_cancel(run)
+        if cancelled is None:
             run = self.find(tenant, run_id)
-            # Asked to before, it may have ended otherwise: nodes that ran then were let run.
+            # After an earlier cancel it may have ended in another state: nodes that ran were not stopped.
             if not run.cancelled and run.state is not RunState.CANCELLED:
                 raise NotAllowedInState("workflow", run.id, "cancel", run.state)
             return
-        if asked.token:
-            self.executions.send_success(asked.token, {"outcome": "cancel"})
-        # No token yet: the step that stores it finds that the run was cancelled.
+        if cancelled.token:
+            self.executions.send_success(cancelled.token, {"outcome": "cancel"})
+        # Without a token yet: the step that stores it finds that the run is cancelled.
 
     def retry(self, tenant: str, run_id: str, header: str | None, *, now: int) -> Run:
         """The run, in its next round. Raises NotAllowedInState while it runs, and when all of it succeeded. `header`:
@@ -122,31 +122,36 @@ class Workflows:
             return run
         if not run.ended or run.state is RunState.SUCCESS:
             raise NotAllowedInState("workflow", run.id, "retry", run.state)
-        # The step that wrote this end may have died before it told of it; tried again, it finds another round.
+        # The step that wrote this end may have died before it started the notification; repeated, it finds a new round.
         self.notifications.start_for_run(run)
         self._start(run, round_=run.round + 1, now=now)
         again = self.runs.again(run, mark=keyed.mark if keyed else None)
         if again is not None:
             return again
-        # Another request was faster: the execution is the one that it started, too.
+        # Another request was faster. It started the same execution.
         faster = self.find(tenant, run_id)
         if keyed and keyed.is_among(faster.retries, id=run.id, what="workflow"):
             return faster
         raise NotAllowedInState("workflow", run.id, "retry", faster.state)
 
     def _start(self, run: Run, *, round_: int, now: int) -> None:
-        """One execution for the round, whoever asks for it and how often: its name is its identity. A name that is used
-        up belongs to an execution that has ended without finding the record, or is about to: the next name is taken."""
-        given = {"tenant": run.tenant, "run": run.id, "round": round_, "deadlineSeconds": run.deadline_seconds}
-        for nth in range(1, NAMES + 1):
+        """One execution for the round, however many requests start it: its name is its identity. A name whose
+        execution has ended without finding the record, or is about to, is used up: the next name is tried."""
+        execution_input = {
+            "tenant": run.tenant,
+            "run": run.id,
+            "round": round_,
+            "deadlineSeconds": run.deadline_seconds,
+        }
+        for nth in range(1, EXECUTION_NAMES + 1):
             name = f"{run.id}-{round_}" if nth == 1 else f"{run.id}-{round_}-{nth}"
-            started = self.executions.start(self.machine_arn, name, given)
-            if started is not None and now - started < YOUNG_MS:
+            started_at = self.executions.start(self.machine_arn, name, execution_input)
+            if started_at is not None and now - started_at < USABLE_AGE_MS:
                 return
         raise StoreUnavailable("StepFunctions", "every name of this round is used up")
 
 
-def same(earlier: Run, checked: Checked, key: str) -> SubmittedRun:
-    if not checked.fingerprint.fits(earlier.digest):
+def repeated(earlier: Run, valid: ValidWorkflow, key: str) -> SubmittedRun:
+    if not valid.fingerprint.fits(earlier.digest):
         raise IdempotencyKeyReused("workflow", earlier.id, key)
     return SubmittedRun(earlier, False, {})
