@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskyard.tasks.signature import key_of
+from taskyard.tasks.signature import signing_key
 
 from functions.aws.transient_errors import translate_transient_errors
 
@@ -52,7 +52,7 @@ class WebhookSecrets:
         if not values:
             raise SecretUnusable(full_name, "there is none: see docs/notifications.md, «Secrets»")
         try:
-            keys = tuple(map(key_of, values))
+            keys = tuple(map(signing_key, values))
         except ValueError as error:
             raise SecretUnusable(full_name, str(error)) from None
         with self._lock:

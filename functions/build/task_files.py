@@ -27,8 +27,8 @@ from functions.runtime.environment import WORKER_MARGIN_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 DECORATOR = (("taskyard.tasks", "taskyard.tasks.declaration"), "task")
-LOCK = "add its package to requirements/functions.in and run `make lock`"
-READ_LATER = "importing a task file must do nothing but define: read what it needs in the handler"
+LOCK_REMEDY = "add its package to requirements/functions.in and run `make lock`"
+IMPORT_REMEDY = "importing a task file must do nothing but define: read what it needs in the handler"
 
 
 @dataclass(frozen=True, order=True)
@@ -47,9 +47,9 @@ def faults(package: ModuleType, *, worker_seconds: int) -> list[Fault]:
     """Of all files of `package`, in the order of files and lines. `worker_seconds`: the time-out of a worker."""
     found: list[Fault] = []
     declared: dict[tuple[str, int], str] = {}
-    for source in sources(package):
+    for source in source_files(package):
         try:
-            declared |= {(str(source), line): name for line, name in declarations(ast.parse(source.read_bytes()))}
+            declared |= {(str(source), line): name for line, name in decorated_names(ast.parse(source.read_bytes()))}
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None) or 1
             message = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -63,25 +63,25 @@ def faults(package: ModuleType, *, worker_seconds: int) -> list[Fault]:
         file = str(Path(str(spec.origin)).resolve()) if spec and spec.origin else name
         if file in unreadable:
             continue
-        imported = load(name, file)
+        imported = import_or_fault(name, file)
         if isinstance(imported, Fault):
             found.append(imported)
             broken.add(file)
             continue
         for _, kind in task_types.declarations(imported):
-            types[id(kind)] = (kind, Fault(*place(kind.handler), ""))
-    found += undiscovered(declared, [at for _, at in types.values()], besides=broken)
-    found += twice(list(types.values()))
+            types[id(kind)] = (kind, Fault(*handler_location(kind.handler), ""))
+    found += undiscovered_handlers(declared, [at for _, at in types.values()], besides=broken)
+    found += duplicate_names(list(types.values()))
     for kind, at in types.values():
         found += (Fault(at.file, at.line, message) for message in type_faults(kind, worker_seconds=worker_seconds))
     return sorted(set(found))
 
 
-def sources(package: ModuleType) -> list[Path]:
+def source_files(package: ModuleType) -> list[Path]:
     return sorted(file.resolve() for folder in package.__path__ for file in Path(folder).rglob("*.py"))
 
 
-def declarations(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def decorated_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """First line and name of every function or class under `@task(...)`, wherever in the file it stands."""
     names = {
         alias.asname or alias.name
@@ -98,7 +98,7 @@ def declarations(tree: ast.Module) -> Iterator[tuple[int, str]]:
                     yield node.decorator_list[0].lineno, node.name
 
 
-def load(name: str, file: str) -> ModuleType | Fault:
+def import_or_fault(name: str, file: str) -> ModuleType | Fault:
     """The module; or why it cannot be imported, with the last line of its own that was reached."""
     try:
         return importlib.import_module(name)
@@ -107,12 +107,12 @@ def load(name: str, file: str) -> ModuleType | Fault:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        lines = [at for path, at in reached(error) if path == file]
+        lines = [at for path, at in traceback_lines(error) if path == file]
         message = f"it cannot be imported ({type(error).__name__}: {error}): {remedy(error)}"
         return Fault(file, lines[-1] if lines else 1, message)
 
 
-def reached(error: BaseException) -> Iterator[tuple[str, int]]:
+def traceback_lines(error: BaseException) -> Iterator[tuple[str, int]]:
     for frame in traceback.extract_tb(error.__traceback__):
         yield str(Path(frame.filename).resolve()), frame.lineno or 1
 
@@ -121,22 +121,24 @@ def remedy(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         if error.name is not None and error.name.partition(".")[0] in ("functions", "taskyard", "infra", "local"):
             return "correct the name of the module"
-        return LOCK
+        return LOCK_REMEDY
     if isinstance(error, ImportError):
         return "correct what is imported, or the version in requirements/functions.in"
     if isinstance(error, NameError):
         return "define or import the name above this line, and not under TYPE_CHECKING"
     if type(error).__module__.startswith("pydantic"):
         return "correct the model"
-    return READ_LATER
+    return IMPORT_REMEDY
 
 
-def place(handler: Any) -> tuple[str, int]:
+def handler_location(handler: Any) -> tuple[str, int]:
     code = inspect.unwrap(handler).__code__
     return str(Path(code.co_filename).resolve()), code.co_firstlineno
 
 
-def undiscovered(declared: dict[tuple[str, int], str], found: Sequence[Fault], *, besides: set[str]) -> Iterator[Fault]:
+def undiscovered_handlers(
+    declared: dict[tuple[str, int], str], found: Sequence[Fault], *, besides: set[str]
+) -> Iterator[Fault]:
     """Handlers that no function will ever run, because no module's top level has them. `besides`: files that could
     not be imported, of which that is said already."""
     there = {(fault.file, fault.line) for fault in found}
@@ -150,7 +152,7 @@ def undiscovered(declared: dict[tuple[str, int], str], found: Sequence[Fault], *
             )
 
 
-def twice(types: Sequence[tuple[TaskType, Fault]]) -> Iterator[Fault]:
+def duplicate_names(types: Sequence[tuple[TaskType, Fault]]) -> Iterator[Fault]:
     first: dict[str, Fault] = {}
     for kind, at in sorted(types, key=lambda each: each[1]):
         for name in kind.names:
@@ -179,7 +181,7 @@ def type_faults(kind: TaskType, *, worker_seconds: int) -> Iterator[str]:
     try:
         # Models that name what is not there are left incomplete by pydantic, until they are used.
         kind.adapter.rebuild(raise_errors=True)
-        lazy = holds_lazily_checked(kind.adapter.core_schema)
+        lazy = has_lazy_iterable(kind.adapter.core_schema)
     except Exception as error:
         yield f"pydantic cannot check {shown} ({first_line(error)}): annotate {parameter.name} with {checked}"
         return
@@ -191,7 +193,7 @@ def type_faults(kind: TaskType, *, worker_seconds: int) -> Iterator[str]:
         yield f"{shown} has no JSON Schema ({first_line(error)}): use types that JSON can hold"
 
 
-def holds_lazily_checked(schema: Any) -> bool:
+def has_lazy_iterable(schema: Any) -> bool:
     """Whether a part of it is validated when it is iterated, and not before."""
     todo, seen = [schema], set()
     while todo:

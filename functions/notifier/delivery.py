@@ -10,7 +10,7 @@ from typing import Any
 
 from taskyard.tasks import signature
 from taskyard.tasks.errors import Permanent, Retry
-from taskyard.tasks.http import HttpClient, HttpRequest, retry_after
+from taskyard.tasks.http import HttpClient, HttpRequest, retry_after_seconds
 from taskyard.tasks.mail import Mail, mask_addresses
 from taskyard.tasks.urls import without_target
 
@@ -142,7 +142,7 @@ class Deliverer:
     def _post(self, note: Notification) -> Outcome:
         keys = self.secrets.keys(note.tenant, note.to.get("secret", DEFAULT_SECRET))
         body = json.dumps(self._body(note), ensure_ascii=False, separators=(",", ":")).encode()
-        signed = signature.headers(keys, id=note.name, at=self.clock() // 1000, body=body)
+        signed = signature.signature_headers(keys, id=note.name, at=self.clock() // 1000, body=body)
         headers = {"Content-Type": "application/json", "User-Agent": "Taskyard", **signed}
         url = note.to["webhook"]
         answer = self.http.send(
@@ -154,7 +154,7 @@ class Deliverer:
         error = f"answered {answer.status}" + (f": {words}" if words else "")
         if answer.status == GONE:
             return Hopeless(error, answer.status)
-        return NotYet(error, answer.status, retry_after(answer.headers, now=self.clock() / 1000))
+        return NotYet(error, answer.status, retry_after_seconds(answer.headers, now=self.clock() / 1000))
 
     def _body(self, note: Notification) -> dict[str, Any]:
         """The same, byte for byte, in every attempt: what it is made of never changes."""

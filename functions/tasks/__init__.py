@@ -1,1 +1,1 @@
-"""Task handlers, one file a task type; every module of this folder is discovered."""
+"""The built-in task types: one file each. The build lists every module of this folder in task-types.json."""

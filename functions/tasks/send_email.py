@@ -13,8 +13,8 @@ from taskyard.tasks.mail import ADDRESS, ONE_LINE, mask_addresses, one_line
 Address = Annotated[str, Field(pattern=ADDRESS)]
 
 
-def allowed_sender(address: str) -> str:
-    """Early news for whoever submits. What holds is functions/aws/mail.py, and the worker's role behind it."""
+def validate_sender(address: str) -> str:
+    """For an early error at submit. functions/aws/mail.py and the worker's role enforce the rule."""
     senders = os.environ.get("MAIL_SENDERS")
     if senders is not None and address not in senders.split(","):
         known = {"senders": senders.replace(",", ", ")}
@@ -34,7 +34,7 @@ class Email(BaseModel):
     )
     content: str | None = Field(default=None, validation_alias=AliasChoices("content", "html"))
     text: str | None = None
-    sender: Annotated[Address, AfterValidator(allowed_sender)] | None = Field(default=None, alias="from")
+    sender: Annotated[Address, AfterValidator(validate_sender)] | None = Field(default=None, alias="from")
 
     def recipients(self) -> list[str]:
         return [self.to] if isinstance(self.to, str) else self.to

@@ -7,22 +7,29 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from taskyard.tasks import Context, Sensitive, task
-from taskyard.tasks.http import HttpRequest, ReceiverFailedError, ReceiverRefusedError, headers_problem, retry_after
+from taskyard.tasks.http import (
+    HttpRequest,
+    ReceiverFailedError,
+    ReceiverRefusedError,
+    headers_problem,
+    retry_after_seconds,
+)
 from taskyard.tasks.signature import SECRET_NAME, SIGNATURE_HEADERS
-from taskyard.tasks.urls import MAX_LENGTH, origin, validate_url, without_target
+from taskyard.tasks.urls import MAX_URL_LENGTH, origin, validate_url, without_target
 
-BODY_KEPT = 120
-"""Characters of the response that the result keeps: with its status it stays within the record."""
-REDIRECTS = 3
+RESULT_BODY_LENGTH = 120
+"""Characters of the response in the result: with the status it fits into the record."""
+MAX_REDIRECTS = 3
 ANSWER_MARGIN_SECONDS = 1.0
-"""Kept free before the attempt's deadline: a request cut off here says why, an attempt cut off there does not."""
-LEAST_SECONDS = 2
+"""Between the end of the request and the deadline of the attempt: a request that times out says why, an attempt that
+times out does not."""
+LEAST_TIMEOUT_SECONDS = 2
 """Of a time-out: with the margin taken off, a second to call in."""
-AGAIN = frozenset({408, 425, 429})
-"""4xx that say «later». The others say that this request is wrong, and it will be as wrong the next time."""
+RETRIED_STATUSES = frozenset({408, 425, 429})
+"""4xx that mean "later". Any other 4xx means that the request is wrong, and a repetition would be wrong too."""
 
 
-def checked_headers(headers: dict[str, str]) -> dict[str, str]:
+def validate_headers(headers: dict[str, str]) -> dict[str, str]:
     if (problem := headers_problem(headers)) is not None:
         raise ValueError(problem)
     return headers
@@ -34,10 +41,10 @@ class Webhook(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(validate_url)]
+    url: Annotated[str, Field(max_length=MAX_URL_LENGTH), AfterValidator(validate_url)]
     method: Literal["POST", "PUT", "PATCH"] = "POST"
     headers: Annotated[
-        dict[str, Annotated[str, Sensitive()]], Field(max_length=50), AfterValidator(checked_headers)
+        dict[str, Annotated[str, Sensitive()]], Field(max_length=50), AfterValidator(validate_headers)
     ] = Field(default_factory=dict)
     body: Any = Field(default=None, validation_alias=AliasChoices("body", "payload"))
     secret: Annotated[str, StringConstraints(pattern=SECRET_NAME)] | None = Field(
@@ -52,7 +59,7 @@ class Webhook(BaseModel):
         return self
 
 
-@task("WEBHOOK_CALL", "webhook", least_timeout_seconds=LEAST_SECONDS)
+@task("WEBHOOK_CALL", "webhook", least_timeout_seconds=LEAST_TIMEOUT_SECONDS)
 def webhook_call(ctx: Context, payload: Webhook) -> dict[str, Any]:
     """At least once: the receiver knows a repetition by the Idempotency-Key, which is the task's id."""
     headers = {
@@ -75,14 +82,14 @@ def webhook_call(ctx: Context, payload: Webhook) -> dict[str, Any]:
         body=body,
         headers=headers,
         first_origin_headers=payload.headers,
-        redirects=REDIRECTS,
+        redirects=MAX_REDIRECTS,
     )
     answer = ctx.http.send(request, seconds=ctx.remaining() - ANSWER_MARGIN_SECONDS)
     ctx.log(f"{payload.method} {origin(payload.url)}: {answer.status}")
     if 200 <= answer.status < 300:
-        return {"status": answer.status, "body": answer.text[:BODY_KEPT]}
-    words = without_target(without_target(answer.text, answer.url), payload.url)[:BODY_KEPT]
+        return {"status": answer.status, "body": answer.text[:RESULT_BODY_LENGTH]}
+    words = without_target(without_target(answer.text, answer.url), payload.url)[:RESULT_BODY_LENGTH]
     problem = f"{origin(answer.url)} answered {answer.status}" + (f": {words}" if words else "")
-    if 400 <= answer.status < 500 and answer.status not in AGAIN:
+    if 400 <= answer.status < 500 and answer.status not in RETRIED_STATUSES:
         raise ReceiverRefusedError(problem)
-    raise ReceiverFailedError(problem, after=retry_after(answer.headers, now=ctx.now()))
+    raise ReceiverFailedError(problem, after=retry_after_seconds(answer.headers, now=ctx.now()))

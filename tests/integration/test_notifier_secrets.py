@@ -28,7 +28,7 @@ def rotate(aws: Cloud, value: str) -> None:
 
 def test_after_a_rotation_both_sign(aws: Cloud, secrets: WebhookSecrets) -> None:
     rotate(aws, "whsec_" + NEW)
-    headers = signature.headers(secrets.keys(TENANT, "default"), id="id", at=real_now(), body=b"{}")
+    headers = signature.signature_headers(secrets.keys(TENANT, "default"), id="id", at=real_now(), body=b"{}")
     for known in (OLD, NEW, "whsec_" + NEW):
         Webhook(known).verify(b"{}", headers)
     with pytest.raises(WebhookVerificationError):
@@ -38,18 +38,18 @@ def test_after_a_rotation_both_sign(aws: Cloud, secrets: WebhookSecrets) -> None
 def test_after_two_the_first_signs_no_more(aws: Cloud, secrets: WebhookSecrets) -> None:
     rotate(aws, NEW)
     rotate(aws, NEWEST)
-    assert secrets.keys(TENANT, "default") == (signature.key_of(NEWEST), signature.key_of(NEW))
+    assert secrets.keys(TENANT, "default") == (signature.signing_key(NEWEST), signature.signing_key(NEW))
 
 
 def test_a_rotation_is_seen_within_five_minutes(aws: Cloud, secrets: WebhookSecrets, clock: Clock) -> None:
-    assert secrets.keys(TENANT, "default") == (signature.key_of(OLD),)
+    assert secrets.keys(TENANT, "default") == (signature.signing_key(OLD),)
     rotate(aws, NEW)
     aws.forget_calls()
     clock.advance(299)
-    assert secrets.keys(TENANT, "default") == (signature.key_of(OLD),)
+    assert secrets.keys(TENANT, "default") == (signature.signing_key(OLD),)
     assert aws.called() == []
     clock.advance(1)
-    assert secrets.keys(TENANT, "default")[0] == signature.key_of(NEW)
+    assert secrets.keys(TENANT, "default")[0] == signature.signing_key(NEW)
 
 
 def test_another_tenants_secret_is_not_found(secrets: WebhookSecrets) -> None:
@@ -61,7 +61,7 @@ def test_one_that_is_missing_is_looked_for_again(aws: Cloud, secrets: WebhookSec
     with pytest.raises(SecretUnusable, match="there is none"):
         secrets.keys(TENANT, "orders")
     aws.client("secretsmanager").create_secret(Name=f"path/{TENANT}/orders", SecretString=NEW)
-    assert secrets.keys(TENANT, "orders") == (signature.key_of(NEW),)
+    assert secrets.keys(TENANT, "orders") == (signature.signing_key(NEW),)
 
 
 def test_what_is_no_key_is_said_without_saying_it(aws: Cloud, secrets: WebhookSecrets) -> None:

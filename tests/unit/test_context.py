@@ -214,4 +214,6 @@ def test_log_lines_are_written_as_they_are_kept() -> None:
 
 def test_a_body_is_signed_by_the_secret_of_the_tasks_own_tenant() -> None:
     key = b"t/partner".ljust(24)
-    assert context(Notes()).signed(b"{}", secret="partner") == signature.headers([key], id="x", at=100, body=b"{}")
+    assert context(Notes()).signed(b"{}", secret="partner") == signature.signature_headers(
+        [key], id="x", at=100, body=b"{}"
+    )

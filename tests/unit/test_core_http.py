@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from taskyard.tasks.http import headers_problem, retry_after
+from taskyard.tasks.http import headers_problem, retry_after_seconds
 
 NOW = 1_770_000_000.0  # 2026-02-02T02:40:00Z
 
@@ -47,7 +47,7 @@ NOW = 1_770_000_000.0  # 2026-02-02T02:40:00Z
     ],
 )
 def test_retry_after_is_read_or_ignored(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers, now=NOW) == seconds
+    assert retry_after_seconds(headers, now=NOW) == seconds
 
 
 @pytest.mark.parametrize(

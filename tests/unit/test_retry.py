@@ -4,7 +4,7 @@ import statistics
 
 from hypothesis import given
 from hypothesis import strategies as st
-from taskyard.tasks.retry import RetryPolicy, spread
+from taskyard.tasks.retry import RetryPolicy, jitter_fraction
 
 policies = st.builds(
     RetryPolicy,
@@ -47,7 +47,7 @@ def test_exponential_doubles_and_fixed_does_not() -> None:
 
 
 def test_tasks_that_failed_together_come_back_apart() -> None:
-    drawn = [spread(f"task-{at}", 1) for at in range(2000)]
+    drawn = [jitter_fraction(f"task-{at}", 1) for at in range(2000)]
     assert min(drawn) >= 0
     assert max(drawn) < 1
     assert abs(statistics.mean(drawn) - 0.5) < 0.03
@@ -55,4 +55,4 @@ def test_tasks_that_failed_together_come_back_apart() -> None:
 
 
 def test_attempts_of_one_task_are_spread_too() -> None:
-    assert len({spread("t", attempt) for attempt in range(1, 100)}) == 99
+    assert len({jitter_fraction("t", attempt) for attempt in range(1, 100)}) == 99

@@ -89,7 +89,7 @@ class Context:
         """Headers that sign `body` after Standard Webhooks, with the secret of that name of the task's tenant. Their id
         is the task's, so a receiver recognises every attempt by it. Raises when there is no such secret."""
         keys = self.secrets.keys(self.tenant, secret)
-        return signature.headers(keys, id=self.task_id, at=int(self.now()), body=body)
+        return signature.signature_headers(keys, id=self.task_id, at=int(self.now()), body=body)
 
     def once(self, name: str, effect: Callable[[], Any]) -> Any:
         """Runs `effect` at most once for this task, over all its attempts, and returns its result as JSON has it: what

@@ -14,7 +14,7 @@ from taskyard.tasks.errors import TaskFileError
 from taskyard.tasks.retry import RetryPolicy, policy_faults
 from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """Names stand in URLs, metrics and the names of schemas in /openapi.json as they are."""
 
 
@@ -72,7 +72,7 @@ def name_faults(names: tuple[Any, ...]) -> Iterator[str]:
     for name in names:
         if not isinstance(name, str):
             yield f"@task takes names only, not {type(name).__name__}: write @task('SEND_EMAIL') above the function"
-        elif not NAME.fullmatch(name):
+        elif not NAME_PATTERN.fullmatch(name):
             yield (
                 f"{name[:140]!r} cannot be the name of a task type: take up to 128 letters, digits, dots, dashes and "
                 "underscores, the first one a letter or digit"

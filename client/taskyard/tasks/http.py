@@ -11,7 +11,7 @@ from typing import Protocol
 
 from taskyard.tasks.errors import Permanent, Retry
 
-FRAMING = frozenset(
+FRAMING_HEADERS = frozenset(
     {
         "connection",
         "content-length",
@@ -26,9 +26,9 @@ FRAMING = frozenset(
         "upgrade",
     }
 )
-"""Headers that say where a request goes and where it ends: the client's own."""
-LONGEST_RETRY_AFTER_SECONDS = 366 * 86_400
-"""A year. What asks for more is a mistake, and is not heard."""
+"""Headers that say where a request goes and where its body ends. The client sets them itself."""
+RETRY_AFTER_LIMIT_SECONDS = 366 * 86_400
+"""A year. A larger value is a mistake and is ignored."""
 
 
 class ReceiverFailedError(Retry):
@@ -75,29 +75,29 @@ def headers_problem(headers: Mapping[str, str]) -> str | None:
     for name, value in headers.items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             return f"{name!r} is no header name"
-        if name.lower() in FRAMING:
+        if name.lower() in FRAMING_HEADERS:
             return f"{name} is set by the request itself"
         if not re.fullmatch(r"[\t\x20-\x7e\x80-\xff]*", value):
             return f"{name} holds characters that a header cannot"
     return None
 
 
-def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str], *, now: float) -> float | None:
     """Seconds that an answer asks to wait: Retry-After in seconds, or as an HTTP date, which counts from the answer's
     own Date when it has one. None: not said, or nothing that can be meant. `now`: epoch seconds."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,10})?", value):
         seconds = float(value)
     else:
-        at = date_seconds(value)
+        at = http_date_seconds(value)
         if at is None:
             return None
-        sent_at = date_seconds(headers.get("date", ""))
+        sent_at = http_date_seconds(headers.get("date", ""))
         seconds = max(0.0, math.ceil(at - (now if sent_at is None else sent_at)))
-    return seconds if seconds <= LONGEST_RETRY_AFTER_SECONDS else None
+    return seconds if seconds <= RETRY_AFTER_LIMIT_SECONDS else None
 
 
-def date_seconds(date: str) -> float | None:
+def http_date_seconds(date: str) -> float | None:
     """Epoch seconds of an HTTP date; None of anything else, of one without a zone too."""
     try:
         parsed = parsedate_to_datetime(date)

@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt. Pure: the jitter is a hash, so a replay waits as long as the first time."""
+"""How long to wait before the next attempt. The jitter is a hash of task and attempt: a replay waits the same time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 MAX_DELAY_SECONDS = 7 * 24 * 3600
-"""The most that one retry may wait, whatever a policy or a Retry-After says: a week."""
-MOST_ATTEMPTS = 101
-"""The first one, and the hundred retries that a request may ask for."""
+"""The longest pause before a retry, whatever a policy or a Retry-After says: a week."""
+ATTEMPTS_LIMIT = 101
+"""The first attempt, and the hundred retries that a request may ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,10 @@ class RetryPolicy:
         else:
             # The exponent is bounded because 2.0 ** 1024 raises; 2 ** 64 seconds is above any cap already.
             full = min(self.base_seconds * 2.0 ** min(attempt - 1, 64), self.max_seconds)
-        return full * (1.0 - self.jitter * spread(task_id, attempt))
+        return full * (1.0 - self.jitter * jitter_fraction(task_id, attempt))
 
 
-def spread(task_id: str, attempt: int) -> float:
+def jitter_fraction(task_id: str, attempt: int) -> float:
     """A number in [0, 1), even over tasks and attempts, the same for the same two."""
     digest = hashlib.blake2b(f"{task_id}#{attempt}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64
@@ -49,8 +49,8 @@ def policy_faults(policy: Any) -> Iterator[str]:
         yield f"retry must be a RetryPolicy, not {type(policy).__name__}"
         return
     attempts = policy.max_attempts
-    if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= MOST_ATTEMPTS:
-        yield f"max_attempts must be a whole number from 1 to {MOST_ATTEMPTS}, not {attempts!r}"
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or not 1 <= attempts <= ATTEMPTS_LIMIT:
+        yield f"max_attempts must be a whole number from 1 to {ATTEMPTS_LIMIT}, not {attempts!r}"
     if policy.strategy not in ("exponential", "fixed"):
         yield f"strategy must be 'exponential' or 'fixed', not {policy.strategy!r}"
     for name, most in (("base_seconds", MAX_DELAY_SECONDS), ("max_seconds", MAX_DELAY_SECONDS), ("jitter", 1)):

@@ -8,8 +8,8 @@ import hmac
 from collections.abc import Sequence
 from typing import Protocol
 
-PREFIX = "whsec_"
-SHORTEST_KEY_BYTES = 24
+SECRET_PREFIX = "whsec_"  # noqa: S105 - not a secret itself
+MIN_KEY_BYTES = 24
 """As Standard Webhooks asks: what is shorter can be guessed by whoever has seen one signature."""
 SIGNATURE_HEADERS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature"})
 SECRET_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the name of one
@@ -20,19 +20,19 @@ class Secrets(Protocol):
         """Of the secret of that name, newest first. Raises when there is none, or none that may sign."""
 
 
-def key_of(secret: str) -> bytes:
+def signing_key(secret: str) -> bytes:
     """The key that `whsec_<base64>` stands for, with or without the prefix. Raises ValueError."""
-    encoded = secret.strip().removeprefix(PREFIX)
+    encoded = secret.strip().removeprefix(SECRET_PREFIX)
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         raise ValueError("the secret is not base64") from None
-    if len(key) < SHORTEST_KEY_BYTES:
-        raise ValueError(f"the secret has {len(key)} bytes: {SHORTEST_KEY_BYTES} at least, as base64")
+    if len(key) < MIN_KEY_BYTES:
+        raise ValueError(f"the secret has {len(key)} bytes: {MIN_KEY_BYTES} at least, as base64")
     return key
 
 
-def headers(keys: Sequence[bytes], *, id: str, at: int, body: bytes) -> dict[str, str]:
+def signature_headers(keys: Sequence[bytes], *, id: str, at: int, body: bytes) -> dict[str, str]:
     """`keys`: newest first; each signs, so that a receiver may still have the one before. `at`: epoch seconds."""
     signed = f"{id}.{at}.".encode() + body
     signatures = (base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode() for key in keys)

@@ -1,4 +1,4 @@
-"""One rule for every URL that a caller gives us to call, and what of a URL may be shown."""
+"""Which URLs of callers may be called, and which part of a URL may be shown."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
-MAX_LENGTH = 2048
-TOKEN_LENGTH = 8
+MAX_URL_LENGTH = 2048
+MIN_TOKEN_LENGTH = 8
 """Characters of a part of a path that may be a secret; shorter ones are words."""
-NAME = re.compile(r"[A-Za-z0-9_-]{1,253}(\.[A-Za-z0-9_-]{1,253}){0,126}\.?")
+HOST_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,253}(\.[A-Za-z0-9_-]{1,253}){0,126}\.?")
 """A name of the DNS has 253 characters at most."""
-NETLOC = re.compile(rf"({NAME.pattern}|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
-NUMERIC = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
+NETLOC_PATTERN = re.compile(rf"({HOST_PATTERN.pattern}|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
+NUMBER_PATTERN = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 """As the last part of a host: everything that resolves names reads the host as an IPv4 address then."""
 
 
@@ -36,7 +36,7 @@ def url_problem(url: str) -> str | None:
 
 def host_problem(parts: SplitResult) -> str | None:
     # The whole of it, not `hostname`: urlsplit leaves out what stands around brackets.
-    if not NETLOC.fullmatch(parts.netloc):
+    if not NETLOC_PATTERN.fullmatch(parts.netloc):
         return "has a host that is no name and no address"
     host = parts.hostname or ""
     if ":" in host:
@@ -44,7 +44,7 @@ def host_problem(parts: SplitResult) -> str | None:
             ipaddress.IPv6Address(host)
         except ValueError:
             return "has brackets around something else than an IPv6 address"
-    elif NUMERIC.fullmatch(host.removesuffix(".").rpartition(".")[2]):
+    elif NUMBER_PATTERN.fullmatch(host.removesuffix(".").rpartition(".")[2]):
         try:
             ipaddress.IPv4Address(host)
         except ValueError:
@@ -59,7 +59,7 @@ def punycode_advice(url: str) -> str:
         encoded = host.encode("idna").decode()
     except (ValueError, UnicodeError):
         encoded = host = ""
-    if encoded == host or not NAME.fullmatch(encoded) or "xn--" not in encoded:
+    if encoded == host or not HOST_PATTERN.fullmatch(encoded) or "xn--" not in encoded:
         return "write the host in punycode"
     return f"write the host in punycode: {encoded}"
 
@@ -72,8 +72,8 @@ def validate_url(url: str) -> str:
 
 
 def origin(url: str) -> str:
-    """All of a URL that may be shown, logged or told: paths and queries are where services keep the token that lets
-    one post to them."""
+    """The part of a URL that may be shown, logged or stored: scheme, host and port. Paths and queries often hold the
+    token that lets a client post."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -82,12 +82,12 @@ def origin(url: str) -> str:
 
 
 def without_target(text: str, url: str) -> str:
-    """`text`, which a receiver said, without what it repeats of the path and the query that it was called by:
-    "Cannot POST /hooks/…" is what many servers say."""
+    """`text`, an answer of a receiver, without the parts of the path and the query of `url` that it repeats: many
+    servers answer "Cannot POST /hooks/…"."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
-    said = {target, unquote(target), parts.path, unquote(parts.path)}
-    said |= {part for part in re.split(r"[/?&=;]", unquote(target)) if len(part) >= TOKEN_LENGTH}
-    for part in sorted(said - {"", "/"}, key=len, reverse=True):
+    repeated = {target, unquote(target), parts.path, unquote(parts.path)}
+    repeated |= {part for part in re.split(r"[/?&=;]", unquote(target)) if len(part) >= MIN_TOKEN_LENGTH}
+    for part in sorted(repeated - {"", "/"}, key=len, reverse=True):
         text = text.replace(part, "…")
     return text

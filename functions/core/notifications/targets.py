@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from taskyard.tasks.mail import ADDRESS
 from taskyard.tasks.signature import SECRET_NAME
-from taskyard.tasks.urls import MAX_LENGTH, validate_url
+from taskyard.tasks.urls import MAX_URL_LENGTH, validate_url
 
 from functions.core.errors import FieldError
 from functions.core.webhooks.addresses import Reach, is_address, may_call
@@ -53,7 +53,7 @@ class NotifyTarget(BaseModel):
         strict=True, extra="forbid", json_schema_extra={"oneOf": [{"required": ["webhook"]}, {"required": ["email"]}]}
     )
 
-    webhook: Annotated[str, Field(max_length=MAX_LENGTH), AfterValidator(validate_url)] | None = Field(
+    webhook: Annotated[str, Field(max_length=MAX_URL_LENGTH), AfterValidator(validate_url)] | None = Field(
         None, description="An https URL. It gets a POST, signed after Standard Webhooks."
     )
     email: (
