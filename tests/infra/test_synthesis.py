@@ -100,7 +100,7 @@ TRACEBACK = "Traceback (most recent call last):\n  File app.py\n    import infra
         (TRACEBACK, "SyntaxError: '(' was never closed"),
         (f"{TRACEBACK}    at Kernel (jsii)\n\n", "SyntaxError: '(' was never closed"),
         ("no environment 'x': known are dev, prod\n", "no environment 'x': known are dev, prod"),
-        ("", "synthesis failed without a word"),
+        ("", "synthesis failed without a message"),
     ],
 )
 def test_a_local_start_shows_why_the_synthesis_failed_first(errors: str, line: str) -> None:
