@@ -19,24 +19,24 @@ from infra.synthesis import failure, synthesize
 
 
 def _context(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the CDK CLI was told with `-c`: in a variable, or, when it is long, in a file that a variable names."""
-    long = environ.get("CONTEXT_OVERFLOW_LOCATION_ENV")
-    given: dict[str, str] = json.loads(environ.get("CDK_CONTEXT_JSON") or "{}")
-    return {**(json.loads(Path(long).read_text()) if long else {}), **given}
+    """The context of the CDK CLI's `-c`: in a variable, or, when it is long, in a file that a variable names."""
+    overflow = environ.get("CONTEXT_OVERFLOW_LOCATION_ENV")
+    context: dict[str, str] = json.loads(environ.get("CDK_CONTEXT_JSON") or "{}")
+    return {**(json.loads(Path(overflow).read_text()) if overflow else {}), **context}
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Print the template's path and return the exit code; 2: what is to be deployed is wrong, and stderr says all."""
+    """Print the template's path and return the exit code; 2: what is to be deployed is wrong; stderr has the faults."""
     by_cli = "CDK_OUTDIR" in environ
     parser = argparse.ArgumentParser(description="Synthesize one environment.")
     parser.add_argument("--env", default=_context(environ).get("env", "dev"), help=", ".join(sorted(CONFIGS)))
     parser.add_argument("--out", type=Path, default=Path(environ.get("CDK_OUTDIR", "cdk.out")), help="(cdk.out)")
     parser.add_argument("--force", action="store_true", help="also when nothing changed")
-    parser.add_argument("--check", action="store_true", help="hold the stack against cdk-nag and CDK's validation")
-    given = parser.parse_args(argv)
+    parser.add_argument("--check", action="store_true", help="check the stack with cdk-nag and CDK's validation")
+    arguments = parser.parse_args(argv)
     try:
-        # The CLI reads the manifest, which tells of the last environment that was written: so never skip for it.
-        template = synthesize(given.env, given.out, force=given.force or by_cli, check=given.check)
+        # The CLI reads the manifest, which describes the environment written last: so always write it for the CLI.
+        template = synthesize(arguments.env, arguments.out, force=arguments.force or by_cli, check=arguments.check)
     except DeploymentError as error:
         print(error, file=sys.stderr)
         return 2
@@ -44,7 +44,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:
-        print(failure(given.env, error), file=sys.stderr)
+        print(failure(arguments.env, error), file=sys.stderr)
         print(f"\n{''.join(traceback.format_exception(error))}", file=sys.stderr)
         return 1
     if not by_cli:

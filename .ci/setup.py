@@ -1,6 +1,6 @@
 """Make `.venv` match requirements/dev.txt. Run by `make`, with any Python >= 3.11; safe to run twice at once.
 
-The stamp holds the digest of what was installed, so a second call costs one hash and no registry.
+The stamp holds the digest of the installed inputs, so a second call costs one hash and no network.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LOCK = ROOT / "requirements" / "dev.txt"
 STAMP = VENV / ".installed"
 
 
-def wanted() -> str:
-    """The digest of all that decides what the environment holds, its own path included: a venv does not move."""
+def environment_digest() -> str:
+    """The digest of all that decides the environment's content. Its path is part of it: a venv cannot be moved."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    parts = (LOCK.read_bytes(), repr(project).encode(), str(ROOT).encode(), sys.version.encode())
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    inputs = (LOCK.read_bytes(), repr(project).encode(), str(ROOT).encode(), sys.version.encode())
+    return hashlib.sha256(b"\0".join(inputs)).hexdigest()
 
 
-def installed(digest: str) -> bool:
+def is_installed(digest: str) -> bool:
     return STAMP.exists() and STAMP.read_text() == digest
 
 
@@ -46,7 +46,7 @@ def install(digest: str) -> None:
         shutil.rmtree(VENV)
     print("setting up .venv (once) ...", file=sys.stderr, flush=True)
     subprocess.run([sys.executable, "-m", "venv", str(VENV)], **quiet)
-    # All else is installed by uv, which holds it to the hashes of the lock; uv itself by pip, held to the same.
+    # pip installs uv, and uv all else; both check the hashes of the lock.
     first = VENV / "uv.txt"
     first.write_text(requirement("uv"))
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
@@ -61,12 +61,12 @@ def main() -> int:
     if sys.version_info < (3, 11):
         print("Taskyard needs Python 3.11 or newer; this is " + sys.version.split()[0], file=sys.stderr)
         return 1
-    digest = wanted()
-    if installed(digest):
+    digest = environment_digest()
+    if is_installed(digest):
         return 0
     with (ROOT / ".setup.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not installed(digest):
+        if not is_installed(digest):
             install(digest)
     return 0
 

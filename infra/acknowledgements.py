@@ -1,4 +1,4 @@
-"""Findings of cdk-nag that are meant, each beside its reason. One id per finding: nothing is silenced by prefix."""
+"""Accepted findings of cdk-nag, each with its reason and its full id: no finding is silenced by a prefix."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from constructs import IConstruct
 
 
 def acknowledge(construct: IConstruct, findings: Mapping[str, str]) -> None:
-    """Say why each finding (`AwsSolutions-S1`, `AwsSolutions-IAM5[Resource::…]`) of a construct is in order."""
+    """Accept findings of a construct: id (`AwsSolutions-S1`, `AwsSolutions-IAM5[Resource::…]`) → reason."""
     rules = [cdk.Acknowledgment(id=finding, reason=reason) for finding, reason in findings.items()]
     cdk.Validations.of(construct).acknowledge(*rules)

@@ -1,7 +1,4 @@
-"""What differs between environments, frozen: one value per environment, chosen by name.
-
-A deployment is changed here and nowhere else; the constructs read it and decide nothing.
-"""
+"""The deployments, `dev` and `prod`: a frozen configuration each. All that differs between them is here."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ class LaneConfig:
 
     name: str
     max_concurrency: int
-    # How long a due task may wait before somebody is told, in seconds.
+    # Seconds that a due task may wait before the alarm.
     tolerated_wait_seconds: int
 
 
@@ -162,11 +159,11 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
 
 
 class DeploymentError(Exception):
-    """What is to be deployed is wrong. Its text says all: where, what, and how to put it right."""
+    """The configuration or the code to deploy is wrong. The message says where, what, and how to correct it."""
 
 
 class InvalidConfigError(DeploymentError):
-    """A value that AWS, or Taskyard, would cut or refuse after minutes of deploying."""
+    """A value that AWS or Taskyard would refuse, after minutes of deploying."""
 
 
 class UnknownEnvironmentError(DeploymentError):

@@ -1,4 +1,4 @@
-"""What is watched: one dashboard, and the first alarms, to one topic."""
+"""Monitoring: the dashboard, the alarms, and the topic that alarms go to."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SCHEDULE_METRICS = ("ScheduleFired", "ScheduleSkipped", "ScheduleMissed", "Sched
 
 
 class Monitoring(Construct):
-    """Dashboard, alarms, and the topic that they tell."""
+    """Dashboard, alarms and their topic."""
 
     def __init__(
         self,
@@ -142,8 +142,8 @@ class Monitoring(Construct):
 
     def _error_metric(self, name: str, function: Function) -> cw.IMetric:
         if name in ("notifier", "workflow"):
-            # They tell their machine by an error that it is to try again: a delivery failed, a record is still being
-            # written. That is in order. What is not, they count.
+            # They raise an error when their state machine should retry: a delivery failed, a record is not yet
+            # written. So Lambda's error count is no fault; they count real errors themselves.
             return self._metric(f"{_camel_case(name)}Errors", statistic="Sum", period=FIVE_MINUTES)
         return function.function.metric_errors(period=FIVE_MINUTES)
 
@@ -310,7 +310,7 @@ def _camel_case(name: str) -> str:
 
 
 def _messages_received(queue: sqs.Queue) -> cw.IMetric:
-    """Of a queue that a function empties: how full it is is asked once a minute, when its messages are long gone."""
+    """Messages received from a queue. Its depth is sampled once a minute, and would miss messages consumed sooner."""
     return queue.metric_number_of_messages_received(period=FIVE_MINUTES)
 
 

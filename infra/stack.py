@@ -28,7 +28,7 @@ from infra.resources.timers import Timers
 
 
 class TaskyardStack(cdk.Stack):
-    """One Taskyard. Neither account nor region is named: it goes where the credentials of the deployment point."""
+    """One deployment of Taskyard. It has no account or region: the credentials decide."""
 
     def __init__(self, scope: Construct, *, config: Config, assets: Assets, routes: Sequence[ApiRoute]) -> None:
         super().__init__(scope, config.stack_name, description=f"Taskyard {config.environment}: background tasks")
@@ -47,21 +47,21 @@ class TaskyardStack(cdk.Stack):
             schedules=Schedules(self, "Schedules", config=config),
         )
 
-        # A caller's request becomes a wake-up in a lane (now, or through a timer) and a record in the table;
+        # A request becomes a wake-up in a lane, at once or by a timer, and a record in the table.
         api = Api(self, "Api", shared=shared, routes=routes)
-        # so do the times of a schedule, and submits without HTTP;
+        # So do the firings of a schedule, and submits without HTTP.
         producer = Producer(self, "Producer", shared=shared)
-        # the lane's worker claims the task, runs it and settles it;
+        # The lane's worker claims the task, runs and settles it.
         workers = Workers(self, "Workers", shared=shared)
-        # a workflow's run is begun and ended by Step Functions, its nodes release each other on the way;
+        # Step Functions starts and ends a workflow's run; its nodes release each other.
         workflow = Workflow(self, "Workflow", shared=shared)
-        # whoever asked to be told of an end is told, for a day if need be;
+        # The notifier delivers notifications, and retries for a day.
         notifier = Notifier(self, "Notifier", shared=shared)
-        # what crashes too often is settled, or sent round again, from the dead-letter queues;
+        # The dead-letter function settles wake-ups that failed too often, or sends them again.
         dead_letter = DeadLetter(self, "DeadLetter", shared=shared)
-        # every change of a task is counted from the stream;
+        # The observer counts every change of a task.
         observer = Observer(self, "Observer", config=config, package=package, storage=storage)
-        # and all of it is watched.
+        # Alarms and a dashboard watch all of it.
         monitoring = Monitoring(
             self,
             "Monitoring",

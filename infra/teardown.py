@@ -1,7 +1,7 @@
-"""`make destroy`: what stands in the way of deleting a stack, put out of it; the CDK CLI then deletes the stack.
+"""`make destroy`: prepares a stack for its deletion, which the CDK CLI then does.
 
-CloudFormation waits for the running executions of a state machine (a workflow may take a year, a notification a day),
-deletes no bucket that holds anything, and leaves what it was told to retain, also after a first deployment that failed.
+CloudFormation waits for running executions of a state machine (a workflow may take a year, a notification a day),
+deletes no bucket that holds objects, and leaves retained resources, also after a first deployment that failed.
 
     python -m infra.teardown --env dev
     python -m infra.teardown --env prod --confirm Taskyard-prod
@@ -22,7 +22,7 @@ from infra.config import CONFIGS, UnknownEnvironmentError, config_of
 
 TABLE, BUCKET, MACHINE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::StepFunctions::StateMachine"
 ROUNDS = 10
-"""Executions are listed and stopped so often at most: tasks that still run may start others meanwhile."""
+"""How often executions are listed and stopped at most: running tasks may start others in the meantime."""
 NEVER_IN_SERVICE = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
 """Of a stack whose first deployment failed."""
 GONE = frozenset({"ResourceNotFoundException", "NoSuchBucket", "StateMachineDoesNotExist"})
@@ -50,23 +50,23 @@ class Teardown:
     session: Any
 
     def run(self) -> list[str]:
-        """Makes way for the deletion. Returns a line for each thing that was done, or stays. May be run again, also
+        """Prepare the deletion. Returns a line for each resource that was cleared or that stays. May be run again, also
         when the stack is gone. Raises TeardownError."""
-        described = self._described()
-        if described is None:
+        stack = self._describe_stack()
+        if stack is None:
             return [f"there is no stack {self.stack}"]
-        failed_first = described["StackStatus"] in NEVER_IN_SERVICE
+        is_failed_creation = stack["StackStatus"] in NEVER_IN_SERVICE
         # Executions first: what they start writes documents.
         resources = sorted(self._resources(), key=lambda it: it.kind != MACHINE)
-        return [line for resource in resources if (line := self._clear(resource, failed_first))]
+        return [line for resource in resources if (line := self._clear(resource, is_failed_creation))]
 
-    def _clear(self, resource: Resource, failed_first: bool) -> str | None:
+    def _clear(self, resource: Resource, is_failed_creation: bool) -> str | None:
         try:
             if resource.kind == MACHINE:
                 return self._stop_executions(resource.id)
             if not resource.retained:
                 return self._empty(resource.id) if resource.kind == BUCKET else None
-            if failed_first and not self._holds_data(resource):
+            if is_failed_creation and not self._holds_data(resource):
                 return self._delete(resource)
         except ClientError as error:
             if error.response["Error"]["Code"] in GONE:
@@ -74,7 +74,7 @@ class Teardown:
             raise
         return f"stays, and CloudFormation leaves it: {resource.id} ({resource.kind})"
 
-    def _described(self) -> Any:
+    def _describe_stack(self) -> Any:
         try:
             return self.session.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
         except ClientError as error:
@@ -83,17 +83,17 @@ class Teardown:
             raise
 
     def _resources(self) -> Iterator[Resource]:
-        """Those that are there and of a kind that matters."""
+        """The existing tables, buckets and state machines of the stack."""
         cloudformation = self.session.client("cloudformation")
         template = cloudformation.get_template(StackName=self.stack)["TemplateBody"]["Resources"]
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.stack):
-            for found in page["StackResourceSummaries"]:
-                gone = found["ResourceStatus"] == "DELETE_COMPLETE" or not found.get("PhysicalResourceId")
-                if found["ResourceType"] in (TABLE, BUCKET, MACHINE) and not gone:
-                    policy = template[found["LogicalResourceId"]].get("DeletionPolicy", "Delete")
+            for summary in page["StackResourceSummaries"]:
+                gone = summary["ResourceStatus"] == "DELETE_COMPLETE" or not summary.get("PhysicalResourceId")
+                if summary["ResourceType"] in (TABLE, BUCKET, MACHINE) and not gone:
+                    policy = template[summary["LogicalResourceId"]].get("DeletionPolicy", "Delete")
                     yield Resource(
-                        kind=found["ResourceType"],
-                        id=found["PhysicalResourceId"],
+                        kind=summary["ResourceType"],
+                        id=summary["PhysicalResourceId"],
                         retained=policy != "Delete",
                     )
 
@@ -125,8 +125,8 @@ class Teardown:
 
     def _holds_data(self, resource: Resource) -> bool:
         if resource.kind == TABLE:
-            found = self.session.client("dynamodb").scan(TableName=resource.id, Limit=1, ConsistentRead=True)
-            return bool(found["Items"])
+            page = self.session.client("dynamodb").scan(TableName=resource.id, Limit=1, ConsistentRead=True)
+            return bool(page["Items"])
         listed = self.session.client("s3").list_object_versions(Bucket=resource.id, MaxKeys=1)
         return bool(listed.get("Versions") or listed.get("DeleteMarkers"))
 
@@ -146,13 +146,13 @@ def main(argv: Sequence[str], session: Any = None) -> int:
     parser = argparse.ArgumentParser(description="Make way for the deletion of an environment's stack.")
     parser.add_argument("--env", required=True, help=", ".join(sorted(CONFIGS)))
     parser.add_argument("--confirm", default="", help="the stack's name, where data is at stake")
-    given = parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
     try:
-        config = config_of(given.env)
-        if config.keep_data and given.confirm != config.stack_name:
+        config = config_of(arguments.env)
+        if config.keep_data and arguments.confirm != config.stack_name:
             raise TeardownError(
-                f"{given.env} keeps its data: to stop all that runs there and delete its stack, say\n"
-                f"    make destroy ENV={given.env} CONFIRM={config.stack_name}"
+                f"{arguments.env} keeps its data: to stop all that runs there and delete its stack, say\n"
+                f"    make destroy ENV={arguments.env} CONFIRM={config.stack_name}"
             )
         for line in Teardown(stack=config.stack_name, session=session or boto3.Session()).run():
             print(line)

@@ -1,4 +1,4 @@
-"""What reached a dead-letter queue: wake-ups that crashed too often, or were never let in."""
+"""The dead-letter function: takes wake-ups whose receives failed too often from the dead-letter queues."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BATCH_SIZE = 10
 
 
 class DeadLetter(Construct):
-    """Every lane's dead-letter queue → one dead-letter function, which settles the task or sends its wake-up round."""
+    """Every lane's dead-letter queue → dead-letter function, which settles the task or sends its wake-up again."""
 
     def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, id)
@@ -23,7 +23,7 @@ class DeadLetter(Construct):
             service="dead-letter",
             timeout_seconds=30,
             memory=256,
-            # What it sends round may come back to it for as long as workers are throttled: docs/adr/0010.
+            # A wake-up that it sends may come back to it while workers are throttled: docs/adr/0010.
             recursive=True,
             environment=shared.task_environment(),
             statements=[

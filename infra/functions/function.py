@@ -1,4 +1,4 @@
-"""The one way in which a function of this stack is made."""
+"""How every function of this stack is made: role, log group, variables, code and layer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.acknowledgements import acknowledge
 from infra.build.assets import Asset, Assets
 from infra.config import Config
+from infra.functions.variables import VARIABLES
 
 NAMESPACE = "Taskyard"
 # Lambda's log retention accepts these numbers of days only, of those that a configuration may name.
@@ -25,7 +26,7 @@ _RETENTION = {
     90: logs.RetentionDays.THREE_MONTHS,
     365: logs.RetentionDays.ONE_YEAR,
 }
-# Wildcards that AWS leaves no way around, by the statement that has them; in any other statement they are a finding.
+# Statement id → why its wildcard cannot be avoided. A wildcard in any other statement is a finding of cdk-nag.
 _ACCEPTED_WILDCARDS = {
     "Indexes": "Queries of both indexes of the one table.",
     "Streams": "ListStreams has no single stream as its resource.",
@@ -39,7 +40,7 @@ _ACCEPTED_WILDCARDS = {
 
 
 class DeploymentPackage(Construct):
-    """What every function shares: the code, the layer of its dependencies, and the configuration."""
+    """What all functions share: the code, the layer of dependencies, and the configuration."""
 
     def __init__(self, scope: Construct, id: str, *, config: Config, assets: Assets) -> None:
         super().__init__(scope, id)
@@ -60,7 +61,7 @@ def _code(asset: Asset) -> lambda_.Code:
 
 
 def log_group(scope: Construct, id: str, *, config: Config, name: str | None = None) -> logs.LogGroup:
-    """Kept for as long as the configuration says, and deleted with the stack: records are in the table, not here."""
+    """A log group with the retention of the configuration, deleted with the stack."""
     return logs.LogGroup(
         scope,
         id,
@@ -71,19 +72,19 @@ def log_group(scope: Construct, id: str, *, config: Config, name: str | None = N
 
 
 def vended_log_group(scope: Construct, id: str, *, config: Config, log: str) -> logs.LogGroup:
-    """For what another AWS service writes itself (an API's access log). Such a service adds each group to a resource
-    policy of the account, which holds 5,120 characters and fills up: then the stage cannot be made. Groups below
-    /aws/vendedlogs/ are in that policy already."""
+    """A log group that another AWS service writes to (an API's access log). Such a service adds each group to a
+    resource policy of the account, which is limited to 5,120 characters; when it is full, the stage cannot be created.
+    That policy covers groups below /aws/vendedlogs/ already."""
     return log_group(scope, id, config=config, name=f"/aws/vendedlogs/{config.stack_name}/{log}")
 
 
 class Function(Construct):
     """A function with its own role, log group and variables.
 
-    `part` names it in logs and metrics and is its package: `dead-letter` is `functions.dead_letter.handler.handler`;
-    `package`: another's, whose code it shares.
-    `statements` are all that its role may do, beside writing to its own log group. `name`: for a function that others
-    have to find; else CloudFormation names it.
+    `service`: its name in logs and metrics. `folder`: its folder below functions/, by default that of the service's
+    name: the handler of `dead-letter` is `functions.dead_letter.handler.handler`. `environment`: variables that
+    infra/functions/variables.py describes. `statements`: all that its role may do besides writing to its log group.
+    `name`: fixed for a function that others find by name; else CloudFormation names it. Raises ValueError.
     """
 
     def __init__(
@@ -104,6 +105,15 @@ class Function(Construct):
         super().__init__(scope, id)
         config = package.config
         self.service = service
+        variables = {
+            "ENVIRONMENT": config.environment,
+            **environment,
+            "LOG_LEVEL": config.log_level,
+            "POWERTOOLS_SERVICE_NAME": service,
+            "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
+        }
+        if unknown := sorted(set(variables) - set(VARIABLES)):
+            raise ValueError(f"{service}: infra/functions/variables.py does not describe {', '.join(unknown)}")
         logs_group = log_group(self, "Logs", config=config)
         write_logs = iam.PolicyStatement(
             sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[logs_group.log_group_arn]
@@ -133,20 +143,14 @@ class Function(Construct):
             timeout=cdk.Duration.seconds(timeout_seconds),
             memory_size=memory,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if recursive else None,
-            environment={
-                "ENVIRONMENT": config.environment,
-                **environment,
-                "LOG_LEVEL": config.log_level,
-                "POWERTOOLS_SERVICE_NAME": service,
-                "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
-            },
+            environment=variables,
         )
         acknowledge(
             self.function,
             {"AwsSolutions-L1": "Python 3.13 is what the layer's wheels and bytecode are made for."},
         )
 
-        # CDK names the role twice, as a dependency and as the role: harmless, and not ours to change.
+        # CDK refers to the role twice, as a dependency and as the role. It is harmless.
         resource = self.function.node.default_child
         assert isinstance(resource, lambda_.CfnFunction)
         resource.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
@@ -158,8 +162,8 @@ class Function(Construct):
     def add_queue_source(
         self, queue: sqs.IQueue, *, scope: Construct, id: str, batch_size: int, max_concurrency: int | None = None
     ) -> None:
-        """Messages of a queue, each settled on its own. `max_concurrency`: how many invocations there are at most.
-        The mapping grants nothing: `statements` do."""
+        """Invoke this function with batches of a queue's messages; each message succeeds or fails on its own.
+        `max_concurrency`: of invocations. The role's `statements` must allow it."""
         source = lambda_.CfnEventSourceMapping
         source(
             scope,
@@ -183,7 +187,7 @@ class Function(Construct):
 
 
 def _name_in_findings(stack: cdk.Stack, resource: str) -> str:
-    """The resource as cdk-nag writes it: references in angle brackets, `<Table.Arn>/index/*`."""
+    """A resource as findings of cdk-nag name it: references in angle brackets, `<Table.Arn>/index/*`."""
     return _reference_in_findings(stack.resolve(resource))
 
 

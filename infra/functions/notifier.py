@@ -1,6 +1,6 @@
-"""Notifications: one state machine that tries for a day, the function of each attempt, the secret that it signs with.
+"""Notifications: the state machine that retries for a day, the function of each attempt, the default signing secret.
 
-docs/adr/0009 has why, and what one costs.
+Reasons and costs: docs/adr/0009.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from infra.functions.shared_resources import SharedResources
 from infra.functions.state_machine import state_machine
 from infra.functions.worker import allow_mail
 
-# 5 + 10 + … + 2,560 s, then once an hour: 33 retries end after 24 h 25 min. The function itself ends it after 24 h; so
-# many are needed when it cannot. No jitter: it would shorten the sum, and executions begin as far apart as tasks end.
+# 5 + 10 + … + 2,560 s, then once an hour: 33 retries end after 24 h 25 min. The function gives up after 24 h; the
+# machine's limit applies when the function cannot. No jitter: it would shorten the sum.
 _RETRY_FOR_A_DAY: dict[str, Any] = {
     "ErrorEquals": ["States.ALL"],
     "IntervalSeconds": 5,
@@ -46,14 +46,14 @@ class Notifier(Construct):
         config, storage = shared.config, shared.storage
         stack = cdk.Stack.of(self)
         if config.tenant_from == "account":
-            # The one tenant that is known now. Others, and other names, are made by hand: docs/notifications.md.
+            # The only tenant known at deployment. Other secrets are created by hand: docs/notifications.md.
             self._default_secret(f"{config.webhook_secrets}/{stack.account}/default")
         self.function = Function(
             self,
             "Handler",
             package=shared.package,
             service="notifier",
-            # Twice what one attempt may take.
+            # Twice the time-out of one attempt.
             timeout_seconds=30,
             memory=256,
             environment={
@@ -77,7 +77,7 @@ class Notifier(Construct):
         )
 
     def _default_secret(self, name: str) -> None:
-        made = secretsmanager.CfnSecret(
+        secret = secretsmanager.CfnSecret(
             self,
             "DefaultSecret",
             name=name,
@@ -87,7 +87,7 @@ class Notifier(Construct):
             ),
         )
         acknowledge(
-            made,
+            secret,
             {
                 "AwsSolutions-SMG4": "Receivers hold it too: it is rotated by hand, with them; "
                 "the version before goes on signing. docs/notifications.md"
@@ -96,7 +96,7 @@ class Notifier(Construct):
 
 
 def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
-    """Input: {notification}. One state is entered when the first attempt delivers."""
+    """The machine in the Amazon States Language. Input: {notification}. Delivery at once enters one state."""
     invoke = f"arn:{partition}:states:::lambda:invoke"
 
     def step(name: str, **more: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The read models: what changed in the table, counted once."""
+"""The observer: reads the table's stream and keeps the read models, the counts per state."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from infra.resources.storage import Storage
 RETRY_ATTEMPTS = 10
 # A record that cannot be observed within an hour goes to the failure queue, so that the shard behind it moves on.
 MAX_RECORD_AGE_SECONDS = 3600
-# Changes of tasks and runs, and what was noted of a batch of them. Edges, effects and counters are not paid for.
+# Changes of tasks, of runs, and of the marks of observed batches. Edges, effects and counters invoke nothing.
 STREAM_FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW", {"prefix": "BATCH#"}]}}}}
-# The longest window that there is. Nothing is gathered in it, but only in one is the function told the stream's shard.
+# The longest window of Lambda. It aggregates nothing: only events of a tumbling window name the stream's shard.
 TUMBLING_WINDOW_SECONDS = 900
 
 
 class Observer(Construct):
-    """Table stream → observer function; what it gives up on → the failure queue."""
+    """Table stream → observer function. Records that it gives up → the failure queue."""
 
     def __init__(
         self, scope: Construct, id: str, *, config: Config, package: DeploymentPackage, storage: Storage
@@ -54,7 +54,7 @@ class Observer(Construct):
             "Source",
             function_name=self.function.function.function_arn,
             event_source_arn=storage.table.table_stream_arn,
-            # LATEST would miss what is written while the mapping is being made.
+            # LATEST would miss changes that are written while the mapping is created.
             starting_position="TRIM_HORIZON",
             batch_size=config.observer_batch,
             maximum_batching_window_in_seconds=config.observer_window_seconds,

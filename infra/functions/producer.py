@@ -1,4 +1,4 @@
-"""What EventBridge Scheduler fires (firing), and what scripts of the account submit (producer), becomes tasks."""
+"""Tasks without HTTP: the firing function for EventBridge Scheduler, the producer function for scripts."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ FAILURES_RETENTION = cdk.Duration.days(1)
 
 
 class Producer(Construct):
-    """Scheduler → firing function; whoever may invoke it → producer function; what they failed at → one queue → firing.
+    """Scheduler → firing function; scripts → producer function; failed invocations → one queue → firing function.
 
-    Two functions of one code: whoever may submit cannot fire, since only Scheduler's role is let in by the other
-    (docs/adr/0024).
+    Two functions with the same code, so that a role that may submit cannot fire schedules: only Scheduler's role may
+    invoke the firing function (docs/adr/0024).
     """
 
     def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
@@ -52,7 +52,7 @@ class Producer(Construct):
             service="producer",
             name=schedules.producer_name,
         )
-        # A submit that failed as an event comes to it, too: one queue is polled, not two.
+        # It also retries asynchronous submits that failed: so one queue is polled, not two.
         self.firing = self._producer_function(
             "Firing",
             shared,
@@ -71,9 +71,9 @@ class Producer(Construct):
         name: str,
         queue_actions: Sequence[str] = (),
     ) -> Function:
-        """A function of the producer's code; an invocation as an event that it fails at is put into the queue."""
+        """A function with the producer's code. Its failed asynchronous invocations go to the queue."""
         storage = shared.storage
-        made = Function(
+        function = Function(
             self,
             id,
             package=shared.package,
@@ -82,7 +82,7 @@ class Producer(Construct):
             name=name,
             timeout_seconds=TIMEOUT_SECONDS,
             memory=512,
-            # What failed comes back from the queue.
+            # It consumes the queue that its own failures go to.
             recursive=True,
             environment=shared.intake_environment(),
             statements=[
@@ -90,7 +90,7 @@ class Producer(Construct):
                 storage.allow_documents("GetObject", "PutObject"),
                 shared.lanes.allow_send(),
                 *shared.timers.allow("CreateSchedule"),
-                # GetSchedule: whether a schedule was made before there was a firing function.
+                # GetSchedule shows whether a schedule is older than the firing function.
                 *shared.schedules.allow("GetSchedule"),
                 iam.PolicyStatement(
                     sid="Failures",
@@ -99,14 +99,14 @@ class Producer(Construct):
                 ),
             ],
         )
-        made.function.configure_async_invoke(
+        function.function.configure_async_invoke(
             retry_attempts=RETRY_ATTEMPTS,
             max_event_age=cdk.Duration.seconds(MAX_EVENT_AGE_SECONDS),
         )
-        invoke = made.function.node.find_child("EventInvokeConfig").node.default_child
+        invoke = function.function.node.find_child("EventInvokeConfig").node.default_child
         assert isinstance(invoke, lambda_.CfnEventInvokeConfig)
-        # As a property: as a destination CDK would add a policy beside the role's own (docs/adr/0013).
+        # Set as a property: for a destination CDK would add a policy to the role (docs/adr/0013).
         invoke.destination_config = lambda_.CfnEventInvokeConfig.DestinationConfigProperty(
             on_failure=lambda_.CfnEventInvokeConfig.OnFailureProperty(destination=self.failures.queue_arn)
         )
-        return made
+        return function

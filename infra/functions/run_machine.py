@@ -1,12 +1,12 @@
-"""The run machine in the Amazon States Language. It needs no CDK: tests/simulation/ runs what is deployed."""
+"""The run machine in the Amazon States Language. No CDK here: tests/simulation/ runs this definition."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Of the workflow function: a run of 10,000 nodes is some 20,000 writes, 16 side by side.
+# Time-out of the workflow function: a run of 10,000 nodes is some 20,000 writes, 16 at once.
 TIMEOUT_SECONDS = 900
-# AWS: these say that Lambda itself was in trouble; and what our own code raises may pass as well (throttling).
+# Errors of Lambda itself, and of our code when AWS throttles it: a retry may succeed.
 _RETRY_TRANSIENT: dict[str, Any] = {
     "ErrorEquals": ["States.TaskFailed", "Lambda.Unknown", "Lambda.TooManyRequestsException"],
     "IntervalSeconds": 2,
@@ -14,7 +14,7 @@ _RETRY_TRANSIENT: dict[str, Any] = {
     "BackoffRate": 2,
     "JitterStrategy": "FULL",
 }
-# 1 + 2 + … + 64 s: longer than the api may take from starting the execution to writing the run's record.
+# 1 + 2 + … + 64 s: longer than the api may take between starting the execution and writing the run's record.
 _RETRY_NOT_LANDED: dict[str, Any] = {
     "ErrorEquals": ["NotLandedError"],
     "IntervalSeconds": 1,
@@ -34,9 +34,9 @@ def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
     which is not `aws` in China and in GovCloud."""
     invoke = f"arn:{partition}:states:::lambda:invoke"
 
-    def step(name: str, **payload: str) -> dict[str, Any]:
-        given = {"tenant.$": "$.tenant", "run.$": "$.run", "round.$": "$.round", "step": name, **payload}
-        return {"FunctionName": function_arn, "Payload": given}
+    def step(name: str, **more: str) -> dict[str, Any]:
+        payload = {"tenant.$": "$.tenant", "run.$": "$.run", "round.$": "$.round", "step": name, **more}
+        return {"FunctionName": function_arn, "Payload": payload}
 
     return {
         "Comment": "A workflow's run. The nodes release each other; this owns the deadline, the retries and the end.",
@@ -46,7 +46,7 @@ def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
                 "Type": "Task",
                 "Resource": invoke,
                 "Parameters": step("start"),
-                # Not null: CDK leaves out what is null, and the result would take the place of the input.
+                # Not null: CDK drops null values, and the result would then replace the input.
                 "ResultPath": "$.started",
                 "Retry": [_RETRY_NOT_LANDED, _RETRY_STILL_RUNNING, _RETRY_TRANSIENT],
                 "Catch": [
@@ -75,7 +75,7 @@ def definition(function_arn: str, *, partition: str) -> dict[str, Any]:
                 "Next": "Finish",
             },
             "Broken": {"Type": "Pass", "Result": {"outcome": "broken"}, "ResultPath": "$.end", "Next": "Quiet"},
-            # A step that was given up may still run, and write nodes that nobody would end.
+            # A step that timed out may still run. Wait for it, so that Finish sees all the nodes that it writes.
             "Quiet": {"Type": "Wait", "Seconds": TIMEOUT_SECONDS + 30, "Next": "Finish"},
             "Finish": {
                 "Type": "Task",

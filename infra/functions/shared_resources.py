@@ -1,4 +1,4 @@
-"""What functions are made from, and what those have in common that write tasks."""
+"""The resources that functions share, and the variables and statements that several functions need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.resources.timers import Timers
 
 @dataclass(frozen=True, kw_only=True)
 class SharedResources:
-    """What is there before any function: each part of the stack is handed it and takes what it needs."""
+    """All that is created before the functions."""
 
     config: Config
     package: DeploymentPackage
@@ -29,7 +29,7 @@ class SharedResources:
     schedules: Schedules
 
     def task_environment(self) -> dict[str, str]:
-        """Of functions that write tasks and send wake-ups (TaskEnvironment)."""
+        """Variables of functions that write tasks and send wake-ups (TaskEnvironment)."""
         return {
             "TABLE_NAME": self.storage.table.table_name,
             "LANES": self.lanes.as_json(),
@@ -42,7 +42,7 @@ class SharedResources:
         }
 
     def intake_environment(self) -> dict[str, str]:
-        """Of functions that take requests besides (IntakeEnvironment)."""
+        """Variables of functions that also take requests (IntakeEnvironment)."""
         return {
             **self.task_environment(),
             "DOCUMENT_BUCKET": self.storage.documents.bucket_name,
@@ -54,14 +54,14 @@ class SharedResources:
         }
 
     def webhook_environment(self) -> dict[str, str]:
-        """Of functions that call receivers outside, and sign what they send."""
+        """Variables of functions that call webhooks and sign what they send."""
         return {
             "WEBHOOK_REACH": self.config.webhook_reach,
             "WEBHOOK_SECRETS": self.config.webhook_secrets,
         }
 
     def allow_webhook_secrets(self) -> iam.PolicyStatement:
-        """Read what webhooks are signed with, of every tenant."""
+        """Read the signing secrets of webhooks, of every tenant."""
         resource = cdk.Stack.of(self.package).format_arn(
             service="secretsmanager",
             resource="secret",
@@ -73,7 +73,7 @@ class SharedResources:
         )
 
     def allow_consequences(self) -> list[iam.PolicyStatement]:
-        """What the end of a task leads to: others are woken, their run is answered, somebody is told."""
+        """Run the consequences of a task's end: wake dependents, answer its workflow's run, start notifications."""
         return [
             self.lanes.allow_send(),
             *self.timers.allow("CreateSchedule"),

@@ -16,7 +16,7 @@ BATCH_SIZE = 10
 
 
 class Worker(Construct):
-    """Lane queue → worker function: batches of ten, each message settled on its own."""
+    """Lane queue → worker function, in batches; each message is deleted on its own."""
 
     def __init__(self, scope: Construct, id: str, *, shared: SharedResources, lane: Lane) -> None:
         super().__init__(scope, id)
@@ -29,7 +29,7 @@ class Worker(Construct):
             service="worker",
             timeout_seconds=config.worker_timeout_seconds,
             memory=config.worker_memory,
-            # A task that waits or retries is sent again by its own worker; the attempt cap bounds the hops.
+            # A worker sends wake-ups of retried tasks to its own queue. The limit of attempts bounds the recursion.
             recursive=True,
             environment={
                 **shared.task_environment(),
@@ -62,8 +62,8 @@ class Workers(Construct):
 
 
 def allow_mail(scope: Construct, *, senders: Sequence[str]) -> iam.PolicyStatement:
-    """Mail from these addresses only. SES asks for the sender's identity, in its sandbox for the recipient's too, and
-    for the identity's default configuration set where it has one: any of this account's."""
+    """Send mail from these addresses only. SES checks the sender's identity, in its sandbox the recipient's too, and
+    the identity's default configuration set: any of this account's."""
     stack = cdk.Stack.of(scope)
     resources = [
         stack.format_arn(service="ses", resource=resource, resource_name="*")

@@ -1,7 +1,7 @@
-"""Workflows: one state machine for every DAG, and the function that does its steps.
+"""Workflows: one state machine for all DAGs, and the function of its steps.
 
-One machine per DAG is impossible (AWS: one CreateStateMachine a second), and one state per node would stop at 25,000
-events: the machine owns the run (deadline, retries, its end), the nodes release each other. docs/adr/0008.
+One machine per DAG is impossible (AWS: one CreateStateMachine a second), and one state per node would exceed 25,000
+events. So the machine owns the run (deadline, retries, end), and the nodes release each other: docs/adr/0008.
 """
 
 from __future__ import annotations

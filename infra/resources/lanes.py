@@ -1,4 +1,4 @@
-"""The lanes: one queue each, and the dead-letter queue that its crashes end in."""
+"""The lanes: a queue each, with its dead-letter queue."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from constructs import Construct
 from infra.acknowledgements import acknowledge
 from infra.config import Config, LaneConfig
 
-# Receives before SQS gives a wake-up up. Attempts are counted in the record: this counts what never reached it,
-# throttling included, so it is generous.
+# Receives before SQS moves a wake-up to the dead-letter queue. Attempts are counted in the record; this counts
+# failures before that, throttling included, so it is high.
 MAX_RECEIVES = 12
 RETENTION = cdk.Duration.days(14)
 # Above the dead-letter function's timeout.
@@ -78,25 +78,25 @@ class Lanes(Construct):
         )
 
     def allow_send(self) -> iam.PolicyStatement:
-        """Put a wake-up into any lane."""
+        """Send wake-ups to every lane."""
         return _allow("Wake", ("SendMessage",), [lane.queue for lane in self.lanes])
 
     def allow_depth(self) -> iam.PolicyStatement:
-        """Ask how full each lane is."""
+        """Read the depth of every lane."""
         return _allow("Depth", ("GetQueueAttributes",), [lane.queue for lane in self.lanes])
 
     def allow_consume_dead_letters(self) -> iam.PolicyStatement:
-        """Take messages from every lane's dead-letter queue."""
+        """Consume every lane's dead-letter queue."""
         return _allow("ConsumeDeadLetters", CONSUMER_ACTIONS, [lane.dead_letters for lane in self.lanes])
 
 
 def allow_consume(lane: Lane) -> iam.PolicyStatement:
-    """Take messages from one lane."""
+    """Consume one lane."""
     return _allow("Consume", CONSUMER_ACTIONS, [lane.queue])
 
 
 def failure_queue(scope: Construct, id: str) -> sqs.Queue:
-    """A queue that nobody consumes: what lands here is looked at by a person, and alarmed."""
+    """A queue without a consumer: an operator reads it, and an alarm watches it."""
     queue = sqs.Queue(
         scope, id, retention_period=RETENTION, encryption=sqs.QueueEncryption.SQS_MANAGED, enforce_ssl=True
     )

@@ -1,5 +1,5 @@
-"""What timers and recurring schedules have in common: the role that EventBridge Scheduler takes to fire those of a
-group, and what whoever makes them may do."""
+"""What timers and recurring schedules share: the role that fires a group's schedules, and the statements that let a
+function create them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from constructs import Construct
 def scheduler_role(
     scope: Construct, group: scheduler.CfnScheduleGroup, *, description: str, policy: str, target: iam.PolicyStatement
 ) -> iam.Role:
-    """Taken for the schedules of this group only. `target`: what they may call."""
+    """A role that EventBridge Scheduler may assume for this group only. `target`: what they may call."""
     account = cdk.Stack.of(scope).account
     return iam.Role(
         scope,
@@ -29,7 +29,7 @@ def scheduler_role(
 def allow_schedules(
     group: scheduler.CfnScheduleGroup, role: iam.Role, *, sid: str, role_sid: str, actions: tuple[str, ...]
 ) -> list[iam.PolicyStatement]:
-    """Actions (`CreateSchedule`) on the group's schedules; whoever makes one hands the role on to Scheduler."""
+    """Actions (`CreateSchedule`) on the group's schedules. Creating one also passes the role to Scheduler."""
     schedules = cdk.Stack.of(group).format_arn(service="scheduler", resource="schedule", resource_name=f"{group.ref}/*")
     return [
         iam.PolicyStatement(sid=sid, actions=[f"scheduler:{action}" for action in actions], resources=[schedules]),

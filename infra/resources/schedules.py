@@ -12,11 +12,11 @@ from infra.resources.schedule_groups import allow_schedules, scheduler_role
 
 
 class Schedules(Construct):
-    """A group of their own: what ends a task's timer never meets them, and what they drop is counted apart.
+    """A group apart from timers: deleting a timer cannot hit a schedule, and dropped firings are counted apart.
 
-    `firing_name`, `firing_arn`: of the function that they call, known before it is made. The name is fixed so that
-    schedules made years ago still find it. `producer_name`: of the function that scripts submit by; schedules made
-    before there was a firing function call it until their next firing (docs/adr/0024).
+    `firing_name`, `firing_arn`: of the function that schedules call, known before it is created. The name is fixed, so
+    that old schedules still find it. `producer_name`: of the function that scripts invoke; schedules older than the
+    firing function call it until their next firing (docs/adr/0024).
     """
 
     def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
@@ -37,7 +37,7 @@ class Schedules(Construct):
         )
 
     def environment(self) -> dict[str, str]:
-        """Of the functions that make schedules."""
+        """Variables of the functions that create schedules."""
         return {
             "SCHEDULE_GROUP": self.group.ref,
             "SCHEDULE_ROLE_ARN": self.role.role_arn,
@@ -45,7 +45,7 @@ class Schedules(Construct):
         }
 
     def allow(self, *more: str) -> list[iam.PolicyStatement]:
-        """Make, change and delete schedules. `more`: actions besides."""
+        """Create, change and delete schedules. `more`: further actions."""
         actions = ("CreateSchedule", "UpdateSchedule", "DeleteSchedule", *more)
         return allow_schedules(self.group, self.role, sid="Schedules", role_sid="ScheduleRole", actions=actions)
 

@@ -10,7 +10,7 @@ from infra.config import Config
 
 
 class StateMachines:
-    """Names and ARNs of the machines, known before they are made: the functions that they call may answer them."""
+    """Names and ARNs of the machines, known before they are created: the functions that they invoke need them."""
 
     def __init__(self, scope: Construct, *, config: Config) -> None:
         stack = cdk.Stack.of(scope)
@@ -20,14 +20,14 @@ class StateMachines:
         self.notify_arn = _arn(stack, self.notify_name)
 
     def allow_answer(self) -> iam.PolicyStatement:
-        """Tell a run that waits that its nodes have ended. AWS names no resource for this: the token is the right."""
+        """Complete the waiting task of a run. The action has no resource: the task token authorizes it."""
         return iam.PolicyStatement(sid="Answer", actions=["states:SendTaskSuccess"], resources=["*"])
 
     def allow_start_runs(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(sid="StartRuns", actions=["states:StartExecution"], resources=[self.run_arn])
 
     def allow_start_notifications(self) -> iam.PolicyStatement:
-        """For whoever runs the consequences of a task or a run."""
+        """Start notifications, for functions that run the consequences of a task or a run."""
         return iam.PolicyStatement(
             sid="StartNotifications", actions=["states:StartExecution"], resources=[self.notify_arn]
         )

@@ -1,4 +1,4 @@
-"""Where tasks are kept: the table, and the bucket for payloads and results too large for it."""
+"""Storage: the table of all records, and the bucket of payloads and results that are too large for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from infra.config import Config
 
 LISTING_INDEX = "listing"
 DEAD_LETTER_INDEX = "deadLetters"
-# How far back point-in-time recovery of the table reaches, at most and by default.
+# The period of point-in-time recovery of the table: the longest, and the default.
 RECOVERY_PERIOD = cdk.Duration.days(35)
 
 
@@ -57,7 +57,7 @@ class Storage(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
-            # A table that is restored to a time points to the documents of that time: they can be restored for as long.
+            # A restored table refers to the documents of its time: their old versions are kept for the same period.
             versioned=config.keep_data,
             lifecycle_rules=[
                 s3.LifecycleRule(
@@ -89,7 +89,7 @@ class Storage(Construct):
         return _allow("Documents", "s3", actions, self.documents.arn_for_objects("*"))
 
     def allow_stream(self) -> list[iam.PolicyStatement]:
-        """What an event source mapping of the stream needs. ListStreams knows no single stream as its resource."""
+        """What an event source mapping of the stream needs. ListStreams takes no single stream as its resource."""
         stream = self.table.table_stream_arn
         if stream is None:
             raise ValueError("the table has no stream")

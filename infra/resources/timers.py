@@ -11,13 +11,13 @@ from infra.resources.schedule_groups import allow_schedules, scheduler_role
 
 
 class Timers(Construct):
-    """The group that schedules are made in, and the role that EventBridge Scheduler takes to fire them."""
+    """The group of timers, and the role with which EventBridge Scheduler fires them."""
 
     def __init__(self, scope: Construct, id: str, *, lanes: Lanes) -> None:
         super().__init__(scope, id)
         self.group = scheduler.CfnScheduleGroup(self, "Group")
-        # The dead-letter queues too: Scheduler puts a firing that failed there under this same role, and the
-        # dead-letter function sends it round again.
+        # The dead-letter queues too: Scheduler sends a failed firing there with the same role, and the dead-letter
+        # function sends it to the lane again.
         queues = [queue for lane in lanes.lanes for queue in (lane.queue, lane.dead_letters)]
         self.role = scheduler_role(
             self,

@@ -48,10 +48,10 @@ def task(state: str, attempt: int = 1, started_after: float | None = None) -> Ta
         (Case("a", b""), task("DEAD"), ["a: DEAD instead of SUCCESS ()"]),
         (Case("a", b""), task("RUNNING"), ["a: still RUNNING"]),
         (Case("a", b"", attempts=2), task("SUCCESS"), ["a: took 1 attempts instead of 2"]),
-        (Case("a", b"", waits=3), task("SUCCESS", started_after=0.4), []),
-        (Case("a", b"", waits=3), task("SUCCESS", started_after=-0.5), ["a: started -0.50 s after its time"]),
-        (Case("a", b"", waits=3), task("SUCCESS", started_after=9), ["a: started 9.00 s after its time"]),
-        (Case("a", b"", waits=3), task("SUCCESS"), ["a: started never after its time"]),
+        (Case("a", b"", delay_seconds=3), task("SUCCESS", started_after=0.4), []),
+        (Case("a", b"", delay_seconds=3), task("SUCCESS", started_after=-0.5), ["a: started -0.50 s after its time"]),
+        (Case("a", b"", delay_seconds=3), task("SUCCESS", started_after=9), ["a: started 9.00 s after its time"]),
+        (Case("a", b"", delay_seconds=3), task("SUCCESS"), ["a: started never after its time"]),
     ],
 )
 def test_what_did_not_end_as_expected_is_said(case: Case, ended: Task, said: list[str]) -> None:

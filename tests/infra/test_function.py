@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from infra.config import config_of
+from infra.functions.variables import VARIABLES as DESCRIPTIONS
+from infra.synthesis import use_bundled_node
 from tests.infra.template import PARTS, Template, target
 
 COMMON = {"ENVIRONMENT", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "TABLE_NAME"}
@@ -111,3 +114,28 @@ def test_every_function_has_its_own_log_group_and_role(template: Template) -> No
     assert len(groups) == len({target(function["Role"]) for function in functions}) == len(PARTS)
     days = config_of(template.environment).log_retention_days
     assert {group["RetentionInDays"] for group in template.of_type("AWS::Logs::LogGroup").values()} == {days}
+
+
+def test_the_variables_of_all_functions_are_those_that_are_described(template: Template) -> None:
+    assert {name for part in PARTS for name in template.variables(part)} == set(DESCRIPTIONS)
+
+
+def test_a_function_with_a_variable_that_is_not_described_is_refused() -> None:
+    use_bundled_node()
+    import aws_cdk as cdk
+
+    from infra.functions.function import Function
+
+    scope = cdk.Stack(cdk.App(), "Stack")
+    package = SimpleNamespace(config=config_of("dev"))
+    with pytest.raises(ValueError, match="NOT_DESCRIBED"):
+        Function(
+            scope,
+            "Function",
+            package=package,  # type: ignore[arg-type]
+            service="api",
+            timeout_seconds=1,
+            memory=128,
+            environment={"NOT_DESCRIBED": ""},
+            statements=(),
+        )
