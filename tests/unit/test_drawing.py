@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from functions.api.workflows import drawing
-from functions.api.workflows.layout import laid_out
+from functions.api.workflows.layout import lay_out
 from functions.core.states import State
 from functions.core.workflows.dag import Node
 
@@ -66,7 +66,7 @@ def test_a_long_name_is_cut_to_its_box_and_keeps_its_end(letter: str) -> None:
     first, second = (box.lines[0] for box in drawing.picture(nodes, states(nodes), title="x").boxes)
     assert (first[-2:], second[-2:]) == ("_1", "_2")
     assert first.count("…") == 1
-    assert drawing.ROOM - 13 <= drawing.breadth(first) <= drawing.ROOM
+    assert drawing.ROOM - 13 <= drawing.text_width(first) <= drawing.ROOM
     assert names[0] in drawing.svg(drawing.picture(nodes, states(nodes), title="x"))
 
 
@@ -102,7 +102,7 @@ def test_every_state_of_a_task_has_a_colour() -> None:
 def test_boxes_do_not_overlap_and_arrows_go_to_the_right(seed: int) -> None:
     nodes = random_nodes(50, seed)
     shown = drawing.picture(nodes, states(nodes), title="x")
-    layout = laid_out(50, [(a.start, a.end) for a in shown.arrows], width=W, height=H)
+    layout = lay_out(50, [(a.start, a.end) for a in shown.arrows], width=W, height=H)
     places = sorted((place.x, place.y) for place in layout.places)
     assert all(one[0] != other[0] or other[1] - one[1] >= H for one, other in pairwise(places))
     for arrow, line in zip(shown.arrows, layout.lines, strict=True):
@@ -115,7 +115,7 @@ def test_an_arrow_over_several_columns_passes_between_their_boxes() -> None:
     nodes = [Node("a"), Node("b", ("a",)), Node("c", ("b",)), Node("d", ("c", "a"))]
     shown = drawing.picture(nodes, states(nodes), title="x")
     arrows = [(a.start, a.end) for a in shown.arrows]
-    layout = laid_out(4, arrows, width=W, height=H)
+    layout = lay_out(4, arrows, width=W, height=H)
     long = layout.lines[arrows.index((0, 3))]
     for box in (1, 2):
         place = layout.places[box]

@@ -13,7 +13,7 @@ from html import escape
 from itertools import pairwise
 from unicodedata import east_asian_width
 
-from functions.api.workflows.layout import Layout, Point, laid_out
+from functions.api.workflows.layout import Layout, Point, lay_out
 from functions.core.workflows.dag import Node, ranks
 
 MAX_NODES = 500
@@ -22,8 +22,8 @@ MAX_BOXES = 40
 """Of a collapsed picture."""
 MAX_PASSED = 10_000
 """Columns that the arrows of an SVG pass through, in sum: each is a bend to place and to draw, some 50 bytes."""
-MERMAID_EDGES, MERMAID_TEXT = 500, 50_000
-"""What Mermaid draws unless it is told otherwise (its maxEdges, and maxTextSize in characters)."""
+MERMAID_EDGES, MERMAID_CHARACTERS = 500, 50_000
+"""The defaults of Mermaid's maxEdges and maxTextSize (in characters)."""
 
 FILL: Mapping[str, str] = {
     "SUCCESS": "#b7e4c7",
@@ -69,23 +69,23 @@ class Picture:
     arrows: tuple[Arrow, ...]
 
 
-def draw(kind: str, nodes: Sequence[Node], states: Mapping[str, str], *, title: str) -> str:
-    """`kind`: mermaid, dot or svg. The others: as of `picture`."""
-    if kind == "dot":
+def draw(format_: str, nodes: Sequence[Node], states: Mapping[str, str], *, title: str) -> str:
+    """`format_`: mermaid, dot or svg. The others: as in `picture`."""
+    if format_ == "dot":
         return dot(picture(nodes, states, title=title))
-    if kind == "svg":
+    if format_ == "svg":
         rank = ranks(nodes)
         passed = sum(rank[node.name] - rank[other] - 1 for node in nodes for other in set(node.depends_on))
         return svg(picture(nodes, states, title=title, most_edges=MAX_EDGES if passed <= MAX_PASSED else 0))
     whole = mermaid(picture(nodes, states, title=title, most_edges=MERMAID_EDGES))
-    return whole if len(whole) <= MERMAID_TEXT else mermaid(picture(nodes, states, title=title, most_edges=0))
+    return whole if len(whole) <= MERMAID_CHARACTERS else mermaid(picture(nodes, states, title=title, most_edges=0))
 
 
 def picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, most_edges: int = MAX_EDGES) -> Picture:
     """`nodes`: of a run, so without problems. `states`: by name."""
     edges = sum(len(set(node.depends_on)) for node in nodes)
     if len(nodes) > MAX_NODES or edges > most_edges:
-        return collapsed(nodes, states, title=title, edges=edges)
+        return collapsed_picture(nodes, states, title=title, edges=edges)
     at = {node.name: index for index, node in enumerate(nodes)}
     return Picture(
         title=title,
@@ -102,7 +102,7 @@ def picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, mos
     )
 
 
-def collapsed(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, edges: int) -> Picture:
+def collapsed_picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, edges: int) -> Picture:
     """One box a rank, or a stretch of ranks when there are many."""
     rank = ranks(nodes)
     depth = max(rank.values()) + 1
@@ -136,19 +136,19 @@ def collapsed(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, e
 def shortened(name: str) -> str:
     """Without its middle, mostly of its beginning, if it does not fit a box: names that begin alike end differently.
     The tooltip has all of it."""
-    if breadth(name) <= ROOM:
+    if text_width(name) <= ROOM:
         return name
     shorter = name
     for kept in range(1, len(name)):
         tail = kept * 2 // 3
         shown = name[: kept - tail] + "…" + name[len(name) - tail :]
-        if breadth(shown) > ROOM:
+        if text_width(shown) > ROOM:
             return shorter
         shorter = shown
     return shorter
 
 
-def breadth(text: str) -> float:
+def text_width(text: str) -> float:
     """In pixels, about: of a bold sans-serif of 12."""
     return sum(13 if east_asian_width(c) in "WF" else 11 if c.isupper() or c in "mw@%&…" else 7.5 for c in text)
 
@@ -158,26 +158,26 @@ def breadth(text: str) -> float:
 
 def mermaid(drawn: Picture) -> str:
     """https://mermaid.js.org/syntax/flowchart.html: text is quoted, and what is special in it written as entities."""
-    lines = ["---", f"title: {quoted_yaml(drawn.title)}", "---", "flowchart LR"]
+    lines = ["---", f"title: {yaml_string(drawn.title)}", "---", "flowchart LR"]
     if drawn.note:
         lines.append(f"  %% {one_line(drawn.note)}")
-        lines.append(f'  note["{entities(drawn.note)}"]')
+        lines.append(f'  note["{mermaid_entities(drawn.note)}"]')
     for at, box in enumerate(drawn.boxes):
-        text = "<br>".join(entities(line) for line in box.lines)
+        text = "<br>".join(mermaid_entities(line) for line in box.lines)
         lines.append(f'  n{at}["{text}"]' + (f":::{box.state}" if box.state in FILL else ""))
     for arrow in drawn.arrows:
-        label = f'|"{entities(arrow.label)}"|' if arrow.label else ""
+        label = f'|"{mermaid_entities(arrow.label)}"|' if arrow.label else ""
         lines.append(f"  n{arrow.start} -->{label} n{arrow.end}")
-    lines += [f"  classDef {state} fill:{FILL[state]},stroke:#555,color:#111" for state in used(drawn)]
+    lines += [f"  classDef {state} fill:{FILL[state]},stroke:#555,color:#111" for state in legend_states(drawn)]
     return "\n".join(lines) + "\n"
 
 
-def entities(text: str) -> str:
+def mermaid_entities(text: str) -> str:
     """Mermaid's entity codes are `#<decimal>;`."""
     return "".join(c if c.isalnum() or c in " _-.,:()/–…+" else f"#{ord(c)};" for c in one_line(text))
 
 
-def quoted_yaml(text: str) -> str:
+def yaml_string(text: str) -> str:
     return "'" + one_line(text).replace("'", "''") + "'"
 
 
@@ -194,20 +194,20 @@ def dot(drawn: Picture) -> str:
     lines = [
         "digraph run {",
         "  rankdir=LR;",
-        f"  label={quoted(label)};",
+        f"  label={dot_string(label)};",
         '  node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"];',
     ]
     for at, box in enumerate(drawn.boxes):
         fill = FILL.get(box.state, "white")
-        text, tooltip = quoted("\n".join(box.lines)), quoted(box.title)
+        text, tooltip = dot_string("\n".join(box.lines)), dot_string(box.title)
         lines.append(f'  n{at} [label={text}, tooltip={tooltip}, fillcolor="{fill}"];')
     for arrow in drawn.arrows:
-        label = f" [label={quoted(arrow.label)}]" if arrow.label else ""
+        label = f" [label={dot_string(arrow.label)}]" if arrow.label else ""
         lines.append(f"  n{arrow.start} -> n{arrow.end}{label};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def quoted(text: str) -> str:
+def dot_string(text: str) -> str:
     lines = (one_line(line).replace("\\", "\\\\").replace('"', '\\"') for line in text.split("\n"))
     return '"' + "\\n".join(lines) + '"'
 
@@ -225,9 +225,9 @@ LEGEND = 24
 def svg(drawn: Picture) -> str:
     """Alone standing: no script, no font, nothing fetched."""
     height = max(len(box.lines) for box in drawn.boxes) * LINE + 2 * PADDING
-    layout = laid_out(len(drawn.boxes), [(a.start, a.end) for a in drawn.arrows], width=WIDTH, height=height)
+    layout = lay_out(len(drawn.boxes), [(a.start, a.end) for a in drawn.arrows], width=WIDTH, height=height)
     head = HEAD + (LINE if drawn.note else 0)
-    broadest = max(breadth(drawn.title) * 16 / 12, breadth(drawn.note))
+    broadest = max(text_width(drawn.title) * 16 / 12, text_width(drawn.note))
     width = max(layout.width + 2 * MARGIN, 2 * MARGIN + broadest, 420)
     total = layout.height + head + MARGIN + LEGEND
     parts = [
@@ -244,7 +244,7 @@ def svg(drawn: Picture) -> str:
     parts += arrows(drawn, layout)
     parts += boxes(drawn, layout, height)
     parts.append("</g>")
-    parts += legend(used(drawn), layout.height + head + LEGEND)
+    parts += legend(legend_states(drawn), layout.height + head + LEGEND)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -290,7 +290,7 @@ def legend(states: Sequence[str], y: float) -> Iterable[str]:
         x += 30 + len(state) * 7
 
 
-def used(drawn: Picture) -> list[str]:
+def legend_states(drawn: Picture) -> list[str]:
     there = {box.state for box in drawn.boxes}
     return [state for state in FILL if state in there]
 

@@ -44,7 +44,7 @@ class _Slot:
     y: float = 0.0
 
 
-def laid_out(count: int, arrows: Sequence[tuple[int, int]], *, width: float, height: float) -> Layout:
+def lay_out(count: int, arrows: Sequence[tuple[int, int]], *, width: float, height: float) -> Layout:
     """Of `count` boxes, all of one size, with arrows that make no cycle."""
     column = columns(count, arrows)
     slots = [_Slot(column[at], height, [], []) for at in range(count)]
@@ -59,8 +59,8 @@ def laid_out(count: int, arrows: Sequence[tuple[int, int]], *, width: float, hei
         for left, right in pairwise(way):
             slots[left].after.append(right)
             slots[right].before.append(left)
-    order = ordered(slots)
-    settle(slots, order)
+    order = order_slots(slots)
+    place_slots(slots, order)
     top = min(slot.y - slot.height / 2 for slot in slots)
     step = width + GAP_X
 
@@ -98,7 +98,7 @@ def columns(count: int, arrows: Sequence[tuple[int, int]]) -> list[int]:
     return column
 
 
-def ordered(slots: list[_Slot]) -> list[list[int]]:
+def order_slots(slots: list[_Slot]) -> list[list[int]]:
     """Per column the slots from top to bottom."""
     order: list[list[int]] = [[] for _ in range(max(slot.column for slot in slots) + 1)]
     for at, slot in enumerate(slots):
@@ -116,7 +116,7 @@ def ordered(slots: list[_Slot]) -> list[list[int]]:
     return order
 
 
-def settle(slots: list[_Slot], order: list[list[int]]) -> None:
+def place_slots(slots: list[_Slot], order: list[list[int]]) -> None:
     """Gives every slot its `y`, the middle of it."""
     for column in order:
         stack(slots, column)
