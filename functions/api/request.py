@@ -86,7 +86,7 @@ class ApiRequest:
 
     def body(self) -> dict[str, Any]:
         """Raises MalformedBody, UnsupportedMediaType."""
-        return body.read(
+        return body.parse(
             self.event.get("body"),
             is_base64=bool(self.event.get("isBase64Encoded")),
             content_type=self.header("content-type"),

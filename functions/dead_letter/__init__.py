@@ -1,1 +1,1 @@
-"""DLQ: wake-ups that were received too often go round again."""
+"""The dead-letter function: sends wake-ups from the DLQs to their lanes again."""

@@ -1,7 +1,8 @@
-"""Entry point of the dead-letter function: wake-ups that a lane's worker received too often, from every lane's DLQ.
+"""Entry point of the dead-letter function: wake-ups that SQS moved to the DLQ of a lane after too many receives.
 
-That count tells of infrastructure (throttled or crashing Lambdas), never of the task: what has not settled goes
-round again, counted apart, no attempt charged. A poison task ends as DEAD by its own attempts.
+Receives count failures of the infrastructure (throttled or crashing Lambdas), never of the task. The wake-up of a task
+that has not settled is sent to its lane again, with a higher `rounds`; no attempt is charged. A task that kills its
+workers becomes DEAD by its own attempts.
 """
 
 from __future__ import annotations
@@ -24,26 +25,27 @@ from functions.store.tasks import TaskStore
 logger = logging.getLogger("taskyard.dead_letter")
 
 PAUSE_MS = 30_000
-"""Before a wake-up goes round again: whatever made its lane fail so often is not over in a second."""
+"""Delay of a wake-up that is sent again: the cause of so many failures does not end within a second."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Returns:
+class WakeUpReturner:
     tasks: TaskStore
     consequences: Consequences
     dispatcher: Dispatcher
     metrics: Metrics
     writer_ms: int
 
-    def take(self, wakeup: WakeUp, *, now: int, sent_at: int) -> str | None:
-        """Returns what was done, for the log; None: nothing yet, look again. Epoch ms."""
+    def process(self, wakeup: WakeUp, *, now: int, sent_at: int) -> str | None:
+        """Returns what was done, for the log. None: nothing yet, the message is to be delivered again. `now`,
+        `sent_at`: epoch ms."""
         task = self.tasks.get(wakeup.tenant, wakeup.task)
         gone = writer_has_ended(now=now, sent_at=sent_at, writer_ms=self.writer_ms)
         if task is None:
             return "dropped: its record was never written" if gone else None
         if task.settled:
             if not (gone or write_has_landed(task, wakeup)):
-                # A redrive may be about to write.
+                # The write of a redrive may be about to land.
                 return None
             self.consequences.run(task)
             return f"consequences again: the task is {task.state}"
@@ -62,32 +64,32 @@ class Returns:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: SQS records (events/dead_letter/). Returns `batchItemFailures`."""
-    returns = services()
+    returner = services()
     failures = []
     for record in event["Records"]:
         now = wiring.clock()
         try:
-            wakeup = unpacked(record["body"])
+            wakeup = wakeup_in(record["body"])
         except ValueError as error:
-            # Whole, because this is the last that is seen of it.
+            # Logged whole: the message is deleted.
             logger.error("dropped, unreadable: %s", error, extra={"body": record["body"]})
             continue
         try:
-            done = returns.take(wakeup, now=now, sent_at=int(record["attributes"]["SentTimestamp"]))
+            done = returner.process(wakeup, now=now, sent_at=int(record["attributes"]["SentTimestamp"]))
         except Exception:
-            logger.exception("put back", extra={"taskId": wakeup.task})
+            logger.exception("message stays in the DLQ", extra={"taskId": wakeup.task})
             failures.append({"itemIdentifier": record["messageId"]})
         else:
-            logger.warning(done or "put back", extra={"taskId": wakeup.task, "rounds": wakeup.rounds})
+            logger.warning(done or "message stays in the DLQ", extra={"taskId": wakeup.task, "rounds": wakeup.rounds})
             if done is None:
                 failures.append({"itemIdentifier": record["messageId"]})
-    returns.metrics.flush(wiring.clock())
+    returner.metrics.flush(wiring.clock())
     return {"batchItemFailures": failures}
 
 
-def unpacked(body: str) -> WakeUp:
-    """A message that SQS moved here is the wake-up itself. What Scheduler could not deliver it puts here as the request
-    that it would have made: the wake-up is inside. Raises ValueError for anything else."""
+def wakeup_in(body: str) -> WakeUp:
+    """The body is a wake-up when SQS moved the message here. When EventBridge Scheduler could not deliver a timer, the
+    body is the request that it would have sent, which contains the wake-up. Raises ValueError for anything else."""
     try:
         return WakeUp.parse(body)
     except ValueError:
@@ -95,16 +97,16 @@ def unpacked(body: str) -> WakeUp:
             request = json.loads(body)
         except (ValueError, RecursionError):
             request = None
-        inside = request.get("MessageBody") or request.get("Input") if isinstance(request, dict) else None
-        if not isinstance(inside, str):
+        inner_body = request.get("MessageBody") or request.get("Input") if isinstance(request, dict) else None
+        if not isinstance(inner_body, str):
             raise
-    return WakeUp.parse(inside)
+    return WakeUp.parse(inner_body)
 
 
 @cache
-def services() -> Returns:
+def services() -> WakeUpReturner:
     environment = DeadLetterEnvironment.from_env(os.environ)
-    return Returns(
+    return WakeUpReturner(
         tasks=wiring.task_store(environment),
         consequences=wiring.consequences(environment),
         dispatcher=wiring.dispatcher(environment),

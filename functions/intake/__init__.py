@@ -1,1 +1,1 @@
-"""What both doors do with a request, HTTP and the producer: read it, check it, accept it, answer it."""
+"""What the API and the producer do with a request: parse it, check it, accept it, build its response."""

@@ -1,4 +1,5 @@
-"""Who calls, and so whose tasks they are: from the identity that API Gateway has verified, never from the request."""
+"""The principal of a request and its tenant: from the identity that API Gateway or IAM verified, never from the
+body."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from functions.core.errors import TaskyardError
 
 @dataclass
 class NoIdentity(TaskyardError):
-    """A route without authorizer, or an authorizer that says nothing: there is no tenant to fall back to."""
+    """The route has no authorizer, or its authorizer returned no identity. There is no default tenant."""
 
     def __str__(self) -> str:
         return "the request carries no verified identity"
@@ -20,7 +21,7 @@ class NoIdentity(TaskyardError):
 
 @dataclass
 class InvokerUnknown(NoIdentity):
-    """Lambda tells a function nothing of who invokes it."""
+    """Each principal is a tenant, and Lambda does not name the principal that invokes a function."""
 
     def __str__(self) -> str:
         return "each principal is a tenant of its own here, and the producer is not told who invokes it: use the API"
@@ -28,7 +29,7 @@ class InvokerUnknown(NoIdentity):
 
 @dataclass
 class UnsupportedPrincipal(NoIdentity):
-    """Not a principal that IAM alone names."""
+    """The principal is neither a user, a role nor root."""
 
     arn: str
 
@@ -43,7 +44,7 @@ PRINCIPAL_ARN = re.compile(
 
 @dataclass(frozen=True)
 class Principal:
-    """`name`: who it was, for the record of what a person did."""
+    """`name`: stored with what the principal does by hand, such as a redrive."""
 
     tenant: str
     name: str = ""
@@ -52,7 +53,7 @@ class Principal:
 def principal_of_request(request_context: Mapping[str, Any], *, tenant_from: str) -> Principal:
     """`request_context`: of the event. `tenant_from`: `account` or `principal` (infra/config.py).
 
-    A verified identity of another kind is another branch here. Raises NoIdentity.
+    Raises NoIdentity.
     """
     authorizer = request_context.get("authorizer") or {}
     if iam := authorizer.get("iam"):
@@ -61,7 +62,7 @@ def principal_of_request(request_context: Mapping[str, Any], *, tenant_from: str
 
 
 def principal_of_invocation(function_arn: str, *, tenant_from: str) -> Principal:
-    """Of a direct invocation: IAM has let it in, so it is of the function's own account. Raises InvokerUnknown."""
+    """Of a direct invocation, which IAM allows from the function's own account only. Raises InvokerUnknown."""
     if tenant_from == "principal":
         raise InvokerUnknown()
     return Principal(function_arn.split(":")[4], function_arn)
@@ -75,16 +76,16 @@ def tenant_of_iam(iam: Mapping[str, Any], tenant_from: str) -> str:
 
 
 def principal_name(arn: str, account: str) -> str:
-    """`user/NAME`, `role/NAME` or `root`: what IAM keeps unique within the account, the kind included.
+    """`user/NAME`, `role/NAME` or `root`: unique within the account.
 
-    Paths are left out: a name is unique without, and an assumed role's ARN has none. So is a session's name, which
-    whoever assumes the role chooses. Raises UnsupportedPrincipal for every other kind: the name of a federated user is
-    chosen by whoever asks for its credentials.
+    Paths are left out: a name is unique without its path, and the ARN of an assumed role has none. Session names are
+    left out, because the caller that assumes a role chooses them. Raises UnsupportedPrincipal for every other kind: the
+    caller that requests the credentials of a federated user chooses its name.
     """
-    found = PRINCIPAL_ARN.fullmatch(arn)
-    if found is None or found["account"] != account:
+    match_ = PRINCIPAL_ARN.fullmatch(arn)
+    if match_ is None or match_["account"] != account:
         raise UnsupportedPrincipal(arn)
-    match found["service"], found["kind"], (found["name"] or "").split("/"):
+    match match_["service"], match_["kind"], (match_["name"] or "").split("/"):
         case "iam", "root", [""]:
             return "root"
         case "iam", "user" | "role" as kind, [*_, name] if name:

@@ -1,4 +1,4 @@
-"""What takes requests and firings, put together from a function's environment."""
+"""Builds the services that take requests and firings, from the environment of a function."""
 
 from __future__ import annotations
 

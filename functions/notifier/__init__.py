@@ -1,1 +1,1 @@
-"""Step Functions: one attempt to deliver one notification."""
+"""The notifier function: one attempt to deliver one notification."""

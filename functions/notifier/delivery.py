@@ -25,25 +25,25 @@ from functions.store.notifications import NotificationStore
 logger = logging.getLogger("taskyard.notifier")
 
 WINDOW_MS = 24 * 3600 * 1000
-"""From the start of the execution. An attempt that fails later is the last one."""
+"""From the start of the execution. An attempt that fails after this time is the last one."""
 FIRST_PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 3600
-"""Of the machine's own retries: 5 s, doubled, up to an hour. A receiver that asks for less gets that."""
+"""Pauses of the state machine's own retries: 5 s, doubled, up to an hour. Also when a receiver asks for less."""
 RESULT_BYTES = 64 * 1024
-"""A larger result is left out, named in `omitted`: who wants it asks for the task."""
+"""A larger result is left out and named in `omitted`; GET /tasks/{id} returns it."""
 GONE = 410
 ATTEMPT_SECONDS = 15.0
-"""For the webhook of one attempt as a whole; Standard Webhooks advises 15 to 30."""
-ANSWER_LIMIT = 100
-"""Characters of an answer that is not 2xx that go into the error."""
+"""For the whole webhook request of one attempt. Standard Webhooks recommends 15 to 30."""
+ERROR_TEXT_LIMIT = 100
+"""Characters of the body of a response other than 2xx that the error contains."""
 
 
 class NotDeliveredError(Exception):
-    """For the state machine: try again after its own pause."""
+    """Tells the state machine to try again after its own pause."""
 
 
 class AskedToWaitError(Exception):
-    """For the state machine: try again at the time that the message is."""
+    """Tells the state machine to try again at a time: the message, in ISO 8601."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +52,23 @@ class Delivered:
 
 
 @dataclass(frozen=True)
-class Hopeless:
-    """No other attempt could end better."""
+class PermanentFailure:
+    """Another attempt would fail as well."""
 
     error: str
     status: int | None = None
 
 
 @dataclass(frozen=True)
-class NotYet:
-    """`wait`: seconds that the receiver asks for."""
+class TemporaryFailure:
+    """Another attempt may succeed. `wait`: seconds that the receiver asks for."""
 
     error: str
     status: int | None = None
     wait: float | None = None
 
 
-Outcome = Delivered | Hopeless | NotYet
+DeliveryOutcome = Delivered | PermanentFailure | TemporaryFailure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,11 +84,12 @@ class Deliverer:
     clock: Callable[[], int]
 
     def attempt(self, note: Notification, *, started_at: int) -> Delivery:
-        """`started_at`: epoch ms, of the execution. Raises NotDeliveredError or AskedToWaitError for another one."""
-        # Before anything is sent or read: whatever ends this attempt, a cut-off too, it has been one.
+        """`started_at`: epoch ms, of the execution. Raises NotDeliveredError or AskedToWaitError to get another
+        attempt."""
+        # Recorded before anything is sent or read: a crash of this function counts as an attempt, too.
         begun = self.store.begin(note, now=self.clock())
         if begun.refused:
-            # The attempt before did it and died, or its answer was lost on the way to the machine.
+            # The previous attempt reached a final state, and then crashed, or its response was lost.
             return begun.known.state
         outcome = self._send(note)
         now = self.clock()
@@ -96,17 +97,17 @@ class Deliverer:
         if isinstance(outcome, Delivered):
             self.store.note(note, Delivery.DELIVERED, now=now, status=outcome.status)
             self.metrics.count("NotificationDelivered")
-            logger.info("delivered", extra=said(note))
+            logger.info("delivered", extra=log_fields(note))
             return Delivery.DELIVERED
-        if isinstance(outcome, Hopeless) or last:
+        if isinstance(outcome, PermanentFailure) or last:
             return self._give_up(note, outcome.error, status=outcome.status, now=now)
         self.store.note(note, Delivery.PENDING, now=now, status=outcome.status, error=outcome.error)
         self.metrics.count("NotificationRetried")
-        logger.warning("not delivered: %s", outcome.error, extra=said(note))
-        raise again(outcome, begun.known.attempts, now=now, ends_at=started_at + WINDOW_MS)
+        logger.warning("not delivered: %s", outcome.error, extra=log_fields(note))
+        raise retry_error(outcome, begun.known.attempts, now=now, ends_at=started_at + WINDOW_MS)
 
     def give_up(self, note: Notification, *, error: str) -> Delivery:
-        """The machine's own retries are used up without our word: we crashed, or could not be invoked."""
+        """The retries of the state machine are used up: the function crashed each time, or could not be invoked."""
         found = self.store.get(note)
         if found is not None and found.final:
             return found.state
@@ -116,20 +117,20 @@ class Deliverer:
     def _give_up(self, note: Notification, error: str, *, status: int | None, now: int) -> Delivery:
         self.store.note(note, Delivery.UNDELIVERABLE, now=now, status=status, error=error)
         self.metrics.count("NotificationUndeliverable")
-        logger.error("undeliverable: %s", error, extra=said(note))
+        logger.error("undeliverable: %s", error, extra=log_fields(note))
         return Delivery.UNDELIVERABLE
 
-    def _send(self, note: Notification) -> Outcome:
+    def _send(self, note: Notification) -> DeliveryOutcome:
         try:
             if "email" in note.to:
                 return self._mail(note)
             return self._post(note)
         except (StoreUnavailable, Retry, SecretUnusable) as error:
-            return NotYet(str(error))
+            return TemporaryFailure(str(error))
         except Permanent as error:
-            return Hopeless(str(error))
+            return PermanentFailure(str(error))
 
-    def _mail(self, note: Notification) -> Outcome:
+    def _mail(self, note: Notification) -> DeliveryOutcome:
         self.mail.send(
             to=[note.to["email"]],
             subject=email.subject(note),
@@ -139,7 +140,7 @@ class Deliverer:
         )
         return Delivered()
 
-    def _post(self, note: Notification) -> Outcome:
+    def _post(self, note: Notification) -> DeliveryOutcome:
         keys = self.secrets.keys(note.tenant, note.to.get("secret", DEFAULT_SECRET))
         body = json.dumps(self._body(note), ensure_ascii=False, separators=(",", ":")).encode()
         signed = signature.signature_headers(keys, id=note.name, at=self.clock() // 1000, body=body)
@@ -150,14 +151,14 @@ class Deliverer:
         )
         if 200 <= answer.status < 300:
             return Delivered(answer.status)
-        words = " ".join(without_target(answer.text, url).split())[:ANSWER_LIMIT]
+        words = " ".join(without_target(answer.text, url).split())[:ERROR_TEXT_LIMIT]
         error = f"answered {answer.status}" + (f": {words}" if words else "")
         if answer.status == GONE:
-            return Hopeless(error, answer.status)
-        return NotYet(error, answer.status, retry_after_seconds(answer.headers, now=self.clock() / 1000))
+            return PermanentFailure(error, answer.status)
+        return TemporaryFailure(error, answer.status, retry_after_seconds(answer.headers, now=self.clock() / 1000))
 
     def _body(self, note: Notification) -> dict[str, Any]:
-        """The same, byte for byte, in every attempt: what it is made of never changes."""
+        """The same bytes in every attempt: its sources never change."""
         body = dict(note.body)
         if note.result_ref is not None:
             document = self.store.result(note, limit=RESULT_BYTES)
@@ -170,19 +171,19 @@ class Deliverer:
         return body
 
 
-def again(outcome: NotYet, attempts: int, *, now: int, ends_at: int) -> Exception:
-    """`attempts`: so far, this one too. A wait that is asked for is granted when it is longer than our own pause: a
-    receiver that asks for a second each time would else be called 86,400 times. It ends with the window: there is one
-    last attempt then."""
+def retry_error(outcome: TemporaryFailure, attempts: int, *, now: int, ends_at: int) -> Exception:
+    """`attempts`: so far, with this one. A receiver's wait counts only when it is longer than the machine's own pause:
+    otherwise a receiver that asks for one second each time would get 86,400 requests. It ends with the window, so that
+    there is a last attempt."""
     if outcome.wait is not None and outcome.wait > retry_pause_seconds(attempts):
         return AskedToWaitError(iso_time(min(now + round(outcome.wait * 1000), ends_at)))
     return NotDeliveredError(outcome.error)
 
 
 def retry_pause_seconds(attempts: int) -> int:
-    """Seconds that the machine waits after so many attempts."""
+    """Seconds that the state machine waits after this many attempts."""
     return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS << min(attempts - 1, 20))
 
 
-def said(note: Notification) -> dict[str, Any]:
+def log_fields(note: Notification) -> dict[str, Any]:
     return {"notification": note.name, "tenant": note.tenant, "to": mask_addresses(display_target(note.to))}

@@ -1,4 +1,4 @@
-"""A notification as a mail that a person reads on a phone at night."""
+"""Subject and text of a notification by mail, short enough for a phone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOG_LINES = 20
 def subject(note: Notification) -> str:
     data = note.body["data"]
     what = f"Task {data['type']}" if note.owner == "task" else f"Workflow {data['name']}"
-    # A type or a name is free text: a line break in it would begin a header.
+    # Type and name are free text: a line break in them would begin a mail header.
     return " ".join(f"{what} {note.body['type'].partition('.')[2].replace('_', ' ')}: {note.id}".split())[
         :SUBJECT_LIMIT
     ]

@@ -18,7 +18,7 @@ from functions.store.notifications import NotificationStore
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`event`: {step: deliver, notification, startedAt} or {step: give-up, notification, error} (events/notifier/).
-    Raises what the state machine is to try again."""
+    Raises an error when the state machine is to try again."""
     deliverer = services()
     by_design = (NotDeliveredError, AskedToWaitError)
     with deliverer.metrics.invocation("NotifierErrors", by_design=by_design, clock=wiring.clock):

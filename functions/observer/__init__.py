@@ -1,1 +1,1 @@
-"""DynamoDB stream: counts per state, clean-up behind TTL."""
+"""The observer function: counts per state, and clean-up after TTL, from the stream of the table."""

@@ -1,4 +1,4 @@
-"""Entry point of the observer: the table's stream in, read models out."""
+"""Entry point of the observer function: records of the table's stream in, counts and clean-up out."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
 from functions.store.table import Table
 
-ONLY_SHARD = "only"
+DEFAULT_SHARD = "only"
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`event`: records of one stream shard (events/observer/). Returns `batchItemFailures`: the first that is to come
-    again, with all that follow it, or none.
+    """`event`: records of one stream shard (events/observer/). Returns `batchItemFailures`: the first record that
+    Lambda must deliver again, with all after it, or none.
 
-    In a tumbling window, because Lambda tells only there which shard it is. Nothing is kept in the window's `state`,
-    but to Lambda an answer without one is an error. At the window's end it calls once more, with or without records.
-    Emulators without windows have streams of one shard, and name none.
+    The event source uses a tumbling window, because only its events name the shard. The window's `state` stays empty;
+    Lambda requires it in the response. At the end of a window Lambda invokes once more, with or without records.
+    Emulators without windows have one shard per stream, and do not name it.
     """
-    again = services().observe(event["Records"], stream_shard=event.get("shardId", ONLY_SHARD))
-    return {"state": {}, "batchItemFailures": [] if again is None else [{"itemIdentifier": again}]}
+    first_failure = services().observe(event["Records"], stream_shard=event.get("shardId", DEFAULT_SHARD))
+    return {"state": {}, "batchItemFailures": [] if first_failure is None else [{"itemIdentifier": first_failure}]}
 
 
 @cache
 def services() -> Observer:
     environment = ObserverEnvironment.from_env(os.environ)
-    # Not through runtime/wiring.py, which imports what the other functions are made of.
+    # Not through runtime/wiring.py, which imports the modules of all other functions.
     table = Table(client("dynamodb"), environment.table_name)
     return Observer(
         counters=Counters(table),

@@ -1,4 +1,4 @@
-"""What a batch of stream records means: counts per tenant, type and state; leftovers of what TTL removed."""
+"""Reads a batch of stream records: updates counts per tenant, type and state, and deletes what TTL left behind."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from functions.store.records import Item
 
 logger = logging.getLogger("taskyard.observer")
 
-TTL = "dynamodb.amazonaws.com"
+TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 """AWS: `userIdentity.principalId` of a removal by TTL."""
 
 
 @dataclass(frozen=True)
-class Said:
-    """What the records of a batch say, in their order. `entries`: by tenant. `removed`: tasks and runs as TTL removed
-    them, by sequence number. `numbers`: sequence numbers as the stream writes them."""
+class StreamBatch:
+    """The content of a batch of records, in stream order. `journal_entries`: by tenant. `removed`: the items of tasks
+    and runs that TTL removed, by sequence number. `numbers`: sequence numbers as text, as the stream has them."""
 
     changes: list[Change] = field(default_factory=list)
-    entries: dict[str, list[Entry]] = field(default_factory=dict)
+    journal_entries: dict[str, list[Entry]] = field(default_factory=dict)
     removed: dict[int, Item] = field(default_factory=dict)
     numbers: dict[int, str] = field(default_factory=dict)
 
-    def take(self, record: dict[str, Any]) -> None:
+    def add(self, record: dict[str, Any]) -> None:
         data = record["dynamodb"]
         pk, sk = data["Keys"]["pk"]["S"], data["Keys"]["sk"]["S"]
         old, new = data.get("OldImage"), data.get("NewImage")
@@ -51,8 +51,8 @@ class Said:
                 self.changes.append(change)
         elif sk.startswith(keys.BATCH) and new:
             for tenant, sums in json.loads(new["sums"]["S"]).items():
-                self.entries.setdefault(tenant, []).append(Entry(sequence=sequence, at=at, sums=sums))
-        if sk in (keys.TASK, keys.WORKFLOW) and old and by_ttl(record):
+                self.journal_entries.setdefault(tenant, []).append(Entry(sequence=sequence, at=at, sums=sums))
+        if sk in (keys.TASK, keys.WORKFLOW) and old and is_removed_by_ttl(record):
             self.removed[sequence] = old
 
 
@@ -62,36 +62,43 @@ class Observer:
     leftovers: Leftovers
 
     def observe(self, records: Sequence[dict[str, Any]], *, stream_shard: str) -> str | None:
-        """In stream order. Returns the sequence number from which the stream is to be delivered again, None: nowhere.
+        """`records`: in stream order. Returns the sequence number from which Lambda must deliver the stream again, None
+        when all are done.
 
-        Everything before it is done; what is behind it may be done, too, and is known again by the counters.
+        Everything before that number is done. Records after it may be done, too; the counters recognise them.
         """
-        said = Said()
+        batch = StreamBatch()
         for record in records:
             try:
-                said.take(record)
+                batch.add(record)
             except (KeyError, TypeError, AttributeError, ValueError):
-                # Delivered again it would read no better.
+                # It stays unreadable however often it is delivered.
                 logger.exception("unreadable stream record", extra={"record": repr(record)[:2000]})
         failed: list[int] = []
 
-        def attempt(what: str, sequence: int, work: Callable[[], None]) -> None:
+        def run_step(error_message: str, sequence: int, work: Callable[[], None]) -> None:
             try:
                 work()
             except Exception:
-                logger.exception(what, extra={"streamShard": stream_shard, "sequence": said.numbers[sequence]})
+                logger.exception(
+                    error_message, extra={"streamShard": stream_shard, "sequence": batch.numbers[sequence]}
+                )
                 failed.append(sequence)
 
-        if said.changes:
-            note = partial(self.counters.note, stream_shard, said.changes)
-            attempt("not counted", said.changes[0].sequence, note)
-        for tenant, entries in said.entries.items():
-            attempt("not counted", entries[0].sequence, partial(self.counters.add, tenant, stream_shard, entries))
-        for sequence, item in said.removed.items():
+        if batch.changes:
+            note = partial(self.counters.note, stream_shard, batch.changes)
+            run_step("not counted", batch.changes[0].sequence, note)
+        for tenant, journal_entries in batch.journal_entries.items():
+            run_step(
+                "not counted",
+                journal_entries[0].sequence,
+                partial(self.counters.add, tenant, stream_shard, journal_entries),
+            )
+        for sequence, item in batch.removed.items():
             clear = self.leftovers.clear if item["sk"]["S"] == keys.TASK else self.leftovers.clear_run
-            attempt("leftovers not deleted", sequence, partial(clear, item))
-        return said.numbers[min(failed)] if failed else None
+            run_step("leftovers not deleted", sequence, partial(clear, item))
+        return batch.numbers[min(failed)] if failed else None
 
 
-def by_ttl(record: dict[str, Any]) -> bool:
-    return record["eventName"] == "REMOVE" and (record.get("userIdentity") or {}).get("principalId") == TTL
+def is_removed_by_ttl(record: dict[str, Any]) -> bool:
+    return record["eventName"] == "REMOVE" and (record.get("userIdentity") or {}).get("principalId") == TTL_PRINCIPAL

@@ -1,1 +1,1 @@
-"""The doors without HTTP: firings, by EventBridge Scheduler alone, and submits, by whoever may invoke the producer."""
+"""The firing function, for EventBridge Scheduler, and the producer function, which takes submits without HTTP."""

@@ -1,4 +1,4 @@
-"""A firing of EventBridge Scheduler becomes the task of its time; what a crash left in Scheduler is put right."""
+"""Handles a firing of EventBridge Scheduler: submits its task, and repairs what a crash left in Scheduler."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from functions.core.wakeup import writer_has_ended
 from functions.intake.firings import FiringOutcome, FiringResult, Firings
 from functions.store.schedules import ScheduleStore
 
-IDENTITY = re.compile(rf"[{BASE32_ALPHABET}]{{26}}")
+SCHEDULE_ID = re.compile(rf"[{BASE32_ALPHABET}]{{26}}")
 TENANT_LIMIT = 256
-CLOCKS_DIFFER_MS = 5000
-"""Scheduler fires within the minute that follows a time. The clock of this function may be that much behind its."""
+CLOCK_SKEW_MS = 5000
+"""How far the clock of this function may be behind the clock of EventBridge Scheduler."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FiringEvent:
-    """What Scheduler hands over: core/schedules/schedule.py writes it. `scheduled`, `written_at`: epoch ms."""
+    """The input of a firing, as core/schedules/schedule.py writes it. `scheduled`, `written_at`: epoch ms."""
 
     tenant: str
     schedule: str
@@ -38,11 +38,11 @@ class FiringEvent:
     written_at: int
 
     @classmethod
-    def read(cls, event: Mapping[str, Any], *, now: int) -> FiringEvent:
-        """Raises ValueError for what is none. Emulators may leave the time to be filled in: then it is now."""
+    def parse(cls, event: Mapping[str, Any], *, now: int) -> FiringEvent:
+        """Raises ValueError for anything else. Emulators may not fill in the time: then it is `now`."""
         try:
             at, tenant, schedule = (str(event[name]) for name in ("scheduledTime", "tenant", "schedule"))
-            if not IDENTITY.fullmatch(schedule) or not 1 <= len(tenant) <= TENANT_LIMIT:
+            if not SCHEDULE_ID.fullmatch(schedule) or not 1 <= len(tenant) <= TENANT_LIMIT:
                 raise ValueError(f"no firing of a schedule: {schedule[:50]!r} of {tenant[:50]!r}")
             return cls(
                 tenant=tenant,
@@ -56,49 +56,49 @@ class FiringEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fire:
-    """`door`: the ARN of the function that Scheduler alone may invoke. `writer_ms`: the longest that a request which
-    writes schedules may run."""
+class FiringHandler:
+    """`firing_arn`: of the function that only EventBridge Scheduler may invoke. `writer_ms`: the longest time-out of a
+    request that writes schedules."""
 
     schedules: ScheduleStore
     scheduler: RecurringSchedules
-    firing: Firings
-    door: str
+    firings: Firings
+    firing_arn: str
     writer_ms: int
 
-    def take(self, firing_event: FiringEvent, *, door: str, now: int) -> FiringResult:
-        """`door`: the ARN of the function that was invoked. Raises StoreUnavailable: Lambda tries it again, and the
-        queue of failed firings after that."""
+    def handle(self, firing_event: FiringEvent, *, function_arn: str, now: int) -> FiringResult:
+        """`function_arn`: of the function that was invoked. Raises StoreUnavailable: Lambda repeats the invocation, and
+        then puts it into the queue of failed firings."""
         name = scheduler_name(firing_event.tenant, firing_event.schedule)
-        # Schedules that were made before there was a door for firings call the producer: until their next firing.
-        by_producer = door != self.door
-        if by_producer and self.scheduler.target_arn_of(name) != door:
+        # Schedules from before there was a firing function invoke the producer, until their next firing.
+        through_producer = function_arn != self.firing_arn
+        if through_producer and self.scheduler.target_arn_of(name) != function_arn:
             return FiringResult(
                 FiringOutcome.DROPPED, "schedules are fired by EventBridge Scheduler, through the firing function"
             )
         schedule = self.schedules.get(firing_event.tenant, firing_event.schedule)
-        settled = writer_has_ended(now=now, sent_at=firing_event.written_at, writer_ms=self.writer_ms)
+        writer_ended = writer_has_ended(now=now, sent_at=firing_event.written_at, writer_ms=self.writer_ms)
         if schedule is None:
-            if settled:
-                # Of a create that died before its record, or a delete that died after it.
+            if writer_ended:
+                # Left by a create that died before its record, or by a delete that died after it.
                 self.scheduler.delete(name)
             return FiringResult(FiringOutcome.DROPPED, "there is no such schedule")
-        if firing_event.revision != schedule.revision and settled:
-            # Of a change that died between Scheduler and record: the record says what its owner was answered.
+        if firing_event.revision != schedule.revision and writer_ended:
+            # Left by a change that died between Scheduler and record. The record has what the caller was answered.
             self.scheduler.put(scheduler_definition(schedule, now=now))
-        fired = self._fire(schedule, firing_event, now=now)
-        if by_producer:
-            # After the firing: tried again, it has to come through the door that it came by.
+        result = self._fire(schedule, firing_event, now=now)
+        if through_producer:
+            # After the firing: a repeated invocation must still be accepted from this function.
             self.scheduler.put(scheduler_definition(schedule, now=now))
-        return fired
+        return result
 
     def _fire(self, schedule: Schedule, firing_event: FiringEvent, *, now: int) -> FiringResult:
         at = minute_of(firing_event.scheduled)
-        if at > now + CLOCKS_DIFFER_MS:
+        if at > now + CLOCK_SKEW_MS:
             return FiringResult(FiringOutcome.DROPPED, "a time that has not come")
         if at < minute_of(schedule.created_at):
             return FiringResult(FiringOutcome.DROPPED, "a time before the schedule was made")
         if schedule.timetable.next_times(at - 1, 1) != [at]:
-            # Of a change that has not landed, or of before one that has.
+            # Fired for a change that has not landed, or for the schedule before a change.
             return FiringResult(FiringOutcome.DROPPED, "none of the schedule's times")
-        return self.firing.due(schedule, firing_event.scheduled, now=now)
+        return self.firings.handle_due(schedule, firing_event.scheduled, now=now)

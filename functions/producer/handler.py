@@ -1,5 +1,5 @@
-"""Entry point of two functions: firing, which EventBridge Scheduler alone may invoke, and producer, which takes submits
-without HTTP from whoever may invoke it.
+"""Entry point of two functions: firing, which only EventBridge Scheduler may invoke, and producer, which takes submits
+without HTTP from principals that IAM allows to invoke it.
 
 A submit: `{"submit": {…as POST /tasks}, "idempotencyKey": …}`;
 its answer: `{"status": 201, "task": {…}}` or `{"status": 422, "problem": {…}}`.
@@ -21,97 +21,99 @@ from functions.runtime.environment import ProducerEnvironment
 from functions.runtime.metrics import Metrics
 
 if TYPE_CHECKING:
-    # Pydantic and the handlers of all task types: imported with the first event.
+    # They import pydantic: loaded with the first event.
     from functions.intake.submission import Submission
-    from functions.producer.firing import Fire
+    from functions.producer.firing import FiringHandler
 
 logger = logging.getLogger("taskyard.producer")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    parts = services()
+    wired = services()
     try:
-        door = unqualified(context.invoked_function_arn)
-        if "Records" in event and door == parts.environment.firing_arn:
-            return again(event, context)
-        return take(event, context, door)
+        function_arn = unqualified_arn(context.invoked_function_arn)
+        if "Records" in event and function_arn == wired.environment.firing_arn:
+            return handle_failed_invocations(event, context)
+        return handle_event(event, context, function_arn)
     finally:
-        parts.metrics.flush(wiring.clock())
+        wired.metrics.flush(wiring.clock())
 
 
-def take(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
-    """`door`: the ARN of the function that was invoked with it."""
-    if "submit" in event and door != services().environment.firing_arn:
-        return submit(event, context, door)
-    return fire(event, door)
+def handle_event(event: Mapping[str, Any], context: Any, function_arn: str) -> dict[str, Any]:
+    """`function_arn`: of the function that was invoked with `event`."""
+    if "submit" in event and function_arn != services().environment.firing_arn:
+        return handle_submit(event, context, function_arn)
+    return handle_firing(event, function_arn)
 
 
-def again(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Invocations that Lambda had given up, of both functions, from the queue that they are put in: one a message.
-    Lambda says in it whose they were, and not whoever made them."""
+def handle_failed_invocations(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """`event`: SQS records. Each contains an invocation of one of the two functions that Lambda gave up. The function
+    is named by Lambda, not by the caller."""
     failed = []
     for record in event["Records"]:
         try:
-            given_up = json.loads(record["body"])
-            take(given_up["requestPayload"], context, unqualified(given_up["requestContext"]["functionArn"]))
+            invocation = json.loads(record["body"])
+            handle_event(
+                invocation["requestPayload"], context, unqualified_arn(invocation["requestContext"]["functionArn"])
+            )
         except Exception:
             logger.warning("failed again", exc_info=True, extra={"messageId": record.get("messageId")})
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
 
 
-def unqualified(function_arn: str) -> str:
+def unqualified_arn(function_arn: str) -> str:
     """Without version or alias."""
     return ":".join(function_arn.split(":")[:7])
 
 
-def fire(event: Mapping[str, Any], door: str) -> dict[str, Any]:
+def handle_firing(event: Mapping[str, Any], function_arn: str) -> dict[str, Any]:
     from functions.producer.firing import FiringEvent
 
     now = wiring.clock()
     try:
-        firing_event = FiringEvent.read(event, now=now)
+        firing_event = FiringEvent.parse(event, now=now)
     except ValueError as error:
-        # Not ours: tried again, it would be the same.
+        # Not a firing: a repetition would fail in the same way.
         logger.error("unreadable event: %s", error)
         return {"outcome": "dropped", "reason": str(error), "task": None}
-    fired = services().fire.take(firing_event, door=door, now=now)
-    level = logging.WARNING if fired.outcome == "dropped" else logging.INFO
-    extra = {"schedule": firing_event.schedule, "taskId": fired.task}
-    logger.log(level, "%s %s", fired.outcome, fired.reason, extra=extra)
-    return {"outcome": str(fired.outcome), "reason": fired.reason, "task": fired.task}
+    result = services().firing_handler.handle(firing_event, function_arn=function_arn, now=now)
+    level = logging.WARNING if result.outcome == "dropped" else logging.INFO
+    extra = {"schedule": firing_event.schedule, "taskId": result.task}
+    logger.log(level, "%s %s", result.outcome, result.reason, extra=extra)
+    return {"outcome": str(result.outcome), "reason": result.reason, "task": result.task}
 
 
-def submit(event: Mapping[str, Any], context: Any, door: str) -> dict[str, Any]:
-    """Whoever may invoke the producer may submit: IAM has decided that before."""
+def handle_submit(event: Mapping[str, Any], context: Any, function_arn: str) -> dict[str, Any]:
+    """IAM has allowed the invocation, and so the submit."""
     from functions.intake import body, problems
     from functions.intake import task_views as views
     from functions.intake.principal import principal_of_invocation
 
-    parts, now = services(), wiring.clock()
+    wired, now = services(), wiring.clock()
     try:
-        who = principal_of_invocation(door, tenant_from=parts.environment.tenant_from)
+        principal = principal_of_invocation(function_arn, tenant_from=wired.environment.tenant_from)
         if unknown := [name for name in event if name not in ("submit", "idempotencyKey")]:
             raise InvalidRequest([FieldError(name, "is not a known field") for name in unknown])
-        # The same reader as for HTTP, and so the same rules.
-        asked = body.read(json.dumps(event["submit"]), is_base64=False, content_type=None)
+        # Parsed as the body of an HTTP request, under the same rules.
+        submit = body.parse(json.dumps(event["submit"]), is_base64=False, content_type=None)
         key = event.get("idempotencyKey")
         if key is not None and not isinstance(key, str):
             raise InvalidRequest([FieldError("idempotencyKey", "must be a string")])
-        if key is not None and asked.setdefault("idempotencyKey", key) != key:
+        if key is not None and submit.setdefault("idempotencyKey", key) != key:
             raise InvalidRequest([FieldError("idempotencyKey", "is not the same as submit.idempotencyKey; give one")])
-        done = parts.submission.submit(asked, None, tenant=who.tenant, now=now, random=secrets.randbits(80))
+        submitted = wired.submission.submit(submit, None, tenant=principal.tenant, now=now, random=secrets.randbits(80))
     except Exception as error:
-        found = problems.problem_of(error, request_id=context.aws_request_id)
-        return {"status": found.status, "problem": dict(found.document)}
-    if not done.created:
-        return {"status": 200, "task": views.detail(done.task, parts.submission.documents, now=now)}
-    parts.metrics.count("TaskSubmitted", lane=done.task.lane)
-    return {"status": 201, "task": views.submitted_detail(done.task, done.payload, now=now)}
+        problem = problems.problem_of(error, request_id=context.aws_request_id)
+        return {"status": problem.status, "problem": dict(problem.document)}
+    if not submitted.created:
+        return {"status": 200, "task": views.detail(submitted.task, wired.submission.documents, now=now)}
+    wired.metrics.count("TaskSubmitted", lane=submitted.task.lane)
+    return {"status": 201, "task": views.submitted_detail(submitted.task, submitted.payload, now=now)}
 
 
-class Parts:
-    """Put together when the first event needs them."""
+class Services:
+    """Each service is built on first use."""
 
     def __init__(self, environment: ProducerEnvironment) -> None:
         self.environment = environment
@@ -124,20 +126,20 @@ class Parts:
         return intake_services.submission(self.environment)
 
     @cached_property
-    def fire(self) -> Fire:
+    def firing_handler(self) -> FiringHandler:
         from functions.intake import services as intake_services
-        from functions.producer.firing import Fire
+        from functions.producer.firing import FiringHandler
 
-        return Fire(
+        return FiringHandler(
             schedules=intake_services.schedule_store(self.environment),
             scheduler=intake_services.schedules(self.environment),
-            firing=intake_services.firing(self.environment, self.submission, self.metrics),
-            door=self.environment.firing_arn,
+            firings=intake_services.firing(self.environment, self.submission, self.metrics),
+            firing_arn=self.environment.firing_arn,
             writer_ms=wiring.API_TIMEOUT_SECONDS * 1000,
         )
 
 
 @cache
-def services() -> Parts:
+def services() -> Services:
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
-    return Parts(ProducerEnvironment.from_env(os.environ))
+    return Services(ProducerEnvironment.from_env(os.environ))

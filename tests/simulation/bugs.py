@@ -329,7 +329,7 @@ def a_firing_is_keyed_by_when_it_comes() -> Patches:
 
 @bug
 def a_firing_does_not_look_at_the_one_before() -> Patches:
-    yield mock.patch.object(firings.Firings, "_runs", return_value=False)
+    yield mock.patch.object(firings.Firings, "_is_unfinished", return_value=False)
 
 
 # -- effects, counters, requests

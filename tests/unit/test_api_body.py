@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from functions.intake.body import DEPTH_LIMIT, MalformedBody, UnsupportedMediaType, read
+from functions.intake.body import DEPTH_LIMIT, MalformedBody, UnsupportedMediaType, parse
 
 
 def body(text: str | bytes | None, content_type: str | None = "application/json") -> Any:
     if isinstance(text, bytes):
-        return read(base64.b64encode(text).decode(), is_base64=True, content_type=content_type)
-    return read(text, is_base64=False, content_type=content_type)
+        return parse(base64.b64encode(text).decode(), is_base64=True, content_type=content_type)
+    return parse(text, is_base64=False, content_type=content_type)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_is_no_json_object_is_refused(text: str | bytes | None, said: str) 
 
 def test_base64_that_is_none_is_refused() -> None:
     with pytest.raises(MalformedBody, match="base64"):
-        read("%%%", is_base64=True, content_type=None)
+        parse("%%%", is_base64=True, content_type=None)
 
 
 @pytest.mark.parametrize(

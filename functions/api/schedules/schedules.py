@@ -162,7 +162,7 @@ class Schedules:
         now = self.clock()
         key = header_key(header)
         schedule = self.find(tenant, schedule_id)
-        return self.firing.run(schedule, key or time_ordered_id(now, random), now=now)
+        return self.firing.run_now(schedule, key or time_ordered_id(now, random), now=now)
 
     # -- validation of a request
 

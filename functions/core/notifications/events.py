@@ -66,13 +66,15 @@ class Notification:
         return f"{self.id}-{self.event}-{self.target}"
 
     def to_input(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """JSON-able. The field `owner` is `of` there: executions that an older deployment started have that name."""
+        fields = asdict(self)
+        return {"of": fields.pop("owner")} | {name: value for name, value in fields.items() if value is not None}
 
     @classmethod
     def from_input(cls, given: Mapping[str, Any]) -> Notification:
-        """The inverse of `given`."""
-        return cls(**given)
+        """The inverse of `to_input`."""
+        fields = dict(given)
+        return cls(owner=fields.pop("of"), **fields)
 
 
 def task_notifications(task: Task) -> Iterator[Notification]:
