@@ -135,7 +135,7 @@ def accepted_types(annotation: Any) -> tuple[type, ...]:
     return (origin or annotation,)
 
 
-@pytest.mark.parametrize(("schema", "from_json", "model", "only_raw"), RESPONSES, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("schema", "from_json", "model", "only_raw"), RESPONSES, ids=[case[0] for case in RESPONSES])
 def test_client_model_reads_the_fields_of_its_schema(
     schema: str, from_json: FromJson, model: type, only_raw: set[str]
 ) -> None:
@@ -155,7 +155,7 @@ def test_client_model_reads_the_fields_of_its_schema(
     assert not names & only_raw
 
 
-@pytest.mark.parametrize(("schema", "from_json", "model", "only_raw"), RESPONSES, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("schema", "from_json", "model", "only_raw"), RESPONSES, ids=[case[0] for case in RESPONSES])
 def test_client_model_of_an_example_has_values_of_its_annotated_types(
     schema: str, from_json: FromJson, model: type, only_raw: set[str]
 ) -> None:
@@ -172,7 +172,7 @@ def test_client_model_of_an_example_has_values_of_its_annotated_types(
             assert isinstance(value, datetime), name
 
 
-@pytest.mark.parametrize(("schema", "option_fields", "argument_fields"), REQUESTS, ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize(("schema", "option_fields", "argument_fields"), REQUESTS, ids=[case[0] for case in REQUESTS])
 def test_client_options_become_fields_of_the_request_schema(
     schema: str, option_fields: set[str], argument_fields: set[str]
 ) -> None:
