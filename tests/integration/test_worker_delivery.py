@@ -131,7 +131,7 @@ def test_cancel_of_a_task_that_runs_is_refused(scene: Scene) -> None:
     scene.handle("NOTE", handler)
     scene.put()
     assert scene.deliver(scene.message()) == []
-    assert scene.ran == ["Found"]
+    assert scene.ran == ["Rejected"]
     assert scene.task().state is State.SUCCESS
 
 
