@@ -10,7 +10,7 @@ from typing import Any
 from functions.core.errors import StoreUnavailable
 from functions.core.idempotency import KeyedChange
 from functions.intake.submission import header_key
-from functions.store.bulk_answers import AnswerStore
+from functions.store.bulk_answers import BulkAnswerStore
 
 logger = logging.getLogger("taskyard.api")
 
@@ -22,7 +22,7 @@ TIME_LIMIT_MS = 15_000
 class BulkRequests:
     """`clock`: epoch ms."""
 
-    answers: AnswerStore
+    answers: BulkAnswerStore
     clock: Callable[[], int]
 
     def answer_once(

@@ -13,7 +13,7 @@ from functions.api.request import QueryParameters
 from functions.api.routing import QueryParameter
 from functions.core.errors import FieldError, InvalidRequest
 from functions.core.task import BASE32_ALPHABET
-from functions.store.listings import Listings, task_id
+from functions.store.listings import Listings, task_id_of_position
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -99,4 +99,6 @@ def newest_ids(listings: Listings, tenant: str, query: QueryParameters, *, scope
     # One more than the page holds shows whether another page follows.
     positions = list(islice(listings.positions(tenant, after=after, page_size=limit + 1), limit + 1))
     page = positions[:limit]
-    return IdPage([task_id(each) for each in page], list_cursor(page[-1], scope) if len(positions) > limit else None)
+    return IdPage(
+        [task_id_of_position(each) for each in page], list_cursor(page[-1], scope) if len(positions) > limit else None
+    )

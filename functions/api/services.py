@@ -13,7 +13,7 @@ from functions.runtime.environment import ApiEnvironment
 from functions.runtime.metrics import Metrics
 from functions.store.counters import Counters
 from functions.store.documents import Documents
-from functions.store.listings import DEAD, Listings
+from functions.store.listings import DEAD_LETTERS, Listings
 from functions.store.tasks import TaskStore
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ class Services:
     @cached_property
     def bulk_requests(self) -> BulkRequests:
         from functions.api.bulk_requests import BulkRequests
-        from functions.store.bulk_answers import AnswerStore
+        from functions.store.bulk_answers import BulkAnswerStore
 
-        return BulkRequests(answers=AnswerStore(wiring.table(self.environment)), clock=wiring.clock)
+        return BulkRequests(answers=BulkAnswerStore(wiring.table(self.environment)), clock=wiring.clock)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
@@ -95,7 +95,7 @@ class Services:
 
         return DeadLetters(
             tasks=self.tasks,
-            letters=Listings(self.tasks, DEAD),
+            letters=Listings(self.tasks, DEAD_LETTERS),
             dispatcher=wiring.dispatcher(self.environment),
             consequences=wiring.consequences(self.environment),
             registry=wiring.registry,

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-Sums = dict[str, dict[str, int]]
+CountsByType = dict[str, dict[str, int]]
 """Task type → state → by how many more or fewer; zeros are left out."""
 
 
-KEPT_SECONDS = 26 * 3600
+POSITION_RETENTION_SECONDS = 26 * 3600
 """So long it is remembered how far a shard was: AWS keeps a stream's records for 24 hours, older ones never come."""
 
 
-class Event(Protocol):
+class StreamEvent(Protocol):
     """What a record of the stream says. `sequence` grows along a shard, and tells nothing between two of them. `at`:
     epoch seconds."""
 
@@ -30,11 +30,11 @@ class Event(Protocol):
     def at(self) -> int: ...
 
 
-E = TypeVar("E", bound=Event)
+StreamEventT = TypeVar("StreamEventT", bound=StreamEvent)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class StateChange:
     """One task's record went from a state to another; None: it was not there, or is no more."""
 
     sequence: int
@@ -46,57 +46,57 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class JournalEntry:
     """What one batch changed of a tenant's counts, as the journal says."""
 
     sequence: int
     at: int
-    sums: Sums
+    sums: CountsByType
 
 
 @dataclass(frozen=True)
-class Marks:
+class StreamPositions:
     """How far an item has counted of each shard of the stream: shard → the last record's sequence and time."""
 
     shards: dict[str, tuple[int, int]]
 
     @classmethod
-    def of(cls, text: str) -> Marks:
+    def parse(cls, text: str) -> StreamPositions:
         found = (mark.split(":") for mark in text.split())
         return cls({shard: (int(sequence), int(at)) for shard, sequence, at in found})
 
     @property
-    def text(self) -> str:
+    def to_text(self) -> str:
         """A shard lives for hours, so these are seven or eight in a counter, forty bytes each."""
         return " ".join(f"{shard}:{sequence}:{at}" for shard, (sequence, at) in self.shards.items())
 
-    def unseen(self, shard: str, events: Iterable[E]) -> list[E]:
-        up_to, _ = self.shards.get(short(shard), (0, 0))
+    def unseen(self, shard: str, events: Iterable[StreamEventT]) -> list[StreamEventT]:
+        up_to, _ = self.shards.get(short_shard_id(shard), (0, 0))
         return [event for event in events if event.sequence > up_to]
 
-    def past(self, shard: str, events: Sequence[Event]) -> Marks:
+    def advance(self, shard: str, events: Sequence[StreamEvent]) -> StreamPositions:
         """With all of `events` of this shard counted."""
         now = events[-1].at
-        kept = {name: mark for name, mark in self.shards.items() if mark[1] > now - KEPT_SECONDS}
-        return Marks(kept | {short(shard): (events[-1].sequence, now)})
+        kept = {name: mark for name, mark in self.shards.items() if mark[1] > now - POSITION_RETENTION_SECONDS}
+        return StreamPositions(kept | {short_shard_id(shard): (events[-1].sequence, now)})
 
 
-def short(shard: str) -> str:
+def short_shard_id(shard: str) -> str:
     return hashlib.blake2b(shard.encode(), digest_size=4).hexdigest()
 
 
-def by_tenant(changes: Iterable[Change]) -> dict[str, Sums]:
+def deltas_by_tenant(changes: Iterable[StateChange]) -> dict[str, CountsByType]:
     """INSERT: one more in the new state; MODIFY: also one less in the old; REMOVE: one less."""
-    found: dict[str, list[Sums]] = {}
+    found: dict[str, list[CountsByType]] = {}
     for change in changes:
         for state, by in ((change.before, -1), (change.after, 1)):
             if state is not None:
                 found.setdefault(change.tenant, []).append({change.type: {state: by}})
-    return {tenant: sums for tenant, parts in found.items() if (sums := total(parts))}
+    return {tenant: sums for tenant, parts in found.items() if (sums := sum_counts(parts))}
 
 
-def total(parts: Iterable[Sums]) -> Sums:
-    found: Sums = {}
+def sum_counts(parts: Iterable[CountsByType]) -> CountsByType:
+    found: CountsByType = {}
     for part in parts:
         for kind, states in part.items():
             of = found.setdefault(kind, {})

@@ -9,13 +9,13 @@ from typing import Any
 
 from functions.core.errors import FieldError
 
-PLAIN = re.compile(r"[\w-]+")
-NAME_LIMIT = 200
+PLAIN_NAME = re.compile(r"[\w-]+")
+NAME_CHARACTERS = 200
 """Characters of a name in a path. A longer one is cut: each error below it repeats it."""
 
-Parts = tuple[str | int, ...]
+PathParts = tuple[str | int, ...]
 
-MESSAGES = {
+MESSAGE_BY_ERROR_TYPE = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",
     "model_type": "must be an object",
@@ -25,18 +25,18 @@ MESSAGES = {
 """Pydantic's own words for these speak of Python."""
 
 
-def path(*parts: str | int) -> str:
+def field_path(*parts: str | int) -> str:
     """`("payload", "to", 0)` as `payload.to[0]`. A name with a dot or the like in it is quoted: `nodes["a.b"].type`."""
     written = ""
     for part in parts:
-        if isinstance(part, str) and len(part) > NAME_LIMIT:
-            part = f"{part[:NAME_LIMIT]}…"
-        plain = isinstance(part, str) and (not written or PLAIN.fullmatch(part))
-        written = within(written, str(part) if plain else f"[{json.dumps(part, ensure_ascii=False)}]")
+        if isinstance(part, str) and len(part) > NAME_CHARACTERS:
+            part = f"{part[:NAME_CHARACTERS]}…"
+        plain = isinstance(part, str) and (not written or PLAIN_NAME.fullmatch(part))
+        written = join_paths(written, str(part) if plain else f"[{json.dumps(part, ensure_ascii=False)}]")
     return written
 
 
-def within(where: str, field: str) -> str:
+def join_paths(where: str, field: str) -> str:
     """The path `field` of what stands at the path `where`."""
     return where + field if field.startswith("[") or not where else f"{where}.{field}"
 
@@ -46,27 +46,27 @@ def field_errors(found: Sequence[Mapping[str, Any]], value: Any, *, under: str =
 
     Pydantic adds the members of unions to its paths (`to.str`, `to.list[str]`): the caller never wrote those.
     """
-    messages: dict[Parts, dict[str, None]] = {}
-    alternatives: set[Parts] = set()
-    containers: set[Parts] = set()
+    messages: dict[PathParts, dict[str, None]] = {}
+    alternatives: set[PathParts] = set()
+    containers: set[PathParts] = set()
     for error in found:
-        parts, exact = as_written(error, value)
+        parts, exact = path_in_value(error, value)
         if not exact:
             alternatives.add(parts)
         # What a validator of ours, or of a task type, raises as ValueError.
-        message = MESSAGES.get(error["type"], error["msg"].removeprefix("Value error, "))
+        message = MESSAGE_BY_ERROR_TYPE.get(error["type"], error["msg"].removeprefix("Value error, "))
         messages.setdefault(parts, {})[message] = None
         while parts and (parts := parts[:-1]) not in containers:
             containers.add(parts)
     return [
-        FieldError(path(*((under,) if under else ()), *parts), " or ".join(said))
+        FieldError(field_path(*((under,) if under else ()), *parts), " or ".join(said))
         for parts, said in messages.items()
         # Of a union's alternatives the one that fits further in is the one that was meant.
         if not (parts in alternatives and parts in containers)
     ]
 
 
-def as_written(error: Mapping[str, Any], value: Any) -> tuple[Parts, bool]:
+def path_in_value(error: Mapping[str, Any], value: Any) -> tuple[PathParts, bool]:
     """The parts of the error's path that are in `value`, and whether those are all of them."""
     parts: list[str | int] = []
     location = error["loc"]

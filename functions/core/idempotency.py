@@ -24,7 +24,7 @@ class KeyedChange:
         """`<key>.<request>`, 16 hexadecimal digits each: a record has room for it whatever the key's length."""
         return f"{short_digest(self.key)}.{short_digest(json.dumps(self.request, sort_keys=True))}"
 
-    def is_among(self, marks: Iterable[str], *, id: str, what: Resource | Literal["request"] = "task") -> bool:
+    def is_done_in(self, marks: Iterable[str], *, id: str, what: Resource | Literal["request"] = "task") -> bool:
         """Whether it is done. `marks`: of the last changes. Raises IdempotencyKeyReused where its key belongs to
         another request."""
         key, _, request = self.mark.partition(".")

@@ -110,7 +110,7 @@ class Task:
     redrives: tuple[dict[str, Any], ...] = ()
     """Who ran a dead letter again, and when: {by, at (epoch ms), attempts}, with the `mark` of a KeyedChange under an
     idempotency key; the last REDRIVES_LIMIT."""
-    change_mark: str | None = None
+    last_change_mark: str | None = None
     """Of the last KeyedChange of what a caller may change of a task that waits."""
     reason: str | None = None
     """Why the task is in its state, when the state alone does not say."""
@@ -149,12 +149,12 @@ def lane_of(priority: int) -> str:
 
 def id_for_key(tenant: str, key: str) -> str:
     """The task id that an idempotency key stands for: the conditional put of that id is the deduplication."""
-    return base32(hashlib.sha256(f"{tenant}\0{key}".encode()).digest()[:16])
+    return to_base32(hashlib.sha256(f"{tenant}\0{key}".encode()).digest()[:16])
 
 
 def time_ordered_id(now: int, random: int) -> str:
     """A time-ordered id: 48 bits of epoch ms, then 80 bits of `random`, like a ULID."""
-    return base32(((now & (2**48 - 1)) << 80 | random & (2**80 - 1)).to_bytes(16))
+    return to_base32(((now & (2**48 - 1)) << 80 | random & (2**80 - 1)).to_bytes(16))
 
 
 BASE32_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -164,7 +164,7 @@ TASK_ID_PATTERN = f"{RUN_ID_PATTERN}(-[0-9]{{1,5}})?"
 """Regular expressions. A node of a workflow has the id `<run>-<index>`."""
 
 
-def base32(data: bytes) -> str:
+def to_base32(data: bytes) -> str:
     """16 bytes as 26 characters."""
     number = int.from_bytes(data)
     return "".join(BASE32_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -17,8 +17,8 @@ from taskyard.tasks.retry import RetryPolicy
 from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
-from functions.core.fields import field_errors, path
-from functions.core.payloads.masking import STARS, Mask, Redaction, places
+from functions.core.fields import field_errors, field_path
+from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, masked_parts
 
 if TYPE_CHECKING:
     from functions.core.payloads.sensitive import SensitiveParts
@@ -106,12 +106,12 @@ class RegisteredType:
 
     def mask(self, payload: Any) -> Mask | None:
         """Of the parts of this payload that only the handler may see; None when there are none."""
-        return None if self.payload_schema is None else self._sensitive.mask(payload)
+        return None if self.payload_schema is None else self._sensitive.mask_for(payload)
 
     def accept(self, payload: Any) -> Mask | None:
         """Checks the payload of a request; the mask to store with it. Raises InvalidRequest."""
         mask = self.mask(payload)
-        starred = [path("payload", *where) for where, value in places(mask, payload) if value == STARS]
+        starred = [field_path("payload", *where) for where, value in masked_parts(mask, payload) if value == MASK_TEXT]
         errors = [FieldError(where, "holds the mask of a value, not the value itself") for where in starred]
         try:
             self.parse(payload)
@@ -132,13 +132,15 @@ class RegisteredType:
             return self.declaration.validate(payload)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False, include_context=False)
-            redaction = Redaction.of(self.mask(payload), payload)
+            redaction = Redaction.for_payload(self.mask(payload), payload)
             errors = field_errors(details, payload, under="payload")
-            raise InvalidRequest([FieldError(each.field, redaction.text(each.message)) for each in errors]) from None
+            raise InvalidRequest(
+                [FieldError(each.field, redaction.redact_text(each.message)) for each in errors]
+            ) from None
         except Exception as error:
             # Of a validator of the model's own.
             text = f"{type(error).__name__}: {error}"
-            clean = Redaction.of(self.mask(payload), payload).text(text)
+            clean = Redaction.for_payload(self.mask(payload), payload).redact_text(text)
             if clean == text:
                 raise
             raise RuntimeError(clean).with_traceback(error.__traceback__) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 DAY_MS = 86_400_000
-LONGEST = 64
+MAX_CHARACTERS = 64
 """Characters that are looked at. A time with nine digits of a second and an offset has 40."""
 EXAMPLE = "2026-02-01T10:00:00Z"
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -22,7 +22,7 @@ _OFFSET = re.compile(
     r" ?(?:(?P<utc>[Zz])|"
     r"(?P<sign>[+\u2212-])(?P<hours>[0-9]{2})(?::?(?P<minutes>[0-9]{2})(?::?(?P<seconds>[0-9]{2}))?)?)"
 )
-NO_OFFSET = "must say its offset from UTC: end it with Z, or with one like +02:00"
+NO_OFFSET_MESSAGE = "must say its offset from UTC: end it with Z, or with one like +02:00"
 
 
 @dataclass
@@ -52,7 +52,7 @@ def epoch_ms(text: str) -> int:
     `+02:00` or `+02:00:00`. 24:00 is the midnight that ends the day; second 60, which leap seconds and PostgreSQL have,
     is the first of the next minute.
     """
-    given = text.strip() if len(text) <= LONGEST else ""
+    given = text.strip() if len(text) <= MAX_CHARACTERS else ""
     found = _DATE.match(given)
     if found is None:
         raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}")
@@ -66,9 +66,9 @@ def epoch_ms(text: str) -> int:
     offset = _OFFSET.fullmatch(rest, clock.end())
     if offset is None:
         if clock.end() == len(rest):
-            raise InvalidTime(NO_OFFSET)
+            raise InvalidTime(NO_OFFSET_MESSAGE)
         raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}: {rest[clock.end() :]!r} is no offset from UTC")
-    return (day - _EPOCH_DAY) * DAY_MS + _of_day(clock) - _ahead(offset)
+    return (day - _EPOCH_DAY) * DAY_MS + _ms_of_day(clock) - _offset_ms(offset)
 
 
 def _day(found: re.Match[str]) -> int:
@@ -88,7 +88,7 @@ def _day(found: re.Match[str]) -> int:
         raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}: {error}") from None
 
 
-def _of_day(clock: re.Match[str]) -> int:
+def _ms_of_day(clock: re.Match[str]) -> int:
     """Milliseconds since the midnight before."""
     hour, minute, second = (int(clock[name] or 0) for name in ("hour", "minute", "second"))
     # Four digits decide how the third is rounded.
@@ -98,7 +98,7 @@ def _of_day(clock: re.Match[str]) -> int:
     return ((hour * 60 + minute) * 60 + second) * 1000 + part
 
 
-def _ahead(offset: re.Match[str]) -> int:
+def _offset_ms(offset: re.Match[str]) -> int:
     """Milliseconds that the offset is ahead of UTC."""
     if offset["utc"]:
         return 0

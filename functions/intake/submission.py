@@ -32,7 +32,7 @@ from functions.intake.task_requests import (
 )
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
-from functions.store.documents import Documents, check_size
+from functions.store.documents import Documents, require_payload_size
 from functions.store.tasks import Applied, TaskStore
 
 HEADER = "Idempotency-Key"
@@ -80,7 +80,7 @@ class Submission:
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
     ) -> PreparedTask | SubmittedTask:
         """Checks everything, writes nothing. Raises what is wrong with the request."""
-        check_size(body.get("payload"))
+        require_payload_size(body.get("payload"))
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
         key, key_errors = idempotency_key(header, parsed) if key is None else (key, [])
         kind, mask, type_errors = self._kind(parsed)
@@ -112,7 +112,7 @@ class Submission:
     def kept(self, prepared: PreparedTask) -> PreparedTask:
         """With the payload where it is to be: before anything can claim the task."""
         task = prepared.task
-        payload = self.documents.keep_payload(task.tenant, task.id, prepared.payload)
+        payload = self.documents.store_payload(task.tenant, task.id, prepared.payload)
         return replace(prepared, task=replace(task, payload=payload))
 
     def _accept(self, prepared: PreparedTask, now: int) -> SubmittedTask:

@@ -13,7 +13,7 @@ from functions.aws.executions import Executions
 from functions.aws.queues import MESSAGES_PER_CALL
 from functions.core.states import DEAD_LETTER_STATES, State
 from functions.core.task import RunMembership, Task
-from functions.core.workflows.dag import above, tally_of
+from functions.core.workflows.dag import leaf_tally, parent_tally
 from functions.core.workflows.run import RunState, node_id
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.parallel import map_threads
@@ -54,13 +54,13 @@ class RunConsequences:
 
     def count_node(self, node: Task, member: RunMembership) -> None:
         """After `release_dependents`. Climbs the tree of tallies; a complete root completes the run."""
-        tally, arrived = tally_of(member.index), member.index
+        tally, arrived = leaf_tally(member.index), member.index
         counted: State | None = State(node.state)
         while True:
             gathered = self.runs.arrive_at_tally(node.tenant, member.run, member.round, tally, arrived, state=counted)
             if not gathered.complete:
                 return
-            parent = above(tally, member.nodes)
+            parent = parent_tally(tally, member.nodes)
             if parent is None:
                 self._complete_run(node.tenant, member)
                 return
@@ -150,7 +150,7 @@ class RunConsequences:
     def _fail_run(self, tenant: str, member: RunMembership) -> None:
         """Marks the run, then answers the waiting execution. When none waits, the step that stores the next token reads
         the mark."""
-        run = self.runs.fail(tenant, member.run, member.round)
+        run = self.runs.mark_failing(tenant, member.run, member.round)
         if run is not None and run.token:
             self.executions.send_success(run.token, {"outcome": "cancel"})
 

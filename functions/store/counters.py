@@ -11,28 +11,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from functions.core.counts import KEPT_SECONDS, Change, E, Entry, Marks, Sums, by_tenant, total
+from functions.core.counts import (
+    POSITION_RETENTION_SECONDS,
+    CountsByType,
+    JournalEntry,
+    StateChange,
+    StreamEventT,
+    StreamPositions,
+    deltas_by_tenant,
+    sum_counts,
+)
 from functions.core.errors import StoreUnavailable
 from functions.core.states import State
 from functions.store import keys
-from functions.store.records import Item, dump, number, text
+from functions.store.records import Item, number_value, string_value, to_json
 from functions.store.table import Table, Updated
 
-ATTEMPTS = 10
+WRITE_ATTEMPTS = 10
 """An item has one writer, the observer of one stream shard; a counter has two where DynamoDB has split the journal. A
 refusal tells a new process how far the one before came."""
 
 
 @dataclass(frozen=True)
-class Counts:
+class TenantCounts:
     """`types`: task type → state → count; what is zero is left out there."""
 
     states: dict[str, int]
-    types: Sums
+    types: CountsByType
 
 
 @dataclass(frozen=True)
-class Step:
+class CounterUpdate:
     """What an update expression goes on with after `SET upTo = :upTo`, its values and names."""
 
     expression: str
@@ -47,52 +56,61 @@ class Counters:
     table: Table
     _up_to: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def read(self, tenant: str) -> Counts:
-        types = total([counted(self.table.get(keys.counter_key(tenant)) or {})])
+    def read(self, tenant: str) -> TenantCounts:
+        types = sum_counts([counts_from_item(self.table.get(keys.counter_key(tenant)) or {})])
         states: dict[str, int] = {str(state): 0 for state in State}
         for of in types.values():
             for state, count in of.items():
                 states[state] += count
-        return Counts(states, types)
+        return TenantCounts(states, types)
 
-    def note(self, stream_shard: str, changes: Sequence[Change]) -> None:
+    def write_journal(self, stream_shard: str, changes: Sequence[StateChange]) -> None:
         """What a batch of this shard changed takes the place of what the batch before did. Raises StoreUnavailable."""
 
-        def step(new: Sequence[Change]) -> Step:
-            values = {":sums": text(dump(by_tenant(new))), ":expires": number(new[-1].at + KEPT_SECONDS)}
-            return Step(", sums = :sums, expiresAt = :expires", values)
+        def step(new: Sequence[StateChange]) -> CounterUpdate:
+            values = {
+                ":sums": string_value(to_json(deltas_by_tenant(new))),
+                ":expires": number_value(new[-1].at + POSITION_RETENTION_SECONDS),
+            }
+            return CounterUpdate(", sums = :sums, expiresAt = :expires", values)
 
-        self._forward(keys.journal_key(stream_shard), stream_shard, changes, step)
+        self._apply_unseen(keys.journal_key(stream_shard), stream_shard, changes, step)
 
-    def add(self, tenant: str, stream_shard: str, entries: Sequence[Entry]) -> None:
+    def add_to_counter(self, tenant: str, stream_shard: str, entries: Sequence[JournalEntry]) -> None:
         """What batches changed of the tenant's counts, as the journal tells in this shard. Raises StoreUnavailable."""
 
-        def step(new: Sequence[Entry]) -> Step:
-            sums = total(entry.sums for entry in new)
+        def step(new: Sequence[JournalEntry]) -> CounterUpdate:
+            sums = sum_counts(entry.sums for entry in new)
             by = {f"{kind}:{state}": by for kind, of in sums.items() for state, by in of.items()}
             added = ", ".join(f"#c{at} :c{at}" for at in range(len(by)))
-            return Step(
+            return CounterUpdate(
                 f" ADD {added}" if by else "",
-                {f":c{at}": number(value) for at, value in enumerate(by.values())},
+                {f":c{at}": number_value(value) for at, value in enumerate(by.values())},
                 {f"#c{at}": name for at, name in enumerate(by)},
             )
 
-        self._forward(keys.counter_key(tenant), stream_shard, entries, step)
+        self._apply_unseen(keys.counter_key(tenant), stream_shard, entries, step)
 
-    def _forward(
-        self, key: keys.Key, stream_shard: str, events: Sequence[E], step: Callable[[Sequence[E]], Step]
+    def _apply_unseen(
+        self,
+        key: keys.Key,
+        stream_shard: str,
+        events: Sequence[StreamEventT],
+        step: Callable[[Sequence[StreamEventT]], CounterUpdate],
     ) -> None:
         """The step of those events that this item has not counted: at once or not at all. Also when they come to
         nothing: half of them alone, delivered again, would not."""
         place = (key["pk"]["S"], key["sk"]["S"])
         up_to = self._up_to.get(place, "")
-        for _ in range(ATTEMPTS):
-            marks = Marks.of(up_to)
+        for _ in range(WRITE_ATTEMPTS):
+            marks = StreamPositions.parse(up_to)
             new = marks.unseen(stream_shard, events)
             if not new:
                 return
             made = step(new)
-            then = {":upTo": text(marks.past(stream_shard, new).text)} | ({":seen": text(up_to)} if up_to else {})
+            then = {":upTo": string_value(marks.advance(stream_shard, new).to_text)} | (
+                {":seen": string_value(up_to)} if up_to else {}
+            )
             answer = self.table.update(
                 key,
                 f"SET upTo = :upTo{made.expression}",
@@ -106,9 +124,9 @@ class Counters:
         raise StoreUnavailable("DynamoDB", f"{place} is written by others")
 
 
-def counted(item: Item) -> Sums:
+def counts_from_item(item: Item) -> CountsByType:
     """Of a counter. A type may hold colons, a state never does."""
-    sums: Sums = {}
+    sums: CountsByType = {}
     for name, value in item.items():
         kind, colon, state = name.rpartition(":")
         if colon:

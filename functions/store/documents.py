@@ -15,7 +15,7 @@ from functions.aws.transient_errors import translate_transient_errors
 from functions.core.errors import PayloadTooLarge
 from functions.core.task import Document
 from functions.store import keys
-from functions.store.records import text
+from functions.store.records import string_value
 from functions.store.table import Table
 
 PAYLOAD_INLINE_BYTES = 300
@@ -42,24 +42,24 @@ class Documents:
     bucket: str
     s3: Callable[[], Any]
 
-    def keep_payload(self, tenant: str, task_id: str, value: Any) -> Document:
-        return self._keep(tenant, task_id, keys.PAYLOAD, written(value), PAYLOAD_INLINE_BYTES)
+    def store_payload(self, tenant: str, task_id: str, value: Any) -> Document:
+        return self._store(tenant, task_id, keys.PAYLOAD, json_text(value), PAYLOAD_INLINE_BYTES)
 
-    def keep_result(self, tenant: str, task_id: str, result: str) -> Document:
+    def store_result(self, tenant: str, task_id: str, result: str) -> Document:
         """`result`: JSON text, as of every document that a handler makes."""
-        return self._keep(tenant, task_id, keys.RESULT, result, RESULT_INLINE_BYTES)
+        return self._store(tenant, task_id, keys.RESULT, result, RESULT_INLINE_BYTES)
 
-    def keep_effect(self, tenant: str, task_id: str, result: str) -> Document:
+    def store_effect_result(self, tenant: str, task_id: str, result: str) -> Document:
         """Of `ctx.once`: in the item of the effect, or in S3."""
-        return self._keep(tenant, task_id, keys.EFFECT, result, ITEM_BYTES)
+        return self._store(tenant, task_id, keys.EFFECT, result, ITEM_BYTES)
 
-    def keep_definition(self, tenant: str, run: str, value: Any) -> Document:
+    def store_definition(self, tenant: str, run: str, value: Any) -> Document:
         """Of a workflow. What fits a request may fill more here, with its defaults filled in."""
-        return self._keep(
+        return self._store(
             tenant,
             run,
             keys.DEFINITION,
-            written(value),
+            json_text(value),
             DEFINITION_INLINE_BYTES,
             item=DEFINITION_ITEM_BYTES,
             limit=DEFINITION_LIMIT_BYTES,
@@ -75,10 +75,10 @@ class Documents:
         if place == "s3":
             with translate_transient_errors("S3"):
                 return json.loads(self.s3().get_object(Bucket=self.bucket, Key=name)["Body"].read())
-        item = self.table.get(keys.key(tenant, task_id, name))
+        item = self.table.get(keys.task_key(tenant, task_id, name))
         return json.loads(item["document"]["S"]) if item else None
 
-    def _keep(
+    def _store(
         self,
         tenant: str,
         task_id: str,
@@ -97,7 +97,7 @@ class Documents:
             return Document(inline=document)
         name = kind + hashlib.sha256(data).hexdigest()[:20]
         if len(data) <= item:
-            self.table.put(keys.key(tenant, task_id, name) | {"document": text(document)}, if_absent=False)
+            self.table.put(keys.task_key(tenant, task_id, name) | {"document": string_value(document)}, if_absent=False)
             return Document(ref=f"item:{name}")
         place = f"{tenant}/{task_id}/{name.replace('#', '-')}.json"
         with translate_transient_errors("S3"):
@@ -105,12 +105,12 @@ class Documents:
         return Document(ref=f"s3:{place}")
 
 
-def check_size(value: Any) -> None:
+def require_payload_size(value: Any) -> None:
     """Before anything else is said of a payload: a rule on a field of it would hide that it is too large as a whole."""
-    size = len(written(value).encode())
+    size = len(json_text(value).encode())
     if size > LIMIT_BYTES:
         raise PayloadTooLarge(size, LIMIT_BYTES)
 
 
-def written(value: Any) -> str:
+def json_text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -11,7 +11,7 @@ from taskyard.tasks.text import bounded
 from functions.core.task import ERROR_LIMIT, Document, Task
 from functions.store import keys
 from functions.store.documents import Documents
-from functions.store.records import document, number, text
+from functions.store.records import document_attributes, number_value, string_value
 from functions.store.table import Table, Updated
 
 
@@ -22,10 +22,10 @@ class Effects:
 
     def reserve(self, task: Task, name: str, *, token: str, now: int) -> Effect | None:
         """None: it is ours. `token` is of this call: a reservation whose answer was lost is known again by it."""
-        item = keys.key(task.tenant, task.id, keys.EFFECT + name) | {
-            "attempt": number(task.attempt),
-            "token": text(token),
-            "at": number(now),
+        item = keys.task_key(task.tenant, task.id, keys.EFFECT + name) | {
+            "attempt": number_value(task.attempt),
+            "token": string_value(token),
+            "at": number_value(now),
         }
         answer = self.table.put(item, if_absent=True)
         if isinstance(answer, Updated):
@@ -50,25 +50,25 @@ class Effects:
         stored = Document()
         if result is not None:
             try:
-                stored = self.documents.keep_effect(task.tenant, task.id, result)
+                stored = self.documents.store_effect_result(task.tenant, task.id, result)
             except Exception as error:
                 # That the effect is done matters more than its result: that much is recorded in any case.
                 problem = str(error)
         problem = problem and bounded(problem, ERROR_LIMIT)
-        fields = {"problem": text(problem)} if problem else document("result", stored)
+        fields = {"problem": string_value(problem)} if problem else document_attributes("result", stored)
         self.table.update(
-            keys.key(task.tenant, task.id, keys.EFFECT + name),
+            keys.task_key(task.tenant, task.id, keys.EFFECT + name),
             "SET " + ", ".join(f"#{field} = :{field}" for field in fields),
             condition="#token = :token",
-            values={f":{field}": value for field, value in fields.items()} | {":token": text(token)},
+            values={f":{field}": value for field, value in fields.items()} | {":token": string_value(token)},
         )
         return Effect(True, task.attempt, None if problem or result is None else json.loads(result), problem)
 
-    def give_back(self, task: Task, name: str, *, token: str) -> None:
-        key = keys.key(task.tenant, task.id, keys.EFFECT + name)
+    def cancel_reservation(self, task: Task, name: str, *, token: str) -> None:
+        key = keys.task_key(task.tenant, task.id, keys.EFFECT + name)
         self.table.delete(
             key,
             ConditionExpression="#token = :token",
             ExpressionAttributeNames={"#token": "token"},
-            ExpressionAttributeValues={":token": text(token)},
+            ExpressionAttributeValues={":token": string_value(token)},
         )

@@ -16,21 +16,21 @@ NOTIFICATION = "NOTIFICATION#"
 Key = dict[str, dict[str, str]]
 
 
-def partition(tenant: str, task_id: str) -> str:
+def task_partition(tenant: str, task_id: str) -> str:
     return f"TASK#{tenant}#{task_id}"
 
 
-def key(tenant: str, task_id: str, sort: str = TASK) -> Key:
-    return {"pk": {"S": partition(tenant, task_id)}, "sk": {"S": sort}}
+def task_key(tenant: str, task_id: str, sort: str = TASK) -> Key:
+    return {"pk": {"S": task_partition(tenant, task_id)}, "sk": {"S": sort}}
 
 
-def tenant_and_id(pk: str) -> tuple[str, str]:
+def tenant_and_task_id(pk: str) -> tuple[str, str]:
     """Of `TASK#<tenant>#<id>`. A tenant may hold `#`, an id never does."""
     tenant, _, task_id = pk.removeprefix("TASK#").rpartition("#")
     return tenant, task_id
 
 
-def shard(task_id: str, shards: int) -> int:
+def shard_of(task_id: str, shards: int) -> int:
     """Which of a tenant's `shards` a task is listed in: even, and the same for ever."""
     return int.from_bytes(hashlib.blake2b(task_id.encode(), digest_size=4).digest()) % shards
 
@@ -39,7 +39,7 @@ def listing_partition(tenant: str, number: int) -> str:
     return f"LIST#{tenant}#{number}"
 
 
-def dead_partition(tenant: str, number: int) -> str:
+def dead_letter_partition(tenant: str, number: int) -> str:
     return f"DEAD#{tenant}#{number}"
 
 
@@ -47,7 +47,7 @@ def undeliverable_partition(tenant: str, number: int) -> str:
     return f"UNDELIVERED#{tenant}#{number}"
 
 
-def time_sort(at: int, task_id: str) -> str:
+def time_sort_key(at: int, task_id: str) -> str:
     """Sorts by time, then id. 13 digits of epoch ms last until the year 2286."""
     return f"{at:013d}#{task_id}"
 
@@ -56,13 +56,13 @@ def counter_key(tenant: str) -> Key:
     return {"pk": {"S": f"COUNTER#{tenant}"}, "sk": {"S": "COUNTER"}}
 
 
-BATCH = "BATCH#"
+JOURNAL_BATCH = "BATCH#"
 
 
 def journal_key(stream_shard: str) -> Key:
     """The one kind of item that is no tenant's: what a batch of the stream changed, in all of their counts. One
     partition key for all of them, so that one batch of the stream holds what many of its shards' batches have noted."""
-    return {"pk": {"S": "JOURNAL"}, "sk": {"S": f"{BATCH}{stream_shard}"}}
+    return {"pk": {"S": "JOURNAL"}, "sk": {"S": f"{JOURNAL_BATCH}{stream_shard}"}}
 
 
 def run_key(tenant: str, run: str) -> Key:
@@ -83,7 +83,7 @@ def tally_key(tenant: str, run: str, round_: int, level: int, number: int) -> Ke
 JOIN = "JOIN"
 
 
-def answer_key(tenant: str, route: str, key: str) -> Key:
+def bulk_answer_key(tenant: str, route: str, key: str) -> Key:
     """`key`: of idempotency, whatever characters it has."""
     return {"pk": {"S": f"ANSWER#{tenant}#{route}#{hashlib.sha256(key.encode()).hexdigest()}"}, "sk": {"S": "ANSWER"}}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.aws.transient_errors import translate_transient_errors
 from functions.store import keys
-from functions.store.records import Item, text
+from functions.store.records import Item, string_value
 from functions.store.table import Table
 
 
@@ -20,7 +20,7 @@ class Leftovers:
     bucket: str
     s3: Callable[[], Any]
 
-    def clear(self, removed: Item) -> None:
+    def delete_of_task(self, removed: Item) -> None:
         """`removed`: the task's record as it was. Idempotent.
 
         The same idempotency key may have made a new task under the same id meanwhile. Its documents and edges are then
@@ -31,29 +31,29 @@ class Leftovers:
         items = list(
             self.table.query(
                 KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": text(pk)},
+                ExpressionAttributeValues={":pk": string_value(pk)},
                 ProjectionExpression="sk, createdAt, payloadRef, resultRef, #at",
                 ExpressionAttributeNames={"#at": "at"},
                 ConsistentRead=True,
             )
         )
         successor = next((item for item in items if item["sk"]["S"] == keys.TASK), None)
-        gone = [item for item in items if successor is None or older_effect(item, successor)]
+        gone = [item for item in items if successor is None or is_older_effect(item, successor)]
         staying = [item for item in items if item not in gone]
-        for name in in_s3(removed, *gone) - in_s3(*staying):
+        for name in s3_keys(removed, *gone) - s3_keys(*staying):
             with translate_transient_errors("S3"):
                 self.s3().delete_object(Bucket=self.bucket, Key=name)
         # Last, because they name what is in S3: whoever comes again after a crash reads them again.
         for item in gone:
-            self.table.delete({"pk": text(pk), "sk": item["sk"]})
+            self.table.delete({"pk": string_value(pk), "sk": item["sk"]})
 
-    def clear_run(self, removed: Item) -> None:
+    def delete_of_run(self, removed: Item) -> None:
         """`removed`: a run's record as it was. Its definition goes; its nodes, joins and tallies have gone by TTL
         themselves. Idempotent. The same key may have made a new run meanwhile: then all is left as it is."""
         tenant, run = keys.tenant_and_run(removed["pk"]["S"])
         if self.table.get(keys.run_key(tenant, run)) is not None:
             return
-        pk = {"pk": keys.key(tenant, run)["pk"]}
+        pk = {"pk": keys.task_key(tenant, run)["pk"]}
         for item in list(
             self.table.query(
                 KeyConditionExpression="pk = :pk",
@@ -69,12 +69,12 @@ class Leftovers:
                 self.s3().delete_object(Bucket=self.bucket, Key=ref.removeprefix("s3:"))
 
 
-def older_effect(item: Item, than: Item) -> bool:
+def is_older_effect(item: Item, than: Item) -> bool:
     if not item["sk"]["S"].startswith(keys.EFFECT) or "at" not in item:
         return False
     return int(item["at"]["N"]) < int(than["createdAt"]["N"])
 
 
-def in_s3(*items: Item) -> set[str]:
+def s3_keys(*items: Item) -> set[str]:
     refs: Iterable[str] = (item[name]["S"] for item in items for name in ("payloadRef", "resultRef") if name in item)
     return {ref.removeprefix("s3:") for ref in refs if ref.startswith("s3:")}

@@ -9,7 +9,7 @@ from itertools import islice
 
 from functions.core.task import Task
 from functions.store import keys
-from functions.store.records import text
+from functions.store.records import string_value
 from functions.store.tasks import TaskStore
 
 BATCH = 100
@@ -17,7 +17,7 @@ BATCH = 100
 
 
 @dataclass(frozen=True)
-class Index:
+class ListingIndex:
     """One of the table's indexes: its name, its key attributes, and the partition of a tenant's shard."""
 
     name: str
@@ -26,14 +26,14 @@ class Index:
     partition: Callable[[str, int], str]
 
 
-NEWEST = Index("listing", "listPk", "listSk", keys.listing_partition)
+BY_SUBMIT_TIME = ListingIndex("listing", "listPk", "listSk", keys.listing_partition)
 """By time of submit."""
-DEAD = Index("deadLetters", "deadPk", "deadSk", keys.dead_partition)
+DEAD_LETTERS = ListingIndex("deadLetters", "deadPk", "deadSk", keys.dead_letter_partition)
 """FAILED and DEAD, by the time of their end."""
 
 
 @dataclass(frozen=True)
-class Page:
+class TaskPage:
     """`after`: where the next page begins; None when there is none. A page may be short, or empty, and not the last:
     the search stops after so many records, however few of them fit."""
 
@@ -46,7 +46,7 @@ class Listings:
     """Eventually consistent, as every index is: a task shows up within moments of its submit."""
 
     tasks: TaskStore
-    index: Index = NEWEST
+    index: ListingIndex = BY_SUBMIT_TIME
 
     def page(
         self,
@@ -54,35 +54,35 @@ class Listings:
         *,
         limit: int,
         after: str | None,
-        looked_at: int,
-        wanted: Callable[[Task], bool] | None,
+        read_limit: int,
+        matches: Callable[[Task], bool] | None,
         since: int = 0,
-    ) -> Page:
+    ) -> TaskPage:
         """Up to `limit` tasks that sort below `after` and are `wanted` (None: all), of at most `looked_at` read.
         `since`: epoch ms; nothing older."""
         found: list[Task] = []
         # Without a filter each record that is read is shown; the extra key tells whether there is a next page.
-        batch = limit if wanted is None else BATCH
+        batch = limit if matches is None else BATCH
         positions = self.positions(tenant, after=after, page_size=batch + 1, since=since)
         upcoming = next(positions, None)
         read = 0
-        while upcoming is not None and read < looked_at:
-            ahead = min(batch, looked_at - read)
+        while upcoming is not None and read < read_limit:
+            ahead = min(batch, read_limit - read)
             chunk = [upcoming, *islice(positions, ahead - 1)]
             upcoming = next(positions, None)
             read += len(chunk)
-            records = self.tasks.get_many(tenant, (task_id(position) for position in chunk))
+            records = self.tasks.get_many(tenant, (task_id_of_position(position) for position in chunk))
             for at, position in enumerate(chunk):
-                task = records.get(task_id(position))
+                task = records.get(task_id_of_position(position))
                 # None: retention took the record and the index is about to follow.
-                if task is None or not (wanted is None or wanted(task)):
+                if task is None or not (matches is None or matches(task)):
                     continue
                 found.append(task)
                 if len(found) == limit:
                     more = at + 1 < len(chunk) or upcoming is not None
-                    return Page(found, position if more else None)
+                    return TaskPage(found, position if more else None)
             last = chunk[-1]
-        return Page(found, last if upcoming is not None else None)
+        return TaskPage(found, last if upcoming is not None else None)
 
     def positions(self, tenant: str, *, after: str | None, page_size: int, since: int = 0) -> Iterator[str]:
         """Sort keys `time#id` over all shards, newest first. Shards are read page by page, as they are used up."""
@@ -102,9 +102,9 @@ class Listings:
             IndexName=index.name,
             KeyConditionExpression=f"{index.pk} = :pk AND {index.sk} BETWEEN :since AND :after",
             ExpressionAttributeValues={
-                ":pk": text(index.partition(tenant, number)),
-                ":since": text(f"{since:013d}"),
-                ":after": text(after or "~"),
+                ":pk": string_value(index.partition(tenant, number)),
+                ":since": string_value(f"{since:013d}"),
+                ":after": string_value(after or "~"),
             },
             ScanIndexForward=False,
             Limit=page_size,
@@ -114,5 +114,5 @@ class Listings:
                 yield item[index.sk]["S"]
 
 
-def task_id(position: str) -> str:
+def task_id_of_position(position: str) -> str:
     return position.rpartition("#")[2]

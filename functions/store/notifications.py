@@ -10,18 +10,18 @@ from typing import Any
 
 from functions.core.notifications.events import Delivery, Notification, Owner, display_target
 from functions.store import keys
-from functions.store.records import Item, number, text
+from functions.store.records import Item, number_value, string_value
 from functions.store.table import ConditionFailed, Table, Updated
 
-INDEX = "deadLetters"
+UNDELIVERABLE_INDEX = "deadLetters"
 ERROR_LIMIT = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Known:
+class StoredNotification:
     """As stored. Times are epoch ms; `status`: of the last HTTP answer."""
 
-    of: Owner
+    owner: Owner
     id: str
     event: str
     target: int
@@ -34,23 +34,23 @@ class Known:
     last_at: int
 
     @property
-    def final(self) -> bool:
+    def is_final(self) -> bool:
         return self.state in (Delivery.DELIVERED, Delivery.UNDELIVERABLE)
 
 
 @dataclass(frozen=True)
-class Begun:
+class AttemptStart:
     """`refused`: it is final, and no attempt is to be made."""
 
-    known: Known
+    notification: StoredNotification
     refused: bool
 
 
 @dataclass(frozen=True)
-class Page:
+class NotificationPage:
     """`after`: where the next page begins; None when there is none."""
 
-    notifications: list[Known]
+    notifications: list[StoredNotification]
     after: str | None
 
 
@@ -61,81 +61,83 @@ class NotificationStore:
     table: Table
     shards: int
 
-    def get(self, note: Notification) -> Known | None:
-        item = self.table.get(key(note))
-        return known(item) if item else None
+    def get(self, note: Notification) -> StoredNotification | None:
+        item = self.table.get(notification_key(note))
+        return notification_from_item(item) if item else None
 
-    def of(self, tenant: str, owner: Owner, id: str) -> list[Known]:
+    def list_of_owner(self, tenant: str, owner: Owner, id: str) -> list[StoredNotification]:
         """All of a task or a run, those of earlier ends too; oldest end first."""
         items = self.table.query(
             KeyConditionExpression="pk = :pk AND begins_with(sk, :notification)",
             ExpressionAttributeValues={
                 ":pk": owner_key(tenant, owner, id)["pk"],
-                ":notification": text(keys.NOTIFICATION),
+                ":notification": string_value(keys.NOTIFICATION),
             },
         )
-        return sorted(map(known, items), key=lambda found: (int(found.event.rpartition("-")[2]), found.target))
+        return sorted(
+            map(notification_from_item, items), key=lambda found: (int(found.event.rpartition("-")[2]), found.target)
+        )
 
-    def begin(self, note: Notification, *, now: int) -> Begun:
+    def begin_attempt(self, note: Notification, *, now: int) -> AttemptStart:
         """Counts an attempt that is about to be made: one that is cut off has been one. Refused when the notification
         is final."""
         answer = self._write(note, Delivery.PENDING, now=now, values={}, attempts=1)
         if not isinstance(answer, ConditionFailed):
-            return Begun(known(answer.item), refused=False)
-        found = known(answer.item) if answer.item else self.get(note)
+            return AttemptStart(notification_from_item(answer.item), refused=False)
+        found = notification_from_item(answer.item) if answer.item else self.get(note)
         assert found is not None, f"{note.name} was refused and is not there"
-        return Begun(found, refused=True)
+        return AttemptStart(found, refused=True)
 
-    def note(
+    def record_attempt_end(
         self, note: Notification, state: Delivery, *, now: int, status: int | None = None, error: str | None = None
-    ) -> Known | None:
+    ) -> StoredNotification | None:
         """How an attempt ended. What is final stays as it is: None then."""
         values = {
-            "status": None if status is None else number(status),
-            "error": None if error is None else text(error[:ERROR_LIMIT]),
+            "status": None if status is None else number_value(status),
+            "error": None if error is None else string_value(error[:ERROR_LIMIT]),
         }
         answer = self._write(note, state, now=now, values=values, attempts=0)
-        return None if isinstance(answer, ConditionFailed) else known(answer.item)
+        return None if isinstance(answer, ConditionFailed) else notification_from_item(answer.item)
 
     def _write(
         self, note: Notification, state: Delivery, *, now: int, values: dict[str, Any], attempts: int
     ) -> Updated | ConditionFailed:
         """`values`: attribute → its new value, None to remove it. `attempts`: how many more."""
         sets = {
-            "#state = :state": text(state),
-            "#to = :to": text(display_target(note.to)),
-            "lastAt = :now": number(now),
+            "#state = :state": string_value(state),
+            "#to = :to": string_value(display_target(note.to)),
+            "lastAt = :now": number_value(now),
             "firstAt = if_not_exists(firstAt, :now)": None,
         }
         sets |= {f"#{name} = :{name}": value for name, value in values.items() if value is not None}
         removed = [f"#{name}" for name, value in values.items() if value is None]
         if note.expires_at is not None:
-            sets["expiresAt = :expires"] = number(note.expires_at)
+            sets["expiresAt = :expires"] = number_value(note.expires_at)
         if state is Delivery.UNDELIVERABLE:
-            shard = keys.shard(note.id, self.shards)
-            sets["deadPk = :deadPk"] = text(keys.undeliverable_partition(note.tenant, shard))
-            sets["deadSk = :deadSk"] = text(keys.time_sort(now, note.name))
+            shard = keys.shard_of(note.id, self.shards)
+            sets["deadPk = :deadPk"] = string_value(keys.undeliverable_partition(note.tenant, shard))
+            sets["deadSk = :deadSk"] = string_value(keys.time_sort_key(now, note.name))
         update = "SET " + ", ".join(sets)
         update += f" REMOVE {', '.join(removed)}" if removed else ""
         update += " ADD attempts :attempts"
         return self.table.update(
-            key(note),
+            notification_key(note),
             update,
             condition="attribute_not_exists(pk) OR #state = :pending",
             values={part.rpartition(" = ")[2]: value for part, value in sets.items() if value is not None}
-            | {":pending": text(Delivery.PENDING), ":attempts": number(attempts)},
+            | {":pending": string_value(Delivery.PENDING), ":attempts": number_value(attempts)},
         )
 
-    def result(self, note: Notification, *, limit: int) -> str | None:
+    def inline_result(self, note: Notification, *, limit: int) -> str | None:
         """JSON text of a result that is kept as an item, if it has at most `limit` bytes."""
         place, _, name = (note.result_ref or "").partition(":")
         if place != "item":
             return None
-        item = self.table.get(keys.key(note.tenant, note.id, name))
+        item = self.table.get(keys.task_key(note.tenant, note.id, name))
         document: str | None = item["document"]["S"] if item else None
         return document if document is not None and len(document.encode()) <= limit else None
 
-    def undeliverable(self, tenant: str, *, limit: int, after: str | None) -> Page:
+    def list_undeliverable(self, tenant: str, *, limit: int, after: str | None) -> NotificationPage:
         """Newest first. Eventually consistent, as every index is."""
         shards = [self._shard(tenant, at, after=after, page_size=limit + 1) for at in range(self.shards)]
         found = list(islice(heapq.merge(*shards, key=lambda entry: entry["deadSk"]["S"], reverse=True), limit + 1))
@@ -146,14 +148,16 @@ class NotificationStore:
         }
         # Retention may have taken one whose entry in the index is about to follow.
         there = [items[place] for entry in chosen if (place := (entry["pk"]["S"], entry["sk"]["S"])) in items]
-        return Page([known(item) for item in there], chosen[-1]["deadSk"]["S"] if len(found) > limit else None)
+        return NotificationPage(
+            [notification_from_item(item) for item in there], chosen[-1]["deadSk"]["S"] if len(found) > limit else None
+        )
 
     def _shard(self, tenant: str, at: int, *, after: str | None, page_size: int) -> Iterator[Item]:
-        values = {":pk": text(keys.undeliverable_partition(tenant, at))}
+        values = {":pk": string_value(keys.undeliverable_partition(tenant, at))}
         if after is not None:
-            values[":after"] = text(after)
+            values[":after"] = string_value(after)
         return self.table.query(
-            IndexName=INDEX,
+            IndexName=UNDELIVERABLE_INDEX,
             KeyConditionExpression="deadPk = :pk" + (" AND deadSk < :after" if after is not None else ""),
             ExpressionAttributeValues=values,
             ScanIndexForward=False,
@@ -162,22 +166,22 @@ class NotificationStore:
 
 
 def owner_key(tenant: str, owner: Owner, id: str) -> keys.Key:
-    return keys.key(tenant, id) if owner == "task" else keys.run_key(tenant, id)
+    return keys.task_key(tenant, id) if owner == "task" else keys.run_key(tenant, id)
 
 
-def key(note: Notification) -> keys.Key:
+def notification_key(note: Notification) -> keys.Key:
     sort = f"{keys.NOTIFICATION}{note.event}.{note.target}"
     return {"pk": owner_key(note.tenant, note.owner, note.id)["pk"], "sk": {"S": sort}}
 
 
-def known(item: Item) -> Known:
+def notification_from_item(item: Item) -> StoredNotification:
     def integer(name: str) -> Any:
         return int(item[name]["N"]) if name in item else None
 
     pk = item["pk"]["S"]
     event, _, target = item["sk"]["S"].removeprefix(keys.NOTIFICATION).rpartition(".")
-    return Known(
-        of="task" if pk.startswith("TASK#") else "workflow",
+    return StoredNotification(
+        owner="task" if pk.startswith("TASK#") else "workflow",
         id=pk.rpartition("#")[2],
         event=event,
         target=int(target),

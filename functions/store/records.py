@@ -15,58 +15,58 @@ from functions.store import keys
 Item = dict[str, Any]
 
 
-def text(value: str) -> Item:
+def string_value(value: str) -> Item:
     return {"S": value}
 
 
-def number(value: float) -> Item:
+def number_value(value: float) -> Item:
     return {"N": str(value)}
 
 
-def dump(value: Any) -> str:
+def to_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def to_item(task: Task, *, shards: int) -> Item:
+def task_to_item(task: Task, *, shards: int) -> Item:
     """The item as it is first put. `shards`: over how many partitions a tenant's listing is spread."""
     item: Item = {
-        **keys.key(task.tenant, task.id),
-        "type": text(task.type),
-        "state": text(task.state),
-        "createdAt": number(task.created_at),
-        "availableAt": number(task.available_at),
-        "generation": number(task.generation),
-        "attempt": number(task.attempt),
-        "priority": number(task.priority),
-        "timeoutSeconds": number(task.timeout_seconds),
-        "retry": text(policy_text(task.retry)),
-        "digest": text(task.digest),
+        **keys.task_key(task.tenant, task.id),
+        "type": string_value(task.type),
+        "state": string_value(task.state),
+        "createdAt": number_value(task.created_at),
+        "availableAt": number_value(task.available_at),
+        "generation": number_value(task.generation),
+        "attempt": number_value(task.attempt),
+        "priority": number_value(task.priority),
+        "timeoutSeconds": number_value(task.timeout_seconds),
+        "retry": string_value(retry_policy_text(task.retry)),
+        "digest": string_value(task.digest),
     }
-    item |= document("payload", task.payload)
+    item |= document_attributes("payload", task.payload)
     if task.mask is not None:
-        item["mask"] = text(dump(task.mask))
+        item["mask"] = string_value(to_json(task.mask))
     if task.membership is not None:
-        item |= member_fields(task.membership)
+        item |= membership_attributes(task.membership)
     else:
         # Nodes are listed with their run: ten thousand of them would drown a tenant's listing, at a unit each.
-        item["listPk"] = text(keys.listing_partition(task.tenant, keys.shard(task.id, shards)))
-        item["listSk"] = text(keys.time_sort(task.created_at, task.id))
+        item["listPk"] = string_value(keys.listing_partition(task.tenant, keys.shard_of(task.id, shards)))
+        item["listSk"] = string_value(keys.time_sort_key(task.created_at, task.id))
     if task.idempotency_key is not None:
-        item["idempotencyKey"] = text(task.idempotency_key)
+        item["idempotencyKey"] = string_value(task.idempotency_key)
     if task.tags:
-        item["tags"] = text(dump(task.tags))
+        item["tags"] = string_value(to_json(task.tags))
     if task.dependencies:
-        item["dependencies"] = text(dump(task.dependencies))
+        item["dependencies"] = string_value(to_json(task.dependencies))
     if task.notify:
-        item["notify"] = text(dump(task.notify))
+        item["notify"] = string_value(to_json(task.notify))
     if task.waiting_for:
         item["waitingFor"] = {"SS": sorted(task.waiting_for)}
     if task.reason:
-        item["reason"] = text(task.reason)
+        item["reason"] = string_value(task.reason)
     return item
 
 
-def from_item(item: Item) -> Task:
+def task_from_item(item: Item) -> Task:
     def string(name: str) -> str | None:
         return item[name]["S"] if name in item else None
 
@@ -76,7 +76,7 @@ def from_item(item: Item) -> Task:
     def loaded(name: str, default: Any) -> Any:
         return json.loads(item[name]["S"]) if name in item else default
 
-    tenant, task_id = keys.tenant_and_id(item["pk"]["S"])
+    tenant, task_id = keys.tenant_and_task_id(item["pk"]["S"])
     return Task(
         tenant=tenant,
         id=task_id,
@@ -88,7 +88,7 @@ def from_item(item: Item) -> Task:
         attempt=integer("attempt"),
         priority=integer("priority"),
         timeout_seconds=integer("timeoutSeconds"),
-        retry=policy(item["retry"]["S"]),
+        retry=parse_retry_policy(item["retry"]["S"]),
         payload=Document(string("payload"), string("payloadRef")),
         mask=loaded("mask", None),
         digest=item["digest"]["S"],
@@ -100,38 +100,38 @@ def from_item(item: Item) -> Task:
         ended_at=integer("endedAt"),
         result=Document(string("result"), string("resultRef")) if "result" in item or "resultRef" in item else None,
         log=tuple(loaded("log", ())),
-        history=tuple(attempt(fields) for fields in loaded("history", ())),
+        history=tuple(parse_attempt(fields) for fields in loaded("history", ())),
         progress=loaded("progress", None),
         redrives=tuple(loaded("redriven", ())),
-        change_mark=string("changeMark"),
+        last_change_mark=string("changeMark"),
         reason=string("reason"),
         dependencies=tuple(loaded("dependencies", ())),
         notify=tuple(loaded("notify", ())),
         waiting_for=frozenset(item["waitingFor"]["SS"]) if "waitingFor" in item else frozenset(),
         has_dependents="hasDependents" in item,
         expires_at=integer("expiresAt"),
-        membership=member(item) if "run" in item else None,
+        membership=parse_membership(item) if "run" in item else None,
     )
 
 
-def member_fields(member: RunMembership) -> Item:
+def membership_attributes(member: RunMembership) -> Item:
     """`run` is `<run>:<round>:<nodes>:<fail fast>:<until>`; the index is in the task id."""
     item: Item = {
-        "run": text(f"{member.run}:{member.round}:{member.nodes}:{int(member.fail_fast)}:{member.deadline_at}"),
-        "name": text(member.name),
+        "run": string_value(f"{member.run}:{member.round}:{member.nodes}:{int(member.fail_fast)}:{member.deadline_at}"),
+        "name": string_value(member.name),
     }
     for name, indexes, chunks in (
         ("releases", member.releases, member.release_chunks),
         ("upstreams", member.upstreams, member.upstream_chunks),
     ):
         if indexes:
-            item[name] = text(indexes_text(indexes))
+            item[name] = string_value(indexes_text(indexes))
         if chunks:
-            item[f"{name}More"] = number(chunks)
+            item[f"{name}More"] = number_value(chunks)
     return item
 
 
-def member(item: Item) -> RunMembership:
+def parse_membership(item: Item) -> RunMembership:
     run, round_, nodes, fail_fast, until = item["run"]["S"].split(":")
     return RunMembership(
         run=run,
@@ -141,9 +141,9 @@ def member(item: Item) -> RunMembership:
         deadline_at=int(until),
         index=int(item["pk"]["S"].rpartition("-")[2]),
         name=item["name"]["S"],
-        releases=indexes_of(item.get("releases")),
+        releases=parse_indexes(item.get("releases")),
         release_chunks=int(item["releasesMore"]["N"]) if "releasesMore" in item else 0,
-        upstreams=indexes_of(item.get("upstreams")),
+        upstreams=parse_indexes(item.get("upstreams")),
         upstream_chunks=int(item["upstreamsMore"]["N"]) if "upstreamsMore" in item else 0,
     )
 
@@ -152,23 +152,23 @@ def indexes_text(indexes: tuple[int, ...]) -> str:
     return ",".join(map(str, indexes))
 
 
-def indexes_of(attribute: Item | None) -> tuple[int, ...]:
+def parse_indexes(attribute: Item | None) -> tuple[int, ...]:
     return tuple(map(int, attribute["S"].split(","))) if attribute else ()
 
 
-def document(name: str, value: Document) -> Item:
+def document_attributes(name: str, value: Document) -> Item:
     if value.ref is not None:
-        return {f"{name}Ref": text(value.ref)}
-    return {name: text(value.inline)} if value.inline is not None else {}
+        return {f"{name}Ref": string_value(value.ref)}
+    return {name: string_value(value.inline)} if value.inline is not None else {}
 
 
-def policy_text(policy: RetryPolicy) -> str:
+def retry_policy_text(policy: RetryPolicy) -> str:
     """`max_attempts:strategy:base:cap:jitter`: a map would cost a tenth of the record's kilobyte."""
     numbers = (policy.base_seconds, policy.max_seconds, policy.jitter)
     return ":".join((str(policy.max_attempts), policy.strategy, *(str(n).removesuffix(".0") for n in numbers)))
 
 
-def policy(written: str) -> RetryPolicy:
+def parse_retry_policy(written: str) -> RetryPolicy:
     attempts, strategy, base, cap, jitter = written.split(":")
     return RetryPolicy(
         max_attempts=int(attempts),
@@ -184,7 +184,7 @@ def history_text(history: tuple[Attempt, ...]) -> str:
     record stays small."""
     kept = history[-HISTORY_LIMIT:]
     newest = {"log": 3, "traceback": 1}
-    return dump(
+    return to_json(
         [
             {
                 name: value
@@ -196,5 +196,5 @@ def history_text(history: tuple[Attempt, ...]) -> str:
     )
 
 
-def attempt(fields: dict[str, Any]) -> Attempt:
+def parse_attempt(fields: dict[str, Any]) -> Attempt:
     return Attempt(**fields | {"log": tuple(fields.get("log", ()))})

@@ -12,7 +12,7 @@ from taskyard.tasks.text import bounded
 from functions.core.schedules.schedule import CatchUp, FiringHistory, Overlap, Schedule
 from functions.core.task import ERROR_LIMIT
 from functions.store import keys
-from functions.store.records import Item, dump, number, text
+from functions.store.records import Item, number_value, string_value, to_json
 from functions.store.table import ConditionFailed, Table, Updated
 
 OPTIONAL_TEXTS = {"name": "name", "cron": "cron", "rate": "rate", "idempotency_key": "idempotencyKey"}
@@ -20,7 +20,7 @@ OPTIONAL_TIMES = {"start_at": "startAt", "end_at": "endAt", "anchor": "anchor", 
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimResult:
     """`won`: this firing is the schedule's current one, as it is in `firings`; else `firings` is what was found."""
 
     won: bool
@@ -37,12 +37,14 @@ class ScheduleStore:
     def create(self, schedule: Schedule) -> Schedule | None:
         """None when it is new; else the schedule that has this id already."""
         listed = {
-            "listPk": text(keys.schedule_listing_partition(schedule.tenant, keys.shard(schedule.id, self.shards))),
-            "listSk": text(keys.time_sort(schedule.created_at, schedule.id)),
+            "listPk": string_value(
+                keys.schedule_listing_partition(schedule.tenant, keys.shard_of(schedule.id, self.shards))
+            ),
+            "listSk": string_value(keys.time_sort_key(schedule.created_at, schedule.id)),
         }
-        item = keys.schedule_key(schedule.tenant, schedule.id) | fields(schedule) | listed
+        item = keys.schedule_key(schedule.tenant, schedule.id) | schedule_attributes(schedule) | listed
         answer = self.table.put(item, if_absent=True)
-        return schedule_of(answer.item, None) if isinstance(answer, ConditionFailed) and answer.item else None
+        return schedule_from_item(answer.item, None) if isinstance(answer, ConditionFailed) and answer.item else None
 
     def get(self, tenant: str, schedule_id: str) -> Schedule | None:
         return self.get_many(tenant, [schedule_id], consistent=True).get(schedule_id)
@@ -55,12 +57,14 @@ class ScheduleStore:
         ]
         items = self.table.get_many(wanted, consistent=consistent)
         firings = {item["pk"]["S"]: item for item in items if item["sk"]["S"] == keys.FIRINGS}
-        found = [schedule_of(item, firings.get(item["pk"]["S"])) for item in items if item["sk"]["S"] == keys.SCHEDULE]
+        found = [
+            schedule_from_item(item, firings.get(item["pk"]["S"])) for item in items if item["sk"]["S"] == keys.SCHEDULE
+        ]
         return {schedule.id: schedule for schedule in found}
 
     def change(self, schedule: Schedule) -> bool:
         """Writes it, if it is still of the version before. False when somebody else was first, or it is gone."""
-        wanted = fields(schedule)
+        wanted = schedule_attributes(schedule)
         optional = (*OPTIONAL_TEXTS.values(), *OPTIONAL_TIMES.values(), "mask")
         gone = [name for name in optional if name not in wanted]
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in wanted)
@@ -68,7 +72,8 @@ class ScheduleStore:
             keys.schedule_key(schedule.tenant, schedule.id),
             update + (" REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""),
             condition="#version = :before",
-            values={f":{name}": value for name, value in wanted.items()} | {":before": number(schedule.version - 1)},
+            values={f":{name}": value for name, value in wanted.items()}
+            | {":before": number_value(schedule.version - 1)},
         )
         return isinstance(answer, Updated)
 
@@ -81,19 +86,24 @@ class ScheduleStore:
     # -- firings
 
     def claim(
-        self, schedule: Schedule, *, task: str, at: int, now: int, seen: FiringHistory | None, asked: bool = False
-    ) -> Claimed:
+        self, schedule: Schedule, *, task: str, at: int, now: int, seen: FiringHistory | None, on_request: bool = False
+    ) -> ClaimResult:
         """Makes the firing of `at`, whose task is to be `task`, the current one. `seen`: only if that is still what is
         there, so that of two firings at once the second one sees the first; None: whatever is there. `asked`: it is no
         firing, somebody asked for it, and the last firing's task may run still."""
         condition = "attribute_not_exists(#task) OR #task <> :task"
-        values = {":task": text(task), ":at": number(at), ":now": number(now), ":one": number(1)}
+        values = {
+            ":task": string_value(task),
+            ":at": number_value(at),
+            ":now": number_value(now),
+            ":one": number_value(1),
+        }
         if seen is not None and seen.task is None:
             condition = "attribute_not_exists(#task)"
         elif seen is not None:
             condition = "#task = :seen AND firedAt = :seenAt AND #task <> :task"
-            values |= {":seen": text(str(seen.task)), ":seenAt": number(seen.fired_at or 0)}
-        by_firing = "" if asked else ", firing = :task"
+            values |= {":seen": string_value(str(seen.task)), ":seenAt": number_value(seen.fired_at or 0)}
+        by_firing = "" if on_request else ", firing = :task"
         return self._update(
             schedule,
             f"SET #task = :task, scheduledAt = :at, firedAt = :now{by_firing} ADD fired :one",
@@ -101,66 +111,66 @@ class ScheduleStore:
             values,
         )
 
-    def renew(self, schedule: Schedule, *, task: str, now: int, seen: FiringHistory) -> Claimed:
+    def renew_claim(self, schedule: Schedule, *, task: str, now: int, seen: FiringHistory) -> ClaimResult:
         """The claim of a firing that died before it submitted, and has come again: from now on it is young again."""
-        values = {":task": text(task), ":now": number(now), ":seenAt": number(seen.fired_at or 0)}
+        values = {":task": string_value(task), ":now": number_value(now), ":seenAt": number_value(seen.fired_at or 0)}
         return self._update(schedule, "SET firedAt = :now", "firing = :task AND firedAt = :seenAt", values)
 
-    def skip(self, schedule: Schedule, at: int) -> Claimed:
+    def record_skip(self, schedule: Schedule, at: int) -> ClaimResult:
         return self._count(schedule, "skipped", at)
 
-    def miss(self, schedule: Schedule, at: int) -> Claimed:
+    def record_miss(self, schedule: Schedule, at: int) -> ClaimResult:
         return self._count(schedule, "missed", at)
 
-    def refused(self, schedule: Schedule, error: str, now: int) -> Claimed:
+    def record_error(self, schedule: Schedule, error: str, now: int) -> ClaimResult:
         """Its template is no valid task any more: shown on the schedule."""
-        values = {":error": text(bounded(error, ERROR_LIMIT)), ":now": number(now)}
+        values = {":error": string_value(bounded(error, ERROR_LIMIT)), ":now": number_value(now)}
         unless_older = "attribute_not_exists(errorAt) OR errorAt <= :now"
         return self._update(schedule, "SET #error = :error, errorAt = :now", unless_older, values)
 
-    def _count(self, schedule: Schedule, what: str, at: int) -> Claimed:
+    def _count(self, schedule: Schedule, what: str, at: int) -> ClaimResult:
         """Delivered again, it is not counted again."""
         return self._update(
             schedule,
             f"SET {what}At = :at ADD {what} :one",
             f"attribute_not_exists({what}At) OR {what}At <> :at",
-            {":at": number(at), ":one": number(1)},
+            {":at": number_value(at), ":one": number_value(1)},
         )
 
-    def _update(self, schedule: Schedule, update: str, condition: str, values: Item) -> Claimed:
+    def _update(self, schedule: Schedule, update: str, condition: str, values: Item) -> ClaimResult:
         answer = self.table.update(
             keys.schedule_key(schedule.tenant, schedule.id, keys.FIRINGS),
             update,
             condition=condition,
             values=values,
         )
-        return Claimed(isinstance(answer, Updated), firings_of(answer.item))
+        return ClaimResult(isinstance(answer, Updated), firing_history_from_item(answer.item))
 
 
-def fields(schedule: Schedule) -> Item:
+def schedule_attributes(schedule: Schedule) -> Item:
     item: Item = {
-        "timezone": text(schedule.timezone),
-        "overlap": text(schedule.overlap),
-        "catchUp": text(schedule.catch_up),
-        "template": text(dump(schedule.task)),
-        "lane": text(schedule.lane),
-        "createdAt": number(schedule.created_at),
-        "updatedAt": number(schedule.updated_at),
-        "version": number(schedule.version),
-        "digest": text(schedule.digest),
+        "timezone": string_value(schedule.timezone),
+        "overlap": string_value(schedule.overlap),
+        "catchUp": string_value(schedule.catch_up),
+        "template": string_value(to_json(schedule.task)),
+        "lane": string_value(schedule.lane),
+        "createdAt": number_value(schedule.created_at),
+        "updatedAt": number_value(schedule.updated_at),
+        "version": number_value(schedule.version),
+        "digest": string_value(schedule.digest),
     }
     for name, attribute in OPTIONAL_TEXTS.items():
         if (value := getattr(schedule, name)) is not None:
-            item[attribute] = text(value)
+            item[attribute] = string_value(value)
     for name, attribute in OPTIONAL_TIMES.items():
         if (value := getattr(schedule, name)) is not None:
-            item[attribute] = number(value)
+            item[attribute] = number_value(value)
     if schedule.mask is not None:
-        item["mask"] = text(dump(schedule.mask))
+        item["mask"] = string_value(to_json(schedule.mask))
     return item
 
 
-def schedule_of(item: Item, firings: Item | None) -> Schedule:
+def schedule_from_item(item: Item, firings: Item | None) -> Schedule:
     optional: dict[str, Any] = {
         name: item[attribute]["S"] for name, attribute in OPTIONAL_TEXTS.items() if attribute in item
     }
@@ -181,10 +191,10 @@ def schedule_of(item: Item, firings: Item | None) -> Schedule:
         digest=item["digest"]["S"],
         **optional,
     )
-    return replace(made, firings=firings_of(firings))
+    return replace(made, firings=firing_history_from_item(firings))
 
 
-def firings_of(item: Item | None) -> FiringHistory:
+def firing_history_from_item(item: Item | None) -> FiringHistory:
     item = item or {}
     integers = {
         "fired": "fired",

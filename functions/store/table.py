@@ -11,7 +11,7 @@ from functions.aws.transient_errors import translate_transient_errors
 from functions.store.keys import Key
 from functions.store.records import Item
 
-ALIAS = re.compile(r"#(\w+)")
+NAME_ALIAS = re.compile(r"#(\w+)")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Table:
     ) -> Updated | ConditionFailed:
         arguments: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
         # `state`, `log`, `result` and `token` are reserved words of DynamoDB: an expression writes them as `#state` …
-        aliases = {f"#{name}": name for name in ALIAS.findall(f"{update} {condition}")} | (names or {})
+        aliases = {f"#{name}": name for name in NAME_ALIAS.findall(f"{update} {condition}")} | (names or {})
         if aliases:
             arguments["ExpressionAttributeNames"] = aliases
         with translate_transient_errors("DynamoDB"):

@@ -12,15 +12,15 @@ from functions.core.task import REDRIVES_LIMIT, Document, Task
 from functions.store import keys
 from functions.store.records import (
     Item,
-    document,
-    dump,
-    from_item,
+    document_attributes,
     history_text,
-    member_fields,
-    number,
-    policy_text,
-    text,
-    to_item,
+    membership_attributes,
+    number_value,
+    retry_policy_text,
+    string_value,
+    task_from_item,
+    task_to_item,
+    to_json,
 )
 from functions.store.table import ConditionFailed, Table, Updated
 
@@ -42,16 +42,20 @@ class Rejected:
 WriteResult = Applied | Rejected
 
 CLAIMABLE_CONDITION = "#state IN (:pending, :ready, :retry)"
-CLAIMABLE_VALUES: Item = {":pending": text("PENDING"), ":ready": text("READY"), ":retry": text("RETRY")}
+CLAIMABLE_VALUES: Item = {
+    ":pending": string_value("PENDING"),
+    ":ready": string_value("READY"),
+    ":retry": string_value("RETRY"),
+}
 FENCE_CONDITION = "#state = :running AND attempt = :fence"
 
 
-RESERVED = frozenset({"state", "log", "result"})
+RESERVED_NAMES = frozenset({"state", "log", "result"})
 """Attributes of a task whose names DynamoDB takes in an expression only as `#state`, `#log`, `#result`."""
 
 
 def fence_values(task: Task) -> Item:
-    return {":running": text(State.RUNNING), ":fence": number(task.attempt)}
+    return {":running": string_value(State.RUNNING), ":fence": number_value(task.attempt)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +69,19 @@ class TaskStore:
     # -- reading
 
     def get(self, tenant: str, task_id: str) -> Task | None:
-        item = self.table.get(keys.key(tenant, task_id))
-        return from_item(item) if item else None
+        item = self.table.get(keys.task_key(tenant, task_id))
+        return task_from_item(item) if item else None
 
     def get_many(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Task]:
         unique = dict.fromkeys(ids)
-        found = self.table.get_many((keys.key(tenant, task_id) for task_id in unique), consistent=consistent)
-        return {task.id: task for task in map(from_item, found)}
+        found = self.table.get_many((keys.task_key(tenant, task_id) for task_id in unique), consistent=consistent)
+        return {task.id: task for task in map(task_from_item, found)}
 
     # -- submitting and changing what has not started
 
     def create(self, task: Task) -> WriteResult:
         """Found: the id is taken, by a repeated submit or by a reused key; the digests tell which."""
-        return write_result(self.table.put(to_item(task, shards=self.shards), if_absent=True), task)
+        return write_result(self.table.put(task_to_item(task, shards=self.shards), if_absent=True), task)
 
     def change(
         self,
@@ -95,21 +99,21 @@ class TaskStore:
         new payload. `mark`: of the KeyedChange."""
         sets: Item = {}
         if mark is not None:
-            sets["changeMark"] = text(mark)
+            sets["changeMark"] = string_value(mark)
         if state is not None:
-            sets["#state"] = text(state)
+            sets["#state"] = string_value(state)
         if generation is not None:
-            sets["generation"] = number(generation)
+            sets["generation"] = number_value(generation)
         if available_at is not None:
-            sets["availableAt"] = number(available_at)
+            sets["availableAt"] = number_value(available_at)
         if priority is not None:
-            sets["priority"] = number(priority)
+            sets["priority"] = number_value(priority)
         removed: tuple[str, ...] = ()
         if payload is not None:
-            sets |= document("payload", payload)
+            sets |= document_attributes("payload", payload)
             removed = ("payload",) if payload.ref else ("payloadRef",)
             if mask is not None:
-                sets["mask"] = text(dump(mask))
+                sets["mask"] = string_value(to_json(mask))
             else:
                 removed += ("mask",)
         return self._update(
@@ -119,9 +123,9 @@ class TaskStore:
             condition=f"({CLAIMABLE_CONDITION} OR #state = :blocked) AND generation = :seen AND #state = :state",
             values=CLAIMABLE_VALUES
             | {
-                ":blocked": text(State.BLOCKED),
-                ":seen": number(task.generation),
-                ":state": text(task.state),
+                ":blocked": string_value(State.BLOCKED),
+                ":seen": number_value(task.generation),
+                ":state": string_value(task.state),
             },
         )
 
@@ -131,15 +135,15 @@ class TaskStore:
         return self._update(
             task,
             {
-                "#state": text(State.CANCELLED),
-                "generation": number(task.generation + 1),
-                "reason": text(reason),
+                "#state": string_value(State.CANCELLED),
+                "generation": number_value(task.generation + 1),
+                "reason": string_value(reason),
             }
-            | self._ended(task, State.CANCELLED, now),
+            | self._end_attributes(task, State.CANCELLED, now),
             remove=("waitingFor",),
             condition=f"({CLAIMABLE_CONDITION} OR #state = :blocked) AND generation = :seen"
             f" AND {flagged}(hasDependents)",
-            values=CLAIMABLE_VALUES | {":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
+            values=CLAIMABLE_VALUES | {":blocked": string_value(State.BLOCKED), ":seen": number_value(task.generation)},
         )
 
     # -- an attempt: claim, settle
@@ -149,18 +153,18 @@ class TaskStore:
     ) -> WriteResult:
         """The one write that begins an attempt (docs/architecture.md, rule 2): claimable, due, of this generation."""
         return self._write(
-            keys.key(tenant, task_id),
+            keys.task_key(tenant, task_id),
             "SET #state = :running, attempt = attempt + :one, leaseUntil = :lease, startedAt = :now, holder = :holder"
             " REMOVE progress, reason, #log",
             condition=f"generation = :generation AND {CLAIMABLE_CONDITION} AND availableAt <= :now",
             values=CLAIMABLE_VALUES
             | {
-                ":running": text(State.RUNNING),
-                ":one": number(1),
-                ":lease": number(lease_until),
-                ":now": number(now),
-                ":holder": text(holder),
-                ":generation": number(generation),
+                ":running": string_value(State.RUNNING),
+                ":one": number_value(1),
+                ":lease": number_value(lease_until),
+                ":now": number_value(now),
+                ":holder": string_value(holder),
+                ":generation": number_value(generation),
             },
         )
 
@@ -169,15 +173,15 @@ class TaskStore:
         return self._update(
             task,
             {
-                "attempt": number(task.attempt + 1),
-                "leaseUntil": number(lease_until),
-                "startedAt": number(now),
-                "holder": text(holder),
-                "history": text(history_text((*task.history, lost_attempt(task)))),
+                "attempt": number_value(task.attempt + 1),
+                "leaseUntil": number_value(lease_until),
+                "startedAt": number_value(now),
+                "holder": string_value(holder),
+                "history": string_value(history_text((*task.history, lost_attempt(task)))),
             },
             remove=("progress", "reason", "log"),
             condition=f"{FENCE_CONDITION} AND leaseUntil <= :now",
-            values=fence_values(task) | {":now": number(now)},
+            values=fence_values(task) | {":now": number_value(now)},
         )
 
     def give_up(self, task: Task, *, now: int) -> WriteResult:
@@ -185,52 +189,57 @@ class TaskStore:
         return self._update(
             task,
             {
-                "#state": text(State.DEAD),
-                "reason": text(f"attempt {task.attempt} was lost with its worker; none are left"),
-                "history": text(history_text((*task.history, lost_attempt(task)))),
+                "#state": string_value(State.DEAD),
+                "reason": string_value(f"attempt {task.attempt} was lost with its worker; none are left"),
+                "history": string_value(history_text((*task.history, lost_attempt(task)))),
             }
-            | self._ended(task, State.DEAD, now),
+            | self._end_attributes(task, State.DEAD, now),
             remove=("leaseUntil", "holder"),
             condition=f"{FENCE_CONDITION} AND leaseUntil <= :now",
-            values=fence_values(task) | {":now": number(now)},
+            values=fence_values(task) | {":now": number_value(now)},
         )
 
     def settle(self, task: Task, settlement: Settlement, *, result: Document | None = None) -> WriteResult:
         """Under the fence of `task`, as the claim returned it. The wake-up of a RETRY is in flight already."""
         ended = settlement.attempt
-        sets: Item = {"#state": text(settlement.state)}
+        sets: Item = {"#state": string_value(settlement.state)}
         remove = ["leaseUntil", "holder"]
         if settlement.state is State.SUCCESS:
             remove.append("progress")
             if result is not None:
-                sets |= document("result", result)
+                sets |= document_attributes("result", result)
             if ended.log:
-                sets["#log"] = text(dump(ended.log))
+                sets["#log"] = string_value(to_json(ended.log))
         else:
-            sets["history"] = text(history_text((*task.history, ended)))
-            sets["reason"] = text(settlement.reason or "")
+            sets["history"] = string_value(history_text((*task.history, ended)))
+            sets["reason"] = string_value(settlement.reason or "")
         if settlement.max_attempts is not None:
-            sets["retry"] = text(policy_text(replace(task.retry, max_attempts=settlement.max_attempts)))
+            sets["retry"] = string_value(retry_policy_text(replace(task.retry, max_attempts=settlement.max_attempts)))
         if settlement.available_at is not None:
-            sets |= {"availableAt": number(settlement.available_at), "generation": number(task.generation + 1)}
+            sets |= {
+                "availableAt": number_value(settlement.available_at),
+                "generation": number_value(task.generation + 1),
+            }
         else:
-            sets |= self._ended(task, settlement.state, ended.ended_at)
+            sets |= self._end_attributes(task, settlement.state, ended.ended_at)
         return self._update(task, sets, remove=remove, condition=FENCE_CONDITION, values=fence_values(task))
 
     def progress(self, task: Task, *, fraction: float, note: str, now: int) -> WriteResult:
         shown = {"fraction": fraction, "note": note, "at": now}
-        return self._update(task, {"progress": text(dump(shown))}, condition=FENCE_CONDITION, values=fence_values(task))
+        return self._update(
+            task, {"progress": string_value(to_json(shown))}, condition=FENCE_CONDITION, values=fence_values(task)
+        )
 
     # -- dependencies (docs/adr/0007)
 
     def add_dependent(self, tenant: str, upstream: str, dependent: str) -> None:
-        item: Item = {**keys.key(tenant, upstream, keys.DEPENDENT + dependent)}
+        item: Item = {**keys.task_key(tenant, upstream, keys.DEPENDENT + dependent)}
         self.table.put(item, if_absent=False)
 
     def flag_dependents(self, tenant: str, upstream: str) -> Task | None:
         """Tells the upstream that somebody waits, and us its state: whoever settles first, one side sees the other."""
         written = self._write(
-            keys.key(tenant, upstream),
+            keys.task_key(tenant, upstream),
             "SET hasDependents = :yes",
             condition="attribute_exists(pk)",
             values={":yes": {"BOOL": True}},
@@ -241,8 +250,8 @@ class TaskStore:
         items = self.table.query(
             KeyConditionExpression="pk = :pk AND begins_with(sk, :dependent)",
             ExpressionAttributeValues={
-                ":pk": text(keys.partition(tenant, upstream)),
-                ":dependent": text(keys.DEPENDENT),
+                ":pk": string_value(keys.task_partition(tenant, upstream)),
+                ":dependent": string_value(keys.DEPENDENT),
             },
             ConsistentRead=True,
         )
@@ -253,23 +262,23 @@ class TaskStore:
         return self._update(
             task,
             {
-                "#state": text(State.SKIPPED),
-                "generation": number(task.generation + 1),
-                "reason": text(reason),
+                "#state": string_value(State.SKIPPED),
+                "generation": number_value(task.generation + 1),
+                "reason": string_value(reason),
             }
-            | self._ended(task, State.SKIPPED, now),
+            | self._end_attributes(task, State.SKIPPED, now),
             remove=("waitingFor",),
             condition="#state = :blocked AND generation = :seen",
-            values={":blocked": text(State.BLOCKED), ":seen": number(task.generation)},
+            values={":blocked": string_value(State.BLOCKED), ":seen": number_value(task.generation)},
         )
 
     def discard_waiting(self, tenant: str, task_id: str, upstream: str) -> WriteResult:
         """Idempotent: taking a member out of a set twice is taking it out once."""
         return self._write(
-            keys.key(tenant, task_id),
+            keys.task_key(tenant, task_id),
             "DELETE waitingFor :upstream",
             condition="#state = :blocked",
-            values={":upstream": {"SS": [upstream]}, ":blocked": text(State.BLOCKED)},
+            values={":upstream": {"SS": [upstream]}, ":blocked": string_value(State.BLOCKED)},
         )
 
     def release(self, task: Task, *, now: int, last: str | None = None) -> WriteResult:
@@ -281,18 +290,18 @@ class TaskStore:
         return self._update(
             task,
             {
-                "#state": text(state),
-                "generation": number(task.generation + 1),
-                "availableAt": number(max(task.available_at, now)),
+                "#state": string_value(state),
+                "generation": number_value(task.generation + 1),
+                "availableAt": number_value(max(task.available_at, now)),
             },
             remove=("waitingFor",),
             condition="#state = :blocked AND generation = :seen AND availableAt = :due AND priority = :priority AND "
             + (f"({empty} OR waitingFor = :last)" if last else empty),
             values={
-                ":blocked": text(State.BLOCKED),
-                ":seen": number(task.generation),
-                ":due": number(task.available_at),
-                ":priority": number(task.priority),
+                ":blocked": string_value(State.BLOCKED),
+                ":seen": number_value(task.generation),
+                ":due": number_value(task.available_at),
+                ":priority": number_value(task.priority),
             }
             | ({":last": {"SS": [last]}} if last else {}),
         )
@@ -306,31 +315,31 @@ class TaskStore:
         return self._update(
             task,
             {
-                "#state": text(State.PENDING),
-                "generation": number(task.generation + 1),
-                "availableAt": number(at),
-                "retry": text(policy_text(policy)),
-                "redriven": text(dump(redriven)),
+                "#state": string_value(State.PENDING),
+                "generation": number_value(task.generation + 1),
+                "availableAt": number_value(at),
+                "retry": string_value(retry_policy_text(policy)),
+                "redriven": string_value(to_json(redriven)),
             },
             remove=("endedAt", "expiresAt", "deadPk", "deadSk", "reason"),
             condition="#state = :state AND generation = :seen AND attempt = :fence",
             values={
-                ":state": text(task.state),
-                ":seen": number(task.generation),
-                ":fence": number(task.attempt),
+                ":state": string_value(task.state),
+                ":seen": number_value(task.generation),
+                ":fence": number_value(task.attempt),
             },
         )
 
-    def run_again(
+    def rerun_node(
         self, task: Task, *, round_: int, until: int, waits_for: Iterable[int], max_attempts: int
     ) -> WriteResult:
         """A node that did not succeed, BLOCKED again for the next round of its run, with new attempts to spend.
         `until`: epoch seconds, the round's deadline."""
         policy = replace(task.retry, max_attempts=max_attempts)
         member = replace(task.membership, round=round_, deadline_at=until) if task.membership else None
-        sets: Item = {"#state": text(State.BLOCKED), "retry": text(policy_text(policy))}
+        sets: Item = {"#state": string_value(State.BLOCKED), "retry": string_value(retry_policy_text(policy))}
         if member is not None:
-            sets["run"] = member_fields(member)["run"]
+            sets["run"] = membership_attributes(member)["run"]
         remove = ["endedAt", "expiresAt", "deadPk", "deadSk", "reason", "result", "resultRef"]
         if waiting := sorted(map(str, waits_for)):
             sets["waitingFor"] = {"SS": waiting}
@@ -342,42 +351,42 @@ class TaskStore:
             remove=remove,
             condition="#state = :state AND attempt = :fence AND generation = :seen",
             values={
-                ":state": text(task.state),
-                ":fence": number(task.attempt),
-                ":seen": number(task.generation),
+                ":state": string_value(task.state),
+                ":fence": number_value(task.attempt),
+                ":seen": number_value(task.generation),
             },
         )
 
     # -- how they are written
 
-    def _ended(self, task: Task, state: State, now: int) -> Item:
+    def _end_attributes(self, task: Task, state: State, now: int) -> Item:
         # A node is read by those that wait for it, and by a retry of its run, as long as the run may last.
         last = max(now // 1000, task.membership.deadline_at) if task.membership else now // 1000
-        sets: Item = {"endedAt": number(now), "expiresAt": number(last + self.retention_seconds)}
+        sets: Item = {"endedAt": number_value(now), "expiresAt": number_value(last + self.retention_seconds)}
         if state in DEAD_LETTER_STATES:
-            partition = keys.dead_partition(task.tenant, keys.shard(task.id, self.shards))
-            sets |= {"deadPk": text(partition), "deadSk": text(keys.time_sort(now, task.id))}
+            partition = keys.dead_letter_partition(task.tenant, keys.shard_of(task.id, self.shards))
+            sets |= {"deadPk": string_value(partition), "deadSk": string_value(keys.time_sort_key(now, task.id))}
         return sets
 
     def _update(
         self, task: Task, sets: Item, *, condition: str, values: Item, remove: Iterable[str] = ()
     ) -> WriteResult:
         """`sets`: attribute → new value. Reserved words of DynamoDB may come with their `#` or without."""
-        assigned = ", ".join(f"{aliased(name)} = :new{at}" for at, name in enumerate(sets))
+        assigned = ", ".join(f"{alias_if_reserved(name)} = :new{at}" for at, name in enumerate(sets))
         new = {f":new{at}": value for at, value in enumerate(sets.values())}
-        removed = [aliased(name) for name in remove]
+        removed = [alias_if_reserved(name) for name in remove]
         update = f"SET {assigned}" + (f" REMOVE {', '.join(removed)}" if removed else "")
-        return self._write(keys.key(task.tenant, task.id), update, condition=condition, values=values | new)
+        return self._write(keys.task_key(task.tenant, task.id), update, condition=condition, values=values | new)
 
     def _write(self, key: keys.Key, update: str, *, condition: str, values: Item) -> WriteResult:
         return write_result(self.table.update(key, update, condition=condition, values=values))
 
 
-def aliased(name: str) -> str:
-    return f"#{name}" if name in RESERVED else name
+def alias_if_reserved(name: str) -> str:
+    return f"#{name}" if name in RESERVED_NAMES else name
 
 
 def write_result(written: Updated | ConditionFailed, task: Task | None = None) -> WriteResult:
     if isinstance(written, Updated):
-        return Applied(task or from_item(written.item))
-    return Rejected(from_item(written.item) if written.item else None)
+        return Applied(task or task_from_item(written.item))
+    return Rejected(task_from_item(written.item) if written.item else None)

@@ -42,13 +42,15 @@ class AttemptRecorder:
         return self.effects.record(self.task, name, result, problem, token=self._tokens[name])
 
     def release(self, name: str) -> None:
-        self.effects.give_back(self.task, name, token=self._tokens.pop(name))
+        self.effects.cancel_reservation(self.task, name, token=self._tokens.pop(name))
 
     def progress(self, fraction: float, note: str) -> bool:
-        result = self.tasks.progress(self.task, fraction=fraction, note=self.redaction.text(note), now=self.clock())
+        result = self.tasks.progress(
+            self.task, fraction=fraction, note=self.redaction.redact_text(note), now=self.clock()
+        )
         return isinstance(result, Applied)
 
     def log(self, line: str, fields: Mapping[str, Any]) -> None:
         extra = {"taskId": self.task.id, "taskType": self.task.type, "attempt": self.task.attempt}
-        redacted_fields = self.redaction.value(dict(fields))
-        logger.info(self.redaction.text(line), extra=extra | {"fields": redacted_fields})
+        redacted_fields = self.redaction.redact_value(dict(fields))
+        logger.info(self.redaction.redact_text(line), extra=extra | {"fields": redacted_fields})

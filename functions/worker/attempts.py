@@ -62,7 +62,7 @@ class AttemptRunner:
         try:
             kind = self.registry().find(task.type)
             payload = self.documents.read(task.tenant, task.id, task.payload)
-            redaction = Redaction.of(kind.mask(payload), payload)
+            redaction = Redaction.for_payload(kind.mask(payload), payload)
             ctx = self._context(task, deadline, redaction, log)
         except Exception as error:
             # A newer or older deployment of the API accepted the type, and a worker that knows it may take the retry;
@@ -81,7 +81,7 @@ class AttemptRunner:
         outcome = redact_outcome(execution.outcome, redaction)
         return AttemptResult(
             outcome,
-            log=tuple(map(redaction.text, log)),
+            log=tuple(map(redaction.redact_text, log)),
             stuck=execution.stuck and isinstance(outcome, Failed),
             lease_lost=ctx.lease_lost,
         )

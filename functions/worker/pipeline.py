@@ -221,7 +221,7 @@ class Pipeline:
         if not isinstance(outcome, Succeeded) or outcome.result is None:
             return outcome, None
         try:
-            return outcome, self.documents.keep_result(task.tenant, task.id, outcome.result)
+            return outcome, self.documents.store_result(task.tenant, task.id, outcome.result)
         except PayloadTooLarge as error:
             message = f"the handler's result cannot be stored: {error.size} bytes, the limit is {error.limit}"
             return Failed(type(error).__name__, message, permanent=True), None

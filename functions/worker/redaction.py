@@ -31,7 +31,9 @@ def redact_outcome(outcome: Outcome, redaction: Redaction) -> Outcome:
     if not redaction.secrets or not isinstance(outcome, Failed):
         return outcome
     values = {each.name: getattr(outcome, each.name) for each in fields(outcome)}
-    texts: dict[str, Any] = {name: redaction.text(text) for name, text in values.items() if isinstance(text, str)}
+    texts: dict[str, Any] = {
+        name: redaction.redact_text(text) for name, text in values.items() if isinstance(text, str)
+    }
     return replace(outcome, **texts)
 
 
@@ -52,11 +54,11 @@ def redact_log_record(record: logging.LogRecord, redaction: Redaction) -> None:
     except Exception:
         # The arguments do not fit the message. logging reports that, and its report quotes them.
         message = str(record.msg)
-    text = redaction.text(message)
+    text = redaction.redact_text(message)
     trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
-    if trace and redaction.text(trace) != trace:
+    if trace and redaction.redact_text(trace) != trace:
         # Kept as text: a formatter would format the exception again.
-        text = f"{text}\n{redaction.text(trace)}"
+        text = f"{text}\n{redaction.redact_text(trace)}"
         record.exc_info = record.exc_text = None
     if text != message or record.args:
         record.msg, record.args = text, None

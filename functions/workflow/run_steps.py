@@ -11,15 +11,15 @@ from functions.aws.executions import Executions
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task
 from functions.core.workflows import definition
-from functions.core.workflows.dag import FAN_IN, Plan, Step, Tally, levels, tallies, tally_of
+from functions.core.workflows.dag import FAN_IN, Plan, PlanStep, Tally, leaf_tally, tallies_on_level, tally_levels
 from functions.core.workflows.run import (
-    OPEN,
+    OPEN_NODES,
     NodeSpec,
     Run,
-    membership,
+    end_state_and_reason,
+    make_membership,
     node_id,
-    outcome_of,
-    still_waits_for,
+    remaining_upstreams,
 )
 from functions.runtime.consequences import Consequences
 from functions.runtime.metrics import Metrics
@@ -60,14 +60,14 @@ class RunSteps:
         if run.ended or run.round != round_:
             return
         specs = self._specs(run)
-        plan = definition.plan_of(specs)
+        plan = definition.plan_of_specs(specs)
         states = {} if round_ == 1 else self._states_of_earlier_rounds(run)
-        waits = still_waits_for(plan, states)
+        waits = remaining_upstreams(plan, states)
         until = self.clock() // 1000 + run.deadline_seconds
         self._put_joins_and_tallies(run, plan, waits, states, until)
         todo = [step for step in plan.steps[: plan.nodes] if step.index in waits]
 
-        def put(step: Step) -> None:
+        def put(step: PlanStep) -> None:
             if step.index in states:
                 self._rerun_node(run, specs[step.index], step.index, waits[step.index], until)
             else:
@@ -79,7 +79,7 @@ class RunSteps:
         """Stores the token, then releases the nodes that wait for nothing. It reads the root of the tallies last: all
         nodes may have ended before the token was stored. `nth`: which try of this step, from 0."""
         run = self._run(tenant, run_id, round_)
-        begun = self.runs.begin(run, token=token, nth=nth, now=self.clock()) if run.round == round_ else None
+        begun = self.runs.start(run, token=token, nth=nth, now=self.clock()) if run.round == round_ else None
         if begun is None:
             run = self._run(tenant, run_id, round_)
             if run.ended or run.round != round_:
@@ -87,13 +87,13 @@ class RunSteps:
                 self.executions.send_success(token, {"outcome": "done"})
             # Otherwise a later try has stored its token and does the rest; the machine no longer waits for this one.
             return
-        if begun.cancelled or begun.failing:
+        if begun.cancel_requested or begun.has_failed_node:
             self.executions.send_success(token, {"outcome": "cancel"})
             return
         for page in self._node_pages(begun):
             ready = [task for task in page if task.state is State.BLOCKED and not task.waiting_for]
             self.consequences.runs.release_nodes(ready)
-        if self.runs.root_complete(begun, Tally(levels(begun.nodes) - 1, 0)):
+        if self.runs.is_root_tally_complete(begun, Tally(tally_levels(begun.nodes) - 1, 0)):
             self.executions.send_success(token, {"outcome": "done"})
 
     def finish(self, tenant: str, run_id: str, round_: int, outcome: str) -> dict[str, Any]:
@@ -102,11 +102,13 @@ class RunSteps:
         if not run.ended and run.round == round_:
             if outcome != "done":
                 self._cancel_waiting(run)
-            counts = self.runs.tallies(run, tallies(run.nodes, 0)).counts
-            state, reason = outcome_of(counts, nodes=run.nodes, ended_by=outcome, cancelled=run.cancelled)
+            counts = self.runs.summarize_tallies(run, tallies_on_level(run.nodes, 0)).counts
+            state, reason = end_state_and_reason(
+                counts, nodes=run.nodes, ended_by=outcome, cancelled=run.cancel_requested
+            )
             if left := run.nodes - sum(counts.values()):
                 # These nodes still run, or were never written.
-                counts[OPEN] = left
+                counts[OPEN_NODES] = left
             ended = self.runs.end(run, state, counts=counts, reason=reason, now=self.clock())
             run = ended or self._run(tenant, run_id, round_)
         if run.round == round_:
@@ -124,7 +126,7 @@ class RunSteps:
         return run
 
     def _specs(self, run: Run) -> list[NodeSpec]:
-        return definition.read(self.documents.read(run.tenant, run.id, run.definition))
+        return definition.definition_from_json(self.documents.read(run.tenant, run.id, run.definition))
 
     def _node_pages(self, run: Run) -> Iterator[list[Task]]:
         for start in range(0, run.nodes, PAGE):
@@ -169,16 +171,16 @@ class RunSteps:
         members: dict[Tally, set[int]] = {}
         counts: dict[Tally, dict[str, int]] = {}
         for index in range(plan.nodes):
-            tally = tally_of(index)
+            tally = leaf_tally(index)
             members.setdefault(tally, set())
             if index in waits:
                 members[tally].add(index)
             else:
                 of_tally = counts.setdefault(tally, {})
                 of_tally[states[index]] = of_tally.get(states[index], 0) + 1
-        for level in range(1, levels(plan.nodes)):
-            for number in range(tallies(plan.nodes, level)):
-                below = range(number * FAN_IN, min((number + 1) * FAN_IN, tallies(plan.nodes, level - 1)))
+        for level in range(1, tally_levels(plan.nodes)):
+            for number in range(tallies_on_level(plan.nodes, level)):
+                below = range(number * FAN_IN, min((number + 1) * FAN_IN, tallies_on_level(plan.nodes, level - 1)))
                 members[Tally(level, number)] = {at for at in below if members[Tally(level - 1, at)]}
 
         def put_tally(tally: Tally) -> None:
@@ -186,8 +188,8 @@ class RunSteps:
 
         map_threads(put_tally, members)
 
-    def _put_node(self, run: Run, step: Step, spec: NodeSpec, waits_for: frozenset[int], until: int) -> None:
-        member, releases, upstreams = membership(run, step, until=until)
+    def _put_node(self, run: Run, step: PlanStep, spec: NodeSpec, waits_for: frozenset[int], until: int) -> None:
+        member, releases, upstreams = make_membership(run, step, until=until)
         task_id = node_id(run.id, step.index)
         self.runs.put_chunks(run.tenant, task_id, "RELEASES", releases)
         self.runs.put_chunks(run.tenant, task_id, "UPSTREAMS", upstreams)
@@ -201,7 +203,7 @@ class RunSteps:
             priority=spec.priority,
             timeout_seconds=spec.timeout_seconds,
             retry=spec.retry,
-            payload=self.documents.keep_payload(run.tenant, task_id, spec.payload),
+            payload=self.documents.store_payload(run.tenant, task_id, spec.payload),
             mask=spec.mask,
             digest="",
             tags=spec.tags,
@@ -216,13 +218,13 @@ class RunSteps:
             # An earlier try of this step has already reset the node, or a later round has.
             return
         max_attempts = task.attempt + spec.retry.max_attempts
-        self.tasks.run_again(task, round_=run.round, until=until, waits_for=waits_for, max_attempts=max_attempts)
+        self.tasks.rerun_node(task, round_=run.round, until=until, waits_for=waits_for, max_attempts=max_attempts)
 
     def _cancel_waiting(self, run: Run) -> None:
         """First cancels all of them, then runs their consequences: no node is SKIPPED because of another one that was
         cancelled with it. After a crash in between, the next try of this step goes on. Nodes of a later round are left
         to that round."""
-        reason = "its run was cancelled" if run.cancelled else "its run ended before it could start"
+        reason = "its run was cancelled" if run.cancel_requested else "its run ended before it could start"
 
         def cancel(task: Task) -> None:
             while task.state in CANCELLABLE and task.membership is not None and task.membership.round <= run.round:

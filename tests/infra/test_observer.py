@@ -31,7 +31,7 @@ def test_the_function_is_told_which_shard_it_reads_and_has_it_alone(template: Te
 def test_only_what_is_counted_is_read(template: Template) -> None:
     (source,) = template.sources("observer")
     (only,) = source["FilterCriteria"]["Filters"]
-    wanted = ["TASK", "WORKFLOW", {"prefix": keys.BATCH}]
+    wanted = ["TASK", "WORKFLOW", {"prefix": keys.JOURNAL_BATCH}]
     assert json.loads(only["Pattern"]) == {"dynamodb": {"Keys": {"sk": {"S": wanted}}}}
 
 

@@ -21,7 +21,14 @@ from functions.core.task_types import RegisteredType, Registry
 from functions.core.wakeup import WakeUp
 from functions.runtime import wiring
 from functions.runtime.environment import WorkerEnvironment
-from functions.store.records import document, from_item, history_text, number, text, to_item
+from functions.store.records import (
+    document_attributes,
+    history_text,
+    number_value,
+    string_value,
+    task_from_item,
+    task_to_item,
+)
 from functions.store.tasks import TaskStore
 from tests.integration.cloud import SHARDS, TABLE, TENANT, Cloud, event
 
@@ -82,18 +89,18 @@ class Scene:
             }
             | fields
         )
-        item = to_item(task, shards=SHARDS)
+        item = task_to_item(task, shards=SHARDS)
         if task.lease_until:
-            item |= {"leaseUntil": number(task.lease_until), "holder": text(task.holder or "another/0")}
-            item |= {"startedAt": number(task.started_at or self.clock.now)}
+            item |= {"leaseUntil": number_value(task.lease_until), "holder": string_value(task.holder or "another/0")}
+            item |= {"startedAt": number_value(task.started_at or self.clock.now)}
         if task.has_dependents:
             item["hasDependents"] = {"BOOL": True}
         if task.history:
-            item["history"] = text(history_text(task.history))
+            item["history"] = string_value(history_text(task.history))
         if task.result:
-            item |= document("result", task.result)
+            item |= document_attributes("result", task.result)
         client("dynamodb").put_item(TableName=TABLE, Item=item)
-        return from_item(item)
+        return task_from_item(item)
 
     def running(self, *, lease: float, attempt: int = 1, **fields: Any) -> Task:
         """Held by another worker; `lease`: seconds from now until its lease ends."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from functions.store.keys import key
+from functions.store.keys import task_key
 from tests.integration.cloud import TENANT, event
 
 
@@ -47,7 +47,7 @@ class Stream:
 
     def life(self, task_id: str, *states: str, kind: str = "NOTE", tenant: str = TENANT) -> list[dict[str, Any]]:
         """A task that is put, and goes from state to state."""
-        images = [key(tenant, task_id) | {"type": {"S": kind}, "state": {"S": state}} for state in states]
+        images = [task_key(tenant, task_id) | {"type": {"S": kind}, "state": {"S": state}} for state in states]
         return [self.record(before, after) for before, after in zip([None, *images], images, strict=False)]
 
 

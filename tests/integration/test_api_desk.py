@@ -12,7 +12,7 @@ from functions.core.errors import StoreUnavailable
 from functions.core.states import State
 from functions.core.task import Document, RunMembership, Task
 from functions.store import keys
-from functions.store.records import to_item
+from functions.store.records import task_to_item
 from tests.integration.api import Api
 from tests.integration.cloud import SHARDS, TABLE, TENANT, Cloud, event
 from tests.integration.conftest import START
@@ -132,10 +132,10 @@ def dead_node(aws: Cloud) -> Task:
         membership=member,
     )
     index = {
-        "deadPk": {"S": keys.dead_partition(TENANT, keys.shard(task.id, SHARDS))},
-        "deadSk": {"S": keys.time_sort(START, task.id)},
+        "deadPk": {"S": keys.dead_letter_partition(TENANT, keys.shard_of(task.id, SHARDS))},
+        "deadSk": {"S": keys.time_sort_key(START, task.id)},
     }
-    aws.client("dynamodb").put_item(TableName=TABLE, Item=to_item(task, shards=SHARDS) | index)
+    aws.client("dynamodb").put_item(TableName=TABLE, Item=task_to_item(task, shards=SHARDS) | index)
     return task
 
 

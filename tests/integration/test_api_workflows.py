@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from functions.core.errors import StoreUnavailable
-from functions.core.fields import path
+from functions.core.fields import field_path
 from functions.core.task import id_for_key
 from functions.core.workflows.run import Run
 from functions.runtime.notifications import NotificationStarter
@@ -156,7 +156,7 @@ def test_nodes_may_be_named_as_other_tools_name_them(yard: Api, quick: Quick, su
     assert (first["name"], first["state"]) == (name, "SUCCESS")
     wrong = yard("POST", "/workflows", {"nodes": {name: {**MESSAGE, "priority": 10}}})
     (error,) = wrong.body["errors"]
-    assert error["field"] == path("nodes", name, "priority")
+    assert error["field"] == field_path("nodes", name, "priority")
 
 
 def test_a_definition_of_300_kilobytes_is_accepted(yard: Api, quick: Quick) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import functions.tasks
 from functions.build.task_files import faults
-from functions.core.payloads.masking import STARS
+from functions.core.payloads.masking import MASK_TEXT
 from tests.documents import example_of
 from tests.integration.api import Api
 from tests.integration.cloud import Cloud
@@ -34,7 +34,7 @@ def test_readme_task_type_runs(dropped: None, api: Api, aws: Cloud, width: int, 
     task = api.submit(type="RESIZE_IMAGE", payload=payload)
     aws.work_off()
     done = api.get(task["id"])
-    assert (done["state"], done["payload"]["token"]) == (state, STARS)
+    assert (done["state"], done["payload"]["token"]) == (state, MASK_TEXT)
     assert done["result"] == ({"stored": "https://example.com/a.png?width=640"} if state == "SUCCESS" else None)
 
 

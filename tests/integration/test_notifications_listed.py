@@ -39,11 +39,11 @@ def page(api: Api, **query: str) -> tuple[list[tuple[str, int]], str | None]:
 
 def test_newest_first_page_by_page(api: Api, store: NotificationStore, clock: Clock) -> None:
     for at in range(7):
-        store.note(note(at), Delivery.UNDELIVERABLE, now=clock.now + at, error="gone")
-    store.note(note(6, target=1), Delivery.UNDELIVERABLE, now=clock.now + 6, error="gone")
-    store.note(note(8), Delivery.DELIVERED, now=clock.now + 8, status=200)
-    store.note(note(9), Delivery.PENDING, now=clock.now + 9, error="not yet")
-    store.note(note(3, tenant="210987654321"), Delivery.UNDELIVERABLE, now=clock.now, error="another's")
+        store.record_attempt_end(note(at), Delivery.UNDELIVERABLE, now=clock.now + at, error="gone")
+    store.record_attempt_end(note(6, target=1), Delivery.UNDELIVERABLE, now=clock.now + 6, error="gone")
+    store.record_attempt_end(note(8), Delivery.DELIVERED, now=clock.now + 8, status=200)
+    store.record_attempt_end(note(9), Delivery.PENDING, now=clock.now + 9, error="not yet")
+    store.record_attempt_end(note(3, tenant="210987654321"), Delivery.UNDELIVERABLE, now=clock.now, error="another's")
     seen: list[tuple[str, int]] = []
     cursor = None
     for _ in range(4):
@@ -55,7 +55,7 @@ def test_newest_first_page_by_page(api: Api, store: NotificationStore, clock: Cl
 
 
 def test_a_workflows_are_there_too(api: Api, store: NotificationStore, clock: Clock) -> None:
-    store.note(note(1, of="workflow"), Delivery.UNDELIVERABLE, now=clock.now, error="gone")
+    store.record_attempt_end(note(1, of="workflow"), Delivery.UNDELIVERABLE, now=clock.now, error="gone")
     [one] = api("GET", "/notifications", query={"state": "UNDELIVERABLE"}).body["notifications"]
     assert (one["of"], one["id"]) == ("workflow", note(1).id)
 
@@ -76,9 +76,9 @@ def test_what_it_does_not_take(api: Api, query: dict[str, str], field: str) -> N
 
 
 def test_what_is_final_is_never_overwritten(store: NotificationStore, clock: Clock) -> None:
-    assert store.note(note(1), Delivery.DELIVERED, now=clock.now, status=200)
-    assert store.note(note(1), Delivery.UNDELIVERABLE, now=clock.now, error="late") is None
-    [found] = store.of(TENANT, "task", note(1).id)
+    assert store.record_attempt_end(note(1), Delivery.DELIVERED, now=clock.now, status=200)
+    assert store.record_attempt_end(note(1), Delivery.UNDELIVERABLE, now=clock.now, error="late") is None
+    [found] = store.list_of_owner(TENANT, "task", note(1).id)
     assert (found.state, found.error) == (Delivery.DELIVERED, None)
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from functions.core.counts import KEPT_SECONDS
+from functions.core.counts import POSITION_RETENTION_SECONDS
 from functions.core.errors import StoreUnavailable
 from functions.observer import handler
 from functions.store import keys
-from functions.store.counters import Counters, Counts
+from functions.store.counters import Counters, TenantCounts
 from functions.store.table import Table
 from tests.integration.cloud import TABLE, TENANT, Cloud, event
 from tests.integration.stream import Stream, sequence
@@ -47,7 +47,7 @@ class Observing:
         self._items = now
         return answer["batchItemFailures"][0]["itemIdentifier"] if answer["batchItemFailures"] else None
 
-    def read(self, tenant: str = TENANT) -> Counts:
+    def read(self, tenant: str = TENANT) -> TenantCounts:
         """Once the journal's records are delivered, too."""
         if self.noted:
             records, self.noted = self.noted, []
@@ -189,7 +189,7 @@ def test_a_batch_that_is_not_noted_comes_again_from_its_first_change(
     observe: Observing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = Stream()
-    image = keys.key(TENANT, "run", keys.WORKFLOW)
+    image = keys.task_key(TENANT, "run", keys.WORKFLOW)
     records = [stream.record(image, image), *stream.life("t1", "READY", "RUNNING")]
     with monkeypatch.context() as patched:
         patched.setattr(Table, "update", unavailable)
@@ -248,7 +248,10 @@ def test_a_journals_item_expires_after_the_stream_has_forgotten_its_records(aws:
     records = stream.life("t1", "READY", "RUNNING")
     observe(stream, records[0])
     [item] = aws.items()
-    assert int(item["expiresAt"]["N"]) == int(records[0]["dynamodb"]["ApproximateCreationDateTime"]) + KEPT_SECONDS
+    assert (
+        int(item["expiresAt"]["N"])
+        == int(records[0]["dynamodb"]["ApproximateCreationDateTime"]) + POSITION_RETENTION_SECONDS
+    )
     assert observe.states() == {"READY": 1}
     aws.client("dynamodb").delete_item(TableName=TABLE, Key={name: item[name] for name in ("pk", "sk")})
     assert observe(observe.journal, observe.journal.record(item, None, by_ttl=True)) is None

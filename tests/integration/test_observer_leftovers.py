@@ -14,7 +14,7 @@ from functions.core.states import State
 from functions.runtime import wiring
 from functions.runtime.environment import WorkerEnvironment
 from functions.store.effects import Effects
-from functions.store.keys import key
+from functions.store.keys import task_key
 from tests.integration.cloud import BUCKET, TABLE, TENANT, event
 from tests.integration.scene import ID, Scene
 from tests.integration.stream import Stream, sequence
@@ -25,8 +25,8 @@ BIG = "x" * 300_000
 def settled_with_everything(scene: Scene) -> dict[str, Any]:
     """A task with a payload in an item, a result in S3, an edge and an effect. Its record."""
     documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
-    payload = documents.keep_payload(TENANT, ID, {"data": "x" * 1000})
-    result = documents.keep_result(TENANT, ID, json_text(BIG))
+    payload = documents.store_payload(TENANT, ID, {"data": "x" * 1000})
+    result = documents.store_result(TENANT, ID, json_text(BIG))
     task = scene.put(state=State.SUCCESS, payload=payload, result=result, has_dependents=True)
     scene.store.add_dependent(TENANT, ID, "other")
     Effects(scene.store.table, documents).reserve(task, "send", token="t", now=scene.clock.now)
@@ -38,12 +38,12 @@ def record_of(scene: Scene) -> dict[str, Any]:
 
 
 def remove(scene: Scene) -> None:
-    scene.aws.client("dynamodb").delete_item(TableName=TABLE, Key=key(TENANT, ID))
+    scene.aws.client("dynamodb").delete_item(TableName=TABLE, Key=task_key(TENANT, ID))
 
 
 def left(scene: Scene) -> tuple[list[str], list[str]]:
     """Sort keys of the task's items, and names of objects."""
-    partition = key(TENANT, ID)["pk"]
+    partition = task_key(TENANT, ID)["pk"]
     items = sorted(item["sk"]["S"].partition("#")[0] for item in scene.aws.items() if item["pk"] == partition)
     listed = scene.aws.client("s3").list_objects_v2(Bucket=BUCKET)
     return items, [found["Key"] for found in listed.get("Contents", [])]
@@ -99,7 +99,7 @@ def test_a_new_task_under_the_same_key_keeps_what_is_its_own(scene: Scene) -> No
     remove(scene)
     scene.clock.advance(1)
     documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
-    task = scene.put(payload=documents.keep_payload(TENANT, ID, {"data": "x" * 1000}))
+    task = scene.put(payload=documents.store_payload(TENANT, ID, {"data": "x" * 1000}))
     scene.clock.advance(1)
     Effects(scene.store.table, documents).reserve(task, "charge", token="t", now=scene.clock.now)
     assert observe(scene, Stream().record(before, None, by_ttl=True)) == []
@@ -137,7 +137,7 @@ def test_results_of_effects_in_s3_go_with_their_task(scene: Scene, again: bool) 
 
 def test_a_new_task_keeps_the_object_that_both_name(scene: Scene) -> None:
     documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
-    payload = documents.keep_payload(TENANT, ID, BIG)
+    payload = documents.store_payload(TENANT, ID, BIG)
     assert str(payload.ref).startswith("s3:")
     scene.put(payload=payload, state=State.SUCCESS)
     gone = Stream().record(record_of(scene), None, by_ttl=True)

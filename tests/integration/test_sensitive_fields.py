@@ -13,7 +13,7 @@ import pytest
 
 import functions.tasks
 from functions.build.task_types import discover
-from functions.core.payloads.masking import STARS
+from functions.core.payloads.masking import MASK_TEXT
 from functions.runtime import wiring
 from functions.runtime.environment import WorkerEnvironment
 from tests.integration import workflows
@@ -83,11 +83,11 @@ PAYLOAD: dict[str, Any] = {
     "apiKey": SECRETS[3],
 }
 SHOWN = {
-    "token": STARS,
-    "pin": STARS,
-    "logins": [{"user": "ada", "password": STARS}],
-    "headers": {"Authorization": STARS},
-    "apiKey": STARS,
+    "token": MASK_TEXT,
+    "pin": MASK_TEXT,
+    "logins": [{"user": "ada", "password": MASK_TEXT}],
+    "headers": {"Authorization": MASK_TEXT},
+    "apiKey": MASK_TEXT,
 }
 VAULT = {"type": "vault", "payload": PAYLOAD}
 ITEM = VAULT | {"payload": PAYLOAD | {"filler": "x" * 2_000}}
@@ -251,11 +251,11 @@ def test_errors_logs_and_progress_of_attempts_hold_no_secret(
     caplog.set_level(logging.INFO)
     task = api.get(ended(api, aws)["id"])
     [attempt] = task["attempts"]
-    assert attempt["error"] == f"refused {STARS} and {STARS}"
-    assert attempt["log"] == [f"opening with {STARS} {{'token': '{STARS}'}}"]
-    assert task["progress"]["note"] == f"with {STARS}"
-    assert f"token {STARS}" in caplog.text
-    assert f"ValueError: refused {STARS}" in caplog.text
+    assert attempt["error"] == f"refused {MASK_TEXT} and {MASK_TEXT}"
+    assert attempt["log"] == [f"opening with {MASK_TEXT} {{'token': '{MASK_TEXT}'}}"]
+    assert task["progress"]["note"] == f"with {MASK_TEXT}"
+    assert f"token {MASK_TEXT}" in caplog.text
+    assert f"ValueError: refused {MASK_TEXT}" in caplog.text
     assert hidden(caplog.text)
     assert all(hidden(str(vars(record))) for record in caplog.records if record.name.startswith("taskyard"))
 
@@ -263,14 +263,14 @@ def test_errors_logs_and_progress_of_attempts_hold_no_secret(
 def test_notifications_hold_no_secret(api: Api, aws: Cloud, machine: Machine) -> None:
     task = ended(api, aws)
     [note] = [note for name, note in machine.started().items() if name.startswith(task["id"])]
-    assert f"refused {STARS}" in json.dumps(note)
+    assert f"refused {MASK_TEXT}" in json.dumps(note)
     assert hidden(json.dumps(note))
 
 
 @pytest.mark.parametrize(
     ("payload", "errors"),
     [
-        ({"limit": -1}, {"payload": f"limit of {STARS} is below zero"}),
+        ({"limit": -1}, {"payload": f"limit of {MASK_TEXT} is below zero"}),
         (
             {"pin": "not-a-number"},
             {"payload.pin": "Input should be a valid integer, unable to parse string as an integer"},
@@ -287,7 +287,7 @@ def test_refusals_quote_no_sensitive_value(api: Api, payload: Any, errors: Any) 
 
 def test_validator_that_breaks_logs_no_sensitive_value(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     assert api("POST", "/tasks", {"type": "vault", "payload": PAYLOAD | {"limit": 10}}).status == 500
-    assert f"KeyError: '{STARS}'" in caplog.text
+    assert f"KeyError: '{MASK_TEXT}'" in caplog.text
     assert hidden(caplog.text)
 
 
@@ -315,7 +315,7 @@ def test_change_of_the_payload_forgets_the_mask_of_the_one_before(api: Api) -> N
     task = post(api, "/tasks", VAULT | {"delaySeconds": 60})
     plain = {"token": None, "filler": "f"}
     changed = api("PATCH", f"/tasks/{task['id']}", {"payload": {"token": "token-new", "filler": "f"}}).body
-    assert changed["payload"] == {"token": STARS, "filler": "f"}
+    assert changed["payload"] == {"token": MASK_TEXT, "filler": "f"}
     assert api("PATCH", f"/tasks/{task['id']}", {"payload": plain}).status == 422
 
 
@@ -335,7 +335,7 @@ def test_schedule_whose_new_template_has_no_secrets_shows_it(api: Api) -> None:
 def test_headers_of_a_webhook_call_are_masked(api: Api) -> None:
     payload = {"url": "https://example.com", "headers": {"Authorization": "Bearer x", "X-Order": "17"}}
     task = post(api, "/tasks", {"type": "WEBHOOK_CALL", "payload": payload})
-    assert task["payload"]["headers"] == {"Authorization": STARS, "X-Order": STARS}
+    assert task["payload"]["headers"] == {"Authorization": MASK_TEXT, "X-Order": MASK_TEXT}
     assert task["payload"]["url"] == payload["url"]
 
 

@@ -11,7 +11,7 @@ from functions.core.outcomes import Failed, Succeeded
 from functions.core.settlement import settle
 from functions.core.states import CANCELLABLE, CLAIMABLE, DEAD_LETTER_STATES, TERMINAL, TRANSITIONS, State
 from functions.core.task import Document, Task
-from functions.store.keys import key
+from functions.store.keys import task_key
 from functions.store.tasks import Applied, Rejected, TaskStore, WriteResult
 from tests.integration.cloud import TABLE, TENANT
 from tests.integration.scene import ID, Scene
@@ -72,7 +72,7 @@ def test_a_write_is_allowed_in_its_states_and_follows_the_table(scene: Scene, na
 def test_no_write_makes_a_task_that_is_not_there(scene: Scene, name: str) -> None:
     allowed, write = WRITES[name]
     before = stands(scene, next(iter(allowed)))
-    scene.aws.client("dynamodb").delete_item(TableName=TABLE, Key=key(TENANT, ID))
+    scene.aws.client("dynamodb").delete_item(TableName=TABLE, Key=task_key(TENANT, ID))
     assert write(scene.store, before, scene.clock.now) == Rejected(None)
     assert scene.store.flag_dependents(TENANT, ID) is None
     assert scene.aws.items() == []

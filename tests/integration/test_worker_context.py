@@ -241,7 +241,7 @@ def test_effect_is_done_also_when_s3_does_not_take_its_result(scene: Scene, monk
     def unavailable(*_: object, **__: object) -> None:
         raise StoreUnavailable("S3", "SlowDown")
 
-    monkeypatch.setattr(Documents, "keep_effect", unavailable)
+    monkeypatch.setattr(Documents, "store_effect_result", unavailable)
     assert attempts(scene, lambda ctx, payload: ctx.once("send", lambda: 1)) == [State.FAILED]
     assert "is done" in str(scene.task().history[-1].error)
     assert "SlowDown" in str(scene.task().history[-1].error)

@@ -108,6 +108,6 @@ def test_handlers_get_their_payload_wherever_it_is(scene: Scene, size: int) -> N
     from functions.runtime.environment import WorkerEnvironment
 
     documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
-    scene.put(payload=documents.keep_payload(TENANT, "big", {"data": "x" * size}), task_id="big")
+    scene.put(payload=documents.store_payload(TENANT, "big", {"data": "x" * size}), task_id="big")
     assert scene.deliver(scene.message("big")) == []
     assert scene.ran == [{"data": "x" * size}]

@@ -82,7 +82,7 @@ def test_a_failure_that_nobody_was_there_to_hear_is_found_by_the_next_token(quic
     # The release step died after it had released, and with it the token that waited.
     step(quick, "release", run, token="died")
     quick.work_off(until=lambda: bool(quick.told))
-    assert current(begun).failing
+    assert current(begun).has_failed_node
     quick.told.clear()
     step(quick, "release", run, token="next")
     assert quick.told == [("next", {"outcome": "cancel"})]
@@ -102,7 +102,7 @@ def test_a_cancelled_run_that_has_no_token_yet_is_cancelled_when_it_has(quick: Q
     step(quick, "start", run)
     from functions.workflow import handler
 
-    assert handler.services().runs.ask_to_cancel(run).token is None
+    assert handler.services().runs.request_cancel(run).token is None
     step(quick, "release", run, token="token")
     assert quick.told == [("token", {"outcome": "cancel"})]
     assert step(quick, "finish", run, outcome="cancel") == {"state": "CANCELLED", "counts": {"CANCELLED": 2}}
@@ -133,7 +133,7 @@ def test_asked_to_cancel_it_is_cancelled_whatever_ended_it(quick: Quick):
 
     run = submit(quick, [spec("a")])
     step(quick, "start", run)
-    handler.services().runs.ask_to_cancel(run)
+    handler.services().runs.request_cancel(run)
     assert step(quick, "finish", run, outcome="broken")["state"] == "CANCELLED"
 
 
@@ -266,7 +266,7 @@ def key_of(task_id: str) -> dict[str, dict[str, str]]:
     from functions.store import keys
     from tests.integration.cloud import TENANT
 
-    return keys.key(TENANT, task_id)
+    return keys.task_key(TENANT, task_id)
 
 
 def test_a_node_that_waits_for_its_next_attempt_when_its_round_has_ended_is_run_again_by_the_next(quick: Quick):

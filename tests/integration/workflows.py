@@ -58,7 +58,7 @@ def random_specs(seed: int, size: int, most: int = 5) -> list[NodeSpec]:
 
 def submit(aws: Cloud, specs: Sequence[NodeSpec], *, on_failure: str = "continue", now: int = 0) -> Run:
     environment = WorkflowEnvironment.from_env(aws.env)
-    shape = definition.plan_of(specs)
+    shape = definition.plan_of_specs(specs)
     documents = wiring.documents(environment, environment.document_bucket)
     run = Run(
         tenant=TENANT,
@@ -70,7 +70,7 @@ def submit(aws: Cloud, specs: Sequence[NodeSpec], *, on_failure: str = "continue
         created_at=now,
         deadline_seconds=3600,
         on_failure="cancel" if on_failure == "cancel" else "continue",
-        definition=documents.keep_definition(TENANT, RUN, definition.written(specs)),
+        definition=documents.store_definition(TENANT, RUN, definition.definition_to_json(specs)),
         digest="",
     )
     assert wiring.run_store(environment).create(run) is None
@@ -129,7 +129,7 @@ def again(aws: Quick, run: Run) -> Run:
     """The next round, as the API begins it."""
     before = current(run)
     assert before is not None
-    next_round = handler.services().runs.again(before)
+    next_round = handler.services().runs.start_next_round(before)
     assert next_round is not None
     return next_round
 

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
-from functions.core.workflows.dag import FAN_IN, levels, plan, tallies
-from functions.core.workflows.run import INLINE
+from functions.core.workflows.dag import FAN_IN, make_plan, tallies_on_level, tally_levels
+from functions.core.workflows.run import INDEXES_IN_RECORD
 from tests.model.workload import Shape, Workload
 
 RECORD_KILOBYTES = 1
@@ -57,19 +57,19 @@ def task_read_units(workload: Workload) -> float:
 
 @cache
 def run_cost(shape: Shape) -> RunCost:
-    made = plan(shape.nodes())
+    made = make_plan(shape.nodes())
     nodes = made.steps[: made.nodes]
     joins = made.steps[made.nodes :]
-    counters = sum(tallies(made.nodes, level) for level in range(levels(made.nodes)))
+    counters = sum(tallies_on_level(made.nodes, level) for level in range(tally_levels(made.nodes)))
     into_nodes = sum(len(step.waits_for) for step in nodes)
     into_joins = sum(len(step.waits_for) for step in joins)
     waiting = sum(1 for step in nodes if step.waits_for)
-    chunked = sum(1 for step in nodes for many in (step.dependents, step.upstreams) if len(many) > INLINE)
+    chunked = sum(1 for step in nodes for many in (step.dependents, step.upstreams) if len(many) > INDEXES_IN_RECORD)
     chunks = sum(
-        math.ceil((len(many) - INLINE) / 120)
+        math.ceil((len(many) - INDEXES_IN_RECORD) / 120)
         for step in nodes
         for many in (step.dependents, step.upstreams)
-        if len(many) > INLINE
+        if len(many) > INDEXES_IN_RECORD
     )
     definition = NODE_DEFINITION_BYTES * made.nodes
     start = 1 + len(joins) + counters + chunks + made.nodes + 1

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from functions.core.task import id_for_key, time_ordered_id
-from functions.core.workflows.dag import tally_of
+from functions.core.workflows.dag import leaf_tally
 from functions.core.workflows.run import node_id
 from functions.store import keys
 
@@ -52,11 +52,13 @@ def shares(*, ids: int, seed: int = 1, shards: tuple[int, ...] = (2, 8)) -> list
             task_id = time_ordered_id(NOW + at // 10, drawn.getrandbits(80))
             newest[task_id[:8]] += 1
         seen.add(task_id)
-        slots[slot(keys.partition("123456789012", task_id))] += 1
+        slots[slot(keys.task_partition("123456789012", task_id))] += 1
         for count, found in listing.items():
-            found[keys.shard(task_id, count)] += 1
-    tallies = Counter(tally_of(index) for index in range(NODES))
-    nodes = Counter(slot(keys.partition("123456789012", node_id("01k" + "0" * 23, index))) for index in range(NODES))
+            found[keys.shard_of(task_id, count)] += 1
+    tallies = Counter(leaf_tally(index) for index in range(NODES))
+    nodes = Counter(
+        slot(keys.task_partition("123456789012", node_id("01k" + "0" * 23, index))) for index in range(NODES)
+    )
     return [
         Share(what="a task's partition key (its record's 3 writes)", keys=len(seen), busiest=3, writes=3 * ids),
         of(f"one of {SLOTS} equal parts of the table, single tasks", slots),

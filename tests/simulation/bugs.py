@@ -14,7 +14,7 @@ from unittest import mock
 from functions.api.dead_letters.dead_letters import DeadLetters
 from functions.core import settlement
 from functions.core import wakeup as wakeups
-from functions.core.counts import Marks
+from functions.core.counts import StreamPositions
 from functions.core.times import iso_time
 from functions.core.wakeup import Action, Decision, decide
 from functions.dead_letter import handler as dead_letter
@@ -22,7 +22,7 @@ from functions.intake import firings, submission
 from functions.runtime.consequences import Consequences
 from functions.store import keys, tasks
 from functions.store.effects import Effects
-from functions.store.records import text
+from functions.store.records import string_value
 from functions.store.table import Table, Updated
 from functions.store.tasks import Applied, TaskStore, WriteResult
 from functions.worker import pipeline
@@ -340,13 +340,13 @@ def an_effect_is_not_reserved_before() -> Patches:
     reserve = Effects.reserve
 
     def wrong(self: Any, task: Any, name: str, **given: Any) -> Any:
-        if self.table.get(keys.key(task.tenant, task.id, keys.EFFECT + name)) is None:
+        if self.table.get(keys.task_key(task.tenant, task.id, keys.EFFECT + name)) is None:
             return None
         return reserve(self, task, name, **given)
 
     def record(self: Any, task: Any, name: str, result: str, *, token: str) -> None:
-        item = keys.key(task.tenant, task.id, keys.EFFECT + name)
-        fields = {"attempt": {"N": str(task.attempt)}, "token": text(token), "result": text(result)}
+        item = keys.task_key(task.tenant, task.id, keys.EFFECT + name)
+        fields = {"attempt": {"N": str(task.attempt)}, "token": string_value(token), "result": string_value(result)}
         self.table.put(item | fields, if_absent=True)
 
     yield mock.patch.object(Effects, "reserve", wrong)
@@ -355,7 +355,7 @@ def an_effect_is_not_reserved_before() -> Patches:
 
 @bug
 def an_event_is_counted_each_time_it_comes() -> Patches:
-    yield mock.patch.object(Marks, "unseen", lambda self, shard, events: list(events))
+    yield mock.patch.object(StreamPositions, "unseen", lambda self, shard, events: list(events))
 
 
 @bug

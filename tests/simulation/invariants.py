@@ -14,7 +14,7 @@ from functions.core.states import CLAIMABLE, REDRIVE_TRANSITIONS, TERMINAL, TRAN
 from functions.core.task import Task
 from functions.store import keys
 from functions.store.counters import Counters
-from functions.store.records import from_item
+from functions.store.records import task_from_item
 from functions.store.table import Table
 from tests.simulation.deployment import ACCOUNT, TABLE
 from tests.simulation.fibers import MS
@@ -107,13 +107,13 @@ class Watch:
         elif before is None:
             if after["state"]["S"] not in ("PENDING", "READY", "BLOCKED") or int(after["attempt"]["N"]):
                 self.world.violate(f"{task} began as {after['state']['S']}")
-            self.allowed[task] = from_item(after).retry.max_attempts
+            self.allowed[task] = task_from_item(after).retry.max_attempts
             self.schedules.created(process, task, after)
         else:
             self._change(process, task, before, after)
 
     def _node(self, process: Any, was: State, after: Item) -> None:
-        node = from_item(after)
+        node = task_from_item(after)
         assert node.membership is not None
         self.workflows.node(process, was, node, node.membership)
 
@@ -137,7 +137,7 @@ class Watch:
         if is_ is not was and is_ not in TRANSITIONS[was] and not redriven:
             violate(f"{task} went from {was} to {is_}")
         if is_ in TERMINAL and was not in TERMINAL and "notify" in after:
-            self.owed |= {note.name: task for note in task_notifications(from_item(after))}
+            self.owed |= {note.name: task for note in task_notifications(task_from_item(after))}
         if int(after["generation"]["N"]) < int(before["generation"]["N"]):
             violate(f"{task}: generation went back")
         if int(after["availableAt"]["N"]) < int(before["availableAt"]["N"]) and process.function != "api":
@@ -169,11 +169,11 @@ class Watch:
         promise = self.promises.get(task)
         if promise is not None and promise.run_at is not None and attempt == 1 and started < promise.run_at:
             violate(f"{task}: starts before the time that a PATCH was answered with")
-        record = from_item(after)
+        record = task_from_item(after)
         if record.membership is not None:
             self.workflows.claimed(was, record, record.membership)
         for upstream in record.dependencies:
-            found = self.world.table.item(keys.partition(tenant_of(after), upstream), keys.TASK)
+            found = self.world.table.item(keys.task_partition(tenant_of(after), upstream), keys.TASK)
             if found is None or found["state"]["S"] != State.SUCCESS:
                 violate(f"{task} runs, its upstream {upstream} is {found['state']['S'] if found else 'not there'}")
         if was in CLAIMABLE and self.world.faults.calm and not self.world.counted["deaths"]:
@@ -186,7 +186,7 @@ class Watch:
         """A write on a RUNNING record that does not begin an attempt."""
         attempt = int(before["attempt"]["N"])
         claim = self.claims[task, attempt]
-        if is_ is State.DEAD and from_item(after).history[-1].outcome == "LOST":
+        if is_ is State.DEAD and task_from_item(after).history[-1].outcome == "LOST":
             now_ms = (self.world.hub.now + process.skew) // MS
             if int(before["leaseUntil"]["N"]) > now_ms:
                 self.world.violate(f"{task}: given up under the lease of attempt {attempt}")
@@ -222,9 +222,9 @@ class Watch:
         """With no fault to blame, and nobody but its caller at work on it, no timer is left of a task that was
         cancelled or moved."""
         left = [name for name in self.world.timers.names() if name.startswith(task)]
-        found = self.world.table.item(keys.partition(ACCOUNT, task), keys.TASK)
+        found = self.world.table.item(keys.task_partition(ACCOUNT, task), keys.TASK)
         if self.world.faults.calm and len(left) > most and found is not None:
-            record = from_item(found)
+            record = task_from_item(found)
             if not record.attempt and not record.dependencies:
                 self.world.violate(f"{task} has the timers {left}")
 
@@ -236,7 +236,7 @@ class Watch:
             task.id: task
             for item in self.world.table.items()
             if item["sk"]["S"] == keys.TASK and item["pk"]["S"].startswith("TASK#")
-            for task in (from_item(item),)
+            for task in (task_from_item(item),)
         }
         self.known = {*tasks, *self.workflows.known()}
         for missing in sorted(self.accepted.keys() - tasks.keys()):
@@ -339,4 +339,4 @@ def brought_back(task: Task) -> bool:
 
 
 def tenant_of(item: Item) -> str:
-    return keys.tenant_and_id(item["pk"]["S"])[0]
+    return keys.tenant_and_task_id(item["pk"]["S"])[0]

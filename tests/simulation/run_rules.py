@@ -10,10 +10,10 @@ from functions.core.notifications.events import run_notifications
 from functions.core.states import TERMINAL, State
 from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
-from functions.core.workflows.run import OPEN, RUN_OPEN, NodeSpec, Run, RunState, node_id
+from functions.core.workflows.run import OPEN_NODES, OPEN_RUN_STATES, NodeSpec, Run, RunState, node_id
 from functions.store import keys
-from functions.store.records import from_item
-from functions.store.runs import run_of
+from functions.store.records import task_from_item
+from functions.store.runs import run_from_item
 from tests.simulation.deployment import ACCOUNT
 from tests.simulation.fibers import SECOND
 
@@ -50,19 +50,19 @@ class RunRules:
     def run(self, identity: str) -> Run:
         item = self.world.table.item(keys.run_key(ACCOUNT, identity)["pk"]["S"], keys.WORKFLOW)
         assert item is not None
-        return run_of(item)
+        return run_from_item(item)
 
     def specs(self, run: Run) -> list[NodeSpec]:
         if run.id not in self._specs:
-            self._specs[run.id] = definition.read(self.world.document(run.id, run.definition))
+            self._specs[run.id] = definition.definition_from_json(self.world.document(run.id, run.definition))
         return self._specs[run.id]
 
     def nodes(self, run: Run) -> dict[int, Task]:
         found = {}
         for index in range(run.nodes):
-            item = self.world.table.item(keys.partition(ACCOUNT, node_id(run.id, index)), keys.TASK)
+            item = self.world.table.item(keys.task_partition(ACCOUNT, node_id(run.id, index)), keys.TASK)
             if item is not None:
-                found[index] = from_item(item)
+                found[index] = task_from_item(item)
         return found
 
     def upstreams(self, member: RunMembership) -> list[str]:
@@ -79,14 +79,14 @@ class RunRules:
         if after is None:
             violate("a run's record was deleted")
             return
-        run = run_of(after)
+        run = run_from_item(after)
         if self.world.log is not None:
             self.world.trace(process.name, f"    run {run.id[-8:]}: {run.state}, round {run.round} {run.counts or ''}")
         if before is None:
             if (run.state, run.round) != (RunState.PENDING, 1):
                 violate(f"run {run.id} began as {run.state}, round {run.round}")
             return
-        was = run_of(before)
+        was = run_from_item(before)
         if was.ended:
             if (run.state, run.round) != (RunState.PENDING, was.round + 1) or was.state is RunState.SUCCESS:
                 violate(f"run {run.id} had ended as {was.state}, then {process.name} made it {run.state}")
@@ -101,7 +101,7 @@ class RunRules:
         self.world.watch.owed |= {note.name: run.id for note in run_notifications(run)}
         nodes = self.nodes(run)
         states = Counter(str(task.state) for task in nodes.values())
-        counted = {state: count for state, count in run.counts.items() if state != OPEN}
+        counted = {state: count for state, count in run.counts.items() if state != OPEN_NODES}
         if sum(run.counts.values()) != run.nodes:
             violate(f"run {run.id}: {run.counts} are not its {run.nodes} nodes")
         if any(count > states[state] for state, count in counted.items()):
@@ -123,7 +123,7 @@ class RunRules:
         """Whether this is a node that a new round takes up."""
         if "run" not in after or process.function != "workflow":
             return False
-        was, node = from_item(before), from_item(after)
+        was, node = task_from_item(before), task_from_item(after)
         assert was.membership is not None
         assert node.membership is not None
         return (
@@ -160,8 +160,8 @@ class RunRules:
 
     def started(self, ctx: Context) -> None:
         """It reads the results of the nodes before it, whatever number of records names them."""
-        item = self.world.table.item(keys.partition(ACCOUNT, ctx.task_id), keys.TASK)
-        member = from_item(item).membership if item is not None else None
+        item = self.world.table.item(keys.task_partition(ACCOUNT, ctx.task_id), keys.TASK)
+        member = task_from_item(item).membership if item is not None else None
         if member is not None:
             before = self.specs(self.run(member.run))[member.index].depends_on
             if sorted(ctx.inputs) != sorted(before):
@@ -169,7 +169,7 @@ class RunRules:
 
     def not_succeeded(self, member: RunMembership) -> Iterator[tuple[str, str]]:
         for upstream in self.upstreams(member):
-            found = self.world.table.item(keys.partition(ACCOUNT, upstream), keys.TASK)
+            found = self.world.table.item(keys.task_partition(ACCOUNT, upstream), keys.TASK)
             if found is None or found["state"]["S"] != State.SUCCESS:
                 yield upstream, found["state"]["S"] if found else "not there"
 
@@ -178,7 +178,7 @@ class RunRules:
     def known(self) -> dict[str, Run]:
         """All that have a record."""
         items = (item for item in self.world.table.items() if item["sk"]["S"] == keys.WORKFLOW)
-        return {run.id: run for run in map(run_of, items)}
+        return {run.id: run for run in map(run_from_item, items)}
 
     def at_rest(self) -> None:
         violate = self.world.violate
@@ -202,7 +202,7 @@ class RunRules:
 
     def _rests(self, run: Run) -> None:
         violate = self.world.violate
-        if run.state in RUN_OPEN:
+        if run.state in OPEN_RUN_STATES:
             violate(f"run {run.id} rests in {run.state}")
             return
         if run.id in self.accepted:
@@ -215,5 +215,7 @@ class RunRules:
         states = Counter(str(task.state) for task in nodes.values())
         # Those that ran when it ended have ended since; the others are as they were counted.
         since = states - Counter(run.counts)
-        if Counter(run.counts) - states - Counter({OPEN: run.nodes}) or since.total() > run.counts.get(OPEN, 0):
+        if Counter(run.counts) - states - Counter({OPEN_NODES: run.nodes}) or since.total() > run.counts.get(
+            OPEN_NODES, 0
+        ):
             violate(f"run {run.id}: counts {run.counts}, its nodes rest as {dict(states)}")

@@ -10,7 +10,7 @@ from functions.core.schedules.schedule import Overlap, Schedule, minute_of
 from functions.core.states import TERMINAL
 from functions.core.times import epoch_ms
 from functions.store import keys
-from functions.store.schedules import schedule_of
+from functions.store.schedules import schedule_from_item
 from tests.simulation.deployment import ACCOUNT, SCHEDULES_GROUP
 from tests.simulation.fibers import MS
 
@@ -55,7 +55,7 @@ class ScheduleRules:
         item = after or before
         assert item is not None
         identity = item["pk"]["S"].rpartition("#")[2]
-        schedule = schedule_of(after, None) if after is not None else None
+        schedule = schedule_from_item(after, None) if after is not None else None
         if self.world.log is not None:
             shown = "deleted" if schedule is None else f"version {schedule.version}{' paused' * schedule.paused}"
             self.world.trace(process.name, f"    schedule {identity[-8:]}: {shown}")
@@ -108,7 +108,7 @@ class ScheduleRules:
                         violate(f"{key} is made while the task of {other} is {state}")
 
     def _state(self, task: str) -> str:
-        found = self.world.table.item(keys.partition(ACCOUNT, task), keys.TASK)
+        found = self.world.table.item(keys.task_partition(ACCOUNT, task), keys.TASK)
         return found["state"]["S"] if found else "not there"
 
     # -- at rest

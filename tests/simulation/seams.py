@@ -127,8 +127,8 @@ SMALL = (
     ("core.workflows.dag", "FAN_IN", 3),
     ("workflow.run_steps", "FAN_IN", 3),
     ("workflow.run_steps", "PAGE", 4),
-    ("core.workflows.run", "INLINE", 2),
-    ("core.workflows.run", "CHUNK", 2),
+    ("core.workflows.run", "INDEXES_IN_RECORD", 2),
+    ("core.workflows.run", "INDEXES_IN_CHUNK", 2),
 )
 """A workflow of eight nodes has joins, levels of tallies, chunks and pages, as one of thousands has."""
 

@@ -96,7 +96,7 @@ class Stream:
         if image is None or before == after:
             return
         sk = image["sk"]["S"]
-        if sk not in (keys.TASK, keys.WORKFLOW) and not sk.startswith(keys.BATCH):
+        if sk not in (keys.TASK, keys.WORKFLOW) and not sk.startswith(keys.JOURNAL_BATCH):
             return
         self.sequence += 1
         now = self.world.hub.now

@@ -222,7 +222,7 @@ class World:
         place, _, name = kept.ref.partition(":")
         if place == "s3":
             return json.loads(self.objects[name])
-        item = self.table.item(keys.partition(ACCOUNT, identity), name)
+        item = self.table.item(keys.task_partition(ACCOUNT, identity), name)
         assert item is not None
         return json.loads(item["document"]["S"])
 

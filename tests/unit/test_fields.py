@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from functions.core.fields import NAME_LIMIT, field_errors, path, within
+from functions.core.fields import NAME_CHARACTERS, field_errors, field_path, join_paths
 
 
 class Inner(BaseModel):
@@ -50,14 +50,14 @@ def test_each_error_is_under_the_callers_own_path(value: Any, expected: dict[str
 
 
 def test_a_path_reads_like_code() -> None:
-    assert path("nodes", 3, "dependsOn", 0) == "nodes[3].dependsOn[0]"
-    assert path("nodes", "über-all", "tags", "") == 'nodes.über-all.tags[""]'
-    assert path("nodes", 'model.shop."a"', "payload", "to") == 'nodes["model.shop.\\"a\\""].payload.to'
-    assert within("task", "payload") == "task.payload"
-    assert within("nodes", '["a.b"].name') == 'nodes["a.b"].name'
+    assert field_path("nodes", 3, "dependsOn", 0) == "nodes[3].dependsOn[0]"
+    assert field_path("nodes", "über-all", "tags", "") == 'nodes.über-all.tags[""]'
+    assert field_path("nodes", 'model.shop."a"', "payload", "to") == 'nodes["model.shop.\\"a\\""].payload.to'
+    assert join_paths("task", "payload") == "task.payload"
+    assert join_paths("nodes", '["a.b"].name') == 'nodes["a.b"].name'
 
 
 def test_a_long_name_is_cut_wherever_it_stands() -> None:
-    assert path("n" * 1000, "x") == "n" * NAME_LIMIT + "….x"
-    assert path("nodes", "n" * 1000) == f'nodes["{"n" * NAME_LIMIT}…"]'
-    assert path("nodes", "n" * NAME_LIMIT) == f"nodes.{'n' * NAME_LIMIT}"
+    assert field_path("n" * 1000, "x") == "n" * NAME_CHARACTERS + "….x"
+    assert field_path("nodes", "n" * 1000) == f'nodes["{"n" * NAME_CHARACTERS}…"]'
+    assert field_path("nodes", "n" * NAME_CHARACTERS) == f"nodes.{'n' * NAME_CHARACTERS}"

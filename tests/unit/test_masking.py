@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from functions.core.payloads.masking import STARS, Mask, Redaction, masked, merged, places
+from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, mask_value, masked_parts, merge_masks
 
-X = STARS
+X = MASK_TEXT
 PAYLOAD = {"token": 'sk-1"2\n3é', "pin": 987654, "on": True, "id": "ab", "auth": "Bearer abcdefgh.ijk"}
 MASK: Mask = dict.fromkeys(PAYLOAD, 1)
 
@@ -31,21 +31,21 @@ MASK: Mask = dict.fromkeys(PAYLOAD, 1)
     ],
 )
 def test_redaction_text_loses_every_spelling_of_a_secret(text: str, clean: str) -> None:
-    assert Redaction.of(MASK, PAYLOAD).text(text) == clean
+    assert Redaction.for_payload(MASK, PAYLOAD).redact_text(text) == clean
 
 
 def test_redaction_value_cleans_texts_within() -> None:
     given: Any = {"a": ["x 987654", 987654, 5, None], "b": {"c": "abcdefgh.ijk"}}
-    assert Redaction.of(MASK, PAYLOAD).value(given) == {"a": [f"x {X}", X, 5, None], "b": {"c": X}}
+    assert Redaction.for_payload(MASK, PAYLOAD).redact_value(given) == {"a": [f"x {X}", X, 5, None], "b": {"c": X}}
 
 
 def test_redaction_of_more_secrets_than_are_looked_for_hides_the_text() -> None:
-    many = Redaction.of({"*": 1}, [f"secret{at}" for at in range(1001)])
-    assert many.text("nothing of them") == X
+    many = Redaction.for_payload({"*": 1}, [f"secret{at}" for at in range(1001)])
+    assert many.redact_text("nothing of them") == X
 
 
 def test_redaction_of_nothing_leaves_texts_as_they_are() -> None:
-    assert Redaction.of(None, PAYLOAD).text("sent 987654") == "sent 987654"
+    assert Redaction.for_payload(None, PAYLOAD).redact_text("sent 987654") == "sent 987654"
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_redaction_of_nothing_leaves_texts_as_they_are() -> None:
     ],
 )
 def test_merged_masks_what_either_masks(one: Any, other: Any, both: Any) -> None:
-    assert merged(one, other) == merged(other, one) == both
+    assert merge_masks(one, other) == merge_masks(other, one) == both
 
 
 def test_masked_entry_for_every_name_adds_to_the_entry_of_a_name() -> None:
     mask: Mask = {"*": {"x": 1}, "a": {"y": 1}}
-    assert masked(mask, {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}}) == {
+    assert mask_value(mask, {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}}) == {
         "a": {"x": X, "y": X},
         "b": {"x": X, "y": 2},
     }
 
 
 def test_places_have_path_and_value() -> None:
-    assert list(places({"a": {"*": 1}}, {"a": [{"b": 2}, None], "c": 3})) == [(("a", 0), {"b": 2})]
+    assert list(masked_parts({"a": {"*": 1}}, {"a": [{"b": 2}, None], "c": 3})) == [(("a", 0), {"b": 2})]

@@ -16,7 +16,14 @@ from functions.core.settlement import Settlement, ended_attempt
 from functions.core.states import State
 from functions.core.task import HISTORY_LIMIT, Attempt, Document, Task, id_for_key
 from functions.store.documents import PAYLOAD_INLINE_BYTES, RESULT_INLINE_BYTES
-from functions.store.records import attempt, from_item, history_text, policy, policy_text, to_item
+from functions.store.records import (
+    history_text,
+    parse_attempt,
+    parse_retry_policy,
+    retry_policy_text,
+    task_from_item,
+    task_to_item,
+)
 from functions.store.table import Table, Updated
 from functions.store.tasks import TaskStore
 
@@ -72,17 +79,17 @@ tasks = st.builds(
 
 @given(tasks)
 def test_a_task_comes_back_as_it_was_put(task: Task) -> None:
-    assert from_item(to_item(task, shards=4)) == task
+    assert task_from_item(task_to_item(task, shards=4)) == task
 
 
 @given(policies)
 def test_a_policy_comes_back(kept: RetryPolicy) -> None:
-    assert policy(policy_text(kept)) == kept
+    assert parse_retry_policy(retry_policy_text(kept)) == kept
 
 
 @given(st.lists(attempts, max_size=HISTORY_LIMIT))
 def test_history_comes_back_but_for_logs_and_tracebacks_of_older_attempts(history: list[Attempt]) -> None:
-    kept = [attempt(fields) for fields in json.loads(history_text(tuple(history)))]
+    kept = [parse_attempt(fields) for fields in json.loads(history_text(tuple(history)))]
     assert kept == [
         replace(
             entry,

@@ -297,7 +297,7 @@ def test_five_fields_become_awss_six(cron: str, expression: str) -> None:
 )
 def test_rates(written: str, expression: str, minutes: int) -> None:
     rate = parse_rate(written)
-    assert (rate.expression, rate.period) == (expression, minutes * MINUTE)
+    assert (rate.expression, rate.period_ms) == (expression, minutes * MINUTE)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from pydantic import (
 from taskyard.tasks.sensitive import Sensitive
 from typing_extensions import TypedDict
 
-from functions.core.payloads.masking import STARS, masked
+from functions.core.payloads.masking import MASK_TEXT, mask_value
 from functions.core.payloads.sensitive import SensitiveParts
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ class Named(BaseModel):
     key: SecretStr = Field(alias="apiKey")
 
 
-X = STARS
+X = MASK_TEXT
 CASES: list[tuple[Any, Any, Any]] = [
     (SecretStr, "s", X),
     (Token, "s", X),
@@ -143,28 +143,28 @@ CASES: list[tuple[Any, Any, Any]] = [
 
 @pytest.mark.parametrize(("annotation", "payload", "shown"), CASES, ids=[f"{at}" for at in range(len(CASES))])
 def test_mask_every_place_of_a_sensitive_part_hides_it_alone(annotation: Any, payload: Any, shown: Any) -> None:
-    mask = SensitiveParts(TypeAdapter(annotation).core_schema).mask(payload)
-    assert masked(mask, payload) == shown
+    mask = SensitiveParts(TypeAdapter(annotation).core_schema).mask_for(payload)
+    assert mask_value(mask, payload) == shown
     assert (mask is None) == (shown == payload)
 
 
 def test_mask_schema_of_an_unknown_kind_hides_all_of_it() -> None:
     inner = TypeAdapter(SecretStr).core_schema
     parts = SensitiveParts({"type": "of-a-later-pydantic", "somewhere": [{"type": "new", "within": inner}]})
-    assert parts.mask({"a": "s"}) == 1
+    assert parts.mask_for({"a": "s"}) == 1
 
 
 def test_mask_of_many_members_does_not_grow_with_them() -> None:
     parts = SensitiveParts(TypeAdapter(dict[str, list[Login]]).core_schema)
     payload = {f"name{at}": [{"password": "s"}] * 3 for at in range(100)}
-    assert parts.mask({"a": [{"password": "s"}]}) == parts.mask(payload) == {"*": {"*": {"password": 1}}}
+    assert parts.mask_for({"a": [{"password": "s"}]}) == parts.mask_for(payload) == {"*": {"*": {"password": 1}}}
 
 
 def test_mask_deep_unions_takes_each_part_of_the_payload_once() -> None:
     calls = 0
 
     class Counting(SensitiveParts):
-        def _walk(self, states: Any, value: Any) -> Any:
+        def _mask_of_value(self, states: Any, value: Any) -> Any:
             nonlocal calls
             calls += 1
             return super()._walk(states, value)
@@ -182,7 +182,7 @@ def test_mask_deep_unions_takes_each_part_of_the_payload_once() -> None:
     payload: dict[str, Any] = {"key": "s"}
     for _ in range(40):
         payload = {"child": payload}
-    assert Counting(TypeAdapter(Left | Right).core_schema).mask(payload) is not None
+    assert Counting(TypeAdapter(Left | Right).core_schema).mask_for(payload) is not None
     assert calls == 42
 
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taskyard.tasks.text import bounded
 
-from functions.core.task import BASE32_ALPHABET, base32, id_for_key, lane_of, time_ordered_id
-from functions.store.keys import key, shard, tenant_and_id, time_sort
+from functions.core.task import BASE32_ALPHABET, id_for_key, lane_of, time_ordered_id, to_base32
+from functions.store.keys import shard_of, task_key, tenant_and_task_id, time_sort_key
 
 times = st.integers(0, 2**48 - 1)
 randoms = st.integers(0, 2**80 - 1)
@@ -31,8 +31,8 @@ def test_more_randomness_than_fits_leaves_the_time_alone(now: int, random: int) 
 
 @given(st.binary(min_size=16, max_size=16), st.binary(min_size=16, max_size=16))
 def test_base32_keeps_order_and_difference(one: bytes, other: bytes) -> None:
-    assert (base32(one) < base32(other)) == (one < other)
-    assert (base32(one) == base32(other)) == (one == other)
+    assert (to_base32(one) < to_base32(other)) == (one < other)
+    assert (to_base32(one) == to_base32(other)) == (one == other)
 
 
 @given(texts, texts, texts, texts)
@@ -43,20 +43,20 @@ def test_an_idempotency_key_is_its_tenants_own(tenant: str, name: str, other: st
 @given(st.text(min_size=1, max_size=30), times, randoms)
 def test_tenant_and_id_come_back_from_the_key(tenant: str, now: int, random: int) -> None:
     task_id = time_ordered_id(now, random)
-    assert tenant_and_id(key(tenant, task_id)["pk"]["S"]) == (tenant, task_id)
+    assert tenant_and_task_id(task_key(tenant, task_id)["pk"]["S"]) == (tenant, task_id)
 
 
 def test_shards_are_even() -> None:
     counted = [0] * 8
     for at in range(8000):
-        counted[shard(time_ordered_id(1_770_000_000_000 + at, at), 8)] += 1
+        counted[shard_of(time_ordered_id(1_770_000_000_000 + at, at), 8)] += 1
     assert max(counted) < 1150
     assert min(counted) > 850
 
 
 @given(st.integers(0, 10**13 - 1), st.integers(0, 10**13 - 1))
 def test_sort_keys_sort_by_time(one: int, other: int) -> None:
-    assert (time_sort(one, "a") < time_sort(other, "a")) == (one < other)
+    assert (time_sort_key(one, "a") < time_sort_key(other, "a")) == (one < other)
 
 
 def test_lanes_of_priorities() -> None:

@@ -87,8 +87,8 @@ class DeadLetters:
             tenant,
             limit=limit,
             after=after,
-            looked_at=RECORDS_READ_LIMIT,
-            wanted=self._predicate(filter_),
+            read_limit=RECORDS_READ_LIMIT,
+            matches=self._predicate(filter_),
             since=filter_.since or 0,
         )
         return {
@@ -107,7 +107,7 @@ class DeadLetters:
                 raise NotFound("task", task_id)
             if task.membership is not None:
                 raise NotAllowedInState("task", task.id, "retry (it is a node: retry its workflow)", task.state)
-            if keyed and keyed.is_among((entry.get("mark", "") for entry in task.redrives), id=task.id):
+            if keyed and keyed.is_done_in((entry.get("mark", "") for entry in task.redrives), id=task.id):
                 return task
             if task.state not in REDRIVE_TRANSITIONS:
                 raise NotAllowedInState("task", task.id, "retry", task.state)
@@ -141,8 +141,8 @@ class DeadLetters:
                 tenant,
                 limit=min(PAGE_SIZE, request.limit - matched),
                 after=after,
-                looked_at=RECORDS_READ_LIMIT,
-                wanted=self._predicate(request),
+                read_limit=RECORDS_READ_LIMIT,
+                matches=self._predicate(request),
                 since=request.since or 0,
             )
             # Nodes are skipped and take no due time: a run counts its nodes, so the run is retried.
@@ -225,7 +225,7 @@ class DeadLetters:
     ) -> tuple[str | None, int]:
         """The position after which a page starts, and the next due time in epoch ms (0 without a cursor)."""
         if not cursor:
-            return (None if filter_.until is None else keys.time_sort(filter_.until, "")), 0
+            return (None if filter_.until is None else keys.time_sort_key(filter_.until, "")), 0
         after, scope = list_position(cursor)
         next_due_at, _, digest = scope.partition(".")
         if after is None or not re.fullmatch(r"[0-9]{1,15}", next_due_at):

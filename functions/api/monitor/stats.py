@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from functions.aws.queues import Queues
 from functions.core.states import CLAIMABLE
-from functions.store.counters import Counters, Counts
+from functions.store.counters import Counters, TenantCounts
 from functions.store.listings import Listings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Stats:
             "oldestSeconds": self._oldest_seconds(counts, tenant, now),
         }
 
-    def _oldest_seconds(self, counts: Counts, tenant: str, now: int) -> float | None:
+    def _oldest_seconds(self, counts: TenantCounts, tenant: str, now: int) -> float | None:
         """Seconds since the due time of the oldest waiting task; None when no due task waits."""
         if not any(counts.states[state] for state in CLAIMABLE):
             return None
@@ -45,8 +45,8 @@ class Stats:
             tenant,
             limit=RECORDS_READ_LIMIT,
             after=None,
-            looked_at=RECORDS_READ_LIMIT,
-            wanted=lambda task: task.state in CLAIMABLE and task.available_at <= now,
+            read_limit=RECORDS_READ_LIMIT,
+            matches=lambda task: task.state in CLAIMABLE and task.available_at <= now,
         )
         oldest = min((task.available_at for task in due.tasks), default=None)
         return None if oldest is None else (now - oldest) / 1000

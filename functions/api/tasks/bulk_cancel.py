@@ -70,8 +70,8 @@ class BulkCancel:
                     tenant,
                     limit=PAGE_SIZE,
                     after=after,
-                    looked_at=PAGE_SIZE,
-                    wanted=self._predicate(request, started_at),
+                    read_limit=PAGE_SIZE,
+                    matches=self._predicate(request, started_at),
                 )
                 self._cancel_page(page.tasks, request, progress)
                 after = page.after

@@ -23,7 +23,7 @@ from functions.intake.submission import keyed_change
 from functions.intake.task_requests import CHANGE_ALIASES, ChangeTask, Limits, parse
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
-from functions.store.documents import Documents, check_size
+from functions.store.documents import Documents, require_payload_size
 from functions.store.tasks import Applied, TaskStore
 
 logger = logging.getLogger("taskyard.api")
@@ -48,7 +48,7 @@ class TaskChanges:
         """The task after the change. `header`: Idempotency-Key as it came; the same request again under the same key
         changes nothing more, whatever has happened to the task since. Raises NotAllowedInState once the task has
         started; InvalidRequest, NotFound, ChangedMeanwhile."""
-        check_size(body.get("payload"))
+        require_payload_size(body.get("payload"))
         parsed = parse(ChangeTask, body, CHANGE_ALIASES, Limits(self.clock(), 0))
         task = self._require_task(tenant, task_id)
         mask, payload_errors = self._check_payload(task, parsed.fields)
@@ -60,12 +60,12 @@ class TaskChanges:
         keyed = keyed_change(header, parsed.request)
         payload = None
         for _ in range(TRIES):
-            if keyed and task.change_mark and keyed.is_among([task.change_mark], id=task.id):
+            if keyed and task.last_change_mark and keyed.is_done_in([task.last_change_mark], id=task.id):
                 return task
             if task.state not in CANCELLABLE:
                 raise NotAllowedInState("task", task.id, "change", task.state)
             if payload is None and "payload" in parsed.fields:
-                payload = self.documents.keep_payload(tenant, task_id, parsed.fields["payload"])
+                payload = self.documents.store_payload(tenant, task_id, parsed.fields["payload"])
             mark = keyed.mark if keyed else None
             changed = self._try_change(task, parsed.request, payload, mask, mark=mark)
             if changed is not None:

@@ -46,8 +46,8 @@ class TaskListing:
             tenant,
             limit=query.limit,
             after=query.after,
-            looked_at=RECORDS_READ_LIMIT,
-            wanted=self._filter(query, now),
+            read_limit=RECORDS_READ_LIMIT,
+            matches=self._filter(query, now),
         )
         return {
             "tasks": [views.list_entry(task, now=now) for task in page.tasks],

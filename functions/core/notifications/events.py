@@ -29,7 +29,7 @@ Owner = Literal["task", "workflow"]
 
 ATTEMPTS_IN_EVENT = 5
 """The last ones. The log is of the last one only: one event stays below 32 KB, an execution's input may have 256."""
-DEFAULT_SECRET = "default"  # noqa: S105 - the name of one
+DEFAULT_SECRET_NAME = "default"  # noqa: S105 - the name of one
 
 
 class Delivery(StrEnum):
@@ -81,7 +81,7 @@ def task_notifications(task: Task) -> Iterator[Notification]:
     """What a settled task owes; nothing while it has not ended."""
     if not task.notify or not task.settled or task.ended_at is None:
         return
-    event, body = f"{task.generation}-{task.ended_at}", task_body(task)
+    event, body = f"{task.generation}-{task.ended_at}", task_event_body(task)
     ref = task.result.ref if task.result else None
     for at, to in targets_for(task.notify, success=task.state is State.SUCCESS):
         yield Notification(
@@ -100,7 +100,7 @@ def task_notifications(task: Task) -> Iterator[Notification]:
 def run_notifications(run: Run) -> Iterator[Notification]:
     if not run.notify or not run.ended or run.ended_at is None:
         return
-    event, body = f"{run.round}-{run.ended_at}", run_body(run)
+    event, body = f"{run.round}-{run.ended_at}", run_event_body(run)
     for at, to in targets_for(run.notify, success=run.state is RunState.SUCCESS):
         yield Notification(
             tenant=run.tenant,
@@ -136,7 +136,7 @@ def event_type(of: Owner, state: State | RunState) -> str:
     return f"{of}.{EVENT_WORDS.get(state, state.lower())}"
 
 
-def task_body(task: Task) -> dict[str, Any]:
+def task_event_body(task: Task) -> dict[str, Any]:
     """`result` stands in it when the record holds it; when it is an item it is put in later; one above that is named
     in `omitted`."""
     last = task.history[-1] if task.history and task.state is not State.SUCCESS else None
@@ -174,7 +174,7 @@ def attempt_view(entry: Attempt) -> dict[str, Any]:
     }
 
 
-def run_body(run: Run) -> dict[str, Any]:
+def run_event_body(run: Run) -> dict[str, Any]:
     data = {
         "id": run.id,
         "name": run.name,

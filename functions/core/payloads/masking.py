@@ -15,35 +15,35 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Union
 
-STARS = "**********"
+MASK_TEXT = "**********"
 """As pydantic's SecretStr shows itself."""
-EVERY = "*"
-SHORTEST = 4
+WILDCARD = "*"
+MIN_SECRET_CHARACTERS = 4
 """Characters. What is shorter is not looked for in texts: it would be found in words that only happen to hold it."""
-SHORTEST_WORD = 8
+MIN_SECRET_WORD_CHARACTERS = 8
 """Of a secret of several words, `Bearer 5f2c…`, each word so long is looked for alone too."""
-MOST = 1000
+MAX_SECRETS = 1000
 """Secrets that are looked for in a text. With more of them the text is masked whole."""
-CUT = "…"
+ELLIPSIS = "…"
 
 Mask = Union[Literal[1], dict[str, "Mask"]]  # noqa: UP007 - the alias names itself
-WHOLE: Literal[1] = 1
+MASK_WHOLE: Literal[1] = 1
 
 
-def masked(mask: Mask | None, value: Any) -> Any:
+def mask_value(mask: Mask | None, value: Any) -> Any:
     """`value` as it may be shown. What is null stays null: there is nothing to hide."""
     if mask is None or value is None:
         return value
     if not isinstance(mask, dict):
-        return STARS
+        return MASK_TEXT
     if isinstance(value, dict):
-        return {name: masked(below(mask, name), each) for name, each in value.items()}
+        return {name: mask_value(mask_below(mask, name), each) for name, each in value.items()}
     if isinstance(value, list):
-        return [masked(below(mask, str(at)), each) for at, each in enumerate(value)]
+        return [mask_value(mask_below(mask, str(at)), each) for at, each in enumerate(value)]
     return value
 
 
-def places(
+def masked_parts(
     mask: Mask | None, value: Any, where: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Path and value of every masked part."""
@@ -53,25 +53,25 @@ def places(
         yield where, value
     elif isinstance(value, dict):
         for name, each in value.items():
-            yield from places(below(mask, name), each, (*where, name))
+            yield from masked_parts(mask_below(mask, name), each, (*where, name))
     elif isinstance(value, list):
         for at, each in enumerate(value):
-            yield from places(below(mask, str(at)), each, (*where, at))
+            yield from masked_parts(mask_below(mask, str(at)), each, (*where, at))
 
 
-def below(mask: dict[str, Mask], name: str) -> Mask | None:
-    return merged(mask.get(name), mask.get(EVERY))
+def mask_below(mask: dict[str, Mask], name: str) -> Mask | None:
+    return merge_masks(mask.get(name), mask.get(WILDCARD))
 
 
-def merged(one: Mask | None, other: Mask | None) -> Mask | None:
+def merge_masks(one: Mask | None, other: Mask | None) -> Mask | None:
     """Masks whatever one of the two masks."""
     if one is None or other is None:
         return other if one is None else one
     if not isinstance(one, dict) or not isinstance(other, dict):
-        return WHOLE
+        return MASK_WHOLE
     both = dict(one)
     for name, mask in other.items():
-        both[name] = merged(both.get(name), mask) or WHOLE
+        both[name] = merge_masks(both.get(name), mask) or MASK_WHOLE
     return both
 
 
@@ -82,32 +82,35 @@ class Redaction:
     secrets: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, mask: Mask | None, payload: Any) -> Redaction:
+    def for_payload(cls, mask: Mask | None, payload: Any) -> Redaction:
         return cls(
             frozenset(
-                spelling for _, part in places(mask, payload) for text in leaves(part) for spelling in spellings(text)
+                spelling
+                for _, part in masked_parts(mask, payload)
+                for text in leaf_texts(part)
+                for spelling in secret_spellings(text)
             )
         )
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         if not self.secrets or not text:
             return text
-        if len(self.secrets) > MOST:
-            return STARS
-        return self._uncut(self._pattern.sub(STARS, text))
+        if len(self.secrets) > MAX_SECRETS:
+            return MASK_TEXT
+        return self._redact_cut_ends(self._pattern.sub(MASK_TEXT, text))
 
-    def value(self, value: Any) -> Any:
+    def redact_value(self, value: Any) -> Any:
         """Of a JSON-able value the texts; what is none of that becomes its text when that holds a secret."""
         if not self.secrets:
             return value
         if isinstance(value, str):
-            return self.text(value)
+            return self.redact_text(value)
         if isinstance(value, dict):
-            return {name: self.value(each) for name, each in value.items()}
+            return {name: self.redact_value(each) for name, each in value.items()}
         if isinstance(value, list | tuple):
-            return [self.value(each) for each in value]
+            return [self.redact_value(each) for each in value]
         written = str(value)
-        clean = self.text(written)
+        clean = self.redact_text(written)
         return value if clean == written else clean
 
     @cached_property
@@ -115,21 +118,21 @@ class Redaction:
         # The longest first: of two that begin alike the whole one is taken out.
         return re.compile("|".join(map(re.escape, sorted(self.secrets, key=lambda each: (-len(each), each)))))
 
-    def _uncut(self, text: str) -> str:
+    def _redact_cut_ends(self, text: str) -> str:
         """A text that was shortened may end, or begin, within a secret."""
-        if text.endswith(CUT):
-            kept = text[: -len(CUT)]
-            text = kept[: len(kept) - self._overlap(kept, ends=True)] + CUT
-        if text.startswith(CUT):
-            kept = text[len(CUT) :]
-            text = CUT + kept[self._overlap(kept, ends=False) :]
+        if text.endswith(ELLIPSIS):
+            kept = text[: -len(ELLIPSIS)]
+            text = kept[: len(kept) - self._overlap(kept, ends=True)] + ELLIPSIS
+        if text.startswith(ELLIPSIS):
+            kept = text[len(ELLIPSIS) :]
+            text = ELLIPSIS + kept[self._overlap(kept, ends=False) :]
         return text
 
     def _overlap(self, text: str, *, ends: bool) -> int:
         """Characters at the end, or the beginning, of `text` that begin, or end, a secret."""
         longest = 0
         for secret in self.secrets:
-            for length in range(min(len(secret), len(text)), max(longest, SHORTEST - 1), -1):
+            for length in range(min(len(secret), len(text)), max(longest, MIN_SECRET_CHARACTERS - 1), -1):
                 if text.endswith(secret[:length]) if ends else text.startswith(secret[-length:]):
                     longest = length
                     break
@@ -140,20 +143,20 @@ NO_REDACTION = Redaction()
 """Of a payload with nothing sensitive in it."""
 
 
-def leaves(value: Any) -> Iterator[str]:
+def leaf_texts(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
         for each in value:
-            yield from leaves(each)
+            yield from leaf_texts(each)
     elif value is not None and not isinstance(value, bool):
         yield str(value)
 
 
-def spellings(secret: str) -> Iterator[str]:
+def secret_spellings(secret: str) -> Iterator[str]:
     """A secret, and each long word of it, as they are and as JSON and Python quote them."""
-    for text in {secret, *(word for word in secret.split() if len(word) >= SHORTEST_WORD)}:
-        if len(text.strip()) >= SHORTEST:
+    for text in {secret, *(word for word in secret.split() if len(word) >= MIN_SECRET_WORD_CHARACTERS)}:
+        if len(text.strip()) >= MIN_SECRET_CHARACTERS:
             yield text
             yield json.dumps(text)[1:-1]
             yield json.dumps(text, ensure_ascii=False)[1:-1]

@@ -10,17 +10,17 @@ from typing import Any
 
 from taskyard.tasks.sensitive import sensitive_value
 
-from functions.core.payloads.masking import EVERY, WHOLE, Mask, merged
+from functions.core.payloads.masking import MASK_WHOLE, WILDCARD, Mask, merge_masks
 
 Schema = Mapping[str, Any]
-State = tuple[tuple[str | int, ...], Schema]
+SchemaPosition = tuple[tuple[str | int, ...], Schema]
 """What a part of the payload is validated against. Before it: names that an AliasPath still leads through."""
 
 WRAPPERS = ("schema", "json_schema", "python_schema", "lax_schema", "strict_schema", "arguments_schema")
 """Where a schema of pydantic-core keeps another one for the same value."""
 SEQUENCES = frozenset({"list", "set", "frozenset", "generator"})
-NAMED = frozenset({"model-fields", "typed-dict", "dataclass-args", "named-tuple", "arguments"})
-CONTAINERS = SEQUENCES | NAMED | {"tuple", "dict"}
+NAMED_CONTAINERS = frozenset({"model-fields", "typed-dict", "dataclass-args", "named-tuple", "arguments"})
+CONTAINERS = SEQUENCES | NAMED_CONTAINERS | {"tuple", "dict"}
 
 
 class SensitiveParts:
@@ -29,50 +29,54 @@ class SensitiveParts:
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._definitions: dict[str, Schema] = {}
-        self._leading: set[int] = set()
-        self._look_through()
+        self._on_path_to_sensitive: set[int] = set()
+        self._find_sensitive_schemas()
 
-    def mask(self, payload: Any) -> Mask | None:
+    def mask_for(self, payload: Any) -> Mask | None:
         """None: nothing in this payload is sensitive. Where several alternatives of a union fit, all of them count."""
-        return self._walk([((), self._schema)], payload) if id(self._schema) in self._leading else None
+        return (
+            self._mask_of_value([((), self._schema)], payload)
+            if id(self._schema) in self._on_path_to_sensitive
+            else None
+        )
 
-    def _walk(self, states: list[State], value: Any) -> Mask | None:
+    def _mask_of_value(self, states: list[SchemaPosition], value: Any) -> Mask | None:
         if value is None:
             return None
         sensitive, states = self._expanded(states)
         if sensitive:
-            return WHOLE
+            return MASK_WHOLE
         if not states or not isinstance(value, dict | list):
             return None
         # Members that are all alike share one entry: a mask does not grow with the payload.
         alike = all(not rest and schema["type"] in {*SEQUENCES, "dict"} for rest, schema in states)
         found: dict[str, Mask] = {}
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            following = [state for one in states for state in steps(one, key)]
-            mask = self._walk(following, each) if following else None
-            name = EVERY if alike else str(key)
-            if (both := merged(found.get(name), mask)) is not None:
+            following = [state for one in states for state in member_positions(one, key)]
+            mask = self._mask_of_value(following, each) if following else None
+            name = WILDCARD if alike else str(key)
+            if (both := merge_masks(found.get(name), mask)) is not None:
                 found[name] = both
         return found or None
 
-    def _expanded(self, states: list[State]) -> tuple[bool, list[State]]:
+    def _expanded(self, states: list[SchemaPosition]) -> tuple[bool, list[SchemaPosition]]:
         """Whether the value itself is sensitive; else the containers that it may be, if they may hold what is."""
-        containers: list[State] = []
+        containers: list[SchemaPosition] = []
         seen: set[int] = set()
         todo = list(states)
         while todo:
             rest, schema = todo.pop()
             if rest:
                 containers.append((rest, schema))
-            elif id(schema) in self._leading and id(schema) not in seen:
+            elif id(schema) in self._on_path_to_sensitive and id(schema) not in seen:
                 seen.add(id(schema))
-                if schema["type"] in CONTAINERS and not marked(schema):
+                if schema["type"] in CONTAINERS and not is_sensitive_schema(schema):
                     containers.append(((), schema))
                     continue
                 further = self._alternatives(schema)
                 # JSON in a text has no parts that could be masked, and of a kind of schema that is not known here
                 # nobody knows which part is sensitive: then all of it is.
-                if marked(schema) or schema["type"] == "json" or not further:
+                if is_sensitive_schema(schema) or schema["type"] == "json" or not further:
                     return True, []
                 todo += (((), each) for each in further)
         return False, containers
@@ -80,9 +84,9 @@ class SensitiveParts:
     def _alternatives(self, schema: Schema) -> list[Schema]:
         if schema["type"] == "definition-ref":
             return [self._definitions[schema["schema_ref"]]]
-        return [each for each in alternatives(schema) if id(each) in self._leading]
+        return [each for each in alternative_schemas(schema) if id(each) in self._on_path_to_sensitive]
 
-    def _look_through(self) -> None:
+    def _find_sensitive_schemas(self) -> None:
         """Which schemas lead to a sensitive one: the others need not be looked at for any payload."""
         parents: dict[int, list[int]] = {}
         references: list[tuple[str, int]] = []
@@ -95,7 +99,7 @@ class SensitiveParts:
                 continue
             seen.add(id(node))
             if isinstance(node, dict):
-                if marked(node):
+                if is_sensitive_schema(node):
                     found.append(id(node))
                 if isinstance(ref := node.get("ref"), str):
                     self._definitions[ref] = node
@@ -109,12 +113,12 @@ class SensitiveParts:
             parents.setdefault(id(self._definitions[ref]), []).append(node_id)
         while found:
             node_id = found.pop()
-            if node_id not in self._leading:
-                self._leading.add(node_id)
+            if node_id not in self._on_path_to_sensitive:
+                self._on_path_to_sensitive.add(node_id)
                 found += parents.get(node_id, ())
 
 
-def marked(schema: Schema) -> bool:
+def is_sensitive_schema(schema: Schema) -> bool:
     """By `Sensitive`, or as one of pydantic's own secrets."""
     function = schema.get("function")
     function = function.get("function") if isinstance(function, dict) else None
@@ -130,7 +134,7 @@ def marked(schema: Schema) -> bool:
     )
 
 
-def alternatives(schema: Schema) -> Iterator[Schema]:
+def alternative_schemas(schema: Schema) -> Iterator[Schema]:
     """The schemas that are for the same value as this one."""
     for name in WRAPPERS:
         if isinstance(schema.get(name), dict):
@@ -142,7 +146,7 @@ def alternatives(schema: Schema) -> Iterator[Schema]:
     yield from schema.get("steps", ())
 
 
-def steps(state: State, key: str | int) -> Iterator[State]:
+def member_positions(state: SchemaPosition, key: str | int) -> Iterator[SchemaPosition]:
     """What the member `key` of a value in `state` is validated against."""
     rest, schema = state
     if rest:
@@ -150,11 +154,11 @@ def steps(state: State, key: str | int) -> Iterator[State]:
             yield rest[1:], schema
         return
     kind = schema["type"]
-    if kind in NAMED:
+    if kind in NAMED_CONTAINERS:
         known = False
-        for at, (name, field) in enumerate(fields(schema)):
+        for at, (name, field) in enumerate(schema_fields(schema)):
             # Named tuples come as lists too.
-            for path in [*names(name, field), (at,)]:
+            for path in [*field_paths(name, field), (at,)]:
                 if path[0] == key:
                     known = True
                     yield path[1:], field["schema"]
@@ -173,12 +177,12 @@ def steps(state: State, key: str | int) -> Iterator[State]:
         yield (), schema["items_schema"]
 
 
-def fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
+def schema_fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
     listed = schema.get("fields", schema.get("arguments_schema", ()))
     return iter(listed.items()) if isinstance(listed, dict) else ((field["name"], field) for field in listed)
 
 
-def names(name: str, field: Schema) -> list[tuple[str | int, ...]]:
+def field_paths(name: str, field: Schema) -> list[tuple[str | int, ...]]:
     """Every path under which the field may be given. Its own name too: a model may take both."""
     alias = field.get("validation_alias", field.get("alias"))
     if alias is None:

@@ -16,14 +16,14 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 MINUTE_MS = 60_000
-UNITS = {"minute": MINUTE_MS, "hour": 60 * MINUTE_MS, "day": 24 * 60 * MINUTE_MS}
+UNIT_MS = {"minute": MINUTE_MS, "hour": 60 * MINUTE_MS, "day": 24 * 60 * MINUTE_MS}
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 """AWS: years of a cron expression."""
-EXPRESSION_LIMIT = 256
+EXPRESSION_CHARACTERS = 256
 """AWS: characters of a schedule expression."""
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
-NOT_OF_AWS = re.compile(r"(posix|right)/|(localtime|Factory|posixrules)$")
+NOT_AWS_ZONE = re.compile(r"(posix|right)/|(localtime|Factory|posixrules)$")
 """Files that lie beside the zones on some machines."""
 
 
@@ -71,7 +71,7 @@ class Timetable:
         """The last time that is later than `since` and not later than `at`."""
         # Looks further and further back, so that it lists few times whether they are a minute or a year apart.
         for hours in (1, 24, 24 * 32, 24 * 366, 24 * 366 * 5, None):
-            begin = since if hours is None else max(since, at - hours * UNITS["hour"])
+            begin = since if hours is None else max(since, at - hours * UNIT_MS["hour"])
             found = None
             for time in self.times_after(begin):
                 if time > at:
@@ -88,7 +88,7 @@ class Timetable:
 def parse_zone(name: str) -> ZoneInfo:
     """Raises InvalidExpression for what is no IANA time zone."""
     try:
-        if NOT_OF_AWS.match(name):
+        if NOT_AWS_ZONE.match(name):
             raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -110,15 +110,15 @@ class Rate:
         return f"rate({self.value} {self.unit}{'s' if self.value > 1 else ''})"
 
     @property
-    def period(self) -> int:
+    def period_ms(self) -> int:
         """Milliseconds."""
-        return self.value * UNITS[self.unit]
+        return self.value * UNIT_MS[self.unit]
 
     def times_after(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
         first = anchor or 0
-        number = max(0, (after - first) // self.period + 1)
+        number = max(0, (after - first) // self.period_ms + 1)
         while True:
-            yield first + number * self.period
+            yield first + number * self.period_ms
             number += 1
 
 
@@ -132,7 +132,7 @@ def parse_rate(text: str) -> Rate:
     if not match or bool(match[3]) != stripped.lower().startswith("rate("):
         raise InvalidExpression("must be a number and minutes, hours or days, like 5 minutes")
     rate = Rate(int(match[1]), match[2].lower())
-    if not 1 <= rate.value * UNITS[rate.unit] <= 366 * UNITS["day"]:
+    if not 1 <= rate.value * UNIT_MS[rate.unit] <= 366 * UNIT_MS["day"]:
         raise InvalidExpression("must be 1 minute at least and 366 days at most")
     return rate
 
@@ -141,7 +141,7 @@ def parse_rate(text: str) -> Rate:
 
 
 @dataclass(frozen=True)
-class Field:
+class CronField:
     """One field of a cron expression. `names` begin at `low`."""
 
     name: str
@@ -149,7 +149,7 @@ class Field:
     high: int
     names: Sequence[str] = ()
 
-    def number(self, text: str) -> int:
+    def parse_number(self, text: str) -> int:
         if text.upper() in self.names:
             return self.low + self.names.index(text.upper())
         if not re.fullmatch(r"[0-9]{1,4}", text):
@@ -158,7 +158,7 @@ class Field:
             raise InvalidExpression(f"{self.name}: {text} is not from {self.low} to {self.high}")
         return int(text)
 
-    def values(self, text: str) -> set[int]:
+    def parse_values(self, text: str) -> set[int]:
         found: set[int] = set()
         for part in text.split(","):
             span, slash, step = part.partition("/")
@@ -168,25 +168,25 @@ class Field:
             if span == "*":
                 low, high = self.low, self.high
             else:
-                low = self.number(first)
-                high = self.number(last) if dash else self.high if slash else low
+                low = self.parse_number(first)
+                high = self.parse_number(last) if dash else self.high if slash else low
             # A range may go round: FRI-MON, 22-2.
             span_of = range(low, high + 1) if low <= high else (*range(low, self.high + 1), *range(self.low, high + 1))
             found.update(list(span_of)[:: int(step) if slash else 1])
         return found
 
 
-MINUTE = Field("minute", 0, 59)
-HOUR = Field("hour", 0, 23)
-DAY = Field("day of month", 1, 31)
-MONTH = Field("month", 1, 12, MONTHS)
-YEAR = Field("year", FIRST_YEAR, LAST_YEAR)
-UNIX_WEEKDAY = Field("day of week", 0, 6, WEEKDAYS)
-AWS_WEEKDAY = Field("day of week", 1, 7, WEEKDAYS)
+MINUTE = CronField("minute", 0, 59)
+HOUR = CronField("hour", 0, 23)
+DAY = CronField("day of month", 1, 31)
+MONTH = CronField("month", 1, 12, MONTHS)
+YEAR = CronField("year", FIRST_YEAR, LAST_YEAR)
+UNIX_WEEKDAY = CronField("day of week", 0, 6, WEEKDAYS)
+AWS_WEEKDAY = CronField("day of week", 1, 7, WEEKDAYS)
 
 
 @dataclass(frozen=True)
-class Days:
+class DaysOfMonth:
     """Which days of a month. Days of the month: `days`, `last` (L), `near` (15W), `last_working` (LW). Days of the
     week, 0 is Sunday: `weekdays`, `last_weekdays` (FRIL), `nth` (MON#2)."""
 
@@ -198,14 +198,14 @@ class Days:
     last_weekdays: frozenset[int] = frozenset()
     nth: frozenset[tuple[int, int]] = frozenset()
 
-    def of(self, year: int, month: int) -> list[int]:
+    def in_month(self, year: int, month: int) -> list[int]:
         monday_first, length = calendar.monthrange(year, month)
         sunday_first = (monday_first + 1) % 7
 
         def weekday(day: int) -> int:
             return (sunday_first + day - 1) % 7
 
-        wanted = {nearest(day, length, weekday(day)) for day in self.near if day <= length}
+        wanted = {nearest_working_day(day, length, weekday(day)) for day in self.near if day <= length}
         if self.last:
             wanted.add(length)
         if self.last_working:
@@ -222,7 +222,7 @@ class Days:
         return sorted(wanted)
 
 
-def nearest(day: int, length: int, weekday: int) -> int:
+def nearest_working_day(day: int, length: int, weekday: int) -> int:
     """The working day nearest to `day`, in the same month."""
     if weekday == 6:
         return day - 1 if day > 1 else day + 2
@@ -236,13 +236,13 @@ class Cron:
     expression: str
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
-    days: Days
+    days: DaysOfMonth
     months: frozenset[int]
     years: frozenset[int]
 
     def times_after(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
         begin = datetime.fromtimestamp(after / 1000, zone).replace(tzinfo=None, second=0, microsecond=0)
-        for wall in self.walls(begin):
+        for wall in self.wall_clock_times(begin):
             # Of a time that the clocks show twice, the first one; one that they skip is none.
             moment = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
             if moment.astimezone(zone).replace(tzinfo=None) != wall:
@@ -251,7 +251,7 @@ class Cron:
             if at > after:
                 yield at
 
-    def walls(self, begin: datetime) -> Iterator[datetime]:
+    def wall_clock_times(self, begin: datetime) -> Iterator[datetime]:
         """What the clocks show at these times, from `begin` on."""
         for year in range(max(begin.year, FIRST_YEAR), LAST_YEAR + 1):
             if year not in self.years:
@@ -259,7 +259,7 @@ class Cron:
             for month in sorted(self.months):
                 if (year, month) < (begin.year, begin.month):
                     continue
-                for day in self.days.of(year, month):
+                for day in self.days.in_month(year, month):
                     date = datetime(year, month, day)  # noqa: DTZ001 - what the clocks show, in whatever zone
                     if date + timedelta(days=1) <= begin:
                         continue
@@ -278,20 +278,20 @@ def parse_cron(text: str) -> Cron:
     if inner:
         if len(fields) != 6:
             raise InvalidExpression(f"cron(…) has six fields, the last one is the year; this one has {len(fields)}")
-        return aws_cron(fields)
+        return parse_aws_cron(fields)
     if len(fields) != 5:
         raise InvalidExpression(
             "must have five fields: minute, hour, day of month, month, day of week; "
             f"this one has {len(fields)} (AWS's six are written as cron(0 9 ? * MON-FRI *))"
         )
-    return unix_cron(fields)
+    return parse_unix_cron(fields)
 
 
-def unix_cron(fields: Sequence[str]) -> Cron:
+def parse_unix_cron(fields: Sequence[str]) -> Cron:
     minute, hour, day, month, weekday = fields
-    minutes, hours = MINUTE.values(minute), HOUR.values(hour)
-    days, months = DAY.values(day), MONTH.values(month)
-    weekdays = UNIX_WEEKDAY.values(sunday_as_zero(weekday))
+    minutes, hours = MINUTE.parse_values(minute), HOUR.parse_values(hour)
+    days, months = DAY.parse_values(day), MONTH.parse_values(month)
+    weekdays = UNIX_WEEKDAY.parse_values(sunday_as_zero(weekday))
     every_day, every_weekday = len(days) == 31, len(weekdays) == 7
     if not every_day and not every_weekday:
         raise InvalidExpression(
@@ -300,20 +300,20 @@ def unix_cron(fields: Sequence[str]) -> Cron:
         )
     expression = " ".join(
         (
-            written(minutes, MINUTE),
-            written(hours, HOUR),
-            written(days, DAY) if every_weekday else "?",
-            written(months, MONTH),
+            format_values(minutes, MINUTE),
+            format_values(hours, HOUR),
+            format_values(days, DAY) if every_weekday else "?",
+            format_values(months, MONTH),
             "?" if every_weekday else ",".join(WEEKDAYS[each] for each in sorted(weekdays)),
             "*",
         )
     )
-    return checked(
+    return require_short_expression(
         Cron(
             expression=f"cron({expression})",
             minutes=tuple(sorted(minutes)),
             hours=tuple(sorted(hours)),
-            days=Days(days=frozenset(days)) if every_weekday else Days(weekdays=frozenset(weekdays)),
+            days=DaysOfMonth(days=frozenset(days)) if every_weekday else DaysOfMonth(weekdays=frozenset(weekdays)),
             months=frozenset(months),
             years=frozenset(range(FIRST_YEAR, LAST_YEAR + 1)),
         )
@@ -325,35 +325,35 @@ def sunday_as_zero(text: str) -> str:
     return re.sub(r"(?<![0-9/#])7(?![0-9])", "0", text.replace("0-7", "*"))
 
 
-def aws_cron(fields: Sequence[str]) -> Cron:
+def parse_aws_cron(fields: Sequence[str]) -> Cron:
     minute, hour, day, month, weekday, year = fields
     if (day == "?") == (weekday == "?"):
         raise InvalidExpression("of day of month and day of week, exactly one must be ?")
-    return checked(
+    return require_short_expression(
         Cron(
             expression=f"cron({' '.join(fields)})",
-            minutes=tuple(sorted(MINUTE.values(minute))),
-            hours=tuple(sorted(HOUR.values(hour))),
-            days=aws_days(day) if weekday == "?" else aws_weekdays(weekday),
-            months=frozenset(MONTH.values(month)),
-            years=frozenset(YEAR.values(year)),
+            minutes=tuple(sorted(MINUTE.parse_values(minute))),
+            hours=tuple(sorted(HOUR.parse_values(hour))),
+            days=parse_aws_days(day) if weekday == "?" else parse_aws_weekdays(weekday),
+            months=frozenset(MONTH.parse_values(month)),
+            years=frozenset(YEAR.parse_values(year)),
         )
     )
 
 
-def aws_days(text: str) -> Days:
+def parse_aws_days(text: str) -> DaysOfMonth:
     days: set[int] = set()
     near: set[int] = set()
     parts = text.split(",")
     for part in parts:
         if part.endswith("W") and part != "LW":
-            near.add(DAY.number(part[:-1]))
+            near.add(DAY.parse_number(part[:-1]))
         elif part not in ("L", "LW"):
-            days |= DAY.values(part)
-    return Days(days=frozenset(days), last="L" in parts, near=frozenset(near), last_working="LW" in parts)
+            days |= DAY.parse_values(part)
+    return DaysOfMonth(days=frozenset(days), last="L" in parts, near=frozenset(near), last_working="LW" in parts)
 
 
-def aws_weekdays(text: str) -> Days:
+def parse_aws_weekdays(text: str) -> DaysOfMonth:
     plain: set[int] = set()
     last: set[int] = set()
     nth: set[tuple[int, int]] = set()
@@ -362,23 +362,23 @@ def aws_weekdays(text: str) -> Days:
         if found:
             if number not in ("1", "2", "3", "4", "5"):
                 raise InvalidExpression(f"day of week: {part!r} is not of the 1st to 5th of a month")
-            nth.add((AWS_WEEKDAY.number(kind) - 1, int(number)))
+            nth.add((AWS_WEEKDAY.parse_number(kind) - 1, int(number)))
         elif part == "L":
             plain.add(6)
         elif part.endswith("L"):
-            last.add(AWS_WEEKDAY.number(part[:-1]) - 1)
+            last.add(AWS_WEEKDAY.parse_number(part[:-1]) - 1)
         else:
-            plain |= {each - 1 for each in AWS_WEEKDAY.values(part)}
-    return Days(weekdays=frozenset(plain), last_weekdays=frozenset(last), nth=frozenset(nth))
+            plain |= {each - 1 for each in AWS_WEEKDAY.parse_values(part)}
+    return DaysOfMonth(weekdays=frozenset(plain), last_weekdays=frozenset(last), nth=frozenset(nth))
 
 
-def checked(cron: Cron) -> Cron:
-    if len(cron.expression) > EXPRESSION_LIMIT:
-        raise InvalidExpression(f"is longer than {EXPRESSION_LIMIT} characters as EventBridge Scheduler takes it")
+def require_short_expression(cron: Cron) -> Cron:
+    if len(cron.expression) > EXPRESSION_CHARACTERS:
+        raise InvalidExpression(f"is longer than {EXPRESSION_CHARACTERS} characters as EventBridge Scheduler takes it")
     return cron
 
 
-def written(values: set[int], field: Field) -> str:
+def format_values(values: set[int], field: CronField) -> str:
     """As a list of numbers and ranges: what every reader of cron takes for the same."""
     if len(values) == field.high - field.low + 1:
         return "*"

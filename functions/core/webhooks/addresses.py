@@ -15,7 +15,7 @@ Place = Literal["public", "private", "loopback", "nowhere"]
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-CALLED: dict[Reach, frozenset[Place]] = {
+PLACES_IN_REACH: dict[Reach, frozenset[Place]] = {
     "public": frozenset({"public"}),
     "any": frozenset({"public", "private"}),
     "local": frozenset({"public", "private", "loopback"}),
@@ -95,4 +95,4 @@ def _plain(address: IPAddress) -> IPAddress:
 
 
 def may_call(address: str, reach: Reach) -> bool:
-    return place_of(address) in CALLED[reach]
+    return place_of(address) in PLACES_IN_REACH[reach]

@@ -13,7 +13,7 @@ from functions.core.errors import FieldError
 
 MAX_NODES = 10_000
 MAX_EDGES = 100_000
-CYCLE_ENDS = 10
+CYCLE_NAMES_AT_EACH_END = 10
 """Names at either end of a cycle's path that are told."""
 FAN_IN = 40
 """What one record waits for at most: 40 indexes of up to 6 digits stay well inside the write unit's kilobyte."""
@@ -28,7 +28,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Step:
+class PlanStep:
     """One record of a run: a node (`name`), or a join (None) that only gathers. Numbers are indexes into the plan."""
 
     index: int
@@ -43,37 +43,43 @@ class Step:
 class Plan:
     """The nodes in the order in which they were given, then the joins."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     nodes: int
     edges: int
 
 
-def problems(nodes: Sequence[Node]) -> list[FieldError]:
+def find_errors(nodes: Sequence[Node]) -> list[FieldError]:
     """Everything that is wrong, each with the path of the field; empty when it is a DAG within the limits."""
     if not nodes:
         return [FieldError("nodes", "a workflow needs at least one node")]
     if len(nodes) > MAX_NODES:
-        return too_many_nodes(len(nodes))
-    found = [*duplicates(nodes), *unknown(nodes)]
+        return too_many_nodes_error(len(nodes))
+    found = [*duplicate_names(nodes), *unknown_dependencies(nodes)]
     edges = sum(len(set(node.depends_on)) for node in nodes)
     if edges > MAX_EDGES:
         found.append(FieldError("nodes", f"{edges} edges are more than the {MAX_EDGES} that a workflow may have"))
     if not found and (cycle := find_cycle(nodes)):
-        found.append(FieldError("nodes", f"the nodes wait for each other in a cycle: {' → '.join(shortened(cycle))}"))
+        found.append(
+            FieldError("nodes", f"the nodes wait for each other in a cycle: {' → '.join(shorten_cycle(cycle))}")
+        )
     return found
 
 
-def shortened(cycle: list[str]) -> list[str]:
+def shorten_cycle(cycle: list[str]) -> list[str]:
     """Both ends of one that nobody would read to its end."""
-    left_out = len(cycle) - 2 * CYCLE_ENDS
-    return cycle if left_out <= 1 else [*cycle[:CYCLE_ENDS], f"… {left_out} more …", *cycle[-CYCLE_ENDS:]]
+    left_out = len(cycle) - 2 * CYCLE_NAMES_AT_EACH_END
+    return (
+        cycle
+        if left_out <= 1
+        else [*cycle[:CYCLE_NAMES_AT_EACH_END], f"… {left_out} more …", *cycle[-CYCLE_NAMES_AT_EACH_END:]]
+    )
 
 
-def too_many_nodes(count: int) -> list[FieldError]:
+def too_many_nodes_error(count: int) -> list[FieldError]:
     return [FieldError("nodes", f"{count} nodes are more than the {MAX_NODES} that a workflow may have")]
 
 
-def duplicates(nodes: Sequence[Node]) -> Iterator[FieldError]:
+def duplicate_names(nodes: Sequence[Node]) -> Iterator[FieldError]:
     first: dict[str, int] = {}
     for at, node in enumerate(nodes):
         if node.name in first:
@@ -82,7 +88,7 @@ def duplicates(nodes: Sequence[Node]) -> Iterator[FieldError]:
             first[node.name] = at
 
 
-def unknown(nodes: Sequence[Node]) -> Iterator[FieldError]:
+def unknown_dependencies(nodes: Sequence[Node]) -> Iterator[FieldError]:
     names = {node.name for node in nodes}
     for at, node in enumerate(nodes):
         for nth, name in enumerate(node.depends_on):
@@ -122,7 +128,7 @@ def find_cycle(nodes: Sequence[Node]) -> list[str] | None:
     return [name, *reversed(path[seen[name] :])]
 
 
-def plan(nodes: Sequence[Node]) -> Plan:
+def make_plan(nodes: Sequence[Node]) -> Plan:
     """Of nodes without problems."""
     index = {node.name: at for at, node in enumerate(nodes)}
     upstreams = [tuple(sorted({index[name] for name in node.depends_on})) for node in nodes]
@@ -130,7 +136,7 @@ def plan(nodes: Sequence[Node]) -> Plan:
     for at in range(len(nodes)):
         while len(waits_for[at]) > FAN_IN:
             joins = []
-            for group in groups(waits_for[at]):
+            for group in fan_in_groups(waits_for[at]):
                 joins.append(len(waits_for))
                 waits_for.append(group)
             waits_for[at] = tuple(joins)
@@ -139,7 +145,7 @@ def plan(nodes: Sequence[Node]) -> Plan:
         for upstream in waiting:
             dependents[upstream].append(at)
     steps = tuple(
-        Step(
+        PlanStep(
             index=at,
             name=nodes[at].name if at < len(nodes) else None,
             waits_for=waits_for[at],
@@ -151,7 +157,7 @@ def plan(nodes: Sequence[Node]) -> Plan:
     return Plan(steps=steps, nodes=len(nodes), edges=sum(len(ups) for ups in upstreams))
 
 
-def groups(indexes: Sequence[int]) -> list[tuple[int, ...]]:
+def fan_in_groups(indexes: Sequence[int]) -> list[tuple[int, ...]]:
     return [tuple(indexes[start : start + FAN_IN]) for start in range(0, len(indexes), FAN_IN)]
 
 
@@ -163,17 +169,17 @@ class Tally:
     number: int
 
 
-def tally_of(index: int) -> Tally:
+def leaf_tally(index: int) -> Tally:
     """Where node `index` is counted."""
     return Tally(0, index // FAN_IN)
 
 
-def above(tally: Tally, nodes: int) -> Tally | None:
+def parent_tally(tally: Tally, nodes: int) -> Tally | None:
     """Who gathers this tally; None for the root: the run is done."""
-    return None if tallies(nodes, tally.level) == 1 else Tally(tally.level + 1, tally.number // FAN_IN)
+    return None if tallies_on_level(nodes, tally.level) == 1 else Tally(tally.level + 1, tally.number // FAN_IN)
 
 
-def tallies(nodes: int, level: int) -> int:
+def tallies_on_level(nodes: int, level: int) -> int:
     """How many there are on a level."""
     count = nodes
     for _ in range(level + 1):
@@ -181,14 +187,14 @@ def tallies(nodes: int, level: int) -> int:
     return count
 
 
-def levels(nodes: int) -> int:
+def tally_levels(nodes: int) -> int:
     level = 0
-    while tallies(nodes, level) > 1:
+    while tallies_on_level(nodes, level) > 1:
         level += 1
     return level + 1
 
 
-def ranks(nodes: Sequence[Node]) -> dict[str, int]:
+def node_ranks(nodes: Sequence[Node]) -> dict[str, int]:
     """Name → the longest way from a root, 0 for roots: the column of a drawing. Of nodes without problems."""
     upstreams = {node.name: set(node.depends_on) for node in nodes}
     dependents: dict[str, list[str]] = {name: [] for name in upstreams}

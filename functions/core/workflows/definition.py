@@ -7,11 +7,11 @@ from typing import Any
 
 from taskyard.tasks.retry import RetryPolicy
 
-from functions.core.workflows.dag import Node, Plan, plan
+from functions.core.workflows.dag import Node, Plan, make_plan
 from functions.core.workflows.run import NodeSpec
 
 
-def written(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
+def definition_to_json(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
     """JSON-able, defaults filled in: a deployment that changes them does not change runs under way. Short, because
     there may be 10,000: `after` are the indexes of the nodes waited for; tags and a mask that are not there are left
     out."""
@@ -39,7 +39,7 @@ def written(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
     ]
 
 
-def read(nodes: Sequence[dict[str, Any]]) -> list[NodeSpec]:
+def definition_from_json(nodes: Sequence[dict[str, Any]]) -> list[NodeSpec]:
     """The inverse of `written`."""
     return [
         NodeSpec(
@@ -64,9 +64,9 @@ def read(nodes: Sequence[dict[str, Any]]) -> list[NodeSpec]:
     ]
 
 
-def shape(specs: Sequence[NodeSpec]) -> list[Node]:
+def dag_nodes(specs: Sequence[NodeSpec]) -> list[Node]:
     return [Node(spec.name, spec.depends_on) for spec in specs]
 
 
-def plan_of(specs: Sequence[NodeSpec]) -> Plan:
-    return plan(shape(specs))
+def plan_of_specs(specs: Sequence[NodeSpec]) -> Plan:
+    return make_plan(dag_nodes(specs))

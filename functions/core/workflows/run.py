@@ -11,14 +11,14 @@ from taskyard.tasks.retry import RetryPolicy
 from functions.core.payloads.masking import Mask
 from functions.core.states import State
 from functions.core.task import Document, RunMembership, lane_of
-from functions.core.workflows.dag import Plan, Step
+from functions.core.workflows.dag import Plan, PlanStep
 
-CHUNK = 120
+INDEXES_IN_CHUNK = 120
 """Indexes a record holds beside its own fields, or a chunk item holds alone: under a kilobyte either way."""
-INLINE = 40
-RETRIES_LIMIT = 10
+INDEXES_IN_RECORD = 40
+RETRY_MARKS_LIMIT = 10
 """Retries of a run that are known again by their idempotency key."""
-OPEN = "OPEN"
+OPEN_NODES = "OPEN"
 """In counts of nodes per state: those that have not ended, when nobody looked at each of them."""
 
 
@@ -37,7 +37,7 @@ class RunState(StrEnum):
     TIMED_OUT = "TIMED_OUT"
 
 
-RUN_OPEN = frozenset({RunState.PENDING, RunState.RUNNING})
+OPEN_RUN_STATES = frozenset({RunState.PENDING, RunState.RUNNING})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +61,11 @@ class Run:
     idempotency_key: str | None = None
     notify: tuple[dict[str, Any], ...] = ()
     token: str | None = None
-    cancelled: bool = False
+    cancel_requested: bool = False
     """Asked to: what has not started is being cancelled."""
-    retries: tuple[str, ...] = ()
+    retry_marks: tuple[str, ...] = ()
     """Marks of the last retries under an idempotency key (KeyedChange), oldest first."""
-    failing: bool = False
+    has_failed_node: bool = False
     """A node failed in this round, and onFailure is cancel."""
     reason: str | None = None
     counts: dict[str, int] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        return self.state not in RUN_OPEN
+        return self.state not in OPEN_RUN_STATES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,17 +102,17 @@ def node_id(run: str, index: int) -> str:
     return f"{run}-{index}"
 
 
-def index_of(task_id: str) -> int:
+def index_of_task_id(task_id: str) -> int:
     return int(task_id.rpartition("-")[2])
 
 
-def membership(
-    run: Run, step: Step, *, until: int
+def make_membership(
+    run: Run, step: PlanStep, *, until: int
 ) -> tuple[RunMembership, list[tuple[int, ...]], list[tuple[int, ...]]]:
     """The node's tie to its run, and the chunks of its releases and of its upstreams that do not fit its record.
     `until`: epoch seconds."""
-    releases, more_releases = fit(step.dependents)
-    upstreams, more_upstreams = fit(step.upstreams)
+    releases, more_releases = split_into_chunks(step.dependents)
+    upstreams, more_upstreams = split_into_chunks(step.upstreams)
     member = RunMembership(
         run=run.id,
         round=run.round,
@@ -129,12 +129,14 @@ def membership(
     return member, more_releases, more_upstreams
 
 
-def fit(indexes: tuple[int, ...]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
-    rest = indexes[INLINE:]
-    return indexes[:INLINE], [rest[start : start + CHUNK] for start in range(0, len(rest), CHUNK)]
+def split_into_chunks(indexes: tuple[int, ...]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    rest = indexes[INDEXES_IN_RECORD:]
+    return indexes[:INDEXES_IN_RECORD], [
+        rest[start : start + INDEXES_IN_CHUNK] for start in range(0, len(rest), INDEXES_IN_CHUNK)
+    ]
 
 
-def still_waits_for(plan: Plan, states: dict[int, State]) -> dict[int, frozenset[int]]:
+def remaining_upstreams(plan: Plan, states: dict[int, State]) -> dict[int, frozenset[int]]:
     """Index of every node and join that has not succeeded → what it still waits for. A retry starts from this.
 
     `states`: of the nodes, by index. A join has succeeded when everything that it gathers has.
@@ -150,7 +152,9 @@ def still_waits_for(plan: Plan, states: dict[int, State]) -> dict[int, frozenset
     return {step.index: frozenset(step.waits_for) - done for step in plan.steps if step.index not in done}
 
 
-def outcome_of(counts: dict[str, int], *, nodes: int, ended_by: str, cancelled: bool) -> tuple[RunState, str | None]:
+def end_state_and_reason(
+    counts: dict[str, int], *, nodes: int, ended_by: str, cancelled: bool
+) -> tuple[RunState, str | None]:
     """How a run ends. `ended_by`: what its execution says: done, cancel, timeout, or broken."""
     if counts.get(State.SUCCESS, 0) == nodes:
         return RunState.SUCCESS, None
