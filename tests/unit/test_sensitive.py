@@ -167,7 +167,7 @@ def test_mask_deep_unions_takes_each_part_of_the_payload_once() -> None:
         def _mask_of_value(self, states: Any, value: Any) -> Any:
             nonlocal calls
             calls += 1
-            return super()._walk(states, value)
+            return super()._mask_of_value(states, value)
 
     class Left(BaseModel):
         child: Left | Right | None = None
