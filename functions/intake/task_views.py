@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from functions.core.notifications.events import target_views
-from functions.core.payloads.masking import masked
+from functions.core.payloads.masking import mask_value
 from functions.core.states import State
 from functions.core.task import Attempt, Document, RunMembership, Task
 from functions.core.times import iso_time, iso_time_or_none
@@ -23,7 +23,7 @@ def detail(task: Task, documents: Documents, *, now: int) -> schemas.Task:
     """With payload and result, from wherever they are stored. One that does not fit the answer is named in
     `omitted`."""
     view = view_of_record(task, now=now)
-    view["payload"] = masked(task.mask, documents.read(task.tenant, task.id, task.payload))
+    view["payload"] = mask_value(task.mask, documents.read(task.tenant, task.id, task.payload))
     view["result"] = documents.read(task.tenant, task.id, task.result)
     if not fits_answer(view):
         omit_field(view, "payload")
@@ -35,7 +35,7 @@ def detail(task: Task, documents: Documents, *, now: int) -> schemas.Task:
 def submitted_detail(task: Task, payload: Any, *, now: int) -> schemas.Task:
     """Of a task that was just created. `payload`: the request has it, so no document is read."""
     view = view_of_record(task, now=now)
-    view["payload"] = masked(task.mask, payload)
+    view["payload"] = mask_value(task.mask, payload)
     if not fits_answer(view):
         omit_field(view, "payload")
     return view
@@ -49,7 +49,7 @@ def list_entry(task: Task, *, now: int) -> schemas.Task:
     if task.payload.ref is not None:
         omit_field(view, "payload")
     else:
-        view["payload"] = masked(task.mask, inline_value(task.payload))
+        view["payload"] = mask_value(task.mask, inline_value(task.payload))
     if task.result is not None and task.result.ref is not None:
         omit_field(view, "result")
     else:

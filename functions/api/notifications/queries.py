@@ -20,7 +20,7 @@ from functions.core.notifications.events import (
 from functions.core.task import Task
 from functions.core.times import iso_time_or_none
 from functions.core.workflows.run import Run
-from functions.store.notifications import Known, NotificationStore
+from functions.store.notifications import NotificationStore, StoredNotification
 
 if TYPE_CHECKING:
     from functions.api.notifications import schemas
@@ -37,7 +37,7 @@ class NotificationQueries:
         """Of a task with `notify`, oldest first. A redriven task also has those of its earlier ends."""
         if not task.settled and not task.redrives:
             return waiting_views(task.notify)
-        records = self.store.of(task.tenant, "task", task.id)
+        records = self.store.list_of_owner(task.tenant, "task", task.id)
         if task.settled:
             return views_with_pending(records, task_notifications(task))
         return [*map(record_view, records), *waiting_views(task.notify)]
@@ -45,7 +45,7 @@ class NotificationQueries:
     def of_run(self, run: Run) -> list[Notification]:
         if not run.ended and run.round == 1:
             return waiting_views(run.notify)
-        records = self.store.of(run.tenant, "workflow", run.id)
+        records = self.store.list_of_owner(run.tenant, "workflow", run.id)
         if run.ended:
             return views_with_pending(records, run_notifications(run))
         return [*map(record_view, records), *waiting_views(run.notify)]
@@ -64,16 +64,16 @@ class NotificationQueries:
                 errors.append(FieldError("cursor", UNKNOWN_CURSOR))
         if errors:
             raise InvalidRequest(errors)
-        page = self.store.undeliverable(tenant, limit=limit, after=after)
+        page = self.store.list_undeliverable(tenant, limit=limit, after=after)
         return {
             "notifications": [
-                {**record_view(record), "of": record.of, "id": record.id} for record in page.notifications
+                {**record_view(record), "of": record.owner, "id": record.id} for record in page.notifications
             ],
             "cursor": None if page.after is None else encode_cursor(page.after),
         }
 
 
-def views_with_pending(records: Iterable[Known], due: Iterable[events.Notification]) -> list[Notification]:
+def views_with_pending(records: Iterable[StoredNotification], due: Iterable[events.Notification]) -> list[Notification]:
     """Of the records, then of the due notifications that have no record yet: their first attempt has not ended."""
     known = list(records)
     recorded = {(record.event, record.target) for record in known}
@@ -92,7 +92,7 @@ def waiting_views(notify: tuple[dict[str, Any], ...]) -> list[Notification]:
     ]
 
 
-def record_view(record: Known) -> Notification:
+def record_view(record: StoredNotification) -> Notification:
     return notification_view(
         event=record.event,
         target=record.target,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from functions.core.notifications.events import target_views
-from functions.core.payloads.masking import masked
+from functions.core.payloads.masking import mask_value
 from functions.core.schedules.recurrence import InvalidExpression
 from functions.core.schedules.schedule import Schedule
 from functions.core.times import iso_time, iso_time_or_none
@@ -72,7 +72,7 @@ def template(schedule: Schedule) -> dict[str, Any]:
     as in the views of tasks and runs."""
     copy = dict(schedule.task)
     if schedule.mask is not None:
-        copy["payload"] = masked(schedule.mask, copy.get("payload"))
+        copy["payload"] = mask_value(schedule.mask, copy.get("payload"))
     if copy.get("notify"):
         copy["notify"] = target_views(tuple(copy["notify"]))
     return copy

@@ -14,13 +14,13 @@ from functions.core.errors import FieldError, InvalidRequest
 from functions.core.states import State
 from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
-from functions.core.workflows.dag import tallies
-from functions.core.workflows.run import OPEN, NodeSpec, Run, index_of, node_id
+from functions.core.workflows.dag import tallies_on_level
+from functions.core.workflows.run import OPEN_NODES, NodeSpec, Run, index_of_task_id, node_id
 from functions.intake.task_views import workflow_reference
 from functions.runtime.run_consequences import RunConsequences
 from functions.store import keys
 from functions.store.documents import Documents
-from functions.store.listings import Index, Listings
+from functions.store.listings import ListingIndex, Listings
 from functions.store.runs import RunStore
 from functions.store.tasks import TaskStore
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from functions.api.workflows import schemas
     from functions.intake.task_schemas import WorkflowReference
 
-RUN_INDEX = Index("listing", "listPk", "listSk", keys.run_listing_partition)
+RUN_INDEX = ListingIndex("listing", "listPk", "listSk", keys.run_listing_partition)
 RECORDS_READ_LIMIT = 500
 """Nodes whose states are read, half a read unit each, for the counts of a run that has not ended."""
 CURSOR_SCOPE = "runs"
@@ -78,19 +78,19 @@ class WorkflowQueries:
     def counts(self, run: Run, *, now: int) -> dict[str, int]:
         """Nodes per state. The tallies count the nodes that have ended; the records of the others are read, if there
         are at most RECORDS_READ_LIMIT."""
-        if run.ended and OPEN not in run.counts:
+        if run.ended and OPEN_NODES not in run.counts:
             return run.counts
-        tallied = self.runs.tallies(run, tallies(run.nodes, 0))
+        tallied = self.runs.summarize_tallies(run, tallies_on_level(run.nodes, 0))
         if not tallied.complete:
-            return {str(State.BLOCKED) if run.round == 1 and not run.ended else OPEN: run.nodes}
+            return {str(State.BLOCKED) if run.round == 1 and not run.ended else OPEN_NODES: run.nodes}
         counts = dict(tallied.counts)
         if len(tallied.open) > RECORDS_READ_LIMIT:
-            return counts | {OPEN: len(tallied.open)}
+            return counts | {OPEN_NODES: len(tallied.open)}
         for task in self._tasks(run, tallied.open).values():
             state = str(task.state_at(now))
             counts[state] = counts.get(state, 0) + 1
         if unread := run.nodes - sum(counts.values()):
-            counts[OPEN] = unread
+            counts[OPEN_NODES] = unread
         return counts
 
     def graph(self, run: Run, format_: str, *, now: int) -> str:
@@ -99,7 +99,7 @@ class WorkflowQueries:
         states = {spec.name: str(State.BLOCKED) for spec in specs}
         states |= {specs[at].name: str(task.state_at(now)) for at, task in self._tasks(run, range(run.nodes)).items()}
         title = f"{run.name} ({run.id}): {run.state}"
-        return drawing.draw(format_, definition.shape(specs), states, title=title)
+        return drawing.draw(format_, definition.dag_nodes(specs), states, title=title)
 
     def reference(self, task: Task, member: RunMembership) -> WorkflowReference:
         """The workflow of a node, with its name."""
@@ -112,10 +112,10 @@ class WorkflowQueries:
 
     def _tasks(self, run: Run, indexes: Iterable[int]) -> dict[int, Task]:
         tasks = self.tasks.get_many(run.tenant, (node_id(run.id, index) for index in indexes))
-        return {index_of(task.id): task for task in tasks.values()}
+        return {index_of_task_id(task.id): task for task in tasks.values()}
 
     def _specs(self, run: Run) -> list[NodeSpec]:
-        return definition.read(self.documents.read(run.tenant, run.id, run.definition))
+        return definition.definition_from_json(self.documents.read(run.tenant, run.id, run.definition))
 
 
 def first_index(cursor: str, run: Run) -> int:

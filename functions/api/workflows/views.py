@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from functions.core.states import State
 from functions.core.task import Task
 from functions.core.times import iso_time, iso_time_or_none
-from functions.core.workflows.run import OPEN, NodeSpec, Run, node_id
+from functions.core.workflows.run import OPEN_NODES, NodeSpec, Run, node_id
 from functions.intake.task_views import notify_targets, progress_view
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def summary(run: Run, counts: Mapping[str, int] | None = None) -> schemas.Workfl
         "round": run.round,
         "nodeCount": run.nodes,
         "edgeCount": run.edges,
-        "counts": dict(sorted((counts or run.counts or {OPEN: run.nodes}).items())),
-        "cancelRequested": run.cancelled,
+        "counts": dict(sorted((counts or run.counts or {OPEN_NODES: run.nodes}).items())),
+        "cancelRequested": run.cancel_requested,
         "createdAt": iso_time(run.created_at),
         "startedAt": iso_time_or_none(run.started_at),
         "endedAt": iso_time_or_none(run.ended_at),
