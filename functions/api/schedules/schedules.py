@@ -32,7 +32,7 @@ from functions.core.errors import (
     PayloadTooLarge,
     UnknownTaskType,
 )
-from functions.core.fields import within
+from functions.core.fields import join_paths
 from functions.core.schedules.recurrence import MINUTE_MS, Rate
 from functions.core.schedules.schedule import (
     CatchUp,
@@ -47,13 +47,13 @@ from functions.intake.firings import Firings
 from functions.intake.submission import PreparedTask, Submission, SubmittedTask, header_key, idempotency_key
 from functions.intake.task_requests import SUBMIT_ALIASES, Fingerprint, Limits, Parsed, parse, resolve
 from functions.store import keys
-from functions.store.listings import Index, Listings
+from functions.store.listings import ListingIndex, Listings
 from functions.store.schedules import ScheduleStore
 
 if TYPE_CHECKING:
     from functions.api.schedules import schemas
 
-SCHEDULE_INDEX = Index("listing", "listPk", "listSk", keys.schedule_listing_partition)
+SCHEDULE_INDEX = ListingIndex("listing", "listPk", "listSk", keys.schedule_listing_partition)
 CURSOR_SCOPE = "schedules"
 TRIES = 4
 """Reads of a schedule that other requests keep changing, before ChangedMeanwhile."""
@@ -241,7 +241,7 @@ class Schedules:
             assert isinstance(prepared, PreparedTask)
             task = prepared
         except InvalidRequest as invalid:
-            errors += [FieldError(within(name, each.field), each.message) for each in invalid.errors]
+            errors += [FieldError(join_paths(name, each.field), each.message) for each in invalid.errors]
         except UnknownTaskType as unknown:
             errors.append(FieldError(f"{name}.{names.get('type', 'type')}", str(unknown)))
         return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, task, errors
@@ -269,7 +269,7 @@ def anchor(schedule: Schedule, *, now: int) -> int | None:
         return None
     if schedule.start_at is not None:
         return minute_of(schedule.start_at + MINUTE_MS - 1)
-    return minute_of(now) + recurrence.period
+    return minute_of(now) + recurrence.period_ms
 
 
 def meaning(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:

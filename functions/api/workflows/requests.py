@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
-from functions.core.fields import path, within
+from functions.core.fields import field_path, join_paths
 from functions.core.notifications import targets as notification
 from functions.core.notifications.targets import Notify
 from functions.core.payloads.masking import Mask
@@ -137,21 +137,21 @@ def validate(
     if not isinstance(nodes, list | dict) or not nodes:
         raise InvalidRequest(errors)
     if len(nodes) > dag.MAX_NODES:
-        raise InvalidRequest([*errors, *dag.too_many_nodes(len(nodes))])
+        raise InvalidRequest([*errors, *dag.too_many_nodes_error(len(nodes))])
     collected, paths = NodeCollector(registry, given), []
     for node_path, node in named_nodes(nodes):
         paths.append(node_path)
         collected.add(node_path, node)
     if isinstance(nodes, dict):
         errors += (
-            FieldError(path("nodes", name, "name"), "is not the name that it stands under")
+            FieldError(field_path("nodes", name, "name"), "is not the name that it stands under")
             for name, node in nodes.items()
             if isinstance(node, dict) and node.get("name", name) != name
         )
     errors += collected.errors
     # A node without a name is no part of a graph: the graph is checked when every node has a name.
     if len(collected.graph) == len(paths):
-        errors += (with_request_path(error, paths) for error in dag.problems(collected.graph))
+        errors += (with_request_path(error, paths) for error in dag.find_errors(collected.graph))
     if errors or parsed.request is None:
         raise InvalidRequest(errors)
     request = parsed.request
@@ -171,9 +171,9 @@ def validate(
 def named_nodes(nodes: list[Any] | dict[str, Any]) -> list[tuple[str, Any]]:
     """Path of each node in the request, and the node with its name as a field."""
     if isinstance(nodes, list):
-        return [(path("nodes", at), node) for at, node in enumerate(nodes)]
+        return [(field_path("nodes", at), node) for at, node in enumerate(nodes)]
     return [
-        (path("nodes", name), {"name": name, **node} if isinstance(node, dict) and "name" not in node else node)
+        (field_path("nodes", name), {"name": name, **node} if isinstance(node, dict) and "name" not in node else node)
         for name, node in nodes.items()
     ]
 
@@ -206,7 +206,7 @@ class NodeCollector:
         parsed = parse(WorkflowNode, node, NODE_ALIASES, self._given)
         errors = list(parsed.errors)
         kind, mask = self._type(parsed, errors)
-        self.errors += [FieldError(within(node_path, error.field), error.message) for error in errors]
+        self.errors += [FieldError(join_paths(node_path, error.field), error.message) for error in errors]
         name, after = parsed.fields.get("name"), parsed.fields.get("dependsOn")
         if isinstance(name, str) and name:
             names = [one for one in after if isinstance(one, str)] if isinstance(after, list) else []

@@ -22,7 +22,7 @@ from functions.core.workflows.run import Run, RunState
 from functions.intake.submission import header_key, idempotency_key
 from functions.intake.task_requests import Limits, parse
 from functions.runtime.notifications import NotificationStarter
-from functions.store.documents import Documents, check_size
+from functions.store.documents import Documents, require_payload_size
 from functions.store.runs import RunStore
 
 EXECUTION_NAMES = 10
@@ -59,7 +59,7 @@ class Workflows:
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int
     ) -> SubmittedRun:
         """`header`: Idempotency-Key as it came. `now`: epoch ms; `random`: 80 bits."""
-        check_size(body)
+        require_payload_size(body)
         given = Limits(now, self.timeout_limit)
         parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
         key, key_errors = idempotency_key(header, parsed)
@@ -67,7 +67,7 @@ class Workflows:
         run_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, f"workflow\0{key}")
         if key is not None and (earlier := self.runs.get(tenant, run_id)):
             return repeated(earlier, valid, key)
-        plan = definition.plan_of(valid.specs)
+        plan = definition.plan_of_specs(valid.specs)
         run = Run(
             tenant=tenant,
             id=run_id,
@@ -78,7 +78,7 @@ class Workflows:
             created_at=now,
             deadline_seconds=valid.deadline_seconds,
             on_failure=valid.on_failure,
-            definition=self.documents.keep_definition(tenant, run_id, definition.written(valid.specs)),
+            definition=self.documents.store_definition(tenant, run_id, definition.definition_to_json(valid.specs)),
             digest=valid.fingerprint.digest,
             idempotency_key=key,
             notify=valid.notify,
@@ -101,11 +101,11 @@ class Workflows:
     def cancel(self, tenant: str, run_id: str) -> None:
         """Nodes that have not started will not start. Raises NotAllowedInState when the run has ended otherwise."""
         run = self.find(tenant, run_id)
-        cancelled = None if run.ended else self.runs.ask_to_cancel(run)
+        cancelled = None if run.ended else self.runs.request_cancel(run)
         if cancelled is None:
             run = self.find(tenant, run_id)
             # After an earlier cancel it may have ended in another state: nodes that ran were not stopped.
-            if not run.cancelled and run.state is not RunState.CANCELLED:
+            if not run.cancel_requested and run.state is not RunState.CANCELLED:
                 raise NotAllowedInState("workflow", run.id, "cancel", run.state)
             return
         if cancelled.token:
@@ -118,19 +118,19 @@ class Workflows:
         key = header_key(header)
         keyed = None if key is None else KeyedChange(key, {})
         run = self.find(tenant, run_id)
-        if keyed and keyed.is_among(run.retries, id=run.id, what="workflow"):
+        if keyed and keyed.is_done_in(run.retry_marks, id=run.id, what="workflow"):
             return run
         if not run.ended or run.state is RunState.SUCCESS:
             raise NotAllowedInState("workflow", run.id, "retry", run.state)
         # The step that wrote this end may have died before it started the notification; repeated, it finds a new round.
         self.notifications.start_for_run(run)
         self._start(run, round_=run.round + 1, now=now)
-        again = self.runs.again(run, mark=keyed.mark if keyed else None)
+        again = self.runs.start_next_round(run, mark=keyed.mark if keyed else None)
         if again is not None:
             return again
         # Another request was faster. It started the same execution.
         faster = self.find(tenant, run_id)
-        if keyed and keyed.is_among(faster.retries, id=run.id, what="workflow"):
+        if keyed and keyed.is_done_in(faster.retries, id=run.id, what="workflow"):
             return faster
         raise NotAllowedInState("workflow", run.id, "retry", faster.state)
 
