@@ -14,7 +14,7 @@ from itertools import pairwise
 from unicodedata import east_asian_width
 
 from functions.api.workflows.layout import Layout, Point, lay_out
-from functions.core.workflows.dag import Node, ranks
+from functions.core.workflows.dag import Node, node_ranks
 
 MAX_NODES = 500
 MAX_EDGES = 2_000
@@ -74,7 +74,7 @@ def draw(format_: str, nodes: Sequence[Node], states: Mapping[str, str], *, titl
     if format_ == "dot":
         return dot(picture(nodes, states, title=title))
     if format_ == "svg":
-        rank = ranks(nodes)
+        rank = node_ranks(nodes)
         passed = sum(rank[node.name] - rank[other] - 1 for node in nodes for other in set(node.depends_on))
         return svg(picture(nodes, states, title=title, most_edges=MAX_EDGES if passed <= MAX_PASSED else 0))
     whole = mermaid(picture(nodes, states, title=title, most_edges=MERMAID_EDGES))
@@ -104,7 +104,7 @@ def picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, mos
 
 def collapsed_picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, edges: int) -> Picture:
     """One box a rank, or a stretch of ranks when there are many."""
-    rank = ranks(nodes)
+    rank = node_ranks(nodes)
     depth = max(rank.values()) + 1
     stretch = -(-depth // MAX_BOXES)
     found: list[Counter[str]] = [Counter() for _ in range(-(-depth // stretch))]

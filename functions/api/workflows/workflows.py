@@ -130,7 +130,7 @@ class Workflows:
             return again
         # Another request was faster. It started the same execution.
         faster = self.find(tenant, run_id)
-        if keyed and keyed.is_done_in(faster.retries, id=run.id, what="workflow"):
+        if keyed and keyed.is_done_in(faster.retry_marks, id=run.id, what="workflow"):
             return faster
         raise NotAllowedInState("workflow", run.id, "retry", faster.state)
 
