@@ -104,14 +104,14 @@ class Firings:
         if self.tasks.get(schedule.tenant, task_id) is not None:
             return FiringResult(FiringOutcome.REPEATED, "its task is there already", task_id)
         if not self._claim(schedule, task_id, at, now=now):
-            self.schedules.skip(schedule, at)
+            self.schedules.record_skip(schedule, at)
             return self._count(
                 schedule, FiringResult(FiringOutcome.SKIPPED, f"task {schedule.firings.task} has not ended")
             )
         try:
             done = self._submit(schedule, key, now=now)
         except (InvalidRequest, UnknownTaskType, PayloadTooLarge) as error:
-            self.schedules.refused(schedule, str(error), now)
+            self.schedules.record_error(schedule, str(error), now)
             return self._count(schedule, FiringResult(FiringOutcome.REFUSED, str(error)))
         if not done.created:
             return FiringResult(FiringOutcome.REPEATED, "its task is there already", task_id)
@@ -126,7 +126,7 @@ class Firings:
         there = self.tasks.get(schedule.tenant, task_id)
         if there is not None:
             return SubmittedTask(there, created=False)
-        self.schedules.claim(schedule, task=task_id, at=now, now=now, seen=None, asked=True)
+        self.schedules.claim(schedule, task=task_id, at=now, now=now, seen=None, on_request=True)
         return self._submit(schedule, key, now=now)
 
     def _submit(self, schedule: Schedule, key: str, *, now: int) -> SubmittedTask:
@@ -155,7 +155,7 @@ class Firings:
         for _ in range(CLAIM_TRIES):
             if firings.firing_task == task_id:
                 # Its own claim, a minute old when Lambda repeats the firing: other firings ignore it by then.
-                answer = self.schedules.renew(schedule, task=task_id, now=now, seen=firings)
+                answer = self.schedules.renew_claim(schedule, task=task_id, now=now, seen=firings)
             elif firings.skipped_at == at:
                 # An earlier delivery of this firing was skipped. Tasks that have ended since do not change that.
                 return False
@@ -178,7 +178,7 @@ class Firings:
         return not task.settled
 
     def _record_missed(self, schedule: Schedule, at: int) -> FiringResult:
-        self.schedules.miss(schedule, at)
+        self.schedules.record_miss(schedule, at)
         return self._count(schedule, FiringResult(FiringOutcome.MISSED, "it came too late"))
 
     def _count(self, schedule: Schedule, fired: FiringResult) -> FiringResult:

@@ -16,7 +16,7 @@ from taskyard.tasks.urls import without_target
 
 from functions.aws.secrets import SecretUnusable
 from functions.core.errors import StoreUnavailable
-from functions.core.notifications.events import DEFAULT_SECRET, Delivery, Notification, display_target
+from functions.core.notifications.events import DEFAULT_SECRET_NAME, Delivery, Notification, display_target
 from functions.core.times import iso_time
 from functions.notifier import email
 from functions.runtime.metrics import Metrics
@@ -87,35 +87,35 @@ class Deliverer:
         """`started_at`: epoch ms, of the execution. Raises NotDeliveredError or AskedToWaitError to get another
         attempt."""
         # Recorded before anything is sent or read: a crash of this function counts as an attempt, too.
-        begun = self.store.begin(note, now=self.clock())
+        begun = self.store.begin_attempt(note, now=self.clock())
         if begun.refused:
             # The previous attempt reached a final state, and then crashed, or its response was lost.
-            return begun.known.state
+            return begun.notification.state
         outcome = self._send(note)
         now = self.clock()
         last = now - started_at >= WINDOW_MS
         if isinstance(outcome, Delivered):
-            self.store.note(note, Delivery.DELIVERED, now=now, status=outcome.status)
+            self.store.record_attempt_end(note, Delivery.DELIVERED, now=now, status=outcome.status)
             self.metrics.count("NotificationDelivered")
             logger.info("delivered", extra=log_fields(note))
             return Delivery.DELIVERED
         if isinstance(outcome, PermanentFailure) or last:
             return self._give_up(note, outcome.error, status=outcome.status, now=now)
-        self.store.note(note, Delivery.PENDING, now=now, status=outcome.status, error=outcome.error)
+        self.store.record_attempt_end(note, Delivery.PENDING, now=now, status=outcome.status, error=outcome.error)
         self.metrics.count("NotificationRetried")
         logger.warning("not delivered: %s", outcome.error, extra=log_fields(note))
-        raise retry_error(outcome, begun.known.attempts, now=now, ends_at=started_at + WINDOW_MS)
+        raise retry_error(outcome, begun.notification.attempts, now=now, ends_at=started_at + WINDOW_MS)
 
     def give_up(self, note: Notification, *, error: str) -> Delivery:
         """The retries of the state machine are used up: the function crashed each time, or could not be invoked."""
         found = self.store.get(note)
-        if found is not None and found.final:
+        if found is not None and found.is_final:
             return found.state
         because = found.error if found is not None and found.error else f"the notifier itself failed: {error}"
         return self._give_up(note, because, status=found.status if found else None, now=self.clock())
 
     def _give_up(self, note: Notification, error: str, *, status: int | None, now: int) -> Delivery:
-        self.store.note(note, Delivery.UNDELIVERABLE, now=now, status=status, error=error)
+        self.store.record_attempt_end(note, Delivery.UNDELIVERABLE, now=now, status=status, error=error)
         self.metrics.count("NotificationUndeliverable")
         logger.error("undeliverable: %s", error, extra=log_fields(note))
         return Delivery.UNDELIVERABLE
@@ -141,7 +141,7 @@ class Deliverer:
         return Delivered()
 
     def _post(self, note: Notification) -> DeliveryOutcome:
-        keys = self.secrets.keys(note.tenant, note.to.get("secret", DEFAULT_SECRET))
+        keys = self.secrets.keys(note.tenant, note.to.get("secret", DEFAULT_SECRET_NAME))
         body = json.dumps(self._body(note), ensure_ascii=False, separators=(",", ":")).encode()
         signed = signature.signature_headers(keys, id=note.name, at=self.clock() // 1000, body=body)
         headers = {"Content-Type": "application/json", "User-Agent": "Taskyard", **signed}
@@ -161,7 +161,7 @@ class Deliverer:
         """The same bytes in every attempt: its sources never change."""
         body = dict(note.body)
         if note.result_ref is not None:
-            document = self.store.result(note, limit=RESULT_BYTES)
+            document = self.store.inline_result(note, limit=RESULT_BYTES)
             if document is None:
                 body["data"] = {key: value for key, value in body["data"].items() if key != "result"} | {
                     "omitted": ["result"]

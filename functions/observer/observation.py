@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from functions.core.counts import Change, Entry
+from functions.core.counts import JournalEntry, StateChange
 from functions.store import keys
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
@@ -26,8 +26,8 @@ class StreamBatch:
     """The content of a batch of records, in stream order. `journal_entries`: by tenant. `removed`: the items of tasks
     and runs that TTL removed, by sequence number. `numbers`: sequence numbers as text, as the stream has them."""
 
-    changes: list[Change] = field(default_factory=list)
-    journal_entries: dict[str, list[Entry]] = field(default_factory=dict)
+    changes: list[StateChange] = field(default_factory=list)
+    journal_entries: dict[str, list[JournalEntry]] = field(default_factory=dict)
     removed: dict[int, Item] = field(default_factory=dict)
     numbers: dict[int, str] = field(default_factory=dict)
 
@@ -38,8 +38,8 @@ class StreamBatch:
         sequence, at = int(data["SequenceNumber"]), int(data["ApproximateCreationDateTime"])
         self.numbers[sequence] = data["SequenceNumber"]
         if sk == keys.TASK:
-            tenant, _ = keys.tenant_and_id(pk)
-            change = Change(
+            tenant, _ = keys.tenant_and_task_id(pk)
+            change = StateChange(
                 sequence=sequence,
                 at=at,
                 tenant=tenant,
@@ -49,9 +49,9 @@ class StreamBatch:
             )
             if change.before != change.after:
                 self.changes.append(change)
-        elif sk.startswith(keys.BATCH) and new:
+        elif sk.startswith(keys.JOURNAL_BATCH) and new:
             for tenant, sums in json.loads(new["sums"]["S"]).items():
-                self.journal_entries.setdefault(tenant, []).append(Entry(sequence=sequence, at=at, sums=sums))
+                self.journal_entries.setdefault(tenant, []).append(JournalEntry(sequence=sequence, at=at, sums=sums))
         if sk in (keys.TASK, keys.WORKFLOW) and old and is_removed_by_ttl(record):
             self.removed[sequence] = old
 
@@ -86,16 +86,16 @@ class Observer:
                 failed.append(sequence)
 
         if batch.changes:
-            note = partial(self.counters.note, stream_shard, batch.changes)
+            note = partial(self.counters.write_journal, stream_shard, batch.changes)
             run_step("not counted", batch.changes[0].sequence, note)
         for tenant, journal_entries in batch.journal_entries.items():
             run_step(
                 "not counted",
                 journal_entries[0].sequence,
-                partial(self.counters.add, tenant, stream_shard, journal_entries),
+                partial(self.counters.add_to_counter, tenant, stream_shard, journal_entries),
             )
         for sequence, item in batch.removed.items():
-            clear = self.leftovers.clear if item["sk"]["S"] == keys.TASK else self.leftovers.clear_run
+            clear = self.leftovers.delete_of_task if item["sk"]["S"] == keys.TASK else self.leftovers.delete_of_run
             run_step("leftovers not deleted", sequence, partial(clear, item))
         return batch.numbers[min(failed)] if failed else None
 
