@@ -15,7 +15,10 @@ import pytest
 from taskyard import Backoff, Taskyard
 from taskyard.cli import main
 
+import functions.tasks
 from functions.api import openapi
+from functions.build.task_types import discover
+from functions.runtime import wiring
 from tests.unit.client_fake import URL, FakeApi, Sleeper, task_document
 
 
@@ -397,7 +400,13 @@ def test_times_are_printed_with_date_and_zone(shell: Shell) -> None:
     assert shell("reschedule", "t1", "--run-at", "2026-02-01 10:00:03.120Z")[0] == 0
 
 
-def test_types_lists_task_types_with_the_fields_of_their_payloads(shell: Shell) -> None:
+def test_types_lists_task_types_with_the_fields_of_their_payloads(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "task-types.json"
+    file.write_text(discover(functions.tasks).to_json())
+    monkeypatch.setattr(wiring, "TASK_TYPES_FILE", str(file))
+    wiring.registry.cache_clear()
     document = openapi.document(60)
     shell.api.answers = [httpx.Response(200, json=document)] * 2
     code, out, _ = shell("types")
