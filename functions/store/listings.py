@@ -98,16 +98,15 @@ class Listings:
             # Nothing lies between; and DynamoDB refuses a BETWEEN whose ends are the wrong way round.
             return
         # DynamoDB takes one condition on the sort key: BETWEEN, both ends included.
-        items = self.tasks.table.query(
-            IndexName=index.name,
-            KeyConditionExpression=f"{index.pk} = :pk AND {index.sk} BETWEEN :since AND :after",
-            ExpressionAttributeValues={
+        items = self.tasks.index_entries(
+            index.name,
+            f"{index.pk} = :pk AND {index.sk} BETWEEN :since AND :after",
+            {
                 ":pk": string_value(index.partition(tenant, number)),
                 ":since": string_value(f"{since:013d}"),
                 ":after": string_value(after or "~"),
             },
-            ScanIndexForward=False,
-            Limit=page_size,
+            page_size=page_size,
         )
         for item in items:
             if item[index.sk]["S"] != after:

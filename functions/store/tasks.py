@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from functions.core.payloads.masking import Mask
@@ -76,6 +76,16 @@ class TaskStore:
         unique = dict.fromkeys(ids)
         found = self.table.get_many((keys.task_key(tenant, task_id) for task_id in unique), consistent=consistent)
         return {task.id: task for task in map(task_from_item, found)}
+
+    def index_entries(self, index: str, condition: str, values: Item, *, page_size: int) -> Iterator[Item]:
+        """Entries of one of the table's indexes, newest first, read page by page as they are used up."""
+        return self.table.query(
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ScanIndexForward=False,
+            Limit=page_size,
+        )
 
     # -- submitting and changing what has not started
 

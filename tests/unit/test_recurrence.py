@@ -11,7 +11,8 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.core.schedules.recurrence import InvalidExpression, Timetable, parse_cron, parse_rate, parse_zone
+from functions.core.schedules.cron import parse_cron
+from functions.core.schedules.recurrence import InvalidExpression, Timetable, parse_rate, parse_zone
 from local.schedules.recurrence import Recurrence, UnsupportedExpression
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"

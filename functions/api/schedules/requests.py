@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from functions.core.schedules.recurrence import InvalidExpression, parse_cron, parse_rate, parse_zone
+from functions.core.schedules.cron import parse_cron
+from functions.core.schedules.recurrence import InvalidExpression, parse_rate, parse_zone
 from functions.intake.task_requests import SUBMIT_ALIASES, Instant, Request, SubmitTask, refuse, stripped_key
 
 SCHEDULE_ALIASES = {

@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import Any
 
 from functions.core.payloads.masking import Mask
+from functions.core.schedules.cron import parse_cron
 from functions.core.schedules.recurrence import (
     MINUTE_MS,
     Rate,
     Recurrence,
     Timetable,
-    parse_cron,
     parse_rate,
     parse_zone,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from functions.core.errors import FieldError
 
@@ -97,35 +98,13 @@ def unknown_dependencies(nodes: Sequence[Node]) -> Iterator[FieldError]:
 
 
 def find_cycle(nodes: Sequence[Node]) -> list[str] | None:
-    """A cycle as names, first and last the same, each followed by the one that waits for it; None when there is none.
-
-    Kahn's algorithm leaves the nodes that are on a cycle or behind one. Walking from any of them to an upstream that
-    is left as well must come round.
-    """
-    upstreams = {node.name: set(node.depends_on) for node in nodes}
-    dependents: dict[str, list[str]] = {node.name: [] for node in nodes}
-    for name, waits_for in upstreams.items():
-        for upstream in waits_for:
-            dependents[upstream].append(name)
-    left = {name: len(waits_for) for name, waits_for in upstreams.items()}
-    free = [name for name, count in left.items() if not count]
-    while free:
-        name = free.pop()
-        del left[name]
-        for dependent in dependents[name]:
-            left[dependent] -= 1
-            if not left[dependent]:
-                free.append(dependent)
-    if not left:
-        return None
-    path: list[str] = []
-    seen: dict[str, int] = {}
-    name = next(iter(left))
-    while name not in seen:
-        seen[name] = len(path)
-        path.append(name)
-        name = next(upstream for upstream in sorted(upstreams[name]) if upstream in left)
-    return [name, *reversed(path[seen[name] :])]
+    """A cycle as names, the first and the last one the same, each followed by one that waits for it. None: no cycle."""
+    try:
+        TopologicalSorter({node.name: node.depends_on for node in nodes}).prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        return cycle
+    return None
 
 
 def make_plan(nodes: Sequence[Node]) -> Plan:
@@ -195,20 +174,9 @@ def tally_levels(nodes: int) -> int:
 
 
 def node_ranks(nodes: Sequence[Node]) -> dict[str, int]:
-    """Name → the longest way from a root, 0 for roots: the column of a drawing. Of nodes without problems."""
-    upstreams = {node.name: set(node.depends_on) for node in nodes}
-    dependents: dict[str, list[str]] = {name: [] for name in upstreams}
-    for name, waits_for in upstreams.items():
-        for upstream in waits_for:
-            dependents[upstream].append(name)
-    left = {name: len(waits_for) for name, waits_for in upstreams.items()}
-    rank = {name: 0 for name, count in left.items() if not count}
-    free = list(rank)
-    while free:
-        name = free.pop()
-        for dependent in dependents[name]:
-            rank[dependent] = max(rank.get(dependent, 0), rank[name] + 1)
-            left[dependent] -= 1
-            if not left[dependent]:
-                free.append(dependent)
-    return rank
+    """Name → the longest path from a root to the node, 0 for a root. `nodes` have no errors."""
+    upstreams = {node.name: node.depends_on for node in nodes}
+    ranks: dict[str, int] = {}
+    for name in TopologicalSorter(upstreams).static_order():
+        ranks[name] = max((ranks[upstream] + 1 for upstream in upstreams[name]), default=0)
+    return ranks
