@@ -1,7 +1,8 @@
-"""Counting tasks per state from a stream that delivers at least once. Pure: changes in, sums out (docs/adr/0016).
+"""Counts of tasks per state, from a stream that delivers at least once (docs/adr/0016).
 
-Lambda hands a stream shard's records over in order, and goes on only when a batch is done or given up. So what has been
-counted of a shard is everything up to some record, and one number tells what is new, however a batch comes again.
+Lambda delivers the records of a stream shard in order, and goes on only when a batch is done or given up. What has been
+counted of a shard is therefore everything up to one record: its sequence number tells which records of a repeated
+batch are new.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 CountsByType = dict[str, dict[str, int]]
-"""Task type → state → by how many more or fewer; zeros are left out."""
+"""Task type → state → count, or change of the count; zeros are left out."""
 
 
 POSITION_RETENTION_SECONDS = 26 * 3600
-"""So long it is remembered how far a shard was: AWS keeps a stream's records for 24 hours, older ones never come."""
+"""How long the position in a shard is stored. AWS keeps records of a stream for 24 hours; older ones never arrive."""
 
 
 class StreamEvent(Protocol):
-    """What a record of the stream says. `sequence` grows along a shard, and tells nothing between two of them. `at`:
-    epoch seconds."""
+    """One record of the stream. `sequence` grows within a shard and cannot be compared across shards. `at`: epoch
+    seconds."""
 
     @property
     def sequence(self) -> int: ...
@@ -35,7 +36,7 @@ StreamEventT = TypeVar("StreamEventT", bound=StreamEvent)
 
 @dataclass(frozen=True, kw_only=True)
 class StateChange:
-    """One task's record went from a state to another; None: it was not there, or is no more."""
+    """A task's record went from one state to another. None: the record did not exist before, or no longer exists."""
 
     sequence: int
     at: int
@@ -47,7 +48,7 @@ class StateChange:
 
 @dataclass(frozen=True, kw_only=True)
 class JournalEntry:
-    """What one batch changed of a tenant's counts, as the journal says."""
+    """The changes of a tenant's counts by one batch, as the journal stores them."""
 
     sequence: int
     at: int
@@ -56,7 +57,7 @@ class JournalEntry:
 
 @dataclass(frozen=True)
 class StreamPositions:
-    """How far an item has counted of each shard of the stream: shard → the last record's sequence and time."""
+    """How far an item has counted each shard of the stream: shard → sequence and time of the last record counted."""
 
     shards: dict[str, tuple[int, int]]
 
@@ -67,7 +68,7 @@ class StreamPositions:
 
     @property
     def to_text(self) -> str:
-        """A shard lives for hours, so these are seven or eight in a counter, forty bytes each."""
+        """A shard lives for hours, so a counter holds seven or eight positions of forty bytes each."""
         return " ".join(f"{shard}:{sequence}:{at}" for shard, (sequence, at) in self.shards.items())
 
     def unseen(self, shard: str, events: Iterable[StreamEventT]) -> list[StreamEventT]:
@@ -75,7 +76,7 @@ class StreamPositions:
         return [event for event in events if event.sequence > up_to]
 
     def advance(self, shard: str, events: Sequence[StreamEvent]) -> StreamPositions:
-        """With all of `events` of this shard counted."""
+        """The positions after all `events` of this shard have been counted."""
         now = events[-1].at
         kept = {name: mark for name, mark in self.shards.items() if mark[1] > now - POSITION_RETENTION_SECONDS}
         return StreamPositions(kept | {short_shard_id(shard): (events[-1].sequence, now)})

@@ -33,7 +33,7 @@ def by_queue_or_timer(available_at: int, now: int) -> ByQueue | ByTimer:
 
 
 def timer_name(task_id: str, generation: int, at: int) -> str:
-    """Made twice, it is one: at most 64 of `[0-9a-zA-Z-_.]` (AWS).
+    """The same name for the same wake-up, so that a timer made twice exists once. AWS: at most 64 of `[0-9a-zA-Z-_.]`.
 
     The minute is part of it because two submits that race for one idempotency key may ask for different times:
     the loser's timer must not stand in for the winner's.

@@ -1,4 +1,4 @@
-"""Paths of fields in the caller's own words, and pydantic's findings under such paths."""
+"""Paths of fields as the caller named them, and pydantic's errors under such paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functions.core.errors import FieldError
 
 PLAIN_NAME = re.compile(r"[\w-]+")
 NAME_CHARACTERS = 200
-"""Characters of a name in a path. A longer one is cut: each error below it repeats it."""
+"""A longer name in a path is cut, because each error below it repeats it."""
 
 PathParts = tuple[str | int, ...]
 
@@ -22,7 +22,7 @@ MESSAGE_BY_ERROR_TYPE = {
     "model_attributes_type": "must be an object",
     "dict_type": "must be an object",
 }
-"""Pydantic's own words for these speak of Python."""
+"""Pydantic's own messages for these mention Python types."""
 
 
 def field_path(*parts: str | int) -> str:
@@ -37,14 +37,15 @@ def field_path(*parts: str | int) -> str:
 
 
 def join_paths(where: str, field: str) -> str:
-    """The path `field` of what stands at the path `where`."""
+    """The path of `field` inside the value at the path `where`."""
     return where + field if field.startswith("[") or not where else f"{where}.{field}"
 
 
 def field_errors(found: Sequence[Mapping[str, Any]], value: Any, *, under: str = "") -> list[FieldError]:
-    """`found`: what pydantic's ValidationError.errors() lists about `value`, which the caller knows as `under`.
+    """`found`: the list of pydantic's ValidationError.errors() about `value`, which stands at the path `under`.
 
-    Pydantic adds the members of unions to its paths (`to.str`, `to.list[str]`): the caller never wrote those.
+    Pydantic adds the members of unions to its paths (`to.str`, `to.list[str]`). Those are not the caller's names and
+    are left out.
     """
     messages: dict[PathParts, dict[str, None]] = {}
     alternatives: set[PathParts] = set()
@@ -53,15 +54,15 @@ def field_errors(found: Sequence[Mapping[str, Any]], value: Any, *, under: str =
         parts, exact = path_in_value(error, value)
         if not exact:
             alternatives.add(parts)
-        # What a validator of ours, or of a task type, raises as ValueError.
+        # Validators of Taskyard and of task types raise ValueError.
         message = MESSAGE_BY_ERROR_TYPE.get(error["type"], error["msg"].removeprefix("Value error, "))
         messages.setdefault(parts, {})[message] = None
         while parts and (parts := parts[:-1]) not in containers:
             containers.add(parts)
     return [
-        FieldError(field_path(*((under,) if under else ()), *parts), " or ".join(said))
-        for parts, said in messages.items()
-        # Of a union's alternatives the one that fits further in is the one that was meant.
+        FieldError(field_path(*((under,) if under else ()), *parts), " or ".join(texts))
+        for parts, texts in messages.items()
+        # Of a union's alternatives, the one that matches to a deeper level is the one that the caller meant.
         if not (parts in alternatives and parts in containers)
     ]
 

@@ -1,5 +1,5 @@
-"""A change under an Idempotency-Key. What is kept of it on the record that it changes makes the same request again the
-same change, and not a second one. docs/adr/0023."""
+"""A change under an Idempotency-Key. The changed record stores the change's mark, so that a repeated request is
+recognized and makes no second change. docs/adr/0023."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from functions.core.errors import IdempotencyKeyReused, Resource
 
 @dataclass(frozen=True)
 class KeyedChange:
-    """`request`: what it asks for, as it was understood."""
+    """`request`: the validated content of the request."""
 
     key: str
     request: Mapping[str, Any]
 
     @property
     def mark(self) -> str:
-        """`<key>.<request>`, 16 hexadecimal digits each: a record has room for it whatever the key's length."""
+        """`<hash of key>.<hash of request>`, 16 hexadecimal digits each: its size does not depend on the key's
+        length."""
         return f"{short_digest(self.key)}.{short_digest(json.dumps(self.request, sort_keys=True))}"
 
     def is_done_in(self, marks: Iterable[str], *, id: str, what: Resource | Literal["request"] = "task") -> bool:
-        """Whether it is done. `marks`: of the last changes. Raises IdempotencyKeyReused where its key belongs to
-        another request."""
+        """Whether the change is already made. `marks`: of the record's last changes. Raises IdempotencyKeyReused when
+        the key belongs to another request."""
         key, _, request = self.mark.partition(".")
         requests = [mark.partition(".")[2] for mark in marks if mark.partition(".")[0] == key]
         if requests and request not in requests:

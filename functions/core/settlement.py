@@ -1,4 +1,4 @@
-"""What an outcome makes of a task. Pure: the worker writes what this says, under its fence."""
+"""The settlement of a task: the state that follows from an attempt's outcome. The worker writes it under its fence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Settlement:
     reason: str | None = None
     available_at: int | None = None
     max_attempts: int | None = None
-    """Another maximum from now on: the attempt is not charged, because one more than before may follow."""
+    """A new maximum, for an attempt that is not charged: one more attempt than before may follow."""
 
 
 def settle(task: Task, outcome: Outcome, *, now: int, log: tuple[str, ...] = (), not_before: int = 0) -> Settlement:
@@ -63,7 +63,7 @@ def uncharged_attempts(task: Task) -> int:
 
 
 def lost_attempt(task: Task) -> Attempt:
-    """The attempt whose worker died without a word: it ended, at the latest, with its lease."""
+    """The history entry of an attempt whose worker died before it settled: it ended with its lease at the latest."""
     return Attempt(
         number=task.attempt,
         started_at=task.started_at or task.created_at,

@@ -1,15 +1,15 @@
-"""The states of a task and the table of what may follow what. docs/state-machine.md is tested against it.
+"""The states of a task and the transitions between them. docs/state-machine.md is tested against this table.
 
-Who moves a task on, and who repairs it when the mover dies:
+What moves a task on from each state, and what repairs it when that fails:
 
-| state    | moved on by                              | when that one dies                                     |
+| state    | moved on by                              | repaired by, when that fails                           |
 |----------|------------------------------------------|--------------------------------------------------------|
 | PENDING  | the wake-up of its generation, once due  | the wake-up is redelivered, or its schedule retried    |
 | READY    | the wake-up of its generation            | SQS redelivers it                                      |
 | BLOCKED  | the last upstream's consequences         | the upstream's wake-up, or its own, runs them again    |
 | RUNNING  | the worker that holds the lease          | the wake-up, redelivered at the lease's end, claims it |
-| RETRY    | the wake-up sent before this was written | as PENDING                                             |
-| terminal | nobody; TTL removes it after retention   | consequences are run again by the wake-up              |
+| RETRY    | the wake-up sent before the write        | as PENDING                                             |
+| terminal | nothing; TTL removes it after retention  | the wake-up runs the consequences again                |
 """
 
 from __future__ import annotations
@@ -46,15 +46,16 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 }
 
 REDRIVE_TRANSITIONS: dict[State, State] = {S.FAILED: S.PENDING, S.DEAD: S.PENDING}
-"""What only a person starts, from the failure desk: never a worker, so these states stay terminal for all else."""
+"""Transitions that only a redrive of a dead letter makes. No worker makes them: for all else the states are
+terminal."""
 
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
 CLAIMABLE = frozenset({S.PENDING, S.READY, S.RETRY})
-"""A wake-up of the right generation may claim these, once due."""
+"""A wake-up of the current generation may claim a task in these states once it is due."""
 CANCELLABLE = CLAIMABLE | {S.BLOCKED}
 DEAD_LETTER_STATES = frozenset({S.FAILED, S.DEAD})
 
 
 def displayed_state(state: State, available_at: int, now: int) -> State:
-    """What a reader is told: PENDING is READY from its due time on, which costs no write. Times in epoch ms."""
+    """The state that views show: a PENDING task is READY from its due time on, without a write. Times in epoch ms."""
     return S.READY if state is S.PENDING and available_at <= now else state

@@ -1,4 +1,4 @@
-"""The task: what the record says, in the words of docs/data-model.md. Times are epoch ms, durations seconds."""
+"""The task as its record stores it (docs/data-model.md). Times are epoch ms, durations are seconds."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from functions.core.payloads.masking import Mask
 from functions.core.states import TERMINAL, State, displayed_state
 
 HISTORY_LIMIT = 20
-"""Failed attempts kept on a task; the oldest go first. With the limits below the record stays under 60 KB, in any
-script: twenty errors of at most 2 KB, one traceback, and four logs (three in the history, one of the attempt that
-ended it)."""
+"""Failed attempts that a record stores; the oldest are dropped first. With the limits below the record stays under 60
+KB, in any script: twenty errors of at most 2 KB, one traceback, and four logs (three in the history, one of the attempt
+that ended it)."""
 REDRIVES_LIMIT = 10
 ERROR_LIMIT = 500
 TRACEBACK_BYTES = 1000
 """A kilobyte is one write unit: a long chain costs one more at most, and the next attempt that fails takes its place.
 An ordinary one has about 100 bytes, and rides in the unit of a small task (tests/unit/test_records.py)."""
 UNCHARGED_ATTEMPTS_LIMIT = 10
-"""So many attempts of the history may be ones that were not let run; a further one is charged like any failure. A task
-that is always kept from running would go round for ever."""
+"""Attempts of one history that may go uncharged because they could not run. A further one is charged like a failure:
+without the limit, a task that never gets to run would be retried for ever."""
 
 MAX_RUN_AT_DELAY_MS = 5 * 366 * 24 * 3600 * 1000
-"""A run time may lie five years ahead, no further: beyond that a typing error is likelier than a wish."""
+"""A task may be scheduled up to five years ahead. A later time is most likely a typing error."""
 
 
 def last_bytes(text: str, limit: int) -> str:
@@ -54,7 +54,8 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Document:
-    """A JSON document: in the record itself (`inline`), or kept elsewhere under `ref` (`item:…` or `s3:…`)."""
+    """A JSON document: stored in the record itself (`inline`), or elsewhere under the reference `ref` (`item:…`,
+    `s3:…`)."""
 
     inline: str | None = None
     ref: str | None = None
@@ -62,8 +63,9 @@ class Document:
 
 @dataclass(frozen=True, kw_only=True)
 class RunMembership:
-    """What makes a task a node. `releases`, `upstreams`: indexes of the plan; those that do not fit the record are in
-    so many chunk items. `until`: epoch seconds, the deadline of the run: no node expires while its run may go on."""
+    """A task's place in a workflow run. `releases`, `upstreams`: indexes of the plan; `*_chunks` counts the chunk items
+    with the indexes that do not fit the record. `deadline_at`: epoch seconds, the deadline of the run: no node expires
+    while its run may go on."""
 
     run: str
     round: int
@@ -95,12 +97,13 @@ class Task:
     mask: Mask | None = None
     """Of the parts of the payload that only the handler may see (functions/core/payloads/masking.py)."""
     digest: str
-    """Of what the request asks for, whatever its spelling: tells a repeated submit from a reused key."""
+    """A hash of what the request asks for, independent of its spelling. It tells a repeated submit from a reused
+    key."""
     idempotency_key: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     lease_until: int = 0
     holder: str | None = None
-    """Which claim holds the lease: tells a claim whose answer was lost from somebody else's."""
+    """The id of the claim that holds the lease. A worker that lost the answer to its claim recognizes its own by it."""
     started_at: int | None = None
     ended_at: int | None = None
     result: Document | None = None
@@ -111,18 +114,18 @@ class Task:
     """Who ran a dead letter again, and when: {by, at (epoch ms), attempts}, with the `mark` of a KeyedChange under an
     idempotency key; the last REDRIVES_LIMIT."""
     last_change_mark: str | None = None
-    """Of the last KeyedChange of what a caller may change of a task that waits."""
+    """The mark of the last KeyedChange to this task while it waited."""
     reason: str | None = None
-    """Why the task is in its state, when the state alone does not say."""
+    """Why the task is in its state, where the state alone does not say so."""
     dependencies: tuple[str, ...] = ()
     waiting_for: frozenset[str] = frozenset()
     has_dependents: bool = False
     expires_at: int | None = None
     """Epoch seconds, as DynamoDB's TTL wants it."""
     notify: tuple[dict[str, Any], ...] = ()
-    """Whom to tell of its end (functions/core/notifications/targets.py)."""
+    """Targets of the notifications of its end (functions/core/notifications/targets.py)."""
     membership: RunMembership | None = None
-    """Of a workflow's run, as one of its nodes. Then `waiting_for` holds indexes of its plan, not task ids."""
+    """Set for a node of a workflow run. `waiting_for` then holds indexes of the plan, not task ids."""
 
     @property
     def lane(self) -> str:
@@ -148,7 +151,7 @@ def lane_of(priority: int) -> str:
 
 
 def id_for_key(tenant: str, key: str) -> str:
-    """The task id that an idempotency key stands for: the conditional put of that id is the deduplication."""
+    """The task id of an idempotency key. The conditional put under that id is the deduplication."""
     return to_base32(hashlib.sha256(f"{tenant}\0{key}".encode()).digest()[:16])
 
 

@@ -1,4 +1,4 @@
-"""Times as people and programs outside read and write them."""
+"""ISO 8601 times of requests and answers ⇄ epoch milliseconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 DAY_MS = 86_400_000
 MAX_CHARACTERS = 64
-"""Characters that are looked at. A time with nine digits of a second and an offset has 40."""
+"""Of a time that is parsed. One with nine digits of a second and an offset has 40."""
 EXAMPLE = "2026-02-01T10:00:00Z"
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DATE = re.compile(
@@ -27,7 +27,7 @@ NO_OFFSET_MESSAGE = "must say its offset from UTC: end it with Z, or with one li
 
 @dataclass
 class InvalidTime(ValueError):
-    """`detail`: goes on after the name of a field, "must say …"."""
+    """`detail` completes a sentence that begins with the field's name: "must say …"."""
 
     detail: str
 
@@ -45,7 +45,7 @@ def iso_time(at: int) -> str:
 
 
 def epoch_ms(text: str) -> int:
-    """Of a time with an offset, as ISO 8601, RFC 3339 or PostgreSQL spells it. Raises InvalidTime.
+    """Parses a time with an offset, in the notation of ISO 8601, RFC 3339 or PostgreSQL. Raises InvalidTime.
 
     Calendar, ordinal and week dates, with dashes or without; then `T`, `t` or a space; hours, with minutes and seconds
     or without, and a fraction after a point or a comma, rounded to the millisecond; then `Z`, `z`, `+02`, `+0200`,

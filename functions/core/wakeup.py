@@ -10,15 +10,16 @@ from functions.core.states import CLAIMABLE, REDRIVE_TRANSITIONS, State
 from functions.core.task import Task
 
 WRITER_MARGIN_MS = 30_000
-"""Added to the longest function timeout: after that, whoever sent the wake-up cannot still write its record."""
+"""Added to the longest function time-out. After that, the sender of a wake-up can no longer write its record."""
 LOOK_AGAIN_SECONDS = 2
-"""A settle, or the write that the wake-up announces, is probably about to land."""
+"""The delay when a settlement, or the write that the wake-up announces, is probably about to land."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WakeUp:
-    """«Look at this task.» It holds no truth. `timeout_seconds` lets a worker hand back what it has no time for;
-    `rounds` counts how often the DLQ sent it round again."""
+    """A message that names a task to look at. The record holds the state; the message holds none. `timeout_seconds`
+    lets a worker return a message that it has no time left for. `rounds`: how often the dead-letter function sent it
+    again."""
 
     tenant: str
     task: str
@@ -37,7 +38,7 @@ class WakeUp:
 
     @classmethod
     def parse(cls, body: str) -> WakeUp:
-        """Raises ValueError for what is no wake-up."""
+        """Raises ValueError when `body` is not a wake-up."""
         try:
             fields = json.loads(body)
             return cls(
@@ -71,20 +72,20 @@ class Decision:
 
 
 def writer_has_ended(*, now: int, sent_at: int, writer_ms: int) -> bool:
-    """Whether whoever sent a wake-up at `sent_at` can no longer write the record that it announces."""
+    """Whether the sender of a wake-up of `sent_at` can no longer write the record that the wake-up announces."""
     return now - sent_at > writer_ms + WRITER_MARGIN_MS
 
 
 def write_has_landed(task: Task | None, wakeup: WakeUp) -> bool:
-    """Whether the write that a wake-up announces has been seen. What is settled needs none, but for a dead letter: its
-    redrive sends the wake-up before it writes, too."""
+    """Whether the write that a wake-up announces is in the record. A settled task needs none, except for a dead letter:
+    its redrive also sends the wake-up before it writes."""
     if task is None:
         return False
     return task.generation >= wakeup.generation or (task.settled and task.state not in REDRIVE_TRANSITIONS)
 
 
 def decide(task: Task | None, wakeup: WakeUp, *, now: int, sent_at: int, receives: int, writer_ms: int) -> Decision:
-    """First row that fits. `now`, `sent_at`: epoch ms; `receives`: how often SQS has handed this message out;
+    """The first row that fits. `now`, `sent_at`: epoch ms; `receives`: how often SQS has handed this message out;
     `writer_ms`: the longest that any writer of records may run."""
     gone = writer_has_ended(now=now, sent_at=sent_at, writer_ms=writer_ms)
     if task is not None and task.settled and (gone or write_has_landed(task, wakeup)):

@@ -1,4 +1,4 @@
-"""Answers to bulk requests under an idempotency key: they change many records, and none of them could hold the key."""
+"""Stored answers to bulk requests with an idempotency key. A bulk request changes many records; none holds the key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from functions.store.records import number_value, string_value, to_json
 from functions.store.table import Table
 
 RETENTION_SECONDS = 86_400
-"""Far longer than any client goes on sending a request again."""
+"""Far longer than any client retries a request."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class BulkAnswerStore:
     table: Table
 
     def get(self, tenant: str, route: str, change: KeyedChange) -> dict[str, Any] | None:
-        """None: it was not answered. Raises IdempotencyKeyReused where the key belongs to another request."""
+        """None: the request has no stored answer. Raises IdempotencyKeyReused when the key belongs to another
+        request."""
         item = self.table.get(keys.bulk_answer_key(tenant, route, change.key))
         if item is None or not change.is_done_in([item["mark"]["S"]], id=route, what="request"):
             return None

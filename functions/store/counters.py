@@ -1,9 +1,9 @@
-"""Counts per task type and state, kept by the observer from the table's stream in two steps (docs/adr/0016).
+"""Counts per task type and state, which the observer makes from the table's stream in two steps (docs/adr/0016).
 
-What a batch changed, in all tenants' counts, is one write to the journal: `JOURNAL` / `BATCH#<stream shard>`. That
-write is a record of the stream itself, and what a batch holds of such records is added to the tenants' counters:
-`COUNTER#<tenant>` / `COUNTER`, number attributes `<type>:<STATE>`. Both items say up to which record they have counted,
-of each shard. Two batching windows old while tasks run, exact once the stream is idle.
+The changes of all tenants' counts by one batch are one write to the journal: `JOURNAL` / `BATCH#<stream shard>`. That
+write is itself a record of the stream. The observer adds the journal entries of a batch to the tenants' counters:
+`COUNTER#<tenant>` / `COUNTER`, number attributes `<type>:<STATE>`. Both items store up to which record of each shard
+they have counted. The counts are two batching windows old while tasks run, and exact once the stream is idle.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from functions.store.records import Item, number_value, string_value, to_json
 from functions.store.table import Table, Updated
 
 WRITE_ATTEMPTS = 10
-"""An item has one writer, the observer of one stream shard; a counter has two where DynamoDB has split the journal. A
-refusal tells a new process how far the one before came."""
+"""An item has one writer, the observer of one stream shard; a counter has two after DynamoDB has split the journal. A
+new process learns from a failed condition how far the process before it has counted."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class TenantCounts:
 
 @dataclass(frozen=True)
 class CounterUpdate:
-    """What an update expression goes on with after `SET upTo = :upTo`, its values and names."""
+    """The rest of an update expression after `SET upTo = :upTo`, with its values and names."""
 
     expression: str
     values: Item
@@ -51,7 +51,7 @@ class CounterUpdate:
 
 @dataclass(frozen=True)
 class Counters:
-    """Remembers how far the items are that it wrote, so that each costs one call a batch."""
+    """Caches the positions of the items that it wrote, so that each item costs one call a batch."""
 
     table: Table
     _up_to: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Counters:
         return TenantCounts(states, types)
 
     def write_journal(self, stream_shard: str, changes: Sequence[StateChange]) -> None:
-        """What a batch of this shard changed takes the place of what the batch before did. Raises StoreUnavailable."""
+        """Replaces the journal entry of this shard with the changes of a new batch. Raises StoreUnavailable."""
 
         def step(new: Sequence[StateChange]) -> CounterUpdate:
             values = {
@@ -77,7 +77,7 @@ class Counters:
         self._apply_unseen(keys.journal_key(stream_shard), stream_shard, changes, step)
 
     def add_to_counter(self, tenant: str, stream_shard: str, entries: Sequence[JournalEntry]) -> None:
-        """What batches changed of the tenant's counts, as the journal tells in this shard. Raises StoreUnavailable."""
+        """Adds journal entries, delivered by this shard, to the tenant's counter. Raises StoreUnavailable."""
 
         def step(new: Sequence[JournalEntry]) -> CounterUpdate:
             sums = sum_counts(entry.sums for entry in new)
@@ -98,8 +98,8 @@ class Counters:
         events: Sequence[StreamEventT],
         step: Callable[[Sequence[StreamEventT]], CounterUpdate],
     ) -> None:
-        """The step of those events that this item has not counted: at once or not at all. Also when they come to
-        nothing: half of them alone, delivered again, would not."""
+        """Applies the events that this item has not counted, in one write. Events that add up to zero are written too:
+        the position must move on, or a part of them, delivered again, would be counted."""
         place = (key["pk"]["S"], key["sk"]["S"])
         up_to = self._up_to.get(place, "")
         for _ in range(WRITE_ATTEMPTS):
@@ -125,7 +125,7 @@ class Counters:
 
 
 def counts_from_item(item: Item) -> CountsByType:
-    """Of a counter. A type may hold colons, a state never does."""
+    """The counts in a counter's item. A type may contain colons, a state never does."""
     sums: CountsByType = {}
     for name, value in item.items():
         kind, colon, state = name.rpartition(":")

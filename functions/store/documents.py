@@ -1,6 +1,6 @@
-"""Payloads and results: in the record when small, an item of their own when not, in S3 when too large for that.
+"""Payloads, results and definitions: in the record when small, in an item of their own when larger, in S3 above that.
 
-Claim and settle stay at one write unit whatever the payload: that is why it does not ride in the record.
+Claim and settle cost one write unit whatever the payload's size, because a large payload is not in the record.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from functions.store.table import Table
 
 PAYLOAD_INLINE_BYTES = 300
 RESULT_INLINE_BYTES = 200
-"""With everything else that a record holds, these keep it under the kilobyte of one write unit."""
+"""With these limits a typical record stays under the 1 KB of one write unit."""
 ITEM_BYTES = 256 * 1024
-"""DynamoDB takes items of 400 KB; the issue's limit leaves room for the key and for growth."""
+"""AWS: an item has at most 400 KB. The limit leaves room for the key and for growth."""
 LIMIT_BYTES = 5 * 1024 * 1024
-"""API Gateway hands Lambda an event of at most 6 MB, the payload quoted inside it."""
+"""AWS: an event of Lambda has at most 6 MB. The request stands in it as a quoted text."""
 
 DEFINITION_INLINE_BYTES = 400
-"""A run's record is written a few times only, and it holds a task token of about as much."""
+"""A run's record is written only a few times, and also holds a task token of about this size."""
 DEFINITION_ITEM_BYTES = 16 * 1024
 """Written once and read a few times: from about 8 KB on a PUT to S3 costs less than the write units, and a GET less
 than the read units."""
@@ -36,7 +36,7 @@ DEFINITION_LIMIT_BYTES = 4 * LIMIT_BYTES
 
 @dataclass(frozen=True)
 class Documents:
-    """`s3` makes the S3 client when the first large document comes: most functions never need it."""
+    """`s3` makes the S3 client at the first large document. Most functions never need it."""
 
     table: Table
     bucket: str
@@ -46,15 +46,15 @@ class Documents:
         return self._store(tenant, task_id, keys.PAYLOAD, json_text(value), PAYLOAD_INLINE_BYTES)
 
     def store_result(self, tenant: str, task_id: str, result: str) -> Document:
-        """`result`: JSON text, as of every document that a handler makes."""
+        """`result`: JSON text."""
         return self._store(tenant, task_id, keys.RESULT, result, RESULT_INLINE_BYTES)
 
     def store_effect_result(self, tenant: str, task_id: str, result: str) -> Document:
-        """Of `ctx.once`: in the item of the effect, or in S3."""
+        """The result of an effect of `ctx.once`."""
         return self._store(tenant, task_id, keys.EFFECT, result, ITEM_BYTES)
 
     def store_definition(self, tenant: str, run: str, value: Any) -> Document:
-        """Of a workflow. What fits a request may fill more here, with its defaults filled in."""
+        """The definition of a workflow. With the defaults filled in, it may be larger than the request."""
         return self._store(
             tenant,
             run,
@@ -66,7 +66,7 @@ class Documents:
         )
 
     def read(self, tenant: str, task_id: str, kept: Document | None) -> Any:
-        """The value. None when there is none, or when retention has taken it already."""
+        """The value. None when there is no document, or when it has expired."""
         if kept is None or (kept.inline is None and kept.ref is None):
             return None
         if kept.inline is not None:
@@ -89,7 +89,8 @@ class Documents:
         item: int = ITEM_BYTES,
         limit: int = LIMIT_BYTES,
     ) -> Document:
-        """Named after what it holds: written twice it is one, and a reused key cannot overwrite another's payload."""
+        """The name is a hash of the content. A repeated write stores the same document, and a reused idempotency key
+        cannot overwrite the payload of another task."""
         data = document.encode()
         if len(data) > limit:
             raise PayloadTooLarge(len(data), limit)
@@ -106,7 +107,7 @@ class Documents:
 
 
 def require_payload_size(value: Any) -> None:
-    """Before anything else is said of a payload: a rule on a field of it would hide that it is too large as a whole."""
+    """Checked before the fields of a payload, whose errors would hide that the payload as a whole is too large."""
     size = len(json_text(value).encode())
     if size > LIMIT_BYTES:
         raise PayloadTooLarge(size, LIMIT_BYTES)

@@ -21,7 +21,8 @@ class Effects:
     documents: Documents
 
     def reserve(self, task: Task, name: str, *, token: str, now: int) -> Effect | None:
-        """None: it is ours. `token` is of this call: a reservation whose answer was lost is known again by it."""
+        """None: this call reserved the effect. Otherwise, the effect as another call left it. `token` identifies the
+        call: a repetition recognizes its own reservation by it."""
         item = keys.task_key(task.tenant, task.id, keys.EFFECT + name) | {
             "attempt": number_value(task.attempt),
             "token": string_value(token),
@@ -45,14 +46,14 @@ class Effects:
         )
 
     def record(self, task: Task, name: str, result: str | None, problem: str | None, *, token: str) -> Effect:
-        """`result`: JSON text, or None with the `problem` that it has. A crash before this leaves the effect in doubt;
-        nobody repeats it."""
+        """`result`: JSON text, or None with the `problem` that prevents storing it. A crash before this leaves the
+        effect in doubt, and no attempt repeats it."""
         stored = Document()
         if result is not None:
             try:
                 stored = self.documents.store_effect_result(task.tenant, task.id, result)
             except Exception as error:
-                # That the effect is done matters more than its result: that much is recorded in any case.
+                # That the effect is done matters more than its result, and is recorded in any case.
                 problem = str(error)
         problem = problem and bounded(problem, ERROR_LIMIT)
         fields = {"problem": string_value(problem)} if problem else document_attributes("result", stored)

@@ -1,4 +1,4 @@
-"""The keys of the table (docs/data-model.md). The tenant is in each of its keys: nobody reads another's by mistake."""
+"""The keys of the table (docs/data-model.md). Each key holds the tenant, so that no read crosses tenants."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def task_key(tenant: str, task_id: str, sort: str = TASK) -> Key:
 
 
 def tenant_and_task_id(pk: str) -> tuple[str, str]:
-    """Of `TASK#<tenant>#<id>`. A tenant may hold `#`, an id never does."""
+    """Splits `TASK#<tenant>#<id>`. A tenant may contain `#`, an id never does."""
     tenant, _, task_id = pk.removeprefix("TASK#").rpartition("#")
     return tenant, task_id
 
 
 def shard_of(task_id: str, shards: int) -> int:
-    """Which of a tenant's `shards` a task is listed in: even, and the same for ever."""
+    """The number of the shard, of a tenant's `shards`, that lists a task: evenly spread, and always the same."""
     return int.from_bytes(hashlib.blake2b(task_id.encode(), digest_size=4).digest()) % shards
 
 
@@ -60,8 +60,8 @@ JOURNAL_BATCH = "BATCH#"
 
 
 def journal_key(stream_shard: str) -> Key:
-    """The one kind of item that is no tenant's: what a batch of the stream changed, in all of their counts. One
-    partition key for all of them, so that one batch of the stream holds what many of its shards' batches have noted."""
+    """The only item that belongs to no tenant: the changes of all tenants' counts by one batch of the stream. All
+    journal items have one partition key, so that one batch of the stream delivers the entries of many shards."""
     return {"pk": {"S": "JOURNAL"}, "sk": {"S": f"{JOURNAL_BATCH}{stream_shard}"}}
 
 
@@ -70,13 +70,13 @@ def run_key(tenant: str, run: str) -> Key:
 
 
 def tenant_and_run(pk: str) -> tuple[str, str]:
-    """Of `WORKFLOW#<tenant>#<run>`."""
+    """Splits `WORKFLOW#<tenant>#<run>`."""
     tenant, _, run = pk.removeprefix("WORKFLOW#").rpartition("#")
     return tenant, run
 
 
 def tally_key(tenant: str, run: str, round_: int, level: int, number: int) -> Key:
-    """A partition of its own each: ten thousand nodes that end at once are counted in 250 places."""
+    """Each tally has a partition of its own: 10,000 nodes that end at once are counted in 250 partitions."""
     return {"pk": {"S": f"TALLY#{tenant}#{run}#{round_}#{level}.{number}"}, "sk": {"S": "TALLY"}}
 
 
@@ -84,7 +84,7 @@ JOIN = "JOIN"
 
 
 def bulk_answer_key(tenant: str, route: str, key: str) -> Key:
-    """`key`: of idempotency, whatever characters it has."""
+    """`key`: an idempotency key, with any characters."""
     return {"pk": {"S": f"ANSWER#{tenant}#{route}#{hashlib.sha256(key.encode()).hexdigest()}"}, "sk": {"S": "ANSWER"}}
 
 
@@ -97,7 +97,8 @@ FIRINGS = "FIRINGS"
 
 
 def schedule_key(tenant: str, schedule: str, sort: str = SCHEDULE) -> Key:
-    """`FIRINGS`: what a firing writes, apart from what its owner writes, and small whatever the template weighs."""
+    """Firings write to the item `FIRINGS`. It is apart from what the owner writes, and small whatever the template's
+    size."""
     return {"pk": {"S": f"SCHEDULE#{tenant}#{schedule}"}, "sk": {"S": sort}}
 
 

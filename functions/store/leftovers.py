@@ -1,4 +1,4 @@
-"""What a task that TTL removed leaves behind: the other items of its partition, its documents in S3."""
+"""Deletes what remains of a task or run that TTL removed: other items of its partition, documents in S3."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from functions.store.table import Table
 
 @dataclass(frozen=True)
 class Leftovers:
-    """`s3` makes the S3 client when the first large document comes."""
+    """`s3` makes the S3 client at the first large document."""
 
     table: Table
     bucket: str
@@ -23,9 +23,9 @@ class Leftovers:
     def delete_of_task(self, removed: Item) -> None:
         """`removed`: the task's record as it was. Idempotent.
 
-        The same idempotency key may have made a new task under the same id meanwhile. Its documents and edges are then
-        kept, also what of the old ones cannot be told from them; effects older than it are not its own. A document in
-        S3 is named after what it holds: an old one that the new task has too is one.
+        The same idempotency key may have made a new task with the same id. Then its documents and edges stay, and so do
+        old ones that cannot be distinguished from them; only effects older than the new task are deleted. The name of a
+        document in S3 is a hash of its content: the new task may use an old document.
         """
         pk = removed["pk"]["S"]
         items = list(
@@ -43,13 +43,13 @@ class Leftovers:
         for name in s3_keys(removed, *gone) - s3_keys(*staying):
             with translate_transient_errors("S3"):
                 self.s3().delete_object(Bucket=self.bucket, Key=name)
-        # Last, because they name what is in S3: whoever comes again after a crash reads them again.
+        # The items go last because they name the documents in S3: a repetition after a crash reads them again.
         for item in gone:
             self.table.delete({"pk": string_value(pk), "sk": item["sk"]})
 
     def delete_of_run(self, removed: Item) -> None:
-        """`removed`: a run's record as it was. Its definition goes; its nodes, joins and tallies have gone by TTL
-        themselves. Idempotent. The same key may have made a new run meanwhile: then all is left as it is."""
+        """`removed`: a run's record as it was. Deletes its definition; TTL removes nodes, joins and tallies.
+        Idempotent. When the same idempotency key has made a new run, nothing is deleted."""
         tenant, run = keys.tenant_and_run(removed["pk"]["S"])
         if self.table.get(keys.run_key(tenant, run)) is not None:
             return

@@ -1,4 +1,4 @@
-"""Tasks of a tenant, newest first: the sharded index merged, the records read in batches."""
+"""Listings of a tenant's tasks, newest first: the shards of an index merged, the records read in batches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class ListingIndex:
-    """One of the table's indexes: its name, its key attributes, and the partition of a tenant's shard."""
+    """An index of the table: its name, its key attributes, and the partition of a tenant's shard."""
 
     name: str
     pk: str
@@ -34,8 +34,8 @@ DEAD_LETTERS = ListingIndex("deadLetters", "deadPk", "deadSk", keys.dead_letter_
 
 @dataclass(frozen=True)
 class TaskPage:
-    """`after`: where the next page begins; None when there is none. A page may be short, or empty, and not the last:
-    the search stops after so many records, however few of them fit."""
+    """`after`: where the next page begins; None on the last page. A page that is not the last may be short or empty:
+    the search stops after `read_limit` records, however few of them match."""
 
     tasks: list[Task]
     after: str | None
@@ -43,7 +43,7 @@ class TaskPage:
 
 @dataclass(frozen=True)
 class Listings:
-    """Eventually consistent, as every index is: a task shows up within moments of its submit."""
+    """Eventually consistent, as every index is: a task appears within moments of its submit."""
 
     tasks: TaskStore
     index: ListingIndex = BY_SUBMIT_TIME
@@ -58,10 +58,10 @@ class Listings:
         matches: Callable[[Task], bool] | None,
         since: int = 0,
     ) -> TaskPage:
-        """Up to `limit` tasks that sort below `after` and are `wanted` (None: all), of at most `looked_at` read.
-        `since`: epoch ms; nothing older."""
+        """Up to `limit` tasks that sort below `after` and that `matches` accepts (None: all), out of at most
+        `read_limit` records. `since`: epoch ms; older tasks are left out."""
         found: list[Task] = []
-        # Without a filter each record that is read is shown; the extra key tells whether there is a next page.
+        # Without a filter each record is in the page; the extra key tells whether there is a next page.
         batch = limit if matches is None else BATCH
         positions = self.positions(tenant, after=after, page_size=batch + 1, since=since)
         upcoming = next(positions, None)
@@ -74,7 +74,7 @@ class Listings:
             records = self.tasks.get_many(tenant, (task_id_of_position(position) for position in chunk))
             for at, position in enumerate(chunk):
                 task = records.get(task_id_of_position(position))
-                # None: retention took the record and the index is about to follow.
+                # None: TTL removed the record, and the index is about to follow.
                 if task is None or not (matches is None or matches(task)):
                     continue
                 found.append(task)
@@ -85,7 +85,7 @@ class Listings:
         return TaskPage(found, last if upcoming is not None else None)
 
     def positions(self, tenant: str, *, after: str | None, page_size: int, since: int = 0) -> Iterator[str]:
-        """Sort keys `time#id` over all shards, newest first. Shards are read page by page, as they are used up."""
+        """Sort keys `time#id` of all shards, newest first. Each shard is read page by page, as needed."""
         shards = [
             self._shard(tenant, number, after=after, page_size=page_size, since=since)
             for number in range(self.tasks.shards)
@@ -95,7 +95,7 @@ class Listings:
     def _shard(self, tenant: str, number: int, *, after: str | None, page_size: int, since: int) -> Iterator[str]:
         index = self.index
         if after is not None and after < f"{since:013d}":
-            # Nothing lies between; and DynamoDB refuses a BETWEEN whose ends are the wrong way round.
+            # There is nothing between the two, and DynamoDB refuses a BETWEEN with the larger value first.
             return
         # DynamoDB takes one condition on the sort key: BETWEEN, both ends included.
         items = self.tasks.index_entries(

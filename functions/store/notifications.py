@@ -1,4 +1,4 @@
-"""How far each notification has come: items beside the task's record, or the run's, which they never change."""
+"""The states of notifications: items beside the record of the task or run, which they never change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERROR_LIMIT = 300
 
 @dataclass(frozen=True, kw_only=True)
 class StoredNotification:
-    """As stored. Times are epoch ms; `status`: of the last HTTP answer."""
+    """Times are epoch ms. `status`: of the last HTTP response."""
 
     owner: Owner
     id: str
@@ -40,7 +40,7 @@ class StoredNotification:
 
 @dataclass(frozen=True)
 class AttemptStart:
-    """`refused`: it is final, and no attempt is to be made."""
+    """`refused`: the notification is final, and no attempt may be made."""
 
     notification: StoredNotification
     refused: bool
@@ -48,7 +48,7 @@ class AttemptStart:
 
 @dataclass(frozen=True)
 class NotificationPage:
-    """`after`: where the next page begins; None when there is none."""
+    """`after`: where the next page begins; None on the last page."""
 
     notifications: list[StoredNotification]
     after: str | None
@@ -56,7 +56,7 @@ class NotificationPage:
 
 @dataclass(frozen=True, kw_only=True)
 class NotificationStore:
-    """`shards`: partitions of a tenant's list of undeliverable ones."""
+    """`shards`: partitions of a tenant's listing of undeliverable notifications."""
 
     table: Table
     shards: int
@@ -66,7 +66,7 @@ class NotificationStore:
         return notification_from_item(item) if item else None
 
     def list_of_owner(self, tenant: str, owner: Owner, id: str) -> list[StoredNotification]:
-        """All of a task or a run, those of earlier ends too; oldest end first."""
+        """All notifications of a task or a run, those of earlier ends included; oldest end first."""
         items = self.table.query(
             KeyConditionExpression="pk = :pk AND begins_with(sk, :notification)",
             ExpressionAttributeValues={
@@ -79,7 +79,7 @@ class NotificationStore:
         )
 
     def begin_attempt(self, note: Notification, *, now: int) -> AttemptStart:
-        """Counts an attempt that is about to be made: one that is cut off has been one. Refused when the notification
+        """Counts an attempt before it is made, so that an attempt that is cut off counts. Refused when the notification
         is final."""
         answer = self._write(note, Delivery.PENDING, now=now, values={}, attempts=1)
         if not isinstance(answer, ConditionFailed):
@@ -91,7 +91,7 @@ class NotificationStore:
     def record_attempt_end(
         self, note: Notification, state: Delivery, *, now: int, status: int | None = None, error: str | None = None
     ) -> StoredNotification | None:
-        """How an attempt ended. What is final stays as it is: None then."""
+        """Stores how an attempt ended. None when the notification is final: it stays as it is."""
         values = {
             "status": None if status is None else number_value(status),
             "error": None if error is None else string_value(error[:ERROR_LIMIT]),
@@ -102,7 +102,7 @@ class NotificationStore:
     def _write(
         self, note: Notification, state: Delivery, *, now: int, values: dict[str, Any], attempts: int
     ) -> Updated | ConditionFailed:
-        """`values`: attribute → its new value, None to remove it. `attempts`: how many more."""
+        """`values`: attribute → its new value, or None to remove it. `attempts`: the number to add."""
         sets = {
             "#state = :state": string_value(state),
             "#to = :to": string_value(display_target(note.to)),
@@ -129,7 +129,7 @@ class NotificationStore:
         )
 
     def inline_result(self, note: Notification, *, limit: int) -> str | None:
-        """JSON text of a result that is kept as an item, if it has at most `limit` bytes."""
+        """The JSON text of a result in an item of its own, if it has at most `limit` bytes."""
         place, _, name = (note.result_ref or "").partition(":")
         if place != "item":
             return None
@@ -146,7 +146,7 @@ class NotificationStore:
             (item["pk"]["S"], item["sk"]["S"]): item
             for item in self.table.get_many({"pk": entry["pk"], "sk": entry["sk"]} for entry in chosen)
         }
-        # Retention may have taken one whose entry in the index is about to follow.
+        # TTL may have removed an item whose entry in the index is about to follow.
         there = [items[place] for entry in chosen if (place := (entry["pk"]["S"], entry["sk"]["S"])) in items]
         return NotificationPage(
             [notification_from_item(item) for item in there], chosen[-1]["deadSk"]["S"] if len(found) > limit else None

@@ -1,4 +1,4 @@
-"""Task ⇄ DynamoDB item. What has structure is JSON text: compact, exact for numbers, one unit up to 1 KB."""
+"""Task ⇄ DynamoDB item. Structured values are JSON texts: compact, and exact for numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def to_json(value: Any) -> str:
 
 
 def task_to_item(task: Task, *, shards: int) -> Item:
-    """The item as it is first put. `shards`: over how many partitions a tenant's listing is spread."""
+    """The item of a new task. `shards`: the number of partitions of a tenant's listing."""
     item: Item = {
         **keys.task_key(task.tenant, task.id),
         "type": string_value(task.type),
@@ -48,7 +48,7 @@ def task_to_item(task: Task, *, shards: int) -> Item:
     if task.membership is not None:
         item |= membership_attributes(task.membership)
     else:
-        # Nodes are listed with their run: ten thousand of them would drown a tenant's listing, at a unit each.
+        # Nodes are listed with their run only: 10,000 of them would flood a tenant's listing, at a write unit each.
         item["listPk"] = string_value(keys.listing_partition(task.tenant, keys.shard_of(task.id, shards)))
         item["listSk"] = string_value(keys.time_sort_key(task.created_at, task.id))
     if task.idempotency_key is not None:
@@ -115,7 +115,7 @@ def task_from_item(item: Item) -> Task:
 
 
 def membership_attributes(member: RunMembership) -> Item:
-    """`run` is `<run>:<round>:<nodes>:<fail fast>:<until>`; the index is in the task id."""
+    """`run` is `<run>:<round>:<nodes>:<fail fast>:<deadline>`; the index is in the task id."""
     item: Item = {
         "run": string_value(f"{member.run}:{member.round}:{member.nodes}:{int(member.fail_fast)}:{member.deadline_at}"),
         "name": string_value(member.name),
@@ -163,7 +163,7 @@ def document_attributes(name: str, value: Document) -> Item:
 
 
 def retry_policy_text(policy: RetryPolicy) -> str:
-    """`max_attempts:strategy:base:cap:jitter`: a map would cost a tenth of the record's kilobyte."""
+    """`max_attempts:strategy:base:cap:jitter`. A map would take a tenth of a write unit of 1 KB."""
     numbers = (policy.base_seconds, policy.max_seconds, policy.jitter)
     return ":".join((str(policy.max_attempts), policy.strategy, *(str(n).removesuffix(".0") for n in numbers)))
 

@@ -1,4 +1,4 @@
-"""Runs, and the records that only gather: joins and tallies."""
+"""The records of runs, and of their joins and tallies."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from functions.store.records import (
 from functions.store.table import ConditionFailed, Table, Updated
 
 RUN_OUTLASTS_NODES_SECONDS = 7 * 86_400
-"""A run's record stays so much longer than anything that its nodes left: under an idempotency key the same run id may
-come again, and must not find nodes of the run before. AWS: TTL takes items within a few days of their time."""
+"""A run's record outlasts the records of its nodes by so much: with an idempotency key the same run id may come again,
+and must not find nodes of the earlier run. AWS: TTL removes items within a few days of their time."""
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """`complete`: everything that the record waits for has arrived, with this arrival or before it."""
+    """`complete`: all that the record waits for has arrived, with this arrival or before."""
 
     complete: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class TallySummary:
-    """`counts`: nodes that have ended, per state. `open`: indexes of the others. `complete`: all tallies are there;
-    they are not while a round is being written."""
+    """`counts`: nodes that have ended, per state. `open`: indexes of the others. `complete`: all tallies exist; they do
+    not while a round is being written."""
 
     counts: dict[str, int]
     open: tuple[int, ...]
@@ -52,7 +52,7 @@ class RunStore:
     retention_seconds: int
 
     def create(self, run: Run) -> Run | None:
-        """None when it is new; else the run that has this id already."""
+        """None when the run is new; otherwise the existing run of this id."""
         answer = self.table.put(run_to_item(run, shards=self.shards), if_absent=True)
         return run_from_item(answer.item) if isinstance(answer, ConditionFailed) and answer.item else None
 
@@ -65,8 +65,8 @@ class RunStore:
         return {run.id: run for run in map(run_from_item, items)}
 
     def start(self, run: Run, *, token: str, nth: int, now: int) -> Run | None:
-        """RUNNING, with the token that its end is told to. None when it has ended, is in another round, or has the
-        token of a later try (`nth`, from 0): Step Functions knows the last one only."""
+        """RUNNING, with the task token that its end completes. None when the run has ended, is in another round, or has
+        the token of a later try (`nth`, from 0): Step Functions accepts the last token only."""
         return self._update(
             run,
             "SET #state = :running, #token = :token, nth = :nth, startedAt = if_not_exists(startedAt, :now)",
@@ -84,12 +84,13 @@ class RunStore:
         )
 
     def request_cancel(self, run: Run) -> Run | None:
-        """The run as it is then: with its token, or `begin` finds what was asked. None when it has ended meanwhile."""
+        """The run after the write: with its token, or without one, when `start` will find the request. None when the
+        run has ended."""
         return self._set_flag(run.tenant, run.id, run.round, "cancelled")
 
     def mark_failing(self, tenant: str, run: str, round_: int) -> Run | None:
-        """A node failed, and onFailure is cancel: marked before it is told, so that `begin` finds it if nobody waits
-        to be told. None when the round is over."""
+        """A node failed, and onFailure is cancel. The mark is written before the execution is notified, so that `start`
+        finds it when no execution waits yet. None when the round is over."""
         return self._set_flag(tenant, run, round_, "failing")
 
     def _set_flag(self, tenant: str, run: str, round_: int, mark: str) -> Run | None:
@@ -108,7 +109,7 @@ class RunStore:
         return run_from_item(answer.item) if isinstance(answer, Updated) else None
 
     def end(self, run: Run, state: RunState, *, counts: dict[str, int], reason: str | None, now: int) -> Run | None:
-        """None when it has ended already, in this round or a later one."""
+        """None when the run has already ended, in this round or a later one."""
         because = ", reason = :reason" if reason else ""
         return self._update(
             run,
@@ -130,8 +131,8 @@ class RunStore:
         )
 
     def start_next_round(self, run: Run, *, mark: str | None = None) -> Run | None:
-        """The next round of a run that has ended; its execution is started already. None when somebody was first.
-        `mark`: of the KeyedChange."""
+        """Starts the next round of a run that has ended; its execution is already started. None when another request
+        was first. `mark`: of the KeyedChange."""
         retries = "" if mark is None else ", retries = :retries"
         return self._update(
             run,
@@ -152,15 +153,15 @@ class RunStore:
             names={"#token": "token", "#round": "round"},
         )
 
-    # -- what only gathers
+    # -- joins and tallies
 
     def put_join(
         self, run: Run, index: int, *, waits_for: Iterable[int], releases: tuple[int, ...], until: int
     ) -> None:
         """`until`: epoch seconds, the round's deadline.
 
-        Written once a round, before any node of the round can run: a start that is run again, even beside its own
-        zombie, must not put back what has arrived since.
+        Written once a round, before any node of the round can run. A repeated start, even beside an earlier one that
+        still runs, must not restore what has arrived since.
         """
         waiting = sorted(map(str, waits_for))
         sets = {
@@ -201,12 +202,12 @@ class RunStore:
     def arrive_at_tally(
         self, tenant: str, run: str, round_: int, tally: Tally, arrived: int, *, state: State | None
     ) -> Arrival:
-        """`state`: what a node ended as: counted once, however often it arrives."""
+        """`state`: the final state of a node. It is counted once, however often the node arrives."""
         key = keys.tally_key(tenant, run, round_, tally.level, tally.number)
         return self._arrive(key, arrived, state=state)[0]
 
     def summarize_tallies(self, run: Run, count: int) -> TallySummary:
-        """Of this round so far, over the `count` tallies of level 0."""
+        """Sums of this round so far, over the `count` tallies of level 0."""
         wanted = (keys.tally_key(run.tenant, run.id, run.round, 0, at) for at in range(count))
         items = self.table.get_many(wanted, consistent=True)
         sums: dict[str, int] = {}
@@ -223,7 +224,7 @@ class RunStore:
         return item is not None and "waitingFor" not in item
 
     def _arrive(self, key: keys.Key, arrived: int, *, state: State | None = None) -> tuple[Arrival, Item]:
-        """Takes one out of the set, if it is in it: exactly once, and idempotent."""
+        """Removes a member from the set `waitingFor`, if it is in it. Idempotent."""
         add = f" ADD count{state} :one" if state else ""
         answer = self.table.update(
             key,
@@ -233,7 +234,7 @@ class RunStore:
             | ({":one": number_value(1)} if state else {}),
         )
         item = answer.item or {}
-        # No record at all: not of this round, or expired. Nothing is complete that was never begun.
+        # No record: it is of another round, or expired. Then nothing is complete.
         there = isinstance(answer, Updated) or answer.item is not None
         return Arrival(there and "waitingFor" not in item), item
 
@@ -248,7 +249,7 @@ class RunStore:
             self.table.put(item, if_absent=False)
 
     def chunks(self, tenant: str, task_id: str, kind: str, count: int) -> tuple[int, ...]:
-        """All of them, in order. `kind`: RELEASES or UPSTREAMS."""
+        """The indexes of all chunks, in order. `kind`: RELEASES or UPSTREAMS."""
         found = self.table.get_many(keys.task_key(tenant, task_id, f"{kind}#{at:03d}") for at in range(count))
         return tuple(
             index

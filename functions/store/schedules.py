@@ -1,4 +1,4 @@
-"""Schedules: what their owner wrote (`SCHEDULE`), and what became of their firings (`FIRINGS`)."""
+"""The records of schedules: the owner's definition (`SCHEDULE`) and the history of firings (`FIRINGS`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIONAL_TIMES = {"start_at": "startAt", "end_at": "endAt", "anchor": "anchor", 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """`won`: this firing is the schedule's current one, as it is in `firings`; else `firings` is what was found."""
+    """`won`: the write landed. `firings`: the history after the write, or as it stands when the write was refused."""
 
     won: bool
     firings: FiringHistory
@@ -29,13 +29,13 @@ class ClaimResult:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleStore:
-    """No schedule expires: one is deleted by its owner."""
+    """Schedules never expire; their owners delete them."""
 
     table: Table
     shards: int
 
     def create(self, schedule: Schedule) -> Schedule | None:
-        """None when it is new; else the schedule that has this id already."""
+        """None when the schedule is new; otherwise the existing schedule of this id."""
         listed = {
             "listPk": string_value(
                 keys.schedule_listing_partition(schedule.tenant, keys.shard_of(schedule.id, self.shards))
@@ -63,7 +63,8 @@ class ScheduleStore:
         return {schedule.id: schedule for schedule in found}
 
     def change(self, schedule: Schedule) -> bool:
-        """Writes it, if it is still of the version before. False when somebody else was first, or it is gone."""
+        """Writes the schedule if the record still has the version before. False when another request was first, or when
+        the schedule no longer exists."""
         wanted = schedule_attributes(schedule)
         optional = (*OPTIONAL_TEXTS.values(), *OPTIONAL_TIMES.values(), "mask")
         gone = [name for name in optional if name not in wanted]
@@ -78,7 +79,8 @@ class ScheduleStore:
         return isinstance(answer, Updated)
 
     def delete(self, tenant: str, schedule_id: str) -> bool:
-        """False when there is none. A firing that is under way may leave FIRINGS behind, which nobody reads."""
+        """False when there is no such schedule. A firing under way may leave its `FIRINGS` item behind, which nothing
+        reads."""
         there = self.table.delete(keys.schedule_key(tenant, schedule_id), ConditionExpression="attribute_exists(pk)")
         self.table.delete(keys.schedule_key(tenant, schedule_id, keys.FIRINGS))
         return there
@@ -88,9 +90,9 @@ class ScheduleStore:
     def claim(
         self, schedule: Schedule, *, task: str, at: int, now: int, seen: FiringHistory | None, on_request: bool = False
     ) -> ClaimResult:
-        """Makes the firing of `at`, whose task is to be `task`, the current one. `seen`: only if that is still what is
-        there, so that of two firings at once the second one sees the first; None: whatever is there. `asked`: it is no
-        firing, somebody asked for it, and the last firing's task may run still."""
+        """Makes the firing of `at`, whose task will be `task`, the current one. `seen`: the write lands only when the
+        history is still this one, so that the later of two concurrent firings sees the other; None: whatever the
+        history. `on_request`: a caller requested the task, and the last firing's task may still run."""
         condition = "attribute_not_exists(#task) OR #task <> :task"
         values = {
             ":task": string_value(task),
@@ -112,7 +114,7 @@ class ScheduleStore:
         )
 
     def renew_claim(self, schedule: Schedule, *, task: str, now: int, seen: FiringHistory) -> ClaimResult:
-        """The claim of a firing that died before it submitted, and has come again: from now on it is young again."""
+        """Renews the time of the claim of a firing that died before its submit and has come again."""
         values = {":task": string_value(task), ":now": number_value(now), ":seenAt": number_value(seen.fired_at or 0)}
         return self._update(schedule, "SET firedAt = :now", "firing = :task AND firedAt = :seenAt", values)
 
@@ -123,13 +125,13 @@ class ScheduleStore:
         return self._count(schedule, "missed", at)
 
     def record_error(self, schedule: Schedule, error: str, now: int) -> ClaimResult:
-        """Its template is no valid task any more: shown on the schedule."""
+        """Stores the error of a template that is no longer a valid task. The schedule's view shows it."""
         values = {":error": string_value(bounded(error, ERROR_LIMIT)), ":now": number_value(now)}
         unless_older = "attribute_not_exists(errorAt) OR errorAt <= :now"
         return self._update(schedule, "SET #error = :error, errorAt = :now", unless_older, values)
 
     def _count(self, schedule: Schedule, what: str, at: int) -> ClaimResult:
-        """Delivered again, it is not counted again."""
+        """Counts a firing once, also when it is delivered again."""
         return self._update(
             schedule,
             f"SET {what}At = :at ADD {what} :one",

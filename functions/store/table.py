@@ -1,4 +1,4 @@
-"""One DynamoDB table: reads and conditional writes as values, faults as core errors."""
+"""The DynamoDB table: results of conditional writes as values, failures of AWS as errors of core."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Updated:
 
 @dataclass(frozen=True)
 class ConditionFailed:
-    """The condition did not hold for this item (None: there is none)."""
+    """The condition did not hold for this item (None: there is no item)."""
 
     item: Item | None
 
 
 @dataclass(frozen=True)
 class Table:
-    """`client`: boto3's low-level DynamoDB client. Every method raises StoreUnavailable for what may pass."""
+    """`client`: boto3's low-level DynamoDB client. Each method raises StoreUnavailable for transient failures."""
 
     client: Any
     name: str
 
     def get(self, key: Key) -> Item | None:
-        """Consistent: a decision is about to be made on it."""
+        """A consistent read: decisions depend on it."""
         with translate_transient_errors("DynamoDB"):
             return self.client.get_item(TableName=self.name, Key=key, ConsistentRead=True).get("Item")  # type: ignore[no-any-return]
 
@@ -86,7 +86,7 @@ class Table:
         return True
 
     def query(self, **arguments: Any) -> Iterator[Item]:
-        """All pages, as they are needed."""
+        """Items of all pages. A page is read when it is needed."""
         start: dict[str, Any] = {}
         while True:
             with translate_transient_errors("DynamoDB"):
@@ -97,15 +97,15 @@ class Table:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def get_many(self, keys: Iterable[Key], *, consistent: bool = False) -> list[Item]:
-        """Those that are there, in no order."""
-        wanted, found = list(keys), []
-        while wanted:
-            # AWS: at most 100 keys a call; what it had no capacity for comes back as unprocessed.
-            ask, wanted = wanted[:100], wanted[100:]
+        """The items that exist, in no order."""
+        remaining, items = list(keys), []
+        while remaining:
+            # AWS: at most 100 keys a call. Keys that it had no capacity for come back as unprocessed.
+            batch, remaining = remaining[:100], remaining[100:]
             with translate_transient_errors("DynamoDB"):
                 answer = self.client.batch_get_item(
-                    RequestItems={self.name: {"Keys": ask, "ConsistentRead": consistent}}
+                    RequestItems={self.name: {"Keys": batch, "ConsistentRead": consistent}}
                 )
-            found += answer["Responses"].get(self.name, [])
-            wanted += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-        return found
+            items += answer["Responses"].get(self.name, [])
+            remaining += answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+        return items

@@ -1,4 +1,4 @@
-"""Writes on the task record. Each is one conditional write; a refusal returns what was found instead."""
+"""Reads and conditional writes of task records. A write whose condition fails returns the task as it stands."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Applied:
 
 @dataclass(frozen=True)
 class Rejected:
-    """The condition did not hold: the task as it was then, None when there is none."""
+    """The condition did not hold: the task as it stands, None when there is no task."""
 
     task: Task | None
 
@@ -51,7 +51,7 @@ FENCE_CONDITION = "#state = :running AND attempt = :fence"
 
 
 RESERVED_NAMES = frozenset({"state", "log", "result"})
-"""Attributes of a task whose names DynamoDB takes in an expression only as `#state`, `#log`, `#result`."""
+"""Attributes whose names are reserved words of DynamoDB. Expressions write them as `#state`, `#log`, `#result`."""
 
 
 def fence_values(task: Task) -> Item:
@@ -60,7 +60,8 @@ def fence_values(task: Task) -> Item:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskStore:
-    """`shards`: partitions of a tenant's listings. `retention_seconds`: how long a settled task is kept."""
+    """`shards`: partitions of a tenant's listings. `retention_seconds`: how long the record of a settled task is
+    stored."""
 
     table: Table
     shards: int
@@ -90,7 +91,7 @@ class TaskStore:
     # -- submitting and changing what has not started
 
     def create(self, task: Task) -> WriteResult:
-        """Found: the id is taken, by a repeated submit or by a reused key; the digests tell which."""
+        """Rejected: the id exists, from a repeated submit or a reused key; the digests tell which."""
         return write_result(self.table.put(task_to_item(task, shards=self.shards), if_absent=True), task)
 
     def change(
@@ -105,8 +106,8 @@ class TaskStore:
         mask: Mask | None = None,
         mark: str | None = None,
     ) -> WriteResult:
-        """What a caller may change of a task that waits, if it is still the generation that was read. `mask`: of the
-        new payload. `mark`: of the KeyedChange."""
+        """Changes a waiting task, if it still has the generation that was read. `mask`: of the new payload. `mark`: of
+        the KeyedChange."""
         sets: Item = {}
         if mark is not None:
             sets["changeMark"] = string_value(mark)
@@ -140,7 +141,8 @@ class TaskStore:
         )
 
     def cancel(self, task: Task, *, now: int, reason: str) -> WriteResult:
-        """If nobody began to wait for it since it was read: whoever waits is owed a wake-up sent before this."""
+        """Applied only when the task has gained no first dependent since it was read: dependents need a wake-up that is
+        sent before this write."""
         flagged = "attribute_exists" if task.has_dependents else "attribute_not_exists"
         return self._update(
             task,
@@ -179,7 +181,7 @@ class TaskStore:
         )
 
     def take_over(self, task: Task, *, now: int, lease_until: int, holder: str) -> WriteResult:
-        """Claims a task whose lease has ended; the lost attempt goes on record."""
+        """Claims a task whose lease has ended, and records the lost attempt."""
         return self._update(
             task,
             {
@@ -195,7 +197,7 @@ class TaskStore:
         )
 
     def give_up(self, task: Task, *, now: int) -> WriteResult:
-        """The lease has ended and so have the tries: DEAD."""
+        """DEAD: the lease has ended and no attempts are left."""
         return self._update(
             task,
             {
@@ -247,7 +249,8 @@ class TaskStore:
         self.table.put(item, if_absent=False)
 
     def flag_dependents(self, tenant: str, upstream: str) -> Task | None:
-        """Tells the upstream that somebody waits, and us its state: whoever settles first, one side sees the other."""
+        """Marks the upstream as having dependents, and returns it. Of this write and the upstream's settlement, the
+        later one sees the earlier one. None: there is no such task."""
         written = self._write(
             keys.task_key(tenant, upstream),
             "SET hasDependents = :yes",
@@ -268,7 +271,7 @@ class TaskStore:
         return [item["sk"]["S"].removeprefix(keys.DEPENDENT) for item in items]
 
     def skip(self, task: Task, *, now: int, reason: str) -> WriteResult:
-        """The wake-up that will run its consequences is in flight already."""
+        """SKIPPED. The wake-up that runs its consequences is already sent."""
         return self._update(
             task,
             {
@@ -283,7 +286,7 @@ class TaskStore:
         )
 
     def discard_waiting(self, tenant: str, task_id: str, upstream: str) -> WriteResult:
-        """Idempotent: taking a member out of a set twice is taking it out once."""
+        """Removes an upstream from the set that a blocked task waits for. Idempotent."""
         return self._write(
             keys.task_key(tenant, task_id),
             "DELETE waitingFor :upstream",
@@ -292,9 +295,9 @@ class TaskStore:
         )
 
     def release(self, task: Task, *, now: int, last: str | None = None) -> WriteResult:
-        """BLOCKED with nothing left to wait for but, at most, `last`; the wake-up of the next generation is in flight
-        already. Taking `last` out of the set and releasing is one write: half of a chain's cost. Found, and BLOCKED
-        still: its caller has moved it since it was read, and the wake-up has to go out for its new time."""
+        """Releases a BLOCKED task that waits for nothing but, at most, `last`; the wake-up of the next generation is
+        already sent. Removing `last` and releasing in one write halves the cost of a chain. Rejected and still BLOCKED:
+        the caller has changed its time or priority since it was read, and a new wake-up must be sent."""
         state = State.PENDING if task.available_at > now else State.READY
         empty = "attribute_not_exists(waitingFor)"
         return self._update(
@@ -317,8 +320,8 @@ class TaskStore:
         )
 
     def redrive(self, task: Task, *, at: int, attempts: int, by: str, now: int, mark: str | None = None) -> WriteResult:
-        """A dead letter, back to life with new attempts; the wake-up of the next generation is in flight already. Its
-        history stays. What was SKIPPED because of it stays skipped. `mark`: of the KeyedChange."""
+        """Makes a dead letter PENDING with new attempts; the wake-up of the next generation is already sent. The
+        history stays, and dependents that were SKIPPED stay skipped. `mark`: of the KeyedChange."""
         policy = replace(task.retry, max_attempts=task.attempt + attempts)
         entry = {"by": by, "at": now, "attempts": attempts} | ({} if mark is None else {"mark": mark})
         redriven = (*task.redrives, entry)[-REDRIVES_LIMIT:]
@@ -343,8 +346,8 @@ class TaskStore:
     def rerun_node(
         self, task: Task, *, round_: int, until: int, waits_for: Iterable[int], max_attempts: int
     ) -> WriteResult:
-        """A node that did not succeed, BLOCKED again for the next round of its run, with new attempts to spend.
-        `until`: epoch seconds, the round's deadline."""
+        """Makes a node that did not succeed BLOCKED for the next round of its run, with new attempts. `until`: epoch
+        seconds, the round's deadline."""
         policy = replace(task.retry, max_attempts=max_attempts)
         member = replace(task.membership, round=round_, deadline_at=until) if task.membership else None
         sets: Item = {"#state": string_value(State.BLOCKED), "retry": string_value(retry_policy_text(policy))}
@@ -367,10 +370,10 @@ class TaskStore:
             },
         )
 
-    # -- how they are written
+    # -- expressions
 
     def _end_attributes(self, task: Task, state: State, now: int) -> Item:
-        # A node is read by those that wait for it, and by a retry of its run, as long as the run may last.
+        # Dependents and a retry of the run read a node as long as the run may last.
         last = max(now // 1000, task.membership.deadline_at) if task.membership else now // 1000
         sets: Item = {"endedAt": number_value(now), "expiresAt": number_value(last + self.retention_seconds)}
         if state in DEAD_LETTER_STATES:
@@ -381,7 +384,7 @@ class TaskStore:
     def _update(
         self, task: Task, sets: Item, *, condition: str, values: Item, remove: Iterable[str] = ()
     ) -> WriteResult:
-        """`sets`: attribute → new value. Reserved words of DynamoDB may come with their `#` or without."""
+        """`sets`: attribute → new value. Reserved words of DynamoDB may be given with or without `#`."""
         assigned = ", ".join(f"{alias_if_reserved(name)} = :new{at}" for at, name in enumerate(sets))
         new = {f":new{at}": value for at, value in enumerate(sets.values())}
         removed = [alias_if_reserved(name) for name in remove]

@@ -1,13 +1,13 @@
-"""What is told when a task or a run has ended, to whom, and under which name. Pure.
+"""Notifications of the end of a task or a run: their names, targets and bodies.
 
-A terminal event is one task, or run, that ended one time. Its name is made of what its record says, so whoever runs
-the consequences again makes the same names again, and a task that is redriven makes new ones:
+A terminal event is one end of one task or run. A notification's name is made of fields of the record. A repetition of
+the consequences makes the same names, and a redriven task makes new ones:
 
     <id>-<generation>-<ended at>-<target>     of a task: the generation is raised by every redrive
     <id>-<round>-<ended at>-<target>          of a run
 
-`ended at` (epoch ms) tells apart two tasks that had one idempotency key one after the other. Step Functions knows a
-name for 90 days, longer than a task is kept.
+`ended at` (epoch ms) distinguishes two tasks that had the same idempotency key, one after the other. Step Functions
+remembers a name for 90 days, longer than the retention of a task.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from functions.core.workflows.run import Run, RunState
 Owner = Literal["task", "workflow"]
 
 ATTEMPTS_IN_EVENT = 5
-"""The last ones. The log is of the last one only: one event stays below 32 KB, an execution's input may have 256."""
+"""The last attempts; the log is of the last one only. An event stays below 32 KB; AWS: an execution's input has at
+most 256 KB."""
 DEFAULT_SECRET_NAME = "default"  # noqa: S105 - the name of one
 
 
 class Delivery(StrEnum):
-    """How far a notification has come. WAITING is never stored: the task, or the run, has not ended.
+    """The state of a notification. WAITING is never stored: the task or the run has not ended.
 
-    PENDING is moved on by its execution in Step Functions, which tries for 24 hours; nothing is stored before the first
-    attempt has failed. The others are final.
+    Its execution in Step Functions moves PENDING on, and tries for 24 hours. Nothing is stored before the first attempt
+    has failed. The others are final.
     """
 
     WAITING = "WAITING"
@@ -47,8 +48,9 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """One event for one target: the input of one execution. `target`: index into `notify`; `to`: that entry of it.
-    `result_ref`: a result that is kept as an item, read when it is told. `expires_at`: epoch seconds."""
+    """One event for one target: the input of one execution. `target`: the index into `notify`; `to`: that entry.
+    `result_ref`: the reference of a result stored outside the record, which is read at delivery. `expires_at`: epoch
+    seconds."""
 
     tenant: str
     owner: Owner
@@ -62,7 +64,7 @@ class Notification:
 
     @property
     def name(self) -> str:
-        """At most 72 of `[0-9a-z-]`; AWS takes 80. Also the id that receivers know a repetition by."""
+        """At most 72 of `[0-9a-z-]`; AWS: 80. Also the id by which receivers recognize a repetition."""
         return f"{self.id}-{self.event}-{self.target}"
 
     def to_input(self) -> dict[str, Any]:
@@ -78,7 +80,7 @@ class Notification:
 
 
 def task_notifications(task: Task) -> Iterator[Notification]:
-    """What a settled task owes; nothing while it has not ended."""
+    """The notifications of a settled task; none while it has not ended."""
     if not task.notify or not task.settled or task.ended_at is None:
         return
     event, body = f"{task.generation}-{task.ended_at}", task_event_body(task)
@@ -115,14 +117,14 @@ def run_notifications(run: Run) -> Iterator[Notification]:
 
 
 def targets_for(notify: tuple[dict[str, Any], ...], *, success: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every end that is not success is a failure to whoever waits for the result, a cancelled task's too."""
+    """Index and target of those that this end concerns. Every end but success is a failure, cancellation too."""
     for at, target in enumerate(notify):
         if target.get("on", "both") in ("both", "success" if success else "failure"):
             yield at, target
 
 
 def display_target(to: Mapping[str, Any]) -> str:
-    """A target as it may be shown to whoever may see the task: of a URL its origin."""
+    """A target as views show it: a mail address, or the origin of a URL."""
     if email := to.get("email"):
         return str(email)
     return origin(str(to["webhook"]))
@@ -137,8 +139,8 @@ def event_type(of: Owner, state: State | RunState) -> str:
 
 
 def task_event_body(task: Task) -> dict[str, Any]:
-    """`result` stands in it when the record holds it; when it is an item it is put in later; one above that is named
-    in `omitted`."""
+    """`result`: from the record. A result in an item of its own is added at delivery; a larger one is named in
+    `omitted`."""
     last = task.history[-1] if task.history and task.state is not State.SUCCESS else None
     data: dict[str, Any] = {
         "id": task.id,
@@ -191,7 +193,7 @@ def run_event_body(run: Run) -> dict[str, Any]:
 
 
 def target_views(notify: tuple[dict[str, Any], ...]) -> list[dict[str, Any]]:
-    """`notify` as it may be shown."""
+    """`notify` as views show it."""
     return [
         {"to": display_target(to), "on": to.get("on", "both")} | ({"secret": to["secret"]} if "secret" in to else {})
         for to in notify

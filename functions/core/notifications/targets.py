@@ -1,4 +1,4 @@
-"""`notify` as callers give it: whom to tell when a task or a workflow has ended. docs/notifications.md"""
+"""The `notify` field of requests: the targets of notifications of a task or a workflow. docs/notifications.md"""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from functions.core.webhooks.addresses import Reach, is_address, may_call
 
 MAX_TARGETS = 10
 MAX_BYTES = 4096
-"""Of all targets together, as JSON: they ride in the record, and every write of it pays for them."""
+"""Of all targets together, as JSON. They are stored in the record, and each write of the record pays for them."""
 
 REACH_MESSAGES: Mapping[Reach, str] = {
     "public": "must be on the public internet",
@@ -76,7 +76,7 @@ class NotifyTarget(BaseModel):
         return self
 
     def to_record(self) -> dict[str, Any]:
-        """As records hold it: what is as by default is left out."""
+        """As records store it: fields with their default are left out."""
         return self.model_dump(exclude_defaults=True)
 
 
@@ -92,12 +92,12 @@ Notify = Annotated[list[NotifyTarget], Field(max_length=MAX_TARGETS), AfterValid
 
 
 def stored_targets(targets: Sequence[NotifyTarget] | None) -> tuple[dict[str, Any], ...]:
-    """What goes into the record of a task or a run."""
+    """The targets as the record of a task or a run stores them."""
     return tuple(target.to_record() for target in targets or ())
 
 
 def unreachable_webhooks(targets: Sequence[NotifyTarget] | None, reach: Reach) -> Iterator[FieldError]:
-    """Webhooks that this deployment will certainly not call. What a name resolves to is looked at when it is called."""
+    """Errors for webhooks that this deployment never calls. The addresses of host names are checked at each call."""
     for at, target in enumerate(targets or ()):
         if target.webhook is None:
             continue

@@ -1,9 +1,9 @@
-"""Sensitive parts of a payload: what is shown in their place, and how texts that quote them are cleaned.
+"""Masks of the sensitive parts of a payload, and the redaction of texts that quote these parts.
 
-A mask says where they are. It is made at submit, by the payload's model (functions/core/payloads/sensitive.py),
-and stored with the payload, so whoever shows the payload needs no model of it. It is a tree of the payload's own
-names: `1` is a part that is masked whole, `*` stands for every name or index. `{"headers": {"*": 1}}`: every
-header's value.
+A mask says where the sensitive parts are. Submit makes it with the payload's model (functions/core/payloads/
+sensitive.py) and stores it with the payload, so that views need no model. It is a tree of the payload's names: `1`
+marks a part that is masked whole, `*` stands for every name or index. `{"headers": {"*": 1}}` masks the value of
+every header.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from functools import cached_property
 from typing import Any, Literal, Union
 
 MASK_TEXT = "**********"
-"""As pydantic's SecretStr shows itself."""
+"""The text that pydantic's SecretStr shows."""
 WILDCARD = "*"
 MIN_SECRET_CHARACTERS = 4
-"""Characters. What is shorter is not looked for in texts: it would be found in words that only happen to hold it."""
+"""A shorter secret is not searched for in texts: it would match parts of ordinary words."""
 MIN_SECRET_WORD_CHARACTERS = 8
-"""Of a secret of several words, `Bearer 5f2c…`, each word so long is looked for alone too."""
+"""In a secret of several words, like `Bearer 5f2c…`, each word of this length is searched for on its own too."""
 MAX_SECRETS = 1000
-"""Secrets that are looked for in a text. With more of them the text is masked whole."""
+"""Secrets that are searched for in a text. With more of them, the text is masked whole."""
 ELLIPSIS = "…"
 
 Mask = Union[Literal[1], dict[str, "Mask"]]  # noqa: UP007 - the alias names itself
@@ -31,7 +31,7 @@ MASK_WHOLE: Literal[1] = 1
 
 
 def mask_value(mask: Mask | None, value: Any) -> Any:
-    """`value` as it may be shown. What is null stays null: there is nothing to hide."""
+    """`value` with its sensitive parts replaced. null stays null: there is nothing to hide."""
     if mask is None or value is None:
         return value
     if not isinstance(mask, dict):
@@ -64,7 +64,7 @@ def mask_below(mask: dict[str, Mask], name: str) -> Mask | None:
 
 
 def merge_masks(one: Mask | None, other: Mask | None) -> Mask | None:
-    """Masks whatever one of the two masks."""
+    """A mask of all that either of the two masks."""
     if one is None or other is None:
         return other if one is None else one
     if not isinstance(one, dict) or not isinstance(other, dict):
@@ -77,7 +77,7 @@ def merge_masks(one: Mask | None, other: Mask | None) -> Mask | None:
 
 @dataclass(frozen=True)
 class Redaction:
-    """Takes the secrets of one payload out of texts."""
+    """Removes the secrets of one payload from texts."""
 
     secrets: frozenset[str] = frozenset()
 
@@ -100,7 +100,8 @@ class Redaction:
         return self._redact_cut_ends(self._pattern.sub(MASK_TEXT, text))
 
     def redact_value(self, value: Any) -> Any:
-        """Of a JSON-able value the texts; what is none of that becomes its text when that holds a secret."""
+        """Redacts the texts in a JSON-able value. Any other value becomes its redacted text when that holds a
+        secret."""
         if not self.secrets:
             return value
         if isinstance(value, str):
@@ -109,17 +110,17 @@ class Redaction:
             return {name: self.redact_value(each) for name, each in value.items()}
         if isinstance(value, list | tuple):
             return [self.redact_value(each) for each in value]
-        written = str(value)
-        clean = self.redact_text(written)
-        return value if clean == written else clean
+        text = str(value)
+        redacted = self.redact_text(text)
+        return value if redacted == text else redacted
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        # The longest first: of two that begin alike the whole one is taken out.
+        # The longest first, so that of two secrets with the same beginning the longer one is removed whole.
         return re.compile("|".join(map(re.escape, sorted(self.secrets, key=lambda each: (-len(each), each)))))
 
     def _redact_cut_ends(self, text: str) -> str:
-        """A text that was shortened may end, or begin, within a secret."""
+        """A text that was cut may end or begin within a secret."""
         if text.endswith(ELLIPSIS):
             kept = text[: -len(ELLIPSIS)]
             text = kept[: len(kept) - self._overlap(kept, ends=True)] + ELLIPSIS
@@ -140,7 +141,7 @@ class Redaction:
 
 
 NO_REDACTION = Redaction()
-"""Of a payload with nothing sensitive in it."""
+"""For a payload without sensitive parts."""
 
 
 def leaf_texts(value: Any) -> Iterator[str]:
@@ -154,7 +155,7 @@ def leaf_texts(value: Any) -> Iterator[str]:
 
 
 def secret_spellings(secret: str) -> Iterator[str]:
-    """A secret, and each long word of it, as they are and as JSON and Python quote them."""
+    """A secret and each long word of it: plain, and as JSON and Python quote it."""
     for text in {secret, *(word for word in secret.split() if len(word) >= MIN_SECRET_WORD_CHARACTERS)}:
         if len(text.strip()) >= MIN_SECRET_CHARACTERS:
             yield text

@@ -14,17 +14,17 @@ from functions.core.payloads.masking import MASK_WHOLE, WILDCARD, Mask, merge_ma
 
 Schema = Mapping[str, Any]
 SchemaPosition = tuple[tuple[str | int, ...], Schema]
-"""What a part of the payload is validated against. Before it: names that an AliasPath still leads through."""
+"""The schema that validates a part of the payload, after the names of an AliasPath that remain until it applies."""
 
 WRAPPERS = ("schema", "json_schema", "python_schema", "lax_schema", "strict_schema", "arguments_schema")
-"""Where a schema of pydantic-core keeps another one for the same value."""
+"""Keys under which a schema of pydantic-core holds another schema for the same value."""
 SEQUENCES = frozenset({"list", "set", "frozenset", "generator"})
 NAMED_CONTAINERS = frozenset({"model-fields", "typed-dict", "dataclass-args", "named-tuple", "arguments"})
 CONTAINERS = SEQUENCES | NAMED_CONTAINERS | {"tuple", "dict"}
 
 
 class SensitiveParts:
-    """Of the values that `schema` (a TypeAdapter's core_schema) describes."""
+    """Finds the sensitive parts of values that `schema` (the core_schema of a TypeAdapter) describes."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -33,7 +33,7 @@ class SensitiveParts:
         self._find_sensitive_schemas()
 
     def mask_for(self, payload: Any) -> Mask | None:
-        """None: nothing in this payload is sensitive. Where several alternatives of a union fit, all of them count."""
+        """None: nothing in this payload is sensitive. When several alternatives of a union match, all of them count."""
         return (
             self._mask_of_value([((), self._schema)], payload)
             if id(self._schema) in self._on_path_to_sensitive
@@ -48,7 +48,7 @@ class SensitiveParts:
             return MASK_WHOLE
         if not states or not isinstance(value, dict | list):
             return None
-        # Members that are all alike share one entry: a mask does not grow with the payload.
+        # Members with the same schema share one entry, so that a mask does not grow with the payload.
         alike = all(not rest and schema["type"] in {*SEQUENCES, "dict"} for rest, schema in states)
         found: dict[str, Mask] = {}
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
@@ -60,7 +60,7 @@ class SensitiveParts:
         return found or None
 
     def _expanded(self, states: list[SchemaPosition]) -> tuple[bool, list[SchemaPosition]]:
-        """Whether the value itself is sensitive; else the containers that it may be, if they may hold what is."""
+        """Whether the value itself is sensitive; if not, the container schemas of it that may hold sensitive parts."""
         containers: list[SchemaPosition] = []
         seen: set[int] = set()
         todo = list(states)
@@ -74,8 +74,8 @@ class SensitiveParts:
                     containers.append(((), schema))
                     continue
                 further = self._alternatives(schema)
-                # JSON in a text has no parts that could be masked, and of a kind of schema that is not known here
-                # nobody knows which part is sensitive: then all of it is.
+                # JSON in a text has no parts that could be masked, and of an unknown kind of schema the sensitive part
+                # is unknown: the whole value counts as sensitive.
                 if is_sensitive_schema(schema) or schema["type"] == "json" or not further:
                     return True, []
                 todo += (((), each) for each in further)
@@ -87,7 +87,7 @@ class SensitiveParts:
         return [each for each in alternative_schemas(schema) if id(each) in self._on_path_to_sensitive]
 
     def _find_sensitive_schemas(self) -> None:
-        """Which schemas lead to a sensitive one: the others need not be looked at for any payload."""
+        """Finds the schemas that lead to a sensitive one. The others are skipped for every payload."""
         parents: dict[int, list[int]] = {}
         references: list[tuple[str, int]] = []
         found: list[int] = []
@@ -135,19 +135,19 @@ def is_sensitive_schema(schema: Schema) -> bool:
 
 
 def alternative_schemas(schema: Schema) -> Iterator[Schema]:
-    """The schemas that are for the same value as this one."""
+    """The schemas for the same value as this one."""
     for name in WRAPPERS:
         if isinstance(schema.get(name), dict):
             yield schema[name]
     choices = schema.get("choices", ())
     for choice in choices.values() if isinstance(choices, dict) else choices:
-        # Of a union a choice may come with its label.
+        # A choice of a union may come with its label.
         yield choice[0] if isinstance(choice, tuple) else choice
     yield from schema.get("steps", ())
 
 
 def member_positions(state: SchemaPosition, key: str | int) -> Iterator[SchemaPosition]:
-    """What the member `key` of a value in `state` is validated against."""
+    """The schemas that validate the member `key` of a value in `state`."""
     rest, schema = state
     if rest:
         if rest[0] == key:
@@ -157,7 +157,7 @@ def member_positions(state: SchemaPosition, key: str | int) -> Iterator[SchemaPo
     if kind in NAMED_CONTAINERS:
         known = False
         for at, (name, field) in enumerate(schema_fields(schema)):
-            # Named tuples come as lists too.
+            # Named tuples may be given as lists.
             for path in [*field_paths(name, field), (at,)]:
                 if path[0] == key:
                     known = True
@@ -183,7 +183,7 @@ def schema_fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def field_paths(name: str, field: Schema) -> list[tuple[str | int, ...]]:
-    """Every path under which the field may be given. Its own name too: a model may take both."""
+    """All paths under which the field may be given, its own name included: a model may accept both."""
     alias = field.get("validation_alias", field.get("alias"))
     if alias is None:
         return [(name,)]

@@ -49,7 +49,7 @@ class CronField:
             else:
                 low = self.parse_number(first)
                 high = self.parse_number(last) if dash else self.high if slash else low
-            # A range may go round: FRI-MON, 22-2.
+            # A range may wrap around: FRI-MON, 22-2.
             span_of = range(low, high + 1) if low <= high else (*range(low, self.high + 1), *range(self.low, high + 1))
             found.update(list(span_of)[:: int(step) if slash else 1])
         return found
@@ -66,8 +66,8 @@ AWS_WEEKDAY = CronField("day of week", 1, 7, WEEKDAYS)
 
 @dataclass(frozen=True)
 class DaysOfMonth:
-    """Which days of a month. Days of the month: `days`, `last` (L), `near` (15W), `last_working` (LW). Days of the
-    week, 0 is Sunday: `weekdays`, `last_weekdays` (FRIL), `nth` (MON#2)."""
+    """The days of a month that match. Days of the month: `days`, `last` (L), `near` (15W), `last_working` (LW). Days of
+    the week, 0 is Sunday: `weekdays`, `last_weekdays` (FRIL), `nth` (MON#2)."""
 
     days: frozenset[int] = frozenset()
     last: bool = False
@@ -122,7 +122,7 @@ class Cron:
     def times_after(self, after: int, *, zone: ZoneInfo, anchor: int | None) -> Iterator[int]:
         begin = datetime.fromtimestamp(after / 1000, zone).replace(tzinfo=None, second=0, microsecond=0)
         for wall in self.wall_clock_times(begin):
-            # Of a time that the clocks show twice, the first one; one that they skip is none.
+            # A local time that occurs twice counts at its first occurrence; one that is skipped does not count.
             moment = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
             if moment.astimezone(zone).replace(tzinfo=None) != wall:
                 continue
@@ -131,7 +131,7 @@ class Cron:
                 yield at
 
     def wall_clock_times(self, begin: datetime) -> Iterator[datetime]:
-        """What the clocks show at these times, from `begin` on."""
+        """The times as local clocks show them, from `begin` on."""
         for year in range(max(begin.year, FIRST_YEAR), LAST_YEAR + 1):
             if year not in self.years:
                 continue
@@ -200,7 +200,7 @@ def parse_unix_cron(fields: Sequence[str]) -> Cron:
 
 
 def sunday_as_zero(text: str) -> str:
-    """Unix knows Sunday as 7, too: 5-7 is Friday to Sunday, and so is 5-0 here, where ranges may go round."""
+    """Unix also accepts 7 for Sunday. 5-7 becomes 5-0: ranges may wrap around here."""
     return re.sub(r"(?<![0-9/#])7(?![0-9])", "0", text.replace("0-7", "*"))
 
 
@@ -258,7 +258,7 @@ def require_short_expression(cron: Cron) -> Cron:
 
 
 def format_values(values: set[int], field: CronField) -> str:
-    """As a list of numbers and ranges: what every reader of cron takes for the same."""
+    """The values as a list of numbers and ranges, the notation that all cron parsers agree on."""
     if len(values) == field.high - field.low + 1:
         return "*"
     parts, ordered = [], sorted(values)

@@ -1,7 +1,8 @@
-"""When a schedule is due: cron expressions and rates, in a time zone, as EventBridge Scheduler reads them.
+"""The times of a schedule: rates and the timetable, in a time zone, as EventBridge Scheduler reads them (cron:
+cron.py).
 
-Scheduler fires; what is computed here tells callers the next times, and a firing that comes late which time it stands
-for. docs/schedules.md says what happens in the hour that a zone skips and in the one that it repeats.
+Scheduler fires the schedules. The times computed here are shown to callers, and tell which time a late firing stands
+for. docs/schedules.md says what happens in the hour that a zone skips and in the hour that it repeats.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 MINUTE_MS = 60_000
 UNIT_MS = {"minute": MINUTE_MS, "hour": 60 * MINUTE_MS, "day": 24 * 60 * MINUTE_MS}
 NOT_AWS_ZONE = re.compile(r"(posix|right)/|(localtime|Factory|posixrules)$")
-"""Files that lie beside the zones on some machines."""
+"""Files beside the zones of some machines that are no IANA time zones."""
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Timetable:
 
     def latest_time(self, at: int, *, since: int) -> int | None:
         """The last time that is later than `since` and not later than `at`."""
-        # Looks further and further back, so that it lists few times whether they are a minute or a year apart.
+        # The window grows step by step, so that few times are listed whether they are a minute or a year apart.
         for hours in (1, 24, 24 * 32, 24 * 366, 24 * 366 * 5, None):
             begin = since if hours is None else max(since, at - hours * UNIT_MS["hour"])
             found = None
@@ -78,7 +79,7 @@ class Timetable:
 
 
 def parse_zone(name: str) -> ZoneInfo:
-    """Raises InvalidExpression for what is no IANA time zone."""
+    """Raises InvalidExpression when `name` is not an IANA time zone."""
     try:
         if NOT_AWS_ZONE.match(name):
             raise ValueError(name)

@@ -22,21 +22,22 @@ from functions.core.schedules.recurrence import (
 from functions.core.times import iso_time
 
 MISSED_AFTER_MS = 5 * MINUTE_MS
-"""Scheduler fires within a minute. A firing that comes later than this was missed."""
+"""Scheduler fires within a minute. A firing that arrives later than this counts as missed."""
 RUN_KEY_CHARACTERS = 200
-"""Characters: with what stands before them they stay below the 256 of an idempotency key."""
+"""With the prefix, a key of this length stays below the 256 characters of an idempotency key."""
 CATCH_UP_LIMIT_SECONDS = 86_400
-"""AWS: Scheduler tries a firing again for a day at most."""
+"""AWS: Scheduler retries a firing for at most a day."""
 SCHEDULED_TIME_PLACEHOLDER = "<aws.scheduler.scheduled-time>"
-"""AWS: Scheduler fills in the time that it fires for."""
+"""AWS: Scheduler replaces it with the scheduled time of the firing."""
 
 
 SCHEDULE_KEY_PREFIX = "schedule:"
-"""Of the idempotency keys of what schedules submit. No caller's key begins so: it would take a firing's place."""
+"""Prefix of the idempotency keys of tasks that schedules submit. The API refuses it in a caller's key, which would
+take the place of a firing."""
 
 
 class Overlap(StrEnum):
-    """What happens to a firing while the task of an earlier one has not settled."""
+    """What a firing does while the task of an earlier one has not settled."""
 
     ALLOW = "allow"
     SKIP = "skip"
@@ -51,8 +52,8 @@ class CatchUp(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FiringHistory:
-    """What became of a schedule's firings. `task`: the last one that was submitted; `firing`: the last by a firing, and
-    not by somebody who asked for it."""
+    """The counts and the last results of a schedule's firings. `task`: the last task submitted, by a firing or on
+    request; `firing_task`: the last one submitted by a firing."""
 
     fired: int = 0
     skipped: int = 0
@@ -68,14 +69,14 @@ class FiringHistory:
 
     @property
     def latest_tasks(self) -> tuple[str, ...]:
-        """The tasks that a firing looks at before it overlaps with them."""
+        """The tasks that a firing checks for overlap."""
         return tuple(dict.fromkeys(filter(None, (self.firing_task, self.task))))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """`cron` or `rate`: as the caller wrote it. `anchor`: the time from which a rate counts. `version`: raised by each
-    write. `lane`: of its tasks."""
+    """`cron` or `rate`: the expression that the caller gave. `anchor`: the time from which a rate counts. `version`:
+    raised by each write. `lane`: of its tasks."""
 
     tenant: str
     id: str
@@ -91,7 +92,7 @@ class Schedule:
     catch_up: CatchUp = CatchUp.NONE
     task: dict[str, Any] = field(default_factory=dict)
     mask: Mask | None = None
-    """Of the template's payload."""
+    """The mask of the template's payload."""
     lane: str = "normal"
     created_at: int
     updated_at: int
@@ -117,10 +118,10 @@ class Schedule:
 
     @property
     def revision(self) -> str:
-        """Of what Scheduler is told: a firing that carries another one comes from a write that did not land, or that
-        did not reach Scheduler."""
+        """A hash of the definition in Scheduler. A firing with another revision comes from a write to the table or to
+        Scheduler that did not complete."""
         timetable = self.timetable
-        told = [
+        definition = [
             self.recurrence.expression,
             self.timezone,
             timetable.start,
@@ -128,12 +129,12 @@ class Schedule:
             self.paused,
             self.catch_up,
         ]
-        return hashlib.blake2b(json.dumps(told).encode(), digest_size=6).hexdigest()
+        return hashlib.blake2b(json.dumps(definition).encode(), digest_size=6).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerDefinition:
-    """One of EventBridge Scheduler's schedules. `oldest_seconds`: how long a firing is tried again."""
+    """A schedule of EventBridge Scheduler. `max_age_seconds`: how long Scheduler retries a firing."""
 
     name: str
     expression: str
@@ -151,9 +152,10 @@ def scheduler_name(tenant: str, schedule_id: str) -> str:
 
 
 def scheduler_definition(schedule: Schedule, *, now: int) -> SchedulerDefinition:
-    """What Scheduler is told of a schedule.
+    """The definition of a schedule in EventBridge Scheduler.
 
-    It takes no start in the past: what has begun already starts with its next time, and what is over is disabled.
+    Scheduler accepts no start in the past: a schedule that has begun starts with its next time, and one that is over
+    is disabled.
     """
     timetable = schedule.timetable
     upcoming = next(timetable.times_after(now), None)
@@ -182,16 +184,17 @@ def scheduler_definition(schedule: Schedule, *, now: int) -> SchedulerDefinition
 
 
 def minute_of(at: int) -> int:
-    """Scheduler keeps minutes: whatever second a firing names, it stands for its minute."""
+    """The begin of the minute of `at`. Scheduler is exact to the minute, so the seconds of a firing carry no
+    meaning."""
     return at - at % MINUTE_MS
 
 
 def firing_idempotency_key(schedule_id: str, at: int) -> str:
-    """The idempotency key of the task of one time: fired twice, or by two producers, it is one task."""
+    """The idempotency key of the task of one scheduled time: a repeated firing finds the same task."""
     return f"{SCHEDULE_KEY_PREFIX}{schedule_id}:{iso_time(minute_of(at))}"
 
 
 def run_idempotency_key(schedule_id: str, key: str) -> str:
-    """Of a run that somebody asked for. A long key goes in as its hash: keys of tasks have an end."""
+    """The idempotency key of a task that a caller requested. A long `key` is replaced by its hash."""
     short = key if len(key) <= RUN_KEY_CHARACTERS else hashlib.sha256(key.encode()).hexdigest()
     return f"{SCHEDULE_KEY_PREFIX}{schedule_id}:run:{short}"

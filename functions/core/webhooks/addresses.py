@@ -1,4 +1,4 @@
-"""Where requests of functions may go. The addresses are those of the connection itself, not of a name."""
+"""The IP addresses that webhooks and HTTP requests of tasks may call. Checked are the addresses of connections."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Literal
 
 Reach = Literal["public", "any", "local"]
 """public: https, to addresses of the public internet. any: plain http and private networks too. local: loopback too.
-`local` is what the local system makes of `any`: no configuration that is deployed has it, because the loopback of a
-function holds Lambda's Runtime API."""
+The local system uses `local` in place of `any`. A deployment never has it, because a function's loopback serves
+Lambda's Runtime API."""
 
 Place = Literal["public", "private", "loopback", "nowhere"]
-"""nowhere: called under no reach."""
+"""nowhere: never called."""
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -26,8 +26,8 @@ def _networks(*networks: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Net
     return tuple(map(ipaddress.ip_network, networks))
 
 
-# Lists of our own, after IANA's special-purpose registries (RFC 6890): what `is_global` says of some of these depends
-# on the version of Python.
+# These lists follow IANA's special-purpose registries (RFC 6890). `is_global` answers differently for some of these
+# in different versions of Python.
 _NOWHERE = _networks(
     "0.0.0.0/8",  # this host: Linux connects 0.0.0.0 to the loopback
     "169.254.0.0/16",  # link-local: metadata of clouds
@@ -37,8 +37,8 @@ _NOWHERE = _networks(
     "fe80::/10",  # link-local
     "fd00:ec2::/32",  # AWS's own services on instances
     "ff00::/8",  # multicast
-    # Addresses with an IPv4 address in them, which ends wherever a translator or a tunnel takes it. None of them is
-    # what a name resolves to today; the two forms that are, are unfolded in `_plain`.
+    # Addresses that embed an IPv4 address for a translator or a tunnel. No name resolves to these forms today; the two
+    # forms that names do resolve to are converted in `_plain`.
     "::/96",  # IPv4-compatible
     "::ffff:0:0:0/96",  # IPv4-translated
     "64:ff9b:1::/48",  # NAT64 with a prefix of one's own
@@ -64,7 +64,7 @@ _PRIVATE = _networks(
     "3fff::/20",
 )
 (_GLOBAL_UNICAST,) = _networks("2000::/3")
-"""All that is public of IPv6."""
+"""All public IPv6 addresses."""
 
 
 def is_address(host: str) -> bool:
@@ -88,7 +88,7 @@ def place_of(address: str) -> Place:
 
 
 def _plain(address: IPAddress) -> IPAddress:
-    """The address that packets end at: of an IPv6 address that stands for an IPv4 one, that."""
+    """The address that receives the packets: the IPv4 address behind an IPv6 address that stands for one."""
     if address in _MAPPED or address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
     return address

@@ -1,7 +1,7 @@
-"""A workflow's shape: what is wrong with it, and the plan by which its nodes release each other. Pure.
+"""The DAG of a workflow: its validation, and the plan by which its nodes release each other.
 
-No record grows with the DAG: a node that waits for more than FAN_IN others waits for joins, each of which waits
-for at most FAN_IN; the same tree, over all nodes, tells when the run is done.
+No record grows with the DAG. A node with more than FAN_IN upstreams waits for joins, each of which waits for at most
+FAN_IN. A tree of tallies of the same width over all nodes tells when the run is done.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from functions.core.errors import FieldError
 MAX_NODES = 10_000
 MAX_EDGES = 100_000
 CYCLE_NAMES_AT_EACH_END = 10
-"""Names at either end of a cycle's path that are told."""
+"""The error message shows so many names at each end of a long cycle."""
 FAN_IN = 40
-"""What one record waits for at most: 40 indexes of up to 6 digits stay well inside the write unit's kilobyte."""
+"""A record waits for at most so many others: 40 indexes of up to 6 digits stay well inside a write unit of 1 KB."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """As submitted. `depends_on`: names of other nodes."""
+    """A node as submitted. `depends_on`: names of other nodes."""
 
     name: str
     depends_on: tuple[str, ...] = ()
@@ -30,19 +30,20 @@ class Node:
 
 @dataclass(frozen=True)
 class PlanStep:
-    """One record of a run: a node (`name`), or a join (None) that only gathers. Numbers are indexes into the plan."""
+    """One record of a run: a node (`name`), or a join (`name` is None), which only gathers. Numbers are indexes of the
+    plan."""
 
     index: int
     name: str | None
     waits_for: tuple[int, ...]
     upstreams: tuple[int, ...]
-    """The nodes whose results it reads; for a join, none."""
+    """The nodes whose results it reads. A join has none."""
     dependents: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The nodes in the order in which they were given, then the joins."""
+    """The nodes in the order of the request, then the joins."""
 
     steps: tuple[PlanStep, ...]
     nodes: int
@@ -50,7 +51,7 @@ class Plan:
 
 
 def find_errors(nodes: Sequence[Node]) -> list[FieldError]:
-    """Everything that is wrong, each with the path of the field; empty when it is a DAG within the limits."""
+    """All errors, each with the path of its field. Empty when the nodes are a DAG within the limits."""
     if not nodes:
         return [FieldError("nodes", "a workflow needs at least one node")]
     if len(nodes) > MAX_NODES:
@@ -67,7 +68,7 @@ def find_errors(nodes: Sequence[Node]) -> list[FieldError]:
 
 
 def shorten_cycle(cycle: list[str]) -> list[str]:
-    """Both ends of one that nobody would read to its end."""
+    """The two ends of a long cycle."""
     left_out = len(cycle) - 2 * CYCLE_NAMES_AT_EACH_END
     return (
         cycle
@@ -108,7 +109,7 @@ def find_cycle(nodes: Sequence[Node]) -> list[str] | None:
 
 
 def make_plan(nodes: Sequence[Node]) -> Plan:
-    """Of nodes without problems."""
+    """`nodes` have no errors."""
     index = {node.name: at for at, node in enumerate(nodes)}
     upstreams = [tuple(sorted({index[name] for name in node.depends_on})) for node in nodes]
     waits_for = list(upstreams)
@@ -142,24 +143,25 @@ def fan_in_groups(indexes: Sequence[int]) -> list[tuple[int, ...]]:
 
 @dataclass(frozen=True)
 class Tally:
-    """One record of the tree that tells when a run is done. Level 0 gathers nodes, each next one the tallies below."""
+    """One record of the tree that tells when a run is done. Level 0 gathers nodes; each higher level gathers the
+    tallies of the level below."""
 
     level: int
     number: int
 
 
 def leaf_tally(index: int) -> Tally:
-    """Where node `index` is counted."""
+    """The tally of level 0 that counts node `index`."""
     return Tally(0, index // FAN_IN)
 
 
 def parent_tally(tally: Tally, nodes: int) -> Tally | None:
-    """Who gathers this tally; None for the root: the run is done."""
+    """The tally that gathers this one. None for the root: when it is complete, the run is done."""
     return None if tallies_on_level(nodes, tally.level) == 1 else Tally(tally.level + 1, tally.number // FAN_IN)
 
 
 def tallies_on_level(nodes: int, level: int) -> int:
-    """How many there are on a level."""
+    """The number of tallies on a level."""
     count = nodes
     for _ in range(level + 1):
         count = -(-count // FAN_IN)

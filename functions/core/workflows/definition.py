@@ -1,4 +1,4 @@
-"""A workflow's definition as it is kept: JSON in, node specs and a plan out."""
+"""The stored definition of a workflow: node specs ⇄ JSON, and the plan made of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from functions.core.workflows.run import NodeSpec
 
 
 def definition_to_json(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
-    """JSON-able, defaults filled in: a deployment that changes them does not change runs under way. Short, because
-    there may be 10,000: `after` are the indexes of the nodes waited for; tags and a mask that are not there are left
-    out."""
+    """JSON-able, with defaults filled in: a deployment that changes the defaults does not change runs under way.
+    Compact, because there may be 10,000 nodes: `after` lists the indexes of the upstreams; missing tags and masks are
+    left out."""
     index = {spec.name: at for at, spec in enumerate(specs)}
     return [
         {
@@ -40,7 +40,7 @@ def definition_to_json(specs: Sequence[NodeSpec]) -> list[dict[str, Any]]:
 
 
 def definition_from_json(nodes: Sequence[dict[str, Any]]) -> list[NodeSpec]:
-    """The inverse of `written`."""
+    """The inverse of `definition_to_json`."""
     return [
         NodeSpec(
             name=node["name"],

@@ -1,4 +1,4 @@
-"""A workflow's run: its record, and what ties a task to it as a node. docs/adr/0007, 0008."""
+"""The run of a workflow: its record, and the membership of its nodes. docs/adr/0007, 0008."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from functions.core.task import Document, RunMembership, lane_of
 from functions.core.workflows.dag import Plan, PlanStep
 
 INDEXES_IN_CHUNK = 120
-"""Indexes a record holds beside its own fields, or a chunk item holds alone: under a kilobyte either way."""
+"""Indexes in one chunk item. The item stays under 1 KB."""
 INDEXES_IN_RECORD = 40
 RETRY_MARKS_LIMIT = 10
-"""Retries of a run that are known again by their idempotency key."""
+"""A run stores the marks of so many last retries, to recognize repeated requests."""
 OPEN_NODES = "OPEN"
-"""In counts of nodes per state: those that have not ended, when nobody looked at each of them."""
+"""The key, in counts of nodes per state, of nodes that have not ended when their states were not read one by one."""
 
 
 class RunState(StrEnum):
-    """PENDING: accepted, its records are being written. RUNNING: nodes run. The rest is final, but for a retry.
+    """PENDING: accepted, its records are being written. RUNNING: nodes run. The others are final until a retry.
 
-    PENDING and RUNNING are moved on by the run's execution in Step Functions, which tries each step again and, when a
-    step cannot be done, ends the run as FAILED with the reason; its deadline ends it as TIMED_OUT.
+    The run's execution in Step Functions moves PENDING and RUNNING on. It retries each step; when a step cannot be
+    done, it ends the run as FAILED with the reason. The deadline ends the run as TIMED_OUT.
     """
 
     PENDING = "PENDING"
@@ -42,7 +42,8 @@ OPEN_RUN_STATES = frozenset({RunState.PENDING, RunState.RUNNING})
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """`round` counts the retries of the run, from 1. `token`: Step Functions' task token while it waits for the end."""
+    """`round`: 1, and one more for each retry of the run. `token`: the task token of the execution that waits for the
+    end."""
 
     tenant: str
     id: str
@@ -62,14 +63,14 @@ class Run:
     notify: tuple[dict[str, Any], ...] = ()
     token: str | None = None
     cancel_requested: bool = False
-    """Asked to: what has not started is being cancelled."""
+    """A caller cancelled the run: the nodes that have not started are being cancelled."""
     retry_marks: tuple[str, ...] = ()
     """Marks of the last retries under an idempotency key (KeyedChange), oldest first."""
     has_failed_node: bool = False
     """A node failed in this round, and onFailure is cancel."""
     reason: str | None = None
     counts: dict[str, int] = field(default_factory=dict)
-    """Of a run that has ended: nodes per state."""
+    """Nodes per state, of a run that has ended."""
     expires_at: int | None = None
 
     @property
@@ -79,7 +80,7 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSpec:
-    """One node of a definition, validated and with its type's defaults filled in."""
+    """One node of a definition: validated, with the defaults of its type filled in."""
 
     name: str
     type: str
@@ -98,7 +99,7 @@ class NodeSpec:
 
 
 def node_id(run: str, index: int) -> str:
-    """Of a node, or of a join: `<run>-<index>`."""
+    """The task id of a node, or the id of a join: `<run>-<index>`."""
     return f"{run}-{index}"
 
 
@@ -109,7 +110,7 @@ def index_of_task_id(task_id: str) -> int:
 def make_membership(
     run: Run, step: PlanStep, *, until: int
 ) -> tuple[RunMembership, list[tuple[int, ...]], list[tuple[int, ...]]]:
-    """The node's tie to its run, and the chunks of its releases and of its upstreams that do not fit its record.
+    """The node's membership, and the chunks of its releases and of its upstreams that do not fit the record.
     `until`: epoch seconds."""
     releases, more_releases = split_into_chunks(step.dependents)
     upstreams, more_upstreams = split_into_chunks(step.upstreams)
@@ -137,12 +138,12 @@ def split_into_chunks(indexes: tuple[int, ...]) -> tuple[tuple[int, ...], list[t
 
 
 def remaining_upstreams(plan: Plan, states: dict[int, State]) -> dict[int, frozenset[int]]:
-    """Index of every node and join that has not succeeded → what it still waits for. A retry starts from this.
+    """Index of each node and join that has not succeeded → indexes that it still waits for. A retry starts with these.
 
-    `states`: of the nodes, by index. A join has succeeded when everything that it gathers has.
+    `states`: of the nodes, by index. A join has succeeded when all that it gathers has succeeded.
     """
     done = {index for index, state in states.items() if state is State.SUCCESS}
-    # Joins come after what they gather only within one level: settle them bottom up, each level once.
+    # A join may gather joins that come later in the plan, so the joins are passed over once for each level.
     joins = plan.steps[plan.nodes :]
     changed = True
     while changed:
@@ -155,7 +156,7 @@ def remaining_upstreams(plan: Plan, states: dict[int, State]) -> dict[int, froze
 def end_state_and_reason(
     counts: dict[str, int], *, nodes: int, ended_by: str, cancelled: bool
 ) -> tuple[RunState, str | None]:
-    """How a run ends. `ended_by`: what its execution says: done, cancel, timeout, or broken."""
+    """The final state of a run, and its reason. `ended_by`, from the execution: done, cancel, timeout or broken."""
     if counts.get(State.SUCCESS, 0) == nodes:
         return RunState.SUCCESS, None
     if cancelled:
