@@ -17,7 +17,7 @@ from taskyard.tasks.retry import RetryPolicy
 from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
-from functions.core.fields import field_errors, field_path
+from functions.core.field_errors import field_errors, field_path
 from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, masked_parts
 
 if TYPE_CHECKING:

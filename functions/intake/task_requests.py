@@ -30,7 +30,7 @@ from pydantic_core import PydanticCustomError
 from taskyard.tasks.retry import MAX_DELAY_SECONDS
 
 from functions.core.errors import FieldError
-from functions.core.fields import field_errors
+from functions.core.field_errors import field_errors
 from functions.core.notifications.targets import Notify
 from functions.core.notifications.targets import stored_targets as kept_targets
 from functions.core.schedules.schedule import SCHEDULE_KEY_PREFIX

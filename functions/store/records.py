@@ -132,13 +132,13 @@ def membership_attributes(member: RunMembership) -> Item:
 
 
 def parse_membership(item: Item) -> RunMembership:
-    run, round_, nodes, fail_fast, until = item["run"]["S"].split(":")
+    run, round_, nodes, fail_fast, deadline_at = item["run"]["S"].split(":")
     return RunMembership(
         run=run,
         round=int(round_),
         nodes=int(nodes),
         fail_fast=fail_fast == "1",
-        deadline_at=int(until),
+        deadline_at=int(deadline_at),
         index=int(item["pk"]["S"].rpartition("-")[2]),
         name=item["name"]["S"],
         releases=parse_indexes(item.get("releases")),

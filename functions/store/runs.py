@@ -156,9 +156,9 @@ class RunStore:
     # -- joins and tallies
 
     def put_join(
-        self, run: Run, index: int, *, waits_for: Iterable[int], releases: tuple[int, ...], until: int
+        self, run: Run, index: int, *, waits_for: Iterable[int], releases: tuple[int, ...], deadline_at: int
     ) -> None:
-        """`until`: epoch seconds, the round's deadline.
+        """`deadline_at`: epoch seconds, the round's deadline.
 
         Written once a round, before any node of the round can run. A repeated start, even beside an earlier one that
         still runs, must not restore what has arrived since.
@@ -167,7 +167,7 @@ class RunStore:
         sets = {
             "#round = :round": number_value(run.round),
             "releases = :releases": string_value(indexes_text(releases)),
-            "expiresAt = :expires": number_value(until + self.retention_seconds),
+            "expiresAt = :expires": number_value(deadline_at + self.retention_seconds),
         }
         update = "SET " + ", ".join(sets) + (", waitingFor = :waiting" if waiting else " REMOVE waitingFor")
         self.table.update(
@@ -178,11 +178,13 @@ class RunStore:
             | ({":waiting": {"SS": waiting}} if waiting else {}),
         )
 
-    def put_tally(self, run: Run, tally: Tally, *, members: Iterable[int], counts: dict[str, int], until: int) -> None:
-        """`until` as of `put_join`."""
+    def put_tally(
+        self, run: Run, tally: Tally, *, members: Iterable[int], counts: dict[str, int], deadline_at: int
+    ) -> None:
+        """`deadline_at` as of `put_join`."""
         item: Item = {
             **keys.tally_key(run.tenant, run.id, run.round, tally.level, tally.number),
-            "expiresAt": number_value(until + self.retention_seconds),
+            "expiresAt": number_value(deadline_at + self.retention_seconds),
         }
         if waiting := sorted(map(str, members)):
             item["waitingFor"] = {"SS": waiting}

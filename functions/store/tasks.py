@@ -344,12 +344,12 @@ class TaskStore:
         )
 
     def rerun_node(
-        self, task: Task, *, round_: int, until: int, waits_for: Iterable[int], max_attempts: int
+        self, task: Task, *, round_: int, deadline_at: int, waits_for: Iterable[int], max_attempts: int
     ) -> WriteResult:
-        """Makes a node that did not succeed BLOCKED for the next round of its run, with new attempts. `until`: epoch
-        seconds, the round's deadline."""
+        """Makes a node that did not succeed BLOCKED for the next round of its run, with new attempts. `deadline_at`:
+        epoch seconds, the round's deadline."""
         policy = replace(task.retry, max_attempts=max_attempts)
-        member = replace(task.membership, round=round_, deadline_at=until) if task.membership else None
+        member = replace(task.membership, round=round_, deadline_at=deadline_at) if task.membership else None
         sets: Item = {"#state": string_value(State.BLOCKED), "retry": string_value(retry_policy_text(policy))}
         if member is not None:
             sets["run"] = membership_attributes(member)["run"]

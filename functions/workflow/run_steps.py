@@ -165,7 +165,7 @@ class RunSteps:
     ) -> None:
         def put_join(index: int) -> None:
             step = plan.steps[index]
-            self.runs.put_join(run, index, waits_for=waits.get(index, ()), releases=step.dependents, until=until)
+            self.runs.put_join(run, index, waits_for=waits.get(index, ()), releases=step.dependents, deadline_at=until)
 
         map_threads(put_join, range(plan.nodes, len(plan.steps)))
         members: dict[Tally, set[int]] = {}
@@ -184,12 +184,12 @@ class RunSteps:
                 members[Tally(level, number)] = {at for at in below if members[Tally(level - 1, at)]}
 
         def put_tally(tally: Tally) -> None:
-            self.runs.put_tally(run, tally, members=members[tally], counts=counts.get(tally, {}), until=until)
+            self.runs.put_tally(run, tally, members=members[tally], counts=counts.get(tally, {}), deadline_at=until)
 
         map_threads(put_tally, members)
 
     def _put_node(self, run: Run, step: PlanStep, spec: NodeSpec, waits_for: frozenset[int], until: int) -> None:
-        member, releases, upstreams = make_membership(run, step, until=until)
+        member, releases, upstreams = make_membership(run, step, deadline_at=until)
         task_id = node_id(run.id, step.index)
         self.runs.put_chunks(run.tenant, task_id, "RELEASES", releases)
         self.runs.put_chunks(run.tenant, task_id, "UPSTREAMS", upstreams)
@@ -218,7 +218,7 @@ class RunSteps:
             # An earlier try of this step has already reset the node, or a later round has.
             return
         max_attempts = task.attempt + spec.retry.max_attempts
-        self.tasks.rerun_node(task, round_=run.round, until=until, waits_for=waits_for, max_attempts=max_attempts)
+        self.tasks.rerun_node(task, round_=run.round, deadline_at=until, waits_for=waits_for, max_attempts=max_attempts)
 
     def _cancel_waiting(self, run: Run) -> None:
         """First cancels all of them, then runs their consequences: no node is SKIPPED because of another one that was

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from functions.core.errors import StoreUnavailable
-from functions.core.fields import field_path
+from functions.core.field_errors import field_path
 from functions.core.task import id_for_key
 from functions.core.workflows.run import Run
 from functions.runtime.notifications import NotificationStarter

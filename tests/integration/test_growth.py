@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from functions.core.fields import field_errors
+from functions.core.field_errors import field_errors
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import Cloud
 from tests.integration.conftest import Clock

@@ -130,7 +130,7 @@ def test_function_imports_of_the_client_only_the_handler_api(part: str) -> None:
 
 @pytest.mark.parametrize("part", ["dead_letter", "observer", "workflow", "notifier", "producer"])
 def test_who_runs_no_handler_has_no_registry(part: str) -> None:
-    assert of_package(part, "functions.core.task_types", "functions.core.fields") == []
+    assert of_package(part, "functions.core.task_types", "functions.core.field_errors") == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from taskyard.tasks.urls import url_problem
 
 from functions.core.errors import FieldError
-from functions.core.fields import field_errors
+from functions.core.field_errors import field_errors
 from functions.core.notifications.targets import Notify, stored_targets, unreachable_webhooks
 from functions.core.webhooks.addresses import Reach
 

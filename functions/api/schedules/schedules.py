@@ -32,7 +32,7 @@ from functions.core.errors import (
     PayloadTooLarge,
     UnknownTaskType,
 )
-from functions.core.fields import join_paths
+from functions.core.field_errors import join_paths
 from functions.core.schedules.recurrence import MINUTE_MS, Rate
 from functions.core.schedules.schedule import (
     CatchUp,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
-from functions.core.fields import field_path, join_paths
+from functions.core.field_errors import field_path, join_paths
 from functions.core.notifications import targets as notification
 from functions.core.notifications.targets import Notify
 from functions.core.payloads.masking import Mask

@@ -108,10 +108,10 @@ def index_of_task_id(task_id: str) -> int:
 
 
 def make_membership(
-    run: Run, step: PlanStep, *, until: int
+    run: Run, step: PlanStep, *, deadline_at: int
 ) -> tuple[RunMembership, list[tuple[int, ...]], list[tuple[int, ...]]]:
     """The node's membership, and the chunks of its releases and of its upstreams that do not fit the record.
-    `until`: epoch seconds."""
+    `deadline_at`: epoch seconds."""
     releases, more_releases = split_into_chunks(step.dependents)
     upstreams, more_upstreams = split_into_chunks(step.upstreams)
     member = RunMembership(
@@ -119,7 +119,7 @@ def make_membership(
         round=run.round,
         nodes=run.nodes,
         fail_fast=run.on_failure == "cancel",
-        deadline_at=until,
+        deadline_at=deadline_at,
         index=step.index,
         name=step.name or "",
         releases=releases,

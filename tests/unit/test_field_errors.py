@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
-from functions.core.fields import NAME_CHARACTERS, field_errors, field_path, join_paths
+from functions.core.field_errors import NAME_CHARACTERS, field_errors, field_path, join_paths
 
 
 class Inner(BaseModel):
