@@ -239,7 +239,7 @@ def test_a_finish_of_a_round_that_is_over_cancels_nothing_of_the_next_one(quick:
 
     run = submit(quick, [spec("a"), spec("b", "a")])
     begin(quick, run)
-    pages, stood_still = RunSteps._pages, []
+    pages, stood_still = RunSteps._node_pages, []
 
     def slow(self, of):
         read = list(pages(self, of))
@@ -249,7 +249,7 @@ def test_a_finish_of_a_round_that_is_over_cancels_nothing_of_the_next_one(quick:
             begin(quick, again(quick, run), token="round two")
         yield from read
 
-    monkeypatch.setattr(RunSteps, "_pages", slow)
+    monkeypatch.setattr(RunSteps, "_node_pages", slow)
     handler.services().finish(run.tenant, run.id, 1, "cancel")
     assert states(run) == {"a": "READY", "b": "BLOCKED"}
 

@@ -13,7 +13,7 @@ import pytest
 from functions.api.routes import ROUTES
 from functions.core.notifications.events import Delivery
 from functions.core.states import State
-from functions.core.workflows.run import RunState
+from functions.core.workflows.run import OPEN_NODES, RunState
 from tests.documents import ROOT, pages
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
@@ -232,6 +232,7 @@ def test_docs_every_word_in_capitals_is_a_name_of_the_code() -> None:
     make = set(re.findall(r"^([A-Z]+) \??:?=|\$\(([A-Z]+)\)", (ROOT / "Makefile").read_text(), re.MULTILINE))
     known = {
         *map(str, (*State, *RunState, *Delivery)),
+        OPEN_NODES,
         *ATTEMPT_OUTCOMES,
         *first_cells("Environment variables of the functions"),
         *first_cells("Environment variables of the client"),
