@@ -19,22 +19,22 @@ from functions.core.task_types import RegisteredType, Registry
 
 
 def discover(package: ModuleType) -> Registry:
-    """The task types of every module of `package`. A module that cannot be imported raises: better no deployment than
-    one without a handler."""
+    """The task types of every module of `package`. Raises the error of a module that cannot be imported: a deployment
+    without one of its handlers would be worse than none."""
     return Registry.of(
         RegisteredType.of(declaration, module=name, attribute=attribute)
-        for name in modules(package)
-        for attribute, declaration in declarations(importlib.import_module(name))
+        for name in module_names(package)
+        for attribute, declaration in declared_types(importlib.import_module(name))
     )
 
 
-def modules(package: ModuleType) -> Iterator[str]:
-    """Of the files that stand directly in it."""
+def module_names(package: ModuleType) -> Iterator[str]:
+    """Full names of the modules directly in the package."""
     return (f"{package.__name__}.{info.name}" for info in pkgutil.iter_modules(package.__path__))
 
 
-def declarations(module: ModuleType) -> Iterator[tuple[str, TaskType]]:
-    """Each with the first name that its handler has in the module."""
+def declared_types(module: ModuleType) -> Iterator[tuple[str, TaskType]]:
+    """Attribute and task type of each handler of the module. A handler with several names: the first one."""
     seen: set[int] = set()
     for attribute, value in vars(module).items():
         declaration = getattr(value, "__task_type__", None)
@@ -46,7 +46,7 @@ def declarations(module: ModuleType) -> Iterator[tuple[str, TaskType]]:
 def main() -> None:
     import functions.tasks
 
-    # What a task file prints when it is imported does not belong in the document.
+    # Task files may print when they are imported: that is not part of the document.
     with contextlib.redirect_stdout(sys.stderr):
         document = discover(functions.tasks).to_json()
     sys.stdout.write(document)

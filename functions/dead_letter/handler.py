@@ -24,8 +24,8 @@ from functions.store.tasks import TaskStore
 
 logger = logging.getLogger("taskyard.dead_letter")
 
-PAUSE_MS = 30_000
-"""Delay of a wake-up that is sent again: the cause of so many failures does not end within a second."""
+RETURN_DELAY_MS = 30_000
+"""Delay of a wake-up that is sent again: the cause of so many failures rarely ends within a second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +37,14 @@ class WakeUpReturner:
     writer_ms: int
 
     def process(self, wakeup: WakeUp, *, now: int, sent_at: int) -> str | None:
-        """Returns what was done, for the log. None: nothing yet, the message is to be delivered again. `now`,
+        """Returns what was done, for the log, or None when the message must be delivered again. `now`,
         `sent_at`: epoch ms."""
         task = self.tasks.get(wakeup.tenant, wakeup.task)
-        gone = writer_has_ended(now=now, sent_at=sent_at, writer_ms=self.writer_ms)
+        writer_ended = writer_has_ended(now=now, sent_at=sent_at, writer_ms=self.writer_ms)
         if task is None:
-            return "dropped: its record was never written" if gone else None
+            return "dropped: its record was never written" if writer_ended else None
         if task.settled:
-            if not (gone or write_has_landed(task, wakeup)):
+            if not (writer_ended or write_has_landed(task, wakeup)):
                 # The write of a redrive may be about to land.
                 return None
             self.consequences.run(task)
@@ -54,7 +54,7 @@ class WakeUpReturner:
         self.dispatcher.dispatch(
             task,
             generation=wakeup.generation,
-            at=max(now + PAUSE_MS, task.available_at),
+            at=max(now + RETURN_DELAY_MS, task.available_at),
             now=now,
             rounds=wakeup.rounds + 1,
         )
@@ -69,25 +69,25 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     for record in event["Records"]:
         now = wiring.clock()
         try:
-            wakeup = wakeup_in(record["body"])
+            wakeup = parse_wakeup(record["body"])
         except ValueError as error:
-            # Logged whole: the message is deleted.
+            # The whole body is logged, because the message is deleted.
             logger.error("dropped, unreadable: %s", error, extra={"body": record["body"]})
             continue
         try:
-            done = returner.process(wakeup, now=now, sent_at=int(record["attributes"]["SentTimestamp"]))
+            action = returner.process(wakeup, now=now, sent_at=int(record["attributes"]["SentTimestamp"]))
         except Exception:
             logger.exception("message stays in the DLQ", extra={"taskId": wakeup.task})
             failures.append({"itemIdentifier": record["messageId"]})
         else:
-            logger.warning(done or "message stays in the DLQ", extra={"taskId": wakeup.task, "rounds": wakeup.rounds})
-            if done is None:
+            logger.warning(action or "message stays in the DLQ", extra={"taskId": wakeup.task, "rounds": wakeup.rounds})
+            if action is None:
                 failures.append({"itemIdentifier": record["messageId"]})
     returner.metrics.flush(wiring.clock())
     return {"batchItemFailures": failures}
 
 
-def wakeup_in(body: str) -> WakeUp:
+def parse_wakeup(body: str) -> WakeUp:
     """The body is a wake-up when SQS moved the message here. When EventBridge Scheduler could not deliver a timer, the
     body is the request that it would have sent, which contains the wake-up. Raises ValueError for anything else."""
     try:

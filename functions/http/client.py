@@ -1,8 +1,8 @@
-"""Requests to receivers somewhere, and only to where they may go.
+"""HTTP requests to receivers outside AWS. Only addresses that the deployment may call are called.
 
-A name is resolved once, every address that it has is looked at, and the connection is made to one of those very
-addresses: a name that resolves differently the next moment leads nowhere else. A redirect is looked at like the first
-address. Nothing that is raised here holds more of a URL than its origin.
+A host name is resolved once. Every address that it has is checked, and the connection is made to one of these
+addresses, so a name that resolves differently a moment later changes nothing. The target of a redirect is checked like
+the first URL. The errors that are raised here contain only the origin of a URL.
 """
 
 from __future__ import annotations
@@ -22,40 +22,41 @@ from taskyard.tasks.http import HttpRequest, HttpResponse, ReceiverFailedError, 
 from taskyard.tasks.urls import origin, url_problem
 
 from functions.core.webhooks.addresses import Reach, may_call
-from functions.http.exchange import REDIRECTS, Deadline, connected, exchange
+from functions.http.exchange import REDIRECT_STATUSES, Deadline, connect, exchange
 
-ADDRESSES_TRIED = 3
-CONNECT_SECONDS = 5.0
-"""For one address, of several: behind a firewall nobody answers."""
-REASON_LIMIT = 100
-"""Characters of an error's own words."""
+MAX_ADDRESSES = 3
+"""Addresses of one host that a request tries, in order."""
+CONNECT_TIMEOUT_SECONDS = 5.0
+"""For one address: a firewall may drop packets without an response, and the next address needs time, too."""
+ERROR_TEXT_LIMIT = 100
+"""Characters of the text of an error that a message contains."""
 
 
-def resolved(host: str, port: int) -> list[str]:
-    """Addresses, IPv4 first: a function outside a VPC has no way out over IPv6. Raises OSError, UnicodeError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+def resolve_addresses(host: str, port: int) -> list[str]:
+    """IPv4 first: a function outside a VPC has no route over IPv6. Raises OSError, UnicodeError."""
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(
-        dict.fromkeys(str(entry[4][0]) for entry in sorted(found, key=lambda entry: entry[0] is not socket.AF_INET))
+        dict.fromkeys(str(entry[4][0]) for entry in sorted(entries, key=lambda entry: entry[0] is not socket.AF_INET))
     )
 
 
 @cache
-def public_authorities() -> ssl.SSLContext:
-    """Verifies certificates by the authorities of the machine. Once a process: reading them takes 20 ms."""
+def default_tls_context() -> ssl.SSLContext:
+    """Verifies certificates with the certificate authorities of the machine. Cached: reading them takes 20 ms."""
     return ssl.create_default_context()
 
 
 @dataclass(frozen=True)
 class Client:
-    """`resolve`: host and port → every address. `tls`: what certificates are verified with. `monotonic`: seconds."""
+    """`resolve`: host and port → every address. `tls`: the context that verifies certificates. `monotonic`: seconds."""
 
     reach: Reach
-    resolve: Callable[[str, int], Sequence[str]] = resolved
-    tls: Callable[[], ssl.SSLContext] = public_authorities
+    resolve: Callable[[str, int], Sequence[str]] = resolve_addresses
+    tls: Callable[[], ssl.SSLContext] = default_tls_context
     monotonic: Callable[[], float] = time.monotonic
 
     def send(self, request: HttpRequest, *, seconds: float) -> HttpResponse:
-        """The final answer, whatever its status, within `seconds` for everything together, resolving names included.
+        """The final response, whatever its status. `seconds`: for everything together, including name resolution.
         Raises ReceiverFailedError, ReceiverRefusedError."""
         if problem := headers_problem({**request.headers, **request.first_origin_headers}):
             raise ReceiverRefusedError(f"header {problem}")
@@ -64,14 +65,14 @@ class Client:
         deadline = Deadline(self.monotonic() + seconds, self.monotonic)
         url = request.url
         for _ in range(request.redirects):
-            answer = self._once(request, url, deadline)
-            target = following(url, answer.status, answer.headers.get("location"))
-            if target is None:
-                return answer
-            url = target
-        return self._once(request, url, deadline)
+            response = self._send_once(request, url, deadline)
+            next_url = redirect_target(url, response.status, response.headers.get("location"))
+            if next_url is None:
+                return response
+            url = next_url
+        return self._send_once(request, url, deadline)
 
-    def _once(self, request: HttpRequest, url: str, deadline: Deadline) -> HttpResponse:
+    def _send_once(self, request: HttpRequest, url: str, deadline: Deadline) -> HttpResponse:
         if problem := url_problem(url):
             raise ReceiverRefusedError(f"the URL {problem}")
         parts = urlsplit(url)
@@ -80,66 +81,70 @@ class Client:
             raise ReceiverRefusedError(f"only https is called here, not {origin(url)}")
         port = parts.port or (443 if secure else 80)
         headers = {"Host": parts.netloc, "Accept-Encoding": "identity", **request.headers}
-        if origin_of(url) == origin_of(request.url):
-            given = {name.lower() for name in request.first_origin_headers}
-            headers = {name: value for name, value in headers.items() if name.lower() not in given}
+        if scheme_host_port(url) == scheme_host_port(request.url):
+            replaced_names = {name.lower() for name in request.first_origin_headers}
+            headers = {name: value for name, value in headers.items() if name.lower() not in replaced_names}
             headers |= request.first_origin_headers
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection = self._connection(host, port, deadline, secure=secure)
+        connection = self._connect(host, port, deadline, secure=secure)
         try:
-            answer = exchange(connection, deadline, request.method, target, headers, request.body)
-            return HttpResponse(url=url, status=answer.status, headers=answer.headers, text=answer.text)
+            response = exchange(connection, deadline, request.method, target, headers, request.body)
+            return HttpResponse(url=url, status=response.status, headers=response.headers, text=response.text)
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ReceiverFailedError(f"{origin(url)} did not answer: {reason(error)}") from None
+            raise ReceiverFailedError(f"{origin(url)} did not answer: {describe_error(error)}") from None
         finally:
             connection.close()
 
-    def _connection(self, host: str, port: int, deadline: Deadline, *, secure: bool) -> socket.socket:
-        why = "it resolves to no address"
-        for address in self._addresses(host, port, deadline)[:ADDRESSES_TRIED]:
+    def _connect(self, host: str, port: int, deadline: Deadline, *, secure: bool) -> socket.socket:
+        cause = "it resolves to no address"
+        for address in self._permitted_addresses(host, port, deadline)[:MAX_ADDRESSES]:
             try:
                 tls = self.tls() if secure else None
-                return connected(address, port, deadline, seconds=CONNECT_SECONDS, tls=tls, host=host)
+                return connect(address, port, deadline, seconds=CONNECT_TIMEOUT_SECONDS, tls=tls, host=host)
             except (OSError, ValueError) as error:
-                why = reason(error)
-        raise ReceiverFailedError(f"{host} cannot be reached: {why}")
+                cause = describe_error(error)
+        raise ReceiverFailedError(f"{host} cannot be reached: {cause}")
 
-    def _addresses(self, host: str, port: int, deadline: Deadline) -> Sequence[str]:
-        """All that the name has. One that may not be called is enough to refuse: which one is used is chance."""
+    def _permitted_addresses(self, host: str, port: int, deadline: Deadline) -> Sequence[str]:
+        """All addresses of the host. Raises ReceiverRefusedError when one of them may not be called, whichever would be
+        used."""
         try:
-            found = within(deadline, lambda: self.resolve(host, port))
+            addresses = resolve_within(deadline, lambda: self.resolve(host, port))
         except (OSError, UnicodeError) as error:
-            raise ReceiverFailedError(f"{host} cannot be resolved: {reason(error)}") from None
-        for address in found:
+            raise ReceiverFailedError(f"{host} cannot be resolved: {describe_error(error)}") from None
+        for address in addresses:
             if not may_call(address, self.reach):
                 raise ReceiverRefusedError(f"{host} leads to {address}, where this deployment calls nobody")
-        return found
+        return addresses
 
 
-def within(deadline: Deadline, resolve: Callable[[], Sequence[str]]) -> Sequence[str]:
-    """The C library's resolver has no time-out of ours: it is waited for in a thread, which is left to itself when the
-    time is up and ends with the resolver's own. Raises TimeoutError, and what `resolve` raises."""
-    found: list[Sequence[str]] = []
-    failed: list[Exception] = []
+def resolve_within(deadline: Deadline, resolve: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """The result of `resolve`, before the deadline. Raises TimeoutError, and what `resolve` raises.
+
+    The resolver of the C library accepts no time-out. It runs in a thread; after the deadline the thread goes on until
+    the resolver's own time-out, and its result is dropped.
+    """
+    results: list[Sequence[str]] = []
+    errors: list[Exception] = []
 
     def run() -> None:
         try:
-            found.append(resolve())
+            results.append(resolve())
         except Exception as error:
-            failed.append(error)
+            errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True, name="resolver")
     thread.start()
     thread.join(deadline.remaining())
-    if failed:
-        raise failed[0]
-    if not found:
+    if errors:
+        raise errors[0]
+    if not results:
         raise TimeoutError("timed out")
-    return found[0]
+    return results[0]
 
 
-def origin_of(url: str) -> tuple[str, str, int]:
-    """Scheme, host, port: what two URLs share whose receiver is one."""
+def scheme_host_port(url: str) -> tuple[str, str, int]:
+    """Equal for two URLs with the same origin."""
     parts = urlsplit(url)
     return (
         parts.scheme,
@@ -148,10 +153,10 @@ def origin_of(url: str) -> tuple[str, str, int]:
     )
 
 
-def following(url: str, status: int, location: str | None) -> str | None:
-    """Where to send the same request instead; None: nowhere, the answer stands. Never to a scheme other than http and
-    https, never from https to http."""
-    if status not in REDIRECTS or not location:
+def redirect_target(url: str, status: int, location: str | None) -> str | None:
+    """The URL to send the same request to, or None when the response is the final one. Never a scheme other than http
+    and https, never from https to http."""
+    if status not in REDIRECT_STATUSES or not location:
         return None
     try:
         target = urldefrag(urljoin(url, location)).url
@@ -164,8 +169,8 @@ def following(url: str, status: int, location: str | None) -> str | None:
     return target
 
 
-def reason(error: Exception) -> str:
-    """Its class and its words, in one line of bounded length."""
-    words = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    words = " ".join(re.sub(r"[^\x20-\x7e]", " ", words).split())[:REASON_LIMIT]
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+def describe_error(error: Exception) -> str:
+    """Its class and its text, in one line of bounded length."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    text = " ".join(re.sub(r"[^\x20-\x7e]", " ", text).split())[:ERROR_TEXT_LIMIT]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""One request and its answer, over one connection to one address, within an absolute deadline."""
+"""One HTTP request and its response, over one connection to one address, within an absolute deadline."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-BODY_BYTES = 4096
-"""Read of a body: what a receiver has to say is in its status."""
-BODY_SECONDS = 5.0
-"""Waited for a body, which nobody needs, after the status."""
-REDIRECTS = (307, 308)
-"""Those that keep method and body; all others would turn a POST into a GET."""
-INTERIM_ANSWERS = 32
-"""1xx that are read past."""
+BODY_READ_BYTES = 4096
+"""The most that is read of a body. Callers decide by the status and use the body only in error messages."""
+BODY_TIMEOUT_SECONDS = 5.0
+"""For the body, after the status has been read."""
+REDIRECT_STATUSES = (307, 308)
+"""The redirects that keep method and body. The others would turn a POST into a GET, and are not followed."""
+MAX_INTERIM_RESPONSES = 32
+"""1xx responses that are skipped before the final one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """`headers`: names in lower case."""
 
     status: int
@@ -31,8 +31,8 @@ class Answer:
 
 @dataclass
 class Deadline:
-    """`at`: on the clock of `monotonic`, in seconds. It counts for everything together: a time-out for each read lets a
-    receiver that sends a byte now and then go on for ever."""
+    """`at`: on the clock of `monotonic`, in seconds. One deadline bounds all reads and writes together: with a time-out
+    for each read, a receiver that sends a byte now and then would never end."""
 
     at: float
     monotonic: Callable[[], float]
@@ -45,11 +45,12 @@ class Deadline:
         return seconds
 
     def shorten(self, seconds: float) -> None:
+        """Moves the deadline to at most `seconds` from now."""
         self.at = min(self.at, self.monotonic() + seconds)
 
 
-class Incoming(io.RawIOBase):
-    """What comes in, each read within what is left of the deadline."""
+class SocketReader(io.RawIOBase):
+    """The bytes that a socket receives. Each read ends at the deadline."""
 
     def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
         self._connection = connection
@@ -63,20 +64,20 @@ class Incoming(io.RawIOBase):
         return self._connection.recv_into(buffer)  # type: ignore[arg-type]
 
 
-class Channel:
-    """A connection as http.client takes it for a socket. There is one reader for all answers that it is asked for:
-    what has been read behind an interim one stays in it."""
+class DeadlineSocket:
+    """The methods of a socket that http.client uses, bounded by a deadline. All responses share one buffered reader: it
+    keeps what has been read beyond the end of an interim response."""
 
     def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
         self._connection = connection
         self._deadline = deadline
-        self._reader = io.BufferedReader(Incoming(connection, deadline))
+        self._reader = io.BufferedReader(SocketReader(connection, deadline))
 
     def sendall(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
+        unsent = memoryview(data)
+        while unsent:
             self._connection.settimeout(self._deadline.remaining())
-            left = left[self._connection.send(left) :]
+            unsent = unsent[self._connection.send(unsent) :]
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return self._reader  # type: ignore[return-value]
@@ -85,11 +86,11 @@ class Channel:
         self._connection.close()
 
 
-def connected(
+def connect(
     address: str, port: int, deadline: Deadline, *, seconds: float, tls: ssl.SSLContext | None, host: str
 ) -> socket.socket:
-    """A connection to this very address; over TLS the certificate has to be the one of `host`. `seconds`: the most
-    that may go by until the address answers. Raises OSError."""
+    """A connection to exactly this address. With TLS, the certificate must be valid for `host`. `seconds`: time-out of
+    the TCP connection. Raises OSError."""
     connection = socket.create_connection((address, port), timeout=min(seconds, deadline.remaining()))
     if tls is None:
         return connection
@@ -109,64 +110,68 @@ def exchange(
     target: str,
     headers: Mapping[str, str],
     body: bytes | None,
-) -> Answer:
-    """The answer to one request. As soon as a status has been read it stands: headers and a body that cannot be read
-    are none. Raises OSError or HTTPException when there is no status."""
+) -> Response:
+    """The response to one request. Once the status has been read, the response counts: headers or a body that cannot be
+    read are empty. Raises OSError or HTTPException when there is no status."""
     deadline = Deadline(deadline.at, deadline.monotonic)
-    channel = Channel(connection, deadline)
+    deadline_socket = DeadlineSocket(connection, deadline)
     try:
-        _send(channel, method, target, headers, body)
+        _write_request(deadline_socket, method, target, headers, body)
     except TimeoutError:
         raise
     except OSError:
-        # A receiver that has refused may close before it has read it all. Its answer may have come nevertheless.
-        return _answer(channel, deadline, method)
-    return _answer(channel, deadline, method)
+        # A receiver may respond and close the connection before it has read the whole request.
+        return _read_response(deadline_socket, deadline, method)
+    return _read_response(deadline_socket, deadline, method)
 
 
-def _send(channel: Channel, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> None:
-    sender = http.client.HTTPConnection("unused")
-    sender.sock = channel
-    sender.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+def _write_request(
+    connection: DeadlineSocket, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+) -> None:
+    request_writer = http.client.HTTPConnection("unused")
+    request_writer.sock = connection
+    request_writer.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
     for name, value in headers.items():
-        sender.putheader(name, value)
+        request_writer.putheader(name, value)
     if body is not None or method != "GET":
-        sender.putheader("Content-Length", str(len(body or b"")))
-    sender.endheaders(body)
+        request_writer.putheader("Content-Length", str(len(body or b"")))
+    request_writer.endheaders(body)
 
 
-def _answer(channel: Channel, deadline: Deadline, method: str) -> Answer:
-    interim: list[http.client.HTTPResponse] = []
+def _read_response(connection: DeadlineSocket, deadline: Deadline, method: str) -> Response:
+    interim_responses: list[http.client.HTTPResponse] = []
     while True:
-        # One that is collected closes the reader: they are kept.
-        answer = http.client.HTTPResponse(channel, method=method)  # type: ignore[arg-type]
+        # The list keeps every response alive: a response that is garbage-collected closes the shared reader.
+        response = http.client.HTTPResponse(connection, method=method)  # type: ignore[arg-type]
         try:
-            answer.begin()
+            response.begin()
         except (http.client.HTTPException, OSError, ValueError):
             # http.client sets the status when it has read the line, before the headers.
-            if isinstance(answer.status, int) and answer.status >= 200:
-                return Answer(status=answer.status, headers={}, text="")
+            if isinstance(response.status, int) and response.status >= 200:
+                return Response(status=response.status, headers={}, text="")
             raise
-        if answer.status >= 200:
+        if response.status >= 200:
             break
-        interim.append(answer)
-        if len(interim) > INTERIM_ANSWERS:
-            raise http.client.HTTPException(f"more than {INTERIM_ANSWERS} interim answers")
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    if answer.status in REDIRECTS:
-        # What it says is where to; nobody waits for more.
-        return Answer(status=answer.status, headers=headers, text="")
-    deadline.shorten(BODY_SECONDS)
-    return Answer(status=answer.status, headers=headers, text=_text(answer, headers.get("content-encoding", "")))
+        interim_responses.append(response)
+        if len(interim_responses) > MAX_INTERIM_RESPONSES:
+            raise http.client.HTTPException(f"more than {MAX_INTERIM_RESPONSES} interim responses")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if response.status in REDIRECT_STATUSES:
+        # Only its Location is used, not its body.
+        return Response(status=response.status, headers=headers, text="")
+    deadline.shorten(BODY_TIMEOUT_SECONDS)
+    return Response(
+        status=response.status, headers=headers, text=_read_text(response, headers.get("content-encoding", ""))
+    )
 
 
-def _text(answer: http.client.HTTPResponse, encoding: str) -> str:
-    """The beginning of the body. One read, not all of it: a receiver that drips its body must not hold us."""
+def _read_text(response: http.client.HTTPResponse, encoding: str) -> str:
+    """The beginning of the body, from one read: a receiver that sends its body slowly must not delay the caller."""
     try:
-        read = answer.read1(BODY_BYTES)
+        data = response.read1(BODY_READ_BYTES)
         if encoding.strip().lower() in ("gzip", "x-gzip", "deflate"):
-            # 47: either header.
-            read = zlib.decompressobj(47).decompress(read, BODY_BYTES)
+            # 47 = 15 + 32: zlib detects a gzip or a zlib header.
+            data = zlib.decompressobj(47).decompress(data, BODY_READ_BYTES)
     except (http.client.HTTPException, OSError, ValueError, zlib.error):
         return ""
-    return read.decode(errors="replace")
+    return data.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Subject and text of a notification by mail, short enough for a phone."""
+"""Subject and text of a mail that notifies of the end of a task or workflow run."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 from functions.core.notifications.events import Notification
 
 SUBJECT_LIMIT = 200
-LOG_LINES = 20
+MAX_LOG_LINES = 20
 
 
-def subject(note: Notification) -> str:
-    data = note.body["data"]
-    what = f"Task {data['type']}" if note.owner == "task" else f"Workflow {data['name']}"
+def subject(notification: Notification) -> str:
+    data = notification.body["data"]
+    title = f"Task {data['type']}" if notification.owner == "task" else f"Workflow {data['name']}"
     # Type and name are free text: a line break in them would begin a mail header.
-    return " ".join(f"{what} {note.body['type'].partition('.')[2].replace('_', ' ')}: {note.id}".split())[
-        :SUBJECT_LIMIT
-    ]
+    return " ".join(
+        f"{title} {notification.body['type'].partition('.')[2].replace('_', ' ')}: {notification.id}".split()
+    )[:SUBJECT_LIMIT]
 
 
-def text(note: Notification, *, environment: str) -> str:
-    data: Any = note.body["data"]
-    lines = [f"{'Task' if note.owner == 'task' else 'Workflow'} {data['id']} ended as {data['state']}.", ""]
+def text(notification: Notification, *, environment: str) -> str:
+    data: Any = notification.body["data"]
+    lines = [f"{'Task' if notification.owner == 'task' else 'Workflow'} {data['id']} ended as {data['state']}.", ""]
     facts = {
         "Type": data.get("type"),
         "Name": data.get("name"),
@@ -38,6 +38,6 @@ def text(note: Notification, *, environment: str) -> str:
         where = f" ({error['where']})" if error["where"] else ""
         lines += ["", "Error:", f"  {error['type']}: {error['message']}{where}"]
     if log := data.get("log"):
-        lines += ["", "Log of the last attempt:", *(f"  {line}" for line in log[-LOG_LINES:])]
-    lines += ["", f"Taskyard {environment} sent this because the {note.owner} asks for it (notify)."]
+        lines += ["", "Log of the last attempt:", *(f"  {line}" for line in log[-MAX_LOG_LINES:])]
+    lines += ["", f"Taskyard {environment} sent this because the {notification.owner} asks for it (notify)."]
     return "\n".join(lines) + "\n"

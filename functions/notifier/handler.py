@@ -22,12 +22,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deliverer = services()
     by_design = (NotDeliveredError, AskedToWaitError)
     with deliverer.metrics.invocation("NotifierErrors", by_design=by_design, clock=wiring.clock):
-        note = Notification.from_input(event["notification"])
+        notification = Notification.from_input(event["notification"])
         match event["step"]:
             case "deliver":
-                state = deliverer.attempt(note, started_at=epoch_ms(event["startedAt"]))
+                state = deliverer.attempt(notification, started_at=epoch_ms(event["startedAt"]))
             case "give-up":
-                state = deliverer.give_up(note, error=event["error"])
+                state = deliverer.give_up(notification, error=event["error"])
             case other:
                 raise ValueError(f"unknown step {other!r}")
     return {"state": state}

@@ -1,4 +1,4 @@
-"""Entry point of the observer function: records of the table's stream in, counts and clean-up out."""
+"""Entry point of the observer function: reads the stream of the table, updates counts and cleans up after TTL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
 from functions.store.table import Table
 
-DEFAULT_SHARD = "only"
+SHARD_WITHOUT_NAME = "only"
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Lambda requires it in the response. At the end of a window Lambda invokes once more, with or without records.
     Emulators without windows have one shard per stream, and do not name it.
     """
-    first_failure = services().observe(event["Records"], stream_shard=event.get("shardId", DEFAULT_SHARD))
+    first_failure = services().observe(event["Records"], stream_shard=event.get("shardId", SHARD_WITHOUT_NAME))
     return {"state": {}, "batchItemFailures": [] if first_failure is None else [{"itemIdentifier": first_failure}]}
 
 

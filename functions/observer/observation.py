@@ -1,4 +1,5 @@
-"""Reads a batch of stream records: updates counts per tenant, type and state, and deletes what TTL left behind."""
+"""Handles a batch of stream records: updates the counts per tenant, type and state, and deletes what belongs to tasks
+and runs that TTL removed."""
 
 from __future__ import annotations
 
@@ -72,22 +73,22 @@ class Observer:
             try:
                 batch.add(record)
             except (KeyError, TypeError, AttributeError, ValueError):
-                # It stays unreadable however often it is delivered.
+                # Delivering it again would not make it readable.
                 logger.exception("unreadable stream record", extra={"record": repr(record)[:2000]})
-        failed: list[int] = []
+        failed_sequences: list[int] = []
 
-        def run_step(error_message: str, sequence: int, work: Callable[[], None]) -> None:
+        def run_step(error_message: str, sequence: int, action: Callable[[], None]) -> None:
             try:
-                work()
+                action()
             except Exception:
                 logger.exception(
                     error_message, extra={"streamShard": stream_shard, "sequence": batch.numbers[sequence]}
                 )
-                failed.append(sequence)
+                failed_sequences.append(sequence)
 
         if batch.changes:
-            note = partial(self.counters.write_journal, stream_shard, batch.changes)
-            run_step("not counted", batch.changes[0].sequence, note)
+            write = partial(self.counters.write_journal, stream_shard, batch.changes)
+            run_step("not counted", batch.changes[0].sequence, write)
         for tenant, journal_entries in batch.journal_entries.items():
             run_step(
                 "not counted",
@@ -95,9 +96,9 @@ class Observer:
                 partial(self.counters.add_to_counter, tenant, stream_shard, journal_entries),
             )
         for sequence, item in batch.removed.items():
-            clear = self.leftovers.delete_of_task if item["sk"]["S"] == keys.TASK else self.leftovers.delete_of_run
-            run_step("leftovers not deleted", sequence, partial(clear, item))
-        return batch.numbers[min(failed)] if failed else None
+            delete = self.leftovers.delete_of_task if item["sk"]["S"] == keys.TASK else self.leftovers.delete_of_run
+            run_step("leftovers not deleted", sequence, partial(delete, item))
+        return batch.numbers[min(failed_sequences)] if failed_sequences else None
 
 
 def is_removed_by_ttl(record: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.notifier.delivery import WINDOW_MS, retry_pause_seconds
+from functions.notifier.delivery import RETRY_WINDOW_MS, retry_pause_seconds
 from infra.config import config_of
 from tests.infra.template import Template, as_list
 from tests.integration.notifications import MOST_RETRIES
@@ -44,7 +44,7 @@ def test_it_tries_for_a_day_by_itself(states: dict[str, Any]) -> None:
     assert rule["ErrorEquals"] == ["States.ALL"]
     assert "JitterStrategy" not in rule, "FULL would halve the sum"
     assert 24 * 3600 < sum(pauses(rule)) < 25 * 3600
-    assert sum(pauses(rule)) * 1000 > WINDOW_MS, "the function has the last word"
+    assert sum(pauses(rule)) * 1000 > RETRY_WINDOW_MS, "the function has the last word"
 
 
 def test_the_function_knows_the_machines_pauses(states: dict[str, Any]) -> None:

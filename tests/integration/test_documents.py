@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import functions.tasks
-from functions.build.task_files import faults
+from functions.build.task_files import find_faults
 from functions.core.payloads.masking import MASK_TEXT
 from tests.documents import example_of
 from tests.integration.api import Api
@@ -25,7 +25,7 @@ def dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_readme_task_file_is_right(dropped: None) -> None:
-    assert faults(functions.tasks, worker_seconds=60) == []
+    assert find_faults(functions.tasks, worker_seconds=60) == []
 
 
 @pytest.mark.parametrize(("width", "state"), [(640, "SUCCESS"), (20_000, "FAILED")])

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from taskyard.tasks.http import HttpRequest, HttpResponse, ReceiverFailedError, ReceiverRefusedError
 
 from functions.core.webhooks.addresses import Reach
-from functions.http.client import Client, following
+from functions.http.client import Client, redirect_target
 from tests.integration.receiver import Reply, receiver
 
 NAME = "hooks.example.com"
@@ -363,8 +363,8 @@ def test_redirects_are_followed_as_often_as_is_asked() -> None:
     ],
 )
 def test_redirects_stay_on_the_web(url: str, location: str | None, target: str | None) -> None:
-    assert following(url, 307, location) == following(url, 308, location) == target
-    assert [following(url, status, location) for status in (200, 301, 302, 303)] == [None] * 4
+    assert redirect_target(url, 307, location) == redirect_target(url, 308, location) == target
+    assert [redirect_target(url, status, location) for status in (200, 301, 302, 303)] == [None] * 4
 
 
 def test_a_header_that_frames_the_request_is_refused() -> None:

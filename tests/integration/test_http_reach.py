@@ -15,7 +15,7 @@ from taskyard.tasks.http import HttpRequest, ReceiverFailedError, ReceiverRefuse
 from functions.core.errors import InvalidRequest
 from functions.core.task_types import RegisteredType
 from functions.core.webhooks.addresses import Reach
-from functions.http.client import Client, resolved
+from functions.http.client import Client, resolve_addresses
 from functions.tasks.webhook_call import webhook_call
 from tests.integration.receiver import Receiver, Reply, receiver
 
@@ -145,7 +145,7 @@ def listener() -> Iterator[Receiver]:
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    return NAMES.get(host.lower()) or resolved(host, port)
+    return NAMES.get(host.lower()) or resolve_addresses(host, port)
 
 
 def refused(url: str, reach: Reach, listener: Receiver, **fields: int) -> str:

@@ -15,7 +15,7 @@ from taskyard.tasks.http import HttpRequest, HttpResponse
 from functions.core.states import State
 from functions.core.task import Document
 from functions.http.client import Client
-from functions.notifier.delivery import WINDOW_MS, AskedToWaitError, NotDeliveredError
+from functions.notifier.delivery import RETRY_WINDOW_MS, AskedToWaitError, NotDeliveredError
 from functions.notifier.handler import handler
 from tests.integration.api import Api
 from tests.integration.cloud import TENANT, Cloud, event
@@ -113,7 +113,7 @@ def test_after_a_day_it_is_undeliverable_and_listed(
     name = settled(scene, {"webhook": got.url + "/secret-path"})
     began, before = scene.clock.now, scene.task()
     assert machine.run(name) == "UNDELIVERABLE"
-    assert scene.clock.now - began >= WINDOW_MS
+    assert scene.clock.now - began >= RETRY_WINDOW_MS
     assert 30 <= len(got.got) <= 34
     assert metrics(capsys.readouterr().out)["NotificationUndeliverable"] == 1
     [listed] = Api(scene.aws)("GET", "/notifications", query={"state": "UNDELIVERABLE"}).body["notifications"]
@@ -164,7 +164,7 @@ def test_a_wait_ends_with_the_day(scene: Scene, machine: Machine, got: Receiver,
     began = scene.clock.now
     assert machine.run(name) == "UNDELIVERABLE"
     assert len(got.got) == 2
-    assert scene.clock.now - began == WINDOW_MS
+    assert scene.clock.now - began == RETRY_WINDOW_MS
 
 
 def test_an_attempt_is_on_record_before_it_is_made(

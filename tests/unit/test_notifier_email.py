@@ -23,7 +23,7 @@ def test_of_a_task() -> None:
 Type:      WEBHOOK_CALL
 Reason:    all 2 attempts failed
 Attempts:  2 of 2
-SubmittedTask: 2026-02-02T02:39:19.000Z
+Submitted: 2026-02-02T02:39:19.000Z
 Started:   2026-02-02T02:39:59.000Z
 Ended:     2026-02-02T02:40:00.000Z
 Tags:      order=4711

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import functions.tasks
-from functions.build.task_files import faults
+from functions.build.task_files import find_faults
 
 HEAD = """\
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check(tmp_path: Path) -> Iterator[Callable[..., list[str]]]:
             file = tmp_path / name
             file.parent.mkdir(exist_ok=True)
             file.write_text(text)
-        found = faults(package, worker_seconds=worker_seconds)
+        found = find_faults(package, worker_seconds=worker_seconds)
         return [str(fault).removeprefix(f"{tmp_path.resolve()}/") for fault in found]
 
     yield checked
@@ -387,4 +387,4 @@ def test_task_file_right_is_not_told(check: Callable[..., list[str]], name: str)
 
 @pytest.mark.parametrize("worker_seconds", [60, 300])
 def test_shipped_task_files_are_right(worker_seconds: int) -> None:
-    assert faults(functions.tasks, worker_seconds=worker_seconds) == []
+    assert find_faults(functions.tasks, worker_seconds=worker_seconds) == []
