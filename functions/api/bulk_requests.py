@@ -9,7 +9,7 @@ from typing import Any
 
 from functions.core.errors import StoreUnavailable
 from functions.core.idempotency import KeyedChange
-from functions.intake.submission import header_key
+from functions.intake.idempotency_key import validated_header_key
 from functions.store.bulk_answers import BulkAnswerStore
 
 logger = logging.getLogger("taskyard.api")
@@ -35,7 +35,7 @@ class BulkRequests:
     ) -> Mapping[str, Any]:
         """`header`: Idempotency-Key as it came. A request that died before its answer was stored is acted on again:
         `act` then finds the rest. Raises IdempotencyKeyReused."""
-        key = header_key(header)
+        key = validated_header_key(header)
         if key is None:
             return act()
         change = KeyedChange(key, body)

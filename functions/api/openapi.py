@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from functions.api.routes import ROUTES
 from functions.api.routing import ID_PATTERNS, Answer, QueryParameter, Route, resolve
 from functions.core.task_types import RegisteredType
-from functions.intake.task_requests import Request, Work
+from functions.intake.task_requests import Request, TaskFields
 from functions.runtime import wiring
 
 Json = dict[str, Any]
@@ -210,7 +210,7 @@ def schemas(timeout_limit: int, types: Sequence[RegisteredType], payloads: Mappi
     type_names = sorted(name for each in types for name in each.names)
     for body in bodies:
         schema = components[body.__name__]
-        if issubclass(body, Work):
+        if issubclass(body, TaskFields):
             set_deployment_limits(schema, type_names, timeout_limit)
         add_aliases(schema, body.aliases)
         body.complete_schema(schema, COMPONENTS)

@@ -72,7 +72,7 @@ class ApiRequest:
 
     @property
     def idempotency_key(self) -> str | None:
-        """The header as it came; functions.intake.submission parses it."""
+        """The header as it came; functions.intake.idempotency_key parses it."""
         return self.header("idempotency-key")
 
     @cached_property

@@ -148,9 +148,9 @@ class Services:
 
         return Schedules(
             schedules=intake_services.schedule_store(self.environment),
-            scheduler=intake_services.schedules(self.environment),
+            scheduler=intake_services.recurring_schedules(self.environment),
             submission=self.submission,
-            firing=intake_services.firing(self.environment, self.submission, self.metrics),
+            firing=intake_services.firings(self.environment, self.submission, self.metrics),
             listings=Listings(self.tasks, SCHEDULE_INDEX),
             clock=wiring.clock,
         )

@@ -30,13 +30,13 @@ def schedule_store(environment: IntakeEnvironment) -> ScheduleStore:
     return ScheduleStore(table=wiring.table(environment), shards=environment.listing_shards)
 
 
-def schedules(environment: IntakeEnvironment) -> RecurringSchedules:
+def recurring_schedules(environment: IntakeEnvironment) -> RecurringSchedules:
     return RecurringSchedules(
         partial(client, "scheduler"), environment.schedule_group, environment.schedule_role_arn, environment.firing_arn
     )
 
 
-def firing(environment: IntakeEnvironment, submission: Submission, metrics: Metrics) -> Firings:
+def firings(environment: IntakeEnvironment, submission: Submission, metrics: Metrics) -> Firings:
     return Firings(
         schedules=schedule_store(environment),
         tasks=wiring.task_store(environment),

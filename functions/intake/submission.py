@@ -1,33 +1,29 @@
-"""POST /tasks: everything is checked, then the wake-up is sent, then the record is written (docs/adr/0002)."""
+"""Accepts a task: checks the request, sends the first wake-up, then writes the record (docs/adr/0002)."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
-from functions.core.idempotency import KeyedChange
 from functions.core.notifications import targets as notification
 from functions.core.payloads.masking import Mask
 from functions.core.states import State
 from functions.core.task import Document, Task, id_for_key, time_ordered_id
 from functions.core.task_types import RegisteredType, Registry
 from functions.core.webhooks.addresses import Reach
+from functions.intake.fingerprint import Fingerprint
+from functions.intake.idempotency_key import key_of_request
 from functions.intake.task_requests import (
     NORMAL_PRIORITY,
     SUBMIT_ALIASES,
-    Fingerprint,
     Limits,
-    Parsed,
-    Request,
+    ParsedRequest,
     SubmitTask,
-    Work,
-    key_problem,
+    TaskFields,
     parse,
 )
 from functions.runtime.consequences import Consequences
@@ -35,12 +31,11 @@ from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, require_payload_size
 from functions.store.tasks import Applied, TaskStore
 
-HEADER = "Idempotency-Key"
-
 
 @dataclass(frozen=True)
 class SubmittedTask:
-    """`created`: False when the same request was answered before. `payload`: None then; it is where the task is."""
+    """`created`: False for the task of an earlier, equal request. `payload`: of the request. It may be None when not
+    `created`; the task says then where its payload is stored."""
 
     task: Task
     created: bool
@@ -49,7 +44,7 @@ class SubmittedTask:
 
 @dataclass(frozen=True)
 class PreparedTask:
-    """A task that may be written: nothing is wrong with its request. `payload`: not kept yet."""
+    """A task whose request is valid. Nothing is stored yet, neither the task nor its `payload`."""
 
     task: Task
     payload: Any
@@ -58,7 +53,8 @@ class PreparedTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """`timeout_limit`: seconds, the most that one attempt may run here. `webhook_reach`: where `notify` may lead."""
+    """`timeout_limit`: seconds, the longest time-out of an attempt in this deployment. `webhook_reach`: which addresses
+    a webhook of `notify` may have."""
 
     tasks: TaskStore
     documents: Documents
@@ -71,19 +67,22 @@ class Submission:
     def submit(
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
     ) -> SubmittedTask:
-        """`header`: Idempotency-Key as it came; `key`: one that Taskyard itself has made, instead of the caller's.
-        `now`: epoch ms; `random`: 80 bits."""
+        """`header`: the header Idempotency-Key, unparsed. `key`: an idempotency key of Taskyard's own, instead of the
+        caller's. `now`: epoch ms. `random`: 80 bits. Raises as `prepare` does."""
         prepared = self.prepare(body, header, tenant=tenant, now=now, random=random, key=key)
-        return prepared if isinstance(prepared, SubmittedTask) else self._accept(self.kept(prepared), now)
+        return (
+            prepared if isinstance(prepared, SubmittedTask) else self._accept(self.with_stored_payload(prepared), now)
+        )
 
     def prepare(
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
     ) -> PreparedTask | SubmittedTask:
-        """Checks everything, writes nothing. Raises what is wrong with the request."""
+        """Checks the request and writes nothing. A SubmittedTask is the task of an earlier, equal request. Raises
+        InvalidRequest, UnknownTaskType, PayloadTooLarge."""
         require_payload_size(body.get("payload"))
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
-        key, key_errors = idempotency_key(header, parsed) if key is None else (key, [])
-        kind, mask, type_errors = self._kind(parsed)
+        key, key_errors = key_of_request(header, parsed) if key is None else (key, [])
+        task_type, mask, type_errors = self._check_type(parsed)
         notify = parsed.request.notify if parsed.request else None
         errors = [
             *parsed.errors,
@@ -91,114 +90,116 @@ class Submission:
             *type_errors,
             *notification.unreachable_webhooks(notify, self.webhook_reach),
         ]
-        if isinstance(kind, UnknownTaskType):
-            raise InvalidRequest(errors) if len(errors) > 1 else kind
-        if errors or parsed.request is None or kind is None:
+        if isinstance(task_type, UnknownTaskType):
+            raise InvalidRequest(errors) if len(errors) > 1 else task_type
+        if errors or parsed.request is None or task_type is None:
             raise InvalidRequest(errors)
         task_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, key)
-        task = described(
-            parsed.request, kind, tenant=tenant, task_id=task_id, now=now, timeout_limit=self.timeout_limit
+        task = task_from_request(
+            parsed.request, task_type, tenant=tenant, task_id=task_id, now=now, timeout_limit=self.timeout_limit
         )
-        fingerprint = Fingerprint(parsed.request.meaning(kind.name), parsed.fields)
+        fingerprint = Fingerprint(parsed.request.canonical_form(task_type.name), parsed.fields)
         task = replace(task, mask=mask, digest=fingerprint.digest, idempotency_key=key)
-        if errors := self._missing(task):
-            # Upstreams expire before what was made of them: the same request again is still the same task.
+        if errors := self._dependency_errors(task):
+            # A dependency may have expired since an earlier, equal request was accepted: the task exists then.
             earlier = self.tasks.get(tenant, task_id) if key is not None else None
-            if earlier is not None and fingerprint.fits(earlier.digest):
+            if earlier is not None and fingerprint.matches(earlier.digest):
                 return SubmittedTask(earlier, created=False)
             raise InvalidRequest(errors)
         return PreparedTask(task, parsed.request.payload, fingerprint)
 
-    def kept(self, prepared: PreparedTask) -> PreparedTask:
-        """With the payload where it is to be: before anything can claim the task."""
+    def with_stored_payload(self, prepared: PreparedTask) -> PreparedTask:
+        """Stores the payload. This comes before the wake-up, because a worker may claim the task at once."""
         task = prepared.task
         payload = self.documents.store_payload(task.tenant, task.id, prepared.payload)
         return replace(prepared, task=replace(task, payload=payload))
 
     def _accept(self, prepared: PreparedTask, now: int) -> SubmittedTask:
         task = prepared.task
-        self.dispatcher.dispatch(task, generation=task.generation, at=first_look(task, now), now=now)
+        self.dispatcher.dispatch(task, generation=task.generation, at=first_wakeup_at(task, now), now=now)
         return self.write(prepared)
 
     def write(self, prepared: PreparedTask) -> SubmittedTask:
-        """The record, whose wake-up is in flight; for one that waits for others also the links to them."""
+        """Writes the record of a task whose wake-up was sent. A task with dependencies is also linked to them."""
         task, payload = prepared.task, prepared.payload
-        answer = self.tasks.create(task)
-        if not isinstance(answer, Applied):
-            return self._taken(prepared, answer.task)
+        write_result = self.tasks.create(task)
+        if not isinstance(write_result, Applied):
+            return self._existing_task(prepared, write_result.task)
         if task.state is State.BLOCKED:
             self.consequences.link_dependencies(task)
             task = self.tasks.get(task.tenant, task.id) or task
         return SubmittedTask(task, created=True, payload=payload)
 
-    def _taken(self, prepared: PreparedTask, found: Task | None) -> SubmittedTask:
+    def _existing_task(self, prepared: PreparedTask, existing: Task | None) -> SubmittedTask:
+        """The result when a record with the id exists. `existing`: the record, if the write returned it. Raises
+        IdempotencyKeyReused when it is of another request."""
         task, payload = prepared.task, prepared.payload
-        if found is None:
-            found = self.tasks.get(task.tenant, task.id) or task
-        if not prepared.fingerprint.fits(found.digest):
-            raise IdempotencyKeyReused("task", found.id, task.idempotency_key or "")
-        # Without a key the id is nobody else's: our own write, whose answer was lost and which boto3 sent again.
-        return SubmittedTask(found, created=task.idempotency_key is None, payload=payload)
+        if existing is None:
+            existing = self.tasks.get(task.tenant, task.id) or task
+        if not prepared.fingerprint.matches(existing.digest):
+            raise IdempotencyKeyReused("task", existing.id, task.idempotency_key or "")
+        # An id without a key is unique to this request: boto3 repeated our own write after its response was lost.
+        return SubmittedTask(existing, created=task.idempotency_key is None, payload=payload)
 
-    def _kind(
-        self, parsed: Parsed[SubmitTask]
+    def _check_type(
+        self, parsed: ParsedRequest[SubmitTask]
     ) -> tuple[RegisteredType | UnknownTaskType | None, Mask | None, list[FieldError]]:
-        """The type, if the body names one that can be looked up; the mask of the payload, and what is wrong with
-        payload and time-out for it."""
+        """The task type, or None when the body names none; the mask of the payload; the errors of the fields that the
+        task type restricts: type, payload, time-out and retry policy."""
         name = parsed.fields.get("type")
         if not isinstance(name, str) or not name:
             return None, None, []
         try:
-            kind = self.registry().find(name)
+            task_type = self.registry().find(name)
         except UnknownTaskType as unknown:
             known = ", ".join(unknown.known)
-            return unknown, None, [FieldError(parsed.name("type"), f"is not a known task type; known: {known}")]
+            return unknown, None, [FieldError(parsed.caller_name("type"), f"is not a known task type; known: {known}")]
         errors = []
-        if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):
-            errors.append(FieldError(parsed.name("timeoutSeconds"), problem))
+        if problem := task_type.timeout_problem(parsed.fields.get("timeoutSeconds")):
+            errors.append(FieldError(parsed.caller_name("timeoutSeconds"), problem))
         try:
-            mask = kind.accept(parsed.fields.get("payload", {}))
+            mask = task_type.accept(parsed.fields.get("payload", {}))
         except InvalidRequest as refused:
-            return kind, None, [*errors, *refused.errors]
-        errors += policy_errors(parsed.request, kind.retry) if parsed.request else []
-        return kind, mask, errors
+            return task_type, None, [*errors, *refused.errors]
+        errors += retry_policy_errors(parsed.request, task_type.retry) if parsed.request else []
+        return task_type, mask, errors
 
-    def _missing(self, task: Task) -> list[FieldError]:
+    def _dependency_errors(self, task: Task) -> list[FieldError]:
         if not task.dependencies:
             return []
         if task.id in task.dependencies:
             return [FieldError("dependencies", f"{task.id} is this task itself")]
-        found = self.tasks.get_many(task.tenant, task.dependencies, consistent=True)
+        existing = self.tasks.get_many(task.tenant, task.dependencies, consistent=True)
         return [
             FieldError("dependencies", f"there is no task {upstream}")
             for upstream in task.dependencies
-            if upstream not in found
+            if upstream not in existing
         ]
 
 
-def first_look(task: Task, now: int) -> int:
-    """When its first wake-up is to arrive. A task that waits for others is looked at once, at once: that repairs a
-    link that was begun and not ended."""
+def first_wakeup_at(task: Task, now: int) -> int:
+    """The time of the first wake-up, epoch ms. A task with dependencies gets one at once: the worker then completes the
+    links to them, if the submit ended between the record and the links."""
     return now if task.state is State.BLOCKED else task.available_at
 
 
-def described(
-    request: SubmitTask, kind: RegisteredType, *, tenant: str, task_id: str, now: int, timeout_limit: int
+def task_from_request(
+    request: SubmitTask, task_type: RegisteredType, *, tenant: str, task_id: str, now: int, timeout_limit: int
 ) -> Task:
-    """The task that the request asks for: what it leaves out is as the type has it."""
-    due = request.due(now) or now
+    """The task type decides what the request leaves out."""
+    due = request.due_at(now) or now
     dependencies = tuple(dict.fromkeys(request.dependencies or ()))
     state = State.BLOCKED if dependencies else State.PENDING if due > now else State.READY
     return Task(
         tenant=tenant,
         id=task_id,
-        type=kind.name,
+        type=task_type.name,
         state=state,
         created_at=now,
         available_at=due,
         priority=NORMAL_PRIORITY if request.priority is None else request.priority,
-        timeout_seconds=request.timeout_seconds or kind.timeout(timeout_limit),
-        retry=policy(request, kind.retry),
+        timeout_seconds=request.timeout_seconds or task_type.timeout(timeout_limit),
+        retry=retry_policy(request, task_type.retry),
         payload=Document(),
         digest="",
         tags=request.tags or {},
@@ -208,70 +209,16 @@ def described(
     )
 
 
-def policy(request: Work, default: RetryPolicy) -> RetryPolicy:
-    return replace(default, **request.overrides())
+def retry_policy(request: TaskFields, default: RetryPolicy) -> RetryPolicy:
+    """`default`: of the task type."""
+    return replace(default, **request.retry_overrides())
 
 
-def policy_errors(request: Work, default: RetryPolicy) -> list[FieldError]:
-    """A wait that would be cut is refused: what is asked for is done, or not taken."""
+def retry_policy_errors(request: TaskFields, default: RetryPolicy) -> list[FieldError]:
+    """A request is rejected when its baseSeconds is above the maxSeconds that applies: each wait would be cut."""
     base = request.retry.base_seconds if request.retry else None
-    longest = policy(request, default).max_seconds
+    longest = retry_policy(request, default).max_seconds
     if base is None or base <= longest:
         return []
     message = f"is above maxSeconds, at which each wait ends: {longest:g} here; give a maxSeconds too"
     return [FieldError("retry.baseSeconds", message)]
-
-
-def idempotency_key(header: str | None, parsed: Parsed[Any]) -> tuple[str | None, list[FieldError]]:
-    """From the header or the field; both may be given, if they agree."""
-    field = parsed.fields.get("idempotencyKey")
-    field = field.strip() if isinstance(field, str) else None
-    if header is None:
-        return field, []
-    key = key_of_header(header)
-    if problem := key_problem(key):
-        return None, [FieldError(HEADER, problem)]
-    if field is not None and field != key:
-        return None, [FieldError(HEADER, f"is not the same as {parsed.name('idempotencyKey')}; give one of them")]
-    return key, []
-
-
-def keyed_change(header: str | None, request: Request) -> KeyedChange | None:
-    """Of a route whose body has no field for the key; None without a header. Raises InvalidRequest."""
-    key = header_key(header)
-    if key is None:
-        return None
-    fields = request.model_dump(mode="json", include=request.model_fields_set)
-    # null says what leaving a field out says, except of a payload.
-    return KeyedChange(key, {name: value for name, value in fields.items() if value is not None or name == "payload"})
-
-
-def header_key(header: str | None) -> str | None:
-    """The key of a request that can give it in the header only. Raises InvalidRequest."""
-    key, errors = idempotency_key(header, Parsed(None, {}, {}, []))
-    if errors:
-        raise InvalidRequest(errors)
-    return key
-
-
-def key_of_header(value: str) -> str:
-    """The key as the field idempotencyKey would have it. It may be spelled in three ways: bare; in quotes, as the draft
-    of the header has it (a String of RFC 9651); or, for any character, as a Display String of RFC 9651, such as
-    `%"na%c3%afve"`. "" for a Display String that is none."""
-    with contextlib.suppress(UnicodeError):
-        # Sent bare as UTF-8. Gateways differ in whether they read the bytes as UTF-8 or as Latin-1.
-        value = value.encode("latin-1").decode()
-    value = value.strip()
-    if len(value) >= 3 and value.startswith('%"') and value.endswith('"'):
-        return display_string(value[2:-1]).strip()
-    if len(value) >= 2 and value[0] == value[-1] == '"':
-        return value[1:-1].replace('\\"', '"').replace("\\\\", "\\").strip()
-    return value
-
-
-def display_string(encoded: str) -> str:
-    """`na%c3%afve` → `naïve`; "" when it is not UTF-8."""
-    try:
-        return unquote_to_bytes(encoded).decode()
-    except UnicodeError:
-        return ""

@@ -132,8 +132,8 @@ class Services:
 
         return FiringHandler(
             schedules=intake_services.schedule_store(self.environment),
-            scheduler=intake_services.schedules(self.environment),
-            firings=intake_services.firing(self.environment, self.submission, self.metrics),
+            scheduler=intake_services.recurring_schedules(self.environment),
+            firings=intake_services.firings(self.environment, self.submission, self.metrics),
             firing_arn=self.environment.firing_arn,
             writer_ms=wiring.API_TIMEOUT_SECONDS * 1000,
         )

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from functions.api.workflows.requests import WORKFLOW_ALIASES, SubmitWorkflow, validate
-from functions.intake.task_requests import Limits, parse, spelled
+from functions.intake.fingerprint import version_1_digest
+from functions.intake.task_requests import Limits, parse
 from functions.runtime import wiring
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import TABLE, TENANT, Cloud
@@ -129,8 +130,8 @@ def test_a_workflow_that_was_submitted_before_an_update_is_still_known() -> None
     body = {"nodes": [{"name": "a", **MESSAGE, "tags": None}], "on_failure": "cancel"}
     parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
     valid = validate(parsed, [], wiring.registry(), given, "any")
-    before = spelled({"nodes": [{"name": "a", **MESSAGE}], "onFailure": "cancel"})
-    assert valid.fingerprint.fits(before)
+    before = version_1_digest({"nodes": [{"name": "a", **MESSAGE}], "onFailure": "cancel"})
+    assert valid.fingerprint.matches(before)
     assert valid.fingerprint.digest != before
 
 
@@ -178,7 +179,7 @@ def test_what_was_submitted_before_an_update_is_still_known(
         TableName=TABLE,
         Key=key,
         UpdateExpression="SET digest = :digest",
-        ExpressionAttributeValues={":digest": {"S": spelled(json.loads(json.dumps(body)))}},
+        ExpressionAttributeValues={":digest": {"S": version_1_digest(json.loads(json.dumps(body)))}},
     )
     assert accepted(api, path, body) == (200, identity)
     changed = body | ({"priority": 9} if path == "/tasks" else {"name": "other"})

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.core.task import MAX_RUN_AT_DELAY_MS
+from functions.intake.fingerprint import Fingerprint
 from functions.intake.task_requests import (
     CHANGE_ALIASES,
     SUBMIT_ALIASES,
     ChangeTask,
-    Fingerprint,
     Limits,
-    Parsed,
+    ParsedRequest,
     SubmitTask,
     parse,
 )
@@ -26,7 +26,7 @@ LIMITS = Limits(now=NOW, timeout_seconds=50)
 ID = "01kge3h900nxwjw3yyr4p0tse3"
 
 
-def submit(**fields: Any) -> Parsed[SubmitTask]:
+def submit(**fields: Any) -> ParsedRequest[SubmitTask]:
     return parse(SubmitTask, {"type": "T", **fields}, SUBMIT_ALIASES, LIMITS)
 
 
@@ -64,7 +64,7 @@ def test_the_type_has_three_names(name: str) -> None:
     ],
 )
 def test_a_time_is_read_under_each_of_its_names_and_the_past_is_now(name: str, written: str, due: int) -> None:
-    assert accepted(**{name: written}).due(NOW) == due
+    assert accepted(**{name: written}).due_at(NOW) == due
 
 
 @pytest.mark.parametrize(
@@ -89,15 +89,15 @@ def test_a_time_that_cannot_be_meant_is_refused(written: Any, said: str) -> None
 
 def test_the_later_of_two_times_counts() -> None:
     early, late = "2026-02-02T03:00:00Z", "2026-02-02T04:00:00Z"
-    assert accepted(runAt=early, availableAt=late).due(NOW) == accepted(runAt=late, availableAt=early).due(NOW)
-    assert accepted(runAt=early, availableAt=late).due(NOW) == accepted(runAt=late).due(NOW)
+    assert accepted(runAt=early, availableAt=late).due_at(NOW) == accepted(runAt=late, availableAt=early).due_at(NOW)
+    assert accepted(runAt=early, availableAt=late).due_at(NOW) == accepted(runAt=late).due_at(NOW)
 
 
 @pytest.mark.parametrize("name", ["delaySeconds", "delay_seconds"])
 def test_a_delay_counts_from_now(name: str) -> None:
-    assert accepted(**{name: 0}).due(NOW) == NOW
-    assert accepted(**{name: 0.25}).due(NOW) == NOW + 250
-    assert accepted(**{name: MAX_RUN_AT_DELAY_MS // 1000}).due(NOW) == NOW + MAX_RUN_AT_DELAY_MS
+    assert accepted(**{name: 0}).due_at(NOW) == NOW
+    assert accepted(**{name: 0.25}).due_at(NOW) == NOW + 250
+    assert accepted(**{name: MAX_RUN_AT_DELAY_MS // 1000}).due_at(NOW) == NOW + MAX_RUN_AT_DELAY_MS
 
 
 @pytest.mark.parametrize("value", [-1, -0.001, True, "60", [], MAX_RUN_AT_DELAY_MS, 10**400])
@@ -207,7 +207,7 @@ def test_null_is_left_out() -> None:
 def fingerprint(**fields: Any) -> Fingerprint:
     parsed = submit(**fields)
     assert parsed.request is not None, parsed.errors
-    return Fingerprint(parsed.request.meaning("T"), parsed.fields)
+    return Fingerprint(parsed.request.canonical_form("T"), parsed.fields)
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,9 @@ def test_the_digest_tells_requests_apart(fields: dict[str, Any]) -> None:
 def test_a_digest_of_before_is_still_known_in_the_same_spelling() -> None:
     """As it was computed of this request, by hand: sha256 of its fields, sorted."""
     before = hashlib.sha256(b'{"delaySeconds":60.0,"payload":{"a":1},"type":"T"}').hexdigest()[:32]
-    assert fingerprint(payload={"a": 1}, delay_seconds=60.0, tags=None, idempotencyKey="k").fits(before)
-    assert not fingerprint(payload={"a": 1}, delaySeconds=60).fits(before)
-    assert not fingerprint(payload={"a": 2}, delaySeconds=60.0).fits(before)
+    assert fingerprint(payload={"a": 1}, delay_seconds=60.0, tags=None, idempotencyKey="k").matches(before)
+    assert not fingerprint(payload={"a": 1}, delaySeconds=60).matches(before)
+    assert not fingerprint(payload={"a": 2}, delaySeconds=60.0).matches(before)
 
 
 def test_a_change_may_be_of_time_priority_and_payload() -> None:
@@ -276,5 +276,5 @@ def test_any_json_object_is_accepted_or_refused_by_name(body: dict[str, Any]) ->
         heads = {error.field.split(".")[0].split("[")[0] for error in parsed.errors}
         assert all(head in body or head == "type" or any(c in name for name in body for c in ".[") for head in heads)
     else:
-        assert (parsed.request.due(NOW) or NOW) >= NOW
-        assert Fingerprint(parsed.request.meaning("T"), parsed.fields).digest
+        assert (parsed.request.due_at(NOW) or NOW) >= NOW
+        assert Fingerprint(parsed.request.canonical_form("T"), parsed.fields).digest

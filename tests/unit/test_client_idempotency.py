@@ -13,7 +13,7 @@ from taskyard.api.tasks import batch, bulk_cancel, calls
 from taskyard.api.workflows import calls as workflow_calls
 from taskyard.transport.idempotency_keys import checked_key, key_header
 
-from functions.intake.submission import key_of_header
+from functions.intake.idempotency_key import parse_key_header
 
 KEYS = [
     "order-1001",
@@ -41,13 +41,13 @@ KEYS = [
 def test_key_in_the_header_is_the_key_in_the_field(key: str) -> None:
     (value,) = key_header(key).values()
     assert value.isascii()
-    assert key_of_header(value) == key == checked_key(key)
+    assert parse_key_header(value) == key == checked_key(key)
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if not key.startswith(('"', '%"')) and key != "Ã¼"])
 @pytest.mark.parametrize("gateway", ["utf-8", "latin-1"])
 def test_plain_key_is_the_same_in_every_decoding_of_a_gateway(key: str, gateway: str) -> None:
-    assert key_of_header(key.encode().decode(gateway)) == key
+    assert parse_key_header(key.encode().decode(gateway)) == key
 
 
 @pytest.mark.parametrize(

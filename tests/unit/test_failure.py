@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from taskyard.tasks.errors import InDoubt, Permanent, ResultNotStored, Retry
 
-from functions.core.failure import failure_of, short
+from functions.core.failure import failure_of, short_path
 from functions.core.outcomes import Failed
 
 INF = float("inf")
@@ -175,7 +175,7 @@ def test_failure_of_groups_that_share_members_is_counted_in_members() -> None:
     ],
 )
 def test_failure_chain_has_short_names_of_files(filename: str, name: str) -> None:
-    assert short(filename) == name
+    assert short_path(filename) == name
 
 
 def chained() -> Failed:

@@ -10,12 +10,12 @@ from typing import Any
 from taskyard.tasks.text import error_text
 
 PATH_LIMIT = 100
-"""Steps of a path to what cannot be written. What lies deeper is nested too deeply for pydantic anyway."""
+"""Steps of a path to a part that cannot be serialized. pydantic rejects a value that is nested more deeply."""
 
 
 @dataclass
 class NotSerializable(Exception):
-    """`path`: of the part that cannot be written, like `result.items[3].price`."""
+    """`path`: of the part that cannot be serialized, like `result.items[3].price`."""
 
     path: str
     problem: str
@@ -25,10 +25,11 @@ class NotSerializable(Exception):
 
 
 def json_text(value: Any, *, name: str = "result") -> str:
-    """As json writes it, and what that cannot write as pydantic does: models, dataclasses, Decimal, datetime, UUID,
-    sets, bytes in UTF-8; NaN and the infinities become null. Raises NotSerializable; `name` is the path of `value`.
+    """`value` as JSON: by json, or by pydantic when json cannot. pydantic serializes models, dataclasses, Decimal,
+    datetime, UUID, sets and bytes in UTF-8; NaN and the infinities become null. `name`: the path of `value`. Raises
+    NotSerializable.
 
-    Runs code of the handler's (serializers, properties), which may raise anything.
+    Runs code of the handler (serializers, properties), which may raise any error.
     """
     try:
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -39,13 +40,13 @@ def json_text(value: Any, *, name: str = "result") -> str:
 
 
 def pydantic_json(value: Any, name: str) -> str:
-    # Not at import: only what plain JSON cannot express pays for it.
+    # Imported here, because most results are plain JSON and do not need it.
     from pydantic_core import SchemaSerializer, core_schema
 
     serializer = SchemaSerializer(core_schema.any_schema())
     try:
         text = serializer.to_json(value).decode()
-        # A number of more digits than Python reads would be written, and every reader of the task would fail of it.
+        # Python serializes an int of any length, but reads at most 4,300 digits. Every read of the task would fail.
         json.loads(text)
     except BaseException as error:
         path, problem = unwritable_part(value, name, serializer, error)
@@ -54,17 +55,17 @@ def pydantic_json(value: Any, name: str) -> str:
 
 
 def unwritable_part(value: Any, path: str, serializer: Any, error: BaseException) -> tuple[str, str]:
-    """The path of the innermost part that cannot be written, and why."""
-    outer: list[int] = []
-    while len(outer) < PATH_LIMIT:
-        if id(value) in outer:
+    """The path of the innermost part that cannot be serialized, and the reason."""
+    ancestors: list[int] = []
+    while len(ancestors) < PATH_LIMIT:
+        if id(value) in ancestors:
             return path, "refers to itself"
-        outer.append(id(value))
-        for within, part in parts(value):
+        ancestors.append(id(value))
+        for step, part in parts(value):
             try:
                 json.loads(serializer.to_json(part))
-            except BaseException as found:
-                value, path, error = part, path + within, found
+            except BaseException as part_error:
+                value, path, error = part, path + step, part_error
                 break
         else:
             return path, error_text(error)
@@ -72,6 +73,7 @@ def unwritable_part(value: Any, path: str, serializer: Any, error: BaseException
 
 
 def parts(value: Any) -> Iterable[tuple[str, Any]]:
+    """The step of the path to each part of a value, and the part. Empty for a value without parts."""
     try:
         if isinstance(value, Mapping):
             return [(f".{key}", part) for key, part in value.items()]

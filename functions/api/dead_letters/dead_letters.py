@@ -33,7 +33,7 @@ from functions.core.task import MAX_RUN_AT_DELAY_MS, Task
 from functions.core.task_types import Registry
 from functions.core.times import iso_time_or_none
 from functions.intake import task_views as views
-from functions.intake.submission import keyed_change
+from functions.intake.idempotency_key import keyed_change
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.parallel import map_parallel

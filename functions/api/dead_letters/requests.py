@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from functions.api.validation import Name
-from functions.intake.task_requests import Instant, Request, integral
+from functions.intake.task_requests import Instant, Request, integer_from_float
 
-Attempts = Annotated[int, Field(ge=1, le=100), BeforeValidator(integral)]
+Attempts = Annotated[int, Field(ge=1, le=100), BeforeValidator(integer_from_float)]
 
 
 class DeadLetterFilter(Request):
@@ -35,7 +35,7 @@ class Redrive(DeadLetterFilter):
         10, description="Their due times are spread so: the n-th is due n / rate seconds from now."
     )
     attempts: Attempts | None = Field(None, description="New attempts for each. Left out: as the task type has it.")
-    limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(integral)] = Field(
+    limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(integer_from_float)] = Field(
         1000, description="At most so many in this request."
     )
     cursor: str | None = Field(None, description="Goes on where a request before stopped.")

@@ -9,7 +9,14 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, WithJ
 
 from functions.core.schedules.cron import parse_cron
 from functions.core.schedules.recurrence import InvalidExpression, parse_rate, parse_zone
-from functions.intake.task_requests import SUBMIT_ALIASES, Instant, Request, SubmitTask, refuse, stripped_key
+from functions.intake.task_requests import (
+    SUBMIT_ALIASES,
+    Instant,
+    Request,
+    SubmitTask,
+    validate_idempotency_key,
+    validation_error,
+)
 
 SCHEDULE_ALIASES = {
     "time_zone": "timezone",
@@ -31,7 +38,7 @@ def read_by(parse: Callable[[str], object]) -> AfterValidator:
         try:
             parse(value)
         except InvalidExpression as bad:
-            raise refuse(str(bad)) from None
+            raise validation_error(str(bad)) from None
         return value.strip()
 
     return AfterValidator(check)
@@ -85,7 +92,7 @@ class ScheduleFields(Request):
 class CreateSchedule(ScheduleFields):
     """A task to submit again and again."""
 
-    idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
+    idempotency_key: Annotated[str, AfterValidator(validate_idempotency_key)] | None = Field(
         None,
         description="The same key and body again answer the same schedule. The header Idempotency-Key does the same.",
         json_schema_extra={"minLength": 1, "maxLength": 256},

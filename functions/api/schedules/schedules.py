@@ -43,9 +43,11 @@ from functions.core.schedules.schedule import (
     scheduler_name,
 )
 from functions.core.task import id_for_key, time_ordered_id
+from functions.intake.fingerprint import Fingerprint
 from functions.intake.firings import Firings
-from functions.intake.submission import PreparedTask, Submission, SubmittedTask, header_key, idempotency_key
-from functions.intake.task_requests import SUBMIT_ALIASES, Fingerprint, Limits, Parsed, parse, resolve
+from functions.intake.idempotency_key import key_of_request, validated_header_key
+from functions.intake.submission import PreparedTask, Submission, SubmittedTask
+from functions.intake.task_requests import SUBMIT_ALIASES, Limits, ParsedRequest, parse, resolve_aliases
 from functions.store import keys
 from functions.store.listings import ListingIndex, Listings
 from functions.store.schedules import ScheduleStore
@@ -82,7 +84,7 @@ class Schedules:
         """`header`: Idempotency-Key as it came. `random`: 80 bits."""
         now = self.clock()
         parsed = parse(CreateSchedule, body, SCHEDULE_ALIASES, Limits(now, 0))
-        key, key_errors = idempotency_key(header, parsed)
+        key, key_errors = key_of_request(header, parsed)
         empty = Schedule(
             tenant=tenant,
             id=time_ordered_id(now, random) if key is None else id_for_key(tenant, f"schedule\0{key}"),
@@ -92,7 +94,7 @@ class Schedules:
         )
         schedule, template = self._apply(empty, parsed, key_errors, now=now)
         assert template is not None, "a schedule is made with a template"
-        fingerprint = Fingerprint(meaning(schedule, template), parsed.fields | {"task": schedule.task})
+        fingerprint = Fingerprint(canonical_form(schedule, template), parsed.fields | {"task": schedule.task})
         schedule = replace(schedule, digest=fingerprint.digest)
         if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
             return repeated(earlier, fingerprint)
@@ -103,7 +105,7 @@ class Schedules:
         earlier = self.schedules.create(schedule)
         if earlier is None:
             return CreateResult(schedule, created=True)
-        if not fingerprint.fits(earlier.digest):
+        if not fingerprint.matches(earlier.digest):
             self.scheduler.put(scheduler_definition(earlier, now=now))
         # Without a key no other request has this id: boto3 repeated our own write, whose answer was lost.
         return CreateResult(earlier, created=True) if key is None else repeated(earlier, fingerprint)
@@ -160,14 +162,14 @@ class Schedules:
     def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> SubmittedTask:
         """Submits the task now, once for each Idempotency-Key. `header`: as it came. `random`: 80 bits."""
         now = self.clock()
-        key = header_key(header)
+        key = validated_header_key(header)
         schedule = self.find(tenant, schedule_id)
         return self.firing.run_now(schedule, key or time_ordered_id(now, random), now=now)
 
     # -- validation of a request
 
     def _apply(
-        self, schedule: Schedule, parsed: Parsed[Any], more: list[FieldError], *, now: int
+        self, schedule: Schedule, parsed: ParsedRequest[Any], more: list[FieldError], *, now: int
     ) -> tuple[Schedule, PreparedTask | None]:
         """The schedule with the changes of the request, and its template as a prepared task, when the request has one.
         `more`: errors that the caller found. Raises InvalidRequest with every error."""
@@ -190,7 +192,7 @@ class Schedules:
         errors += self._times(schedule, parsed, given, changes)
         task = None
         if isinstance(fields.get("task"), dict):
-            template, task, wrong = self._template(schedule, fields["task"], parsed.name("task"), now=now)
+            template, task, wrong = self._template(schedule, fields["task"], parsed.caller_name("task"), now=now)
             changes["task"] = template
             if task is not None:
                 changes |= {"lane": task.task.lane, "mask": task.task.mask}
@@ -203,12 +205,16 @@ class Schedules:
         check_times(changed, parsed, now=now)
         return changed, task
 
-    def _times(self, schedule: Schedule, parsed: Parsed[Any], given: Any, changes: dict[str, Any]) -> list[FieldError]:
+    def _times(
+        self, schedule: Schedule, parsed: ParsedRequest[Any], given: Any, changes: dict[str, Any]
+    ) -> list[FieldError]:
         """Adds cron, rate and time zone to `changes`. Returns their errors."""
         errors = []
         cron, rate = parsed.fields.get("cron"), parsed.fields.get("rate")
         if cron is not None and rate is not None:
-            errors.append(FieldError(parsed.name("rate"), f"give either this or {parsed.name('cron')}, not both"))
+            errors.append(
+                FieldError(parsed.caller_name("rate"), f"give either this or {parsed.caller_name('cron')}, not both")
+            )
         elif cron is None and rate is None and schedule.cron is None and schedule.rate is None:
             errors.append(FieldError("cron", "is required, or rate"))
         for name in ("cron", "rate"):
@@ -222,7 +228,7 @@ class Schedules:
         self, schedule: Schedule, given: dict[str, Any], name: str, *, now: int
     ) -> tuple[dict[str, Any], PreparedTask | None, list[FieldError]]:
         """The template under the canonical names of its fields; the prepared task (None: it is invalid); its errors."""
-        fields, names, _ = resolve(given, SUBMIT_ALIASES)
+        fields, names, _ = resolve_aliases(given, SUBMIT_ALIASES)
         errors = [
             FieldError(f"{name}.{names[field]}", "cannot be given: each task of a schedule has its own")
             for field in NOT_IN_TEMPLATES
@@ -247,19 +253,19 @@ class Schedules:
         return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, task, errors
 
 
-def check_times(schedule: Schedule, parsed: Parsed[Any], *, now: int) -> None:
+def check_times(schedule: Schedule, parsed: ParsedRequest[Any], *, now: int) -> None:
     """Checks that a schedule whose times the request changes is due at least once. Raises InvalidRequest."""
     if not {"cron", "rate", "startAt", "endAt", "timezone"} & parsed.fields.keys():
         return
     end, start = schedule.end_at, schedule.start_at
     if end is not None and end <= now and "endAt" in parsed.fields:
-        raise InvalidRequest([FieldError(parsed.name("endAt"), "lies in the past")])
+        raise InvalidRequest([FieldError(parsed.caller_name("endAt"), "lies in the past")])
     if end is not None and start is not None and end <= start:
-        raise InvalidRequest([FieldError(parsed.name("endAt"), "must be later than startAt")])
+        raise InvalidRequest([FieldError(parsed.caller_name("endAt"), "must be later than startAt")])
     if (end is None or end > now) and not schedule.timetable.next_times(now, 1):
         name = "cron" if schedule.cron is not None else "rate"
         why = "never comes" if end is None else "has no time between now, startAt and endAt"
-        raise InvalidRequest([FieldError(parsed.name(name), why)])
+        raise InvalidRequest([FieldError(parsed.caller_name(name), why)])
 
 
 def anchor(schedule: Schedule, *, now: int) -> int | None:
@@ -272,7 +278,7 @@ def anchor(schedule: Schedule, *, now: int) -> int | None:
     return minute_of(now) + recurrence.period_ms
 
 
-def meaning(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:
+def canonical_form(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:
     """The schedule in canonical form: equal for two requests that mean the same."""
     return {
         "name": schedule.name,
@@ -283,21 +289,21 @@ def meaning(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:
         "paused": schedule.paused,
         "overlap": schedule.overlap,
         "catchUp": schedule.catch_up,
-        "task": template.fingerprint.meaning,
+        "task": template.fingerprint.canonical_form,
     }
 
 
 def repeated(earlier: Schedule, fingerprint: Fingerprint) -> CreateResult:
-    if not fingerprint.fits(earlier.digest):
+    if not fingerprint.matches(earlier.digest):
         raise IdempotencyKeyReused("schedule", earlier.id, earlier.idempotency_key or "")
     return CreateResult(earlier, created=False)
 
 
 @contextmanager
-def scheduler_errors_named(parsed: Parsed[Any]) -> Iterator[None]:
+def scheduler_errors_named(parsed: ParsedRequest[Any]) -> Iterator[None]:
     """Turns an error of EventBridge Scheduler, which has rules of its own, into InvalidRequest for the wrong field."""
     try:
         yield
     except aws.RejectedByScheduler as refused:
         field = next((name for name in ("cron", "rate", "timezone") if name in parsed.fields), "body")
-        raise InvalidRequest([FieldError(parsed.name(field), f"is refused: {refused.message}")]) from refused
+        raise InvalidRequest([FieldError(parsed.caller_name(field), f"is refused: {refused.message}")]) from refused

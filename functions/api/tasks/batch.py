@@ -15,7 +15,7 @@ from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidReque
 from functions.core.task import Task
 from functions.intake import problems
 from functions.intake import task_views as views
-from functions.intake.submission import PreparedTask, Submission, SubmittedTask, first_look
+from functions.intake.submission import PreparedTask, Submission, SubmittedTask, first_wakeup_at
 from functions.runtime.parallel import map_parallel
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class BatchSubmission:
             return self.submission.prepare(task_body, None, tenant=tenant, now=now, random=random())
 
         results: list[SubmitResult] = mark_duplicates(map_parallel(prepare, task_bodies(body)))
-        replace_pending(results, self.submission.kept)
+        replace_pending(results, self.submission.with_stored_payload)
         self._send_wakeups(results, now)
         replace_pending(results, self.submission.write)
         results = [duplicate_result(result, results) for result in results]
@@ -76,7 +76,7 @@ class BatchSubmission:
         others."""
         pending = [(index, result.task) for index, result in enumerate(results) if isinstance(result, PreparedTask)]
         # dispatch_many sends wake-ups of the next generation. Generation 1 is the next one of generation 0.
-        tasks = [replace(task, generation=0, available_at=first_look(task, now)) for _, task in pending]
+        tasks = [replace(task, generation=0, available_at=first_wakeup_at(task, now)) for _, task in pending]
         errors = self.submission.dispatcher.dispatch_many(tasks, now=now)
         for (index, _), error in zip(pending, errors, strict=True):
             if error is not None:
@@ -120,7 +120,7 @@ def duplicate_result(result: SubmitResult, results: Sequence[SubmitResult]) -> S
     if not isinstance(result, Duplicate):
         return result
     original = results[result.original]
-    if isinstance(original, SubmittedTask) and result.prepared.fingerprint.fits(original.task.digest):
+    if isinstance(original, SubmittedTask) and result.prepared.fingerprint.matches(original.task.digest):
         return replace(original, created=False)
     if isinstance(original, SubmittedTask):
         return IdempotencyKeyReused("task", original.task.id, result.prepared.task.idempotency_key or "")

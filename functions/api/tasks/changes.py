@@ -19,7 +19,7 @@ from functions.core.payloads.masking import Mask
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Document, Task, lane_of
 from functions.core.task_types import Registry
-from functions.intake.submission import keyed_change
+from functions.intake.idempotency_key import keyed_change
 from functions.intake.task_requests import CHANGE_ALIASES, ChangeTask, Limits, parse
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
@@ -78,7 +78,7 @@ class TaskChanges:
     ) -> Task | None:
         """The task after the change; None when another request changed it between our read and our write."""
         now = self.clock()
-        due = request.due(now)
+        due = request.due_at(now)
         priority = task.priority if request.priority is None else request.priority
         available_at = task.available_at if due is None else due
         is_moved = available_at != task.available_at or lane_of(priority) != task.lane

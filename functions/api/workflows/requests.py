@@ -19,19 +19,19 @@ from functions.core.webhooks.addresses import Reach
 from functions.core.workflows import dag
 from functions.core.workflows.dag import Node
 from functions.core.workflows.run import NodeSpec
-from functions.intake.submission import policy, policy_errors
+from functions.intake.fingerprint import Fingerprint
+from functions.intake.submission import retry_policy, retry_policy_errors
 from functions.intake.task_requests import (
     NORMAL_PRIORITY,
     SUBMIT_ALIASES,
-    Fingerprint,
     Limits,
-    Parsed,
+    ParsedRequest,
     Request,
-    Work,
-    integral,
+    TaskFields,
+    integer_from_float,
     parse,
-    refuse,
-    stripped_key,
+    validate_idempotency_key,
+    validation_error,
 )
 
 NODE_ALIASES = SUBMIT_ALIASES | {"depends_on": "dependsOn"}
@@ -45,7 +45,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 def without_control_characters(name: str) -> str:
     if CONTROL.search(name):
-        raise refuse("must not hold control characters")
+        raise validation_error("must not hold control characters")
     return name
 
 
@@ -55,10 +55,10 @@ NodeName = Annotated[
     AfterValidator(without_control_characters),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_LIMIT, "pattern": r"^[^\x00-\x1f\x7f]+$"}),
 ]
-Deadline = Annotated[int, Field(ge=1, le=YEAR_SECONDS), BeforeValidator(integral)]
+Deadline = Annotated[int, Field(ge=1, le=YEAR_SECONDS), BeforeValidator(integer_from_float)]
 
 
-class WorkflowNode(Work):
+class WorkflowNode(TaskFields):
     """One task of the workflow, as in a submit of its own."""
 
     aliases: ClassVar[Mapping[str, str]] = NODE_ALIASES
@@ -73,8 +73,8 @@ class WorkflowNode(Work):
         """Where nodes are a map, the key is the name."""
         schema["required"].remove("name")
 
-    def meaning(self, kind: str) -> dict[str, Any]:
-        return super().meaning(kind) | {"name": self.name, "after": sorted(set(self.depends_on or ()))}
+    def canonical_form(self, type_name: str) -> dict[str, Any]:
+        return super().canonical_form(type_name) | {"name": self.name, "after": sorted(set(self.depends_on or ()))}
 
 
 class SubmitWorkflow(Request):
@@ -94,7 +94,7 @@ class SubmitWorkflow(Request):
         None, description="`continue` (default): what does not depend on a failed node goes on. `cancel`: it does not."
     )
     notify: Notify | None = Field(None, description="Whom to tell when it has ended: up to 10 webhooks and mails.")
-    idempotency_key: Annotated[str, AfterValidator(stripped_key)] | None = Field(
+    idempotency_key: Annotated[str, AfterValidator(validate_idempotency_key)] | None = Field(
         None,
         description="The same key and body again answer the same run. The header Idempotency-Key does the same.",
         json_schema_extra={"minLength": 1, "maxLength": 256},
@@ -124,7 +124,7 @@ class ValidWorkflow:
 
 
 def validate(
-    parsed: Parsed[SubmitWorkflow],
+    parsed: ParsedRequest[SubmitWorkflow],
     key_errors: list[FieldError],
     registry: Registry,
     given: Limits,
@@ -162,9 +162,11 @@ def validate(
         "notify": notification.stored_targets(notify),
     }
     # A list and a map of the same nodes, in any order, are the same DAG.
-    meaning = fields | {"nodes": sorted(collected.meanings, key=lambda node: node["name"])}
+    canonical_form = fields | {"nodes": sorted(collected.canonical_nodes, key=lambda node: node["name"])}
     return ValidWorkflow(
-        **fields, specs=collected.specs, fingerprint=Fingerprint(meaning, parsed.fields | {"nodes": collected.fields})
+        **fields,
+        specs=collected.specs,
+        fingerprint=Fingerprint(canonical_form, parsed.fields | {"nodes": collected.fields}),
     )
 
 
@@ -192,7 +194,7 @@ class NodeCollector:
     def __init__(self, registry: Registry, given: Limits) -> None:
         self.specs: list[NodeSpec] = []
         self.graph: list[Node] = []
-        self.meanings: list[dict[str, Any]] = []
+        self.canonical_nodes: list[dict[str, Any]] = []
         self.fields: list[dict[str, Any]] = []
         """As they came: fingerprints before version 2 are digests of them."""
         self.errors: list[FieldError] = []
@@ -213,11 +215,11 @@ class NodeCollector:
             self.graph.append(Node(name, tuple(names)))
         if parsed.request is not None and kind is not None:
             self.specs.append(spec(parsed.request, kind, self._given, mask))
-            self.meanings.append(parsed.request.meaning(kind.name))
+            self.canonical_nodes.append(parsed.request.canonical_form(kind.name))
             self.fields.append({field: value for field, value in parsed.fields.items() if value is not None})
 
     def _type(
-        self, parsed: Parsed[WorkflowNode], errors: list[FieldError]
+        self, parsed: ParsedRequest[WorkflowNode], errors: list[FieldError]
     ) -> tuple[RegisteredType | None, Mask | None]:
         name = parsed.fields.get("type")
         if not isinstance(name, str) or not name:
@@ -226,18 +228,18 @@ class NodeCollector:
             kind = self._registry.find(name)
         except UnknownTaskType as unknown:
             errors.append(
-                FieldError(parsed.name("type"), f"is not a known task type; known: {', '.join(unknown.known)}")
+                FieldError(parsed.caller_name("type"), f"is not a known task type; known: {', '.join(unknown.known)}")
             )
             return None, None
         mask = None
         if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):
-            errors.append(FieldError(parsed.name("timeoutSeconds"), problem))
+            errors.append(FieldError(parsed.caller_name("timeoutSeconds"), problem))
         try:
             mask = kind.accept(parsed.fields.get("payload", {}))
         except InvalidRequest as invalid:
             errors += invalid.errors
         if parsed.request is not None:
-            errors += policy_errors(parsed.request, kind.retry)
+            errors += retry_policy_errors(parsed.request, kind.retry)
         return kind, mask
 
 
@@ -251,8 +253,8 @@ def spec(request: WorkflowNode, kind: RegisteredType, given: Limits, mask: Mask 
         depends_on=tuple(dict.fromkeys(request.depends_on or ())),
         priority=NORMAL_PRIORITY if request.priority is None else request.priority,
         timeout_seconds=request.timeout_seconds or kind.timeout(given.timeout_seconds),
-        retry=policy(request, kind.retry),
-        available_at=request.due(given.now) or given.now,
+        retry=retry_policy(request, kind.retry),
+        available_at=request.due_at(given.now) or given.now,
         tags=request.tags or {},
     )
 

@@ -19,7 +19,7 @@ from functions.core.task_types import Registry
 from functions.core.webhooks.addresses import Reach
 from functions.core.workflows import definition
 from functions.core.workflows.run import Run, RunState
-from functions.intake.submission import header_key, idempotency_key
+from functions.intake.idempotency_key import key_of_request, validated_header_key
 from functions.intake.task_requests import Limits, parse
 from functions.runtime.notifications import NotificationStarter
 from functions.store.documents import Documents, require_payload_size
@@ -62,7 +62,7 @@ class Workflows:
         require_payload_size(body)
         given = Limits(now, self.timeout_limit)
         parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
-        key, key_errors = idempotency_key(header, parsed)
+        key, key_errors = key_of_request(header, parsed)
         valid = validate(parsed, key_errors, self.registry(), given, self.webhook_reach)
         run_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, f"workflow\0{key}")
         if key is not None and (earlier := self.runs.get(tenant, run_id)):
@@ -115,7 +115,7 @@ class Workflows:
     def retry(self, tenant: str, run_id: str, header: str | None, *, now: int) -> Run:
         """The run, in its next round. Raises NotAllowedInState while it runs, and when all of it succeeded. `header`:
         Idempotency-Key as it came; the same request under it again begins no other round."""
-        key = header_key(header)
+        key = validated_header_key(header)
         keyed = None if key is None else KeyedChange(key, {})
         run = self.find(tenant, run_id)
         if keyed and keyed.is_done_in(run.retry_marks, id=run.id, what="workflow"):
@@ -152,6 +152,6 @@ class Workflows:
 
 
 def repeated(earlier: Run, valid: ValidWorkflow, key: str) -> SubmittedRun:
-    if not valid.fingerprint.fits(earlier.digest):
+    if not valid.fingerprint.matches(earlier.digest):
         raise IdempotencyKeyReused("workflow", earlier.id, key)
     return SubmittedRun(earlier, False, {})
