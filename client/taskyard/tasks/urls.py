@@ -1,4 +1,4 @@
-"""Which URLs of callers may be called, and which part of a URL may be shown."""
+"""Checks the URLs that callers give, and removes the parts of a URL that may be secret."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 MAX_URL_LENGTH = 2048
 MIN_TOKEN_LENGTH = 8
-"""Characters of a part of a path that may be a secret; shorter ones are words."""
+"""Characters of a part of a path that may be a secret. Shorter parts count as words."""
 HOST_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,253}(\.[A-Za-z0-9_-]{1,253}){0,126}\.?")
 """A name of the DNS has 253 characters at most."""
 NETLOC_PATTERN = re.compile(rf"({HOST_PATTERN.pattern}|\[[0-9A-Fa-f:.]+\])(:[0-9]*)?")
 NUMBER_PATTERN = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
-"""As the last part of a host: everything that resolves names reads the host as an IPv4 address then."""
+"""The last part of a host. If it is a number, resolvers read the host as an IPv4 address."""
 
 
 def url_problem(url: str) -> str | None:
@@ -28,22 +28,22 @@ def url_problem(url: str) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         return "must be an https URL with a host"
     if "@" in parts.netloc:
-        return "must not hold credentials: they would be kept and shown with it"
+        return "must not hold credentials: they would be stored and shown with the URL"
     if "#" in url:
         return "must not have a fragment: it is never sent"
     return host_problem(parts)
 
 
 def host_problem(parts: SplitResult) -> str | None:
-    # The whole of it, not `hostname`: urlsplit leaves out what stands around brackets.
+    # The whole netloc, not `hostname`: urlsplit drops characters around brackets.
     if not NETLOC_PATTERN.fullmatch(parts.netloc):
-        return "has a host that is no name and no address"
+        return "has a host that is neither a name nor an address"
     host = parts.hostname or ""
     if ":" in host:
         try:
             ipaddress.IPv6Address(host)
         except ValueError:
-            return "has brackets around something else than an IPv6 address"
+            return "must have an IPv6 address in the brackets of its host"
     elif NUMBER_PATTERN.fullmatch(host.removesuffix(".").rpartition(".")[2]):
         try:
             ipaddress.IPv4Address(host)
@@ -53,7 +53,7 @@ def host_problem(parts: SplitResult) -> str | None:
 
 
 def punycode_advice(url: str) -> str:
-    """How the host is to be written, where that can be told."""
+    """The advice to write the host in punycode, with the encoded host if it can be encoded."""
     try:
         host = urlsplit(url).hostname or ""
         encoded = host.encode("idna").decode()
