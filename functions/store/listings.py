@@ -12,7 +12,7 @@ from functions.store import keys
 from functions.store.records import string_value
 from functions.store.tasks import TaskStore
 
-BATCH = 100
+BATCH_GET_LIMIT = 100
 """AWS: BatchGetItem takes at most 100 keys."""
 
 
@@ -60,9 +60,9 @@ class Listings:
     ) -> TaskPage:
         """Up to `limit` tasks that sort below `after` and that `matches` accepts (None: all), out of at most
         `read_limit` records. `since`: epoch ms; older tasks are left out."""
-        found: list[Task] = []
+        matching: list[Task] = []
         # Without a filter each record is in the page; the extra key tells whether there is a next page.
-        batch = limit if matches is None else BATCH
+        batch = limit if matches is None else BATCH_GET_LIMIT
         positions = self.positions(tenant, after=after, page_size=batch + 1, since=since)
         upcoming = next(positions, None)
         read = 0
@@ -77,12 +77,12 @@ class Listings:
                 # None: TTL removed the record, and the index is about to follow.
                 if task is None or not (matches is None or matches(task)):
                     continue
-                found.append(task)
-                if len(found) == limit:
+                matching.append(task)
+                if len(matching) == limit:
                     more = at + 1 < len(chunk) or upcoming is not None
-                    return TaskPage(found, position if more else None)
+                    return TaskPage(matching, position if more else None)
             last = chunk[-1]
-        return TaskPage(found, last if upcoming is not None else None)
+        return TaskPage(matching, last if upcoming is not None else None)
 
     def positions(self, tenant: str, *, after: str | None, page_size: int, since: int = 0) -> Iterator[str]:
         """Sort keys `time#id` of all shards, newest first. Each shard is read page by page, as needed."""

@@ -14,7 +14,7 @@ from functions.api.workflows.layout import lay_out
 from functions.core.states import State
 from functions.core.workflows.dag import Node
 
-W, H = drawing.WIDTH, 46
+W, H = drawing.BOX_WIDTH, 46
 
 
 def random_nodes(size: int, seed: int = 3, most: int = 3, window: int = 12) -> list[Node]:
@@ -66,7 +66,7 @@ def test_a_long_name_is_cut_to_its_box_and_keeps_its_end(letter: str) -> None:
     first, second = (box.lines[0] for box in drawing.picture(nodes, states(nodes), title="x").boxes)
     assert (first[-2:], second[-2:]) == ("_1", "_2")
     assert first.count("…") == 1
-    assert drawing.ROOM - 13 <= drawing.text_width(first) <= drawing.ROOM
+    assert drawing.BOX_TEXT_WIDTH - 13 <= drawing.text_width(first) <= drawing.BOX_TEXT_WIDTH
     assert names[0] in drawing.svg(drawing.picture(nodes, states(nodes), title="x"))
 
 
@@ -95,7 +95,7 @@ def test_an_svg_of_arrows_that_pass_everything_is_drawn_by_rank() -> None:
 
 
 def test_every_state_of_a_task_has_a_colour() -> None:
-    assert set(drawing.FILL) == set(State) == set(drawing.ALARMING)
+    assert set(drawing.FILL_COLOURS) == set(State) == set(drawing.STATES_BY_ALARM)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,7 +1,7 @@
-"""A run as a picture: Mermaid, DOT or SVG, coloured by state. Pure text in, pure text out.
+"""Draws a workflow run as Mermaid, DOT or SVG, with colours by state. Pure.
 
-Beyond MAX_NODES nodes or MAX_EDGES edges nobody could read it, and Mermaid draws less: then each box is a stretch of
-ranks (how far a node is from the roots) with the counts of its states, and the picture says so.
+Above MAX_NODES nodes or MAX_EDGES edges (Mermaid: fewer) a picture would be unreadable. Then each box stands for one
+rank, or several consecutive ones (rank: distance of a node from the roots), with counts of states, and a note says so.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ MAX_NODES = 500
 MAX_EDGES = 2_000
 MAX_BOXES = 40
 """Of a collapsed picture."""
-MAX_PASSED = 10_000
-"""Columns that the arrows of an SVG pass through, in sum: each is a bend to place and to draw, some 50 bytes."""
+MAX_COLUMN_CROSSINGS = 10_000
+"""Columns that the arrows of an SVG pass, in sum: each adds a bend, about 50 bytes."""
 MERMAID_EDGES, MERMAID_CHARACTERS = 500, 50_000
 """The defaults of Mermaid's maxEdges and maxTextSize (in characters)."""
 
-FILL: Mapping[str, str] = {
+FILL_COLOURS: Mapping[str, str] = {
     "SUCCESS": "#b7e4c7",
     "RUNNING": "#a9d6f5",
     "READY": "#dbeafe",
@@ -37,14 +37,25 @@ FILL: Mapping[str, str] = {
     "CANCELLED": "#d6d6d6",
     "SKIPPED": "#e4dcea",
 }
-"""Light enough for black text. What is not listed is white."""
-ALARMING = ("DEAD", "FAILED", "RETRY", "RUNNING", "CANCELLED", "SKIPPED", "READY", "PENDING", "BLOCKED", "SUCCESS")
-"""A box of many nodes has the colour of the first of these that one of them is in."""
+"""By state. Light enough for black text. Other states are white."""
+STATES_BY_ALARM = (
+    "DEAD",
+    "FAILED",
+    "RETRY",
+    "RUNNING",
+    "CANCELLED",
+    "SKIPPED",
+    "READY",
+    "PENDING",
+    "BLOCKED",
+    "SUCCESS",
+)
+"""Most alarming first. A box of many nodes has the colour of the first of these states that one of the nodes has."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """`lines`: what stands in it; `title`: the tooltip."""
+    """`lines`: its text. `title`: its tooltip. `state`: decides on its colour; empty for none."""
 
     lines: tuple[str, ...]
     title: str
@@ -53,7 +64,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """From box to box, by index."""
+    """`start`, `end`: indexes of boxes."""
 
     start: int
     end: int
@@ -64,34 +75,36 @@ class Arrow:
 class Picture:
     title: str
     note: str
-    """Why it is not the whole graph; empty when it is."""
+    """Says why the picture does not show every node; otherwise empty."""
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
 
 
 def draw(format_: str, nodes: Sequence[Node], states: Mapping[str, str], *, title: str) -> str:
-    """`format_`: mermaid, dot or svg. The others: as in `picture`."""
+    """`format_`: mermaid, dot or svg. The other parameters: as for `picture`."""
     if format_ == "dot":
         return dot(picture(nodes, states, title=title))
     if format_ == "svg":
         rank = node_ranks(nodes)
-        passed = sum(rank[node.name] - rank[other] - 1 for node in nodes for other in set(node.depends_on))
-        return svg(picture(nodes, states, title=title, most_edges=MAX_EDGES if passed <= MAX_PASSED else 0))
-    whole = mermaid(picture(nodes, states, title=title, most_edges=MERMAID_EDGES))
-    return whole if len(whole) <= MERMAID_CHARACTERS else mermaid(picture(nodes, states, title=title, most_edges=0))
+        crossings = sum(rank[node.name] - rank[other] - 1 for node in nodes for other in set(node.depends_on))
+        return svg(picture(nodes, states, title=title, max_edges=MAX_EDGES if crossings <= MAX_COLUMN_CROSSINGS else 0))
+    full_text = mermaid(picture(nodes, states, title=title, max_edges=MERMAID_EDGES))
+    return (
+        full_text if len(full_text) <= MERMAID_CHARACTERS else mermaid(picture(nodes, states, title=title, max_edges=0))
+    )
 
 
-def picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, most_edges: int = MAX_EDGES) -> Picture:
-    """`nodes`: of a run, so without problems. `states`: by name."""
+def picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, max_edges: int = MAX_EDGES) -> Picture:
+    """`nodes`: those of a valid run. `states`: by name of the node."""
     edges = sum(len(set(node.depends_on)) for node in nodes)
-    if len(nodes) > MAX_NODES or edges > most_edges:
+    if len(nodes) > MAX_NODES or edges > max_edges:
         return collapsed_picture(nodes, states, title=title, edges=edges)
     at = {node.name: index for index, node in enumerate(nodes)}
     return Picture(
         title=title,
         note="",
         boxes=tuple(
-            Box((shortened(node.name), states[node.name]), f"{node.name}: {states[node.name]}", states[node.name])
+            Box((shorten_to_box(node.name), states[node.name]), f"{node.name}: {states[node.name]}", states[node.name])
             for node in nodes
         ),
         arrows=tuple(
@@ -103,72 +116,72 @@ def picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, mos
 
 
 def collapsed_picture(nodes: Sequence[Node], states: Mapping[str, str], *, title: str, edges: int) -> Picture:
-    """One box a rank, or a stretch of ranks when there are many."""
+    """One box for each rank, or for several consecutive ranks when there are many."""
     rank = node_ranks(nodes)
     depth = max(rank.values()) + 1
-    stretch = -(-depth // MAX_BOXES)
-    found: list[Counter[str]] = [Counter() for _ in range(-(-depth // stretch))]
-    incoming: Counter[int] = Counter()
+    ranks_per_box = -(-depth // MAX_BOXES)
+    counts_by_box: list[Counter[str]] = [Counter() for _ in range(-(-depth // ranks_per_box))]
+    incoming_edges: Counter[int] = Counter()
     for node in nodes:
-        place = rank[node.name] // stretch
-        found[place][states[node.name]] += 1
-        incoming[place] += sum(rank[upstream] // stretch < place for upstream in set(node.depends_on))
+        place = rank[node.name] // ranks_per_box
+        counts_by_box[place][states[node.name]] += 1
+        incoming_edges[place] += sum(rank[upstream] // ranks_per_box < place for upstream in set(node.depends_on))
     boxes = []
-    for place, counts in enumerate(found):
-        last = min((place + 1) * stretch, depth) - 1
-        name = f"rank {place * stretch}" if stretch == 1 else f"ranks {place * stretch}–{last}"
-        told = [f"{counts[state]} {state}" for state in ALARMING if counts[state]]
+    for place, counts in enumerate(counts_by_box):
+        last = min((place + 1) * ranks_per_box, depth) - 1
+        name = f"rank {place * ranks_per_box}" if ranks_per_box == 1 else f"ranks {place * ranks_per_box}–{last}"
+        state_counts = [f"{counts[state]} {state}" for state in STATES_BY_ALARM if counts[state]]
         boxes.append(
             Box(
-                (f"{name}: {counts.total()} {'node' if counts.total() == 1 else 'nodes'}", *told),
-                f"{name}: {', '.join(told)}",
-                next((state for state in ALARMING if counts[state]), ""),
+                (f"{name}: {counts.total()} {'node' if counts.total() == 1 else 'nodes'}", *state_counts),
+                f"{name}: {', '.join(state_counts)}",
+                next((state for state in STATES_BY_ALARM if counts[state]), ""),
             )
         )
     note = (
         f"{len(nodes)} nodes and {edges} edges in {depth} ranks are too many to draw one by one: "
         "each box counts the nodes of a rank, or of a few"
     )
-    arrows = tuple(Arrow(at - 1, at, f"{incoming[at]} edges") for at in range(1, len(boxes)))
+    arrows = tuple(Arrow(at - 1, at, f"{incoming_edges[at]} edges") for at in range(1, len(boxes)))
     return Picture(title=title, note=note, boxes=tuple(boxes), arrows=arrows)
 
 
-def shortened(name: str) -> str:
-    """Without its middle, mostly of its beginning, if it does not fit a box: names that begin alike end differently.
-    The tooltip has all of it."""
-    if text_width(name) <= ROOM:
+def shorten_to_box(name: str) -> str:
+    """The name, with its middle left out when it is too wide for a box. More is left of its end than of its beginning,
+    because names often begin alike. The tooltip has the full name."""
+    if text_width(name) <= BOX_TEXT_WIDTH:
         return name
     shorter = name
-    for kept in range(1, len(name)):
-        tail = kept * 2 // 3
-        shown = name[: kept - tail] + "…" + name[len(name) - tail :]
-        if text_width(shown) > ROOM:
+    for length in range(1, len(name)):
+        tail = length * 2 // 3
+        candidate = name[: length - tail] + "…" + name[len(name) - tail :]
+        if text_width(candidate) > BOX_TEXT_WIDTH:
             return shorter
-        shorter = shown
+        shorter = candidate
     return shorter
 
 
 def text_width(text: str) -> float:
-    """In pixels, about: of a bold sans-serif of 12."""
+    """Estimated width in pixels, in a bold sans-serif font of 12 px."""
     return sum(13 if east_asian_width(c) in "WF" else 11 if c.isupper() or c in "mw@%&…" else 7.5 for c in text)
 
 
 # -- Mermaid
 
 
-def mermaid(drawn: Picture) -> str:
-    """https://mermaid.js.org/syntax/flowchart.html: text is quoted, and what is special in it written as entities."""
-    lines = ["---", f"title: {yaml_string(drawn.title)}", "---", "flowchart LR"]
-    if drawn.note:
-        lines.append(f"  %% {one_line(drawn.note)}")
-        lines.append(f'  note["{mermaid_entities(drawn.note)}"]')
-    for at, box in enumerate(drawn.boxes):
+def mermaid(image: Picture) -> str:
+    """https://mermaid.js.org/syntax/flowchart.html: text is quoted, and special characters are written as entities."""
+    lines = ["---", f"title: {yaml_string(image.title)}", "---", "flowchart LR"]
+    if image.note:
+        lines.append(f"  %% {one_line(image.note)}")
+        lines.append(f'  note["{mermaid_entities(image.note)}"]')
+    for at, box in enumerate(image.boxes):
         text = "<br>".join(mermaid_entities(line) for line in box.lines)
-        lines.append(f'  n{at}["{text}"]' + (f":::{box.state}" if box.state in FILL else ""))
-    for arrow in drawn.arrows:
+        lines.append(f'  n{at}["{text}"]' + (f":::{box.state}" if box.state in FILL_COLOURS else ""))
+    for arrow in image.arrows:
         label = f'|"{mermaid_entities(arrow.label)}"|' if arrow.label else ""
         lines.append(f"  n{arrow.start} -->{label} n{arrow.end}")
-    lines += [f"  classDef {state} fill:{FILL[state]},stroke:#555,color:#111" for state in legend_states(drawn)]
+    lines += [f"  classDef {state} fill:{FILL_COLOURS[state]},stroke:#555,color:#111" for state in legend_states(image)]
     return "\n".join(lines) + "\n"
 
 
@@ -188,20 +201,20 @@ def one_line(text: str) -> str:
 # -- DOT
 
 
-def dot(drawn: Picture) -> str:
+def dot(image: Picture) -> str:
     """https://graphviz.org/doc/info/lang.html"""
-    label = drawn.title + (f"\n{drawn.note}" if drawn.note else "")
+    label = image.title + (f"\n{image.note}" if image.note else "")
     lines = [
         "digraph run {",
         "  rankdir=LR;",
         f"  label={dot_string(label)};",
         '  node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"];',
     ]
-    for at, box in enumerate(drawn.boxes):
-        fill = FILL.get(box.state, "white")
+    for at, box in enumerate(image.boxes):
+        fill = FILL_COLOURS.get(box.state, "white")
         text, tooltip = dot_string("\n".join(box.lines)), dot_string(box.title)
         lines.append(f'  n{at} [label={text}, tooltip={tooltip}, fillcolor="{fill}"];')
-    for arrow in drawn.arrows:
+    for arrow in image.arrows:
         label = f" [label={dot_string(arrow.label)}]" if arrow.label else ""
         lines.append(f"  n{arrow.start} -> n{arrow.end}{label};")
     return "\n".join([*lines, "}"]) + "\n"
@@ -214,86 +227,86 @@ def dot_string(text: str) -> str:
 
 # -- SVG
 
-WIDTH, LINE, PADDING = 190, 15, 8
-"""Of a box, in pixels; LINE: height of a line of text."""
-ROOM = WIDTH - 2 * PADDING
-"""For a line of text."""
-MARGIN, HEAD = 20, 44
-LEGEND = 24
+BOX_WIDTH, LINE_HEIGHT, PADDING = 190, 15, 8
+"""In pixels. PADDING: inside a box."""
+BOX_TEXT_WIDTH = BOX_WIDTH - 2 * PADDING
+"""Room for a line of text in a box, in pixels."""
+MARGIN, HEADER_HEIGHT = 20, 44
+LEGEND_HEIGHT = 24
 
 
-def svg(drawn: Picture) -> str:
-    """Alone standing: no script, no font, nothing fetched."""
-    height = max(len(box.lines) for box in drawn.boxes) * LINE + 2 * PADDING
-    layout = lay_out(len(drawn.boxes), [(a.start, a.end) for a in drawn.arrows], width=WIDTH, height=height)
-    head = HEAD + (LINE if drawn.note else 0)
-    broadest = max(text_width(drawn.title) * 16 / 12, text_width(drawn.note))
-    width = max(layout.width + 2 * MARGIN, 2 * MARGIN + broadest, 420)
-    total = layout.height + head + MARGIN + LEGEND
+def svg(image: Picture) -> str:
+    """Self-contained: no scripts, no fonts, no references to other files."""
+    height = max(len(box.lines) for box in image.boxes) * LINE_HEIGHT + 2 * PADDING
+    layout = lay_out(len(image.boxes), [(a.start, a.end) for a in image.arrows], width=BOX_WIDTH, height=height)
+    head = HEADER_HEIGHT + (LINE_HEIGHT if image.note else 0)
+    widest_text = max(text_width(image.title) * 16 / 12, text_width(image.note))
+    width = max(layout.width + 2 * MARGIN, 2 * MARGIN + widest_text, 420)
+    total = layout.height + head + MARGIN + LEGEND_HEIGHT
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{total:.0f}" '
         f'viewBox="0 0 {width:.0f} {total:.0f}" font-family="Helvetica,Arial,sans-serif" font-size="12">',
         '<defs><marker id="a" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0,0L8,4L0,8z" fill="#777"/></marker></defs>',
         '<rect width="100%" height="100%" fill="#fff"/>',
-        f'<text x="{MARGIN}" y="26" font-size="16" font-weight="bold">{text(drawn.title)}</text>',
+        f'<text x="{MARGIN}" y="26" font-size="16" font-weight="bold">{escape_text(image.title)}</text>',
     ]
-    if drawn.note:
-        parts.append(f'<text x="{MARGIN}" y="{26 + LINE + 3}" fill="#555">{text(drawn.note)}</text>')
+    if image.note:
+        parts.append(f'<text x="{MARGIN}" y="{26 + LINE_HEIGHT + 3}" fill="#555">{escape_text(image.note)}</text>')
     parts.append(f'<g transform="translate({MARGIN},{head})">')
-    parts += arrows(drawn, layout)
-    parts += boxes(drawn, layout, height)
+    parts += svg_arrows(image, layout)
+    parts += svg_boxes(image, layout, height)
     parts.append("</g>")
-    parts += legend(legend_states(drawn), layout.height + head + LEGEND)
+    parts += svg_legend(legend_states(image), layout.height + head + LEGEND_HEIGHT)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def boxes(drawn: Picture, layout: Layout, height: int) -> Iterable[str]:
-    for box, place in zip(drawn.boxes, layout.places, strict=True):
-        fill = FILL.get(box.state, "#fff")
+def svg_boxes(image: Picture, layout: Layout, height: int) -> Iterable[str]:
+    for box, place in zip(image.boxes, layout.places, strict=True):
+        fill = FILL_COLOURS.get(box.state, "#fff")
         yield (
-            f'<g transform="translate({place.x:.0f},{place.y:.0f})"><title>{text(box.title)}</title>'
-            f'<rect width="{WIDTH}" height="{height}" rx="6" fill="{fill}" stroke="#555"/>'
+            f'<g transform="translate({place.x:.0f},{place.y:.0f})"><title>{escape_text(box.title)}</title>'
+            f'<rect width="{BOX_WIDTH}" height="{height}" rx="6" fill="{fill}" stroke="#555"/>'
         )
         for at, line in enumerate(box.lines):
             style = 'font-weight="bold"' if at == 0 else 'fill="#333" font-size="10"'
-            y = PADDING + LINE * at + 11
-            yield f'<text x="{WIDTH / 2:.0f}" y="{y}" text-anchor="middle" {style}>{text(line)}</text>'
+            y = PADDING + LINE_HEIGHT * at + 11
+            yield f'<text x="{BOX_WIDTH / 2:.0f}" y="{y}" text-anchor="middle" {style}>{escape_text(line)}</text>'
         yield "</g>"
 
 
-def arrows(drawn: Picture, layout: Layout) -> Iterable[str]:
-    for arrow, points in zip(drawn.arrows, layout.lines, strict=True):
-        yield f'<path d="{curve(points)}" fill="none" stroke="#999" marker-end="url(#a)"/>'
+def svg_arrows(image: Picture, layout: Layout) -> Iterable[str]:
+    for arrow, points in zip(image.arrows, layout.lines, strict=True):
+        yield f'<path d="{svg_curve(points)}" fill="none" stroke="#999" marker-end="url(#a)"/>'
         if arrow.label:
             middle = Point((points[0].x + points[-1].x) / 2, (points[0].y + points[-1].y) / 2)
             yield (
                 f'<text x="{middle.x:.0f}" y="{middle.y - 5:.0f}" text-anchor="middle" font-size="10" fill="#555">'
-                f"{text(arrow.label)}</text>"
+                f"{escape_text(arrow.label)}</text>"
             )
 
 
-def curve(points: Sequence[Point]) -> str:
-    """Through all points, level at each: lines leave and enter boxes sideways."""
-    drawn = [f"M{points[0].x:.0f},{points[0].y:.0f}"]
+def svg_curve(points: Sequence[Point]) -> str:
+    """A path through all points, horizontal at each of them: arrows leave and enter boxes at the sides."""
+    commands = [f"M{points[0].x:.0f},{points[0].y:.0f}"]
     for before, after in pairwise(points):
         bend = (before.x + after.x) / 2
-        drawn.append(f"C{bend:.0f},{before.y:.0f} {bend:.0f},{after.y:.0f} {after.x:.0f},{after.y:.0f}")
-    return "".join(drawn)
+        commands.append(f"C{bend:.0f},{before.y:.0f} {bend:.0f},{after.y:.0f} {after.x:.0f},{after.y:.0f}")
+    return "".join(commands)
 
 
-def legend(states: Sequence[str], y: float) -> Iterable[str]:
+def svg_legend(states: Sequence[str], y: float) -> Iterable[str]:
     x = MARGIN
     for state in states:
-        yield f'<rect x="{x}" y="{y - 10:.0f}" width="11" height="11" fill="{FILL[state]}" stroke="#555"/>'
+        yield f'<rect x="{x}" y="{y - 10:.0f}" width="11" height="11" fill="{FILL_COLOURS[state]}" stroke="#555"/>'
         yield f'<text x="{x + 15}" y="{y:.0f}" font-size="10">{state}</text>'
         x += 30 + len(state) * 7
 
 
-def legend_states(drawn: Picture) -> list[str]:
-    there = {box.state for box in drawn.boxes}
-    return [state for state in FILL if state in there]
+def legend_states(image: Picture) -> list[str]:
+    present = {box.state for box in image.boxes}
+    return [state for state in FILL_COLOURS if state in present]
 
 
-def text(value: str) -> str:
+def escape_text(value: str) -> str:
     return escape(one_line(value))

@@ -1,8 +1,8 @@
-"""Places of boxes in a layered drawing, left to right: after Sugiyama, small. Pure.
+"""Positions of boxes and arrows in a layered drawing, from left to right: a small form of Sugiyama's algorithm. Pure.
 
-A box stands in the column of its rank. An arrow over several columns passes each between the boxes, through a slot of
-its own. The order within columns follows the mean place of the neighbours, swept forth and back; then each box moves
-towards its neighbours as far as its own neighbours above and below let it.
+A box is in the column of its rank. An arrow over several columns passes each of them between the boxes, through a slot
+of its own. Slots are sorted within a column by the mean position of their neighbours, in sweeps from left to
+right and back. Then each slot moves towards its neighbours, as far as the slots above and below it allow.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 GAP_X, GAP_Y = 70, 14
-SLOT = 12
-"""Height of an arrow's way through a column."""
+ARROW_SLOT_HEIGHT = 12
+"""Height of the slot of an arrow in a column that it passes."""
 SWEEPS = 8
 
 
@@ -25,7 +25,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Layout:
-    """`places`: upper left corner of each box; `lines`: the points of each arrow. In pixels."""
+    """`places`: upper left corner of each box. `lines`: points of each arrow. In pixels."""
 
     places: tuple[Point, ...]
     lines: tuple[tuple[Point, ...], ...]
@@ -35,7 +35,7 @@ class Layout:
 
 @dataclass
 class _Slot:
-    """A box, or an arrow's way through a column."""
+    """A box, or the part of an arrow in a column that it passes. `before`, `after`: slots in the columns next to it."""
 
     column: int
     height: float
@@ -45,96 +45,105 @@ class _Slot:
 
 
 def lay_out(count: int, arrows: Sequence[tuple[int, int]], *, width: float, height: float) -> Layout:
-    """Of `count` boxes, all of one size, with arrows that make no cycle."""
-    column = columns(count, arrows)
-    slots = [_Slot(column[at], height, [], []) for at in range(count)]
-    ways: list[list[int]] = []
+    """The layout of `count` boxes of equal size, with arrows that form no cycle."""
+    box_columns = columns_of_boxes(count, arrows)
+    slots = [_Slot(box_columns[at], height, [], []) for at in range(count)]
+    paths: list[list[int]] = []
     for start, end in arrows:
-        way = [start]
-        for between in range(column[start] + 1, column[end]):
-            slots.append(_Slot(between, SLOT, [], []))
-            way.append(len(slots) - 1)
-        way.append(end)
-        ways.append(way)
-        for left, right in pairwise(way):
+        path = [start]
+        for between in range(box_columns[start] + 1, box_columns[end]):
+            slots.append(_Slot(between, ARROW_SLOT_HEIGHT, [], []))
+            path.append(len(slots) - 1)
+        path.append(end)
+        paths.append(path)
+        for left, right in pairwise(path):
             slots[left].after.append(right)
             slots[right].before.append(left)
     order = order_slots(slots)
     place_slots(slots, order)
-    top = min(slot.y - slot.height / 2 for slot in slots)
+    upper_edge = min(slot.y - slot.height / 2 for slot in slots)
     step = width + GAP_X
 
-    def passed(at: int) -> list[Point]:
+    def left_and_right_point(at: int) -> list[Point]:
         slot = slots[at]
-        return [Point(slot.column * step, slot.y - top), Point(slot.column * step + width, slot.y - top)]
+        return [Point(slot.column * step, slot.y - upper_edge), Point(slot.column * step + width, slot.y - upper_edge)]
 
     lines = [
-        (passed(way[0])[1], *(point for at in way[1:-1] for point in passed(at)), passed(way[-1])[0]) for way in ways
+        (
+            left_and_right_point(path[0])[1],
+            *(point for at in path[1:-1] for point in left_and_right_point(at)),
+            left_and_right_point(path[-1])[0],
+        )
+        for path in paths
     ]
     return Layout(
-        places=tuple(Point(slot.column * step, slot.y - slot.height / 2 - top) for slot in slots[:count]),
+        places=tuple(Point(slot.column * step, slot.y - slot.height / 2 - upper_edge) for slot in slots[:count]),
         lines=tuple(lines),
-        width=(max(column) + 1) * step - GAP_X,
-        height=max(slot.y + slot.height / 2 for slot in slots) - top,
+        width=(max(box_columns) + 1) * step - GAP_X,
+        height=max(slot.y + slot.height / 2 for slot in slots) - upper_edge,
     )
 
 
-def columns(count: int, arrows: Sequence[tuple[int, int]]) -> list[int]:
-    """The longest way from a root."""
+def columns_of_boxes(count: int, arrows: Sequence[tuple[int, int]]) -> list[int]:
+    """Column of each box: the length of the longest path to it from a root."""
     after: list[list[int]] = [[] for _ in range(count)]
-    left = [0] * count
+    unplaced = [0] * count
     for start, end in arrows:
         after[start].append(end)
-        left[end] += 1
+        unplaced[end] += 1
     column = [0] * count
-    free = [at for at in range(count) if not left[at]]
+    free = [at for at in range(count) if not unplaced[at]]
     while free:
         at = free.pop()
         for end in after[at]:
             column[end] = max(column[end], column[at] + 1)
-            left[end] -= 1
-            if not left[end]:
+            unplaced[end] -= 1
+            if not unplaced[end]:
                 free.append(end)
     return column
 
 
 def order_slots(slots: list[_Slot]) -> list[list[int]]:
-    """Per column the slots from top to bottom."""
+    """The slots of each column, from top to bottom."""
     order: list[list[int]] = [[] for _ in range(max(slot.column for slot in slots) + 1)]
     for at, slot in enumerate(slots):
         order[slot.column].append(at)
     place = {at: nth for column in order for nth, at in enumerate(column)}
     for sweep in range(SWEEPS):
-        forth = sweep % 2 == 0
-        for column in order if forth else reversed(order):
-            mean = {}
+        left_to_right = sweep % 2 == 0
+        for column in order if left_to_right else reversed(order):
+            mean_places = {}
             for at in column:
-                near = slots[at].before if forth else slots[at].after
-                mean[at] = sum(place[other] for other in near) / len(near) if near else float(place[at])
-            column.sort(key=lambda at: (mean[at], place[at]))
+                neighbours = slots[at].before if left_to_right else slots[at].after
+                mean_places[at] = (
+                    sum(place[other] for other in neighbours) / len(neighbours) if neighbours else float(place[at])
+                )
+            column.sort(key=lambda at: (mean_places[at], place[at]))
             place.update({at: nth for nth, at in enumerate(column)})
     return order
 
 
 def place_slots(slots: list[_Slot], order: list[list[int]]) -> None:
-    """Gives every slot its `y`, the middle of it."""
+    """Sets the `y` of every slot: its middle."""
     for column in order:
-        stack(slots, column)
+        stack_slots(slots, column)
     for sweep in range(SWEEPS):
-        forth = sweep % 2 == 0
-        for column in order if forth else reversed(order):
-            wanted = {}
+        left_to_right = sweep % 2 == 0
+        for column in order if left_to_right else reversed(order):
+            wished_y = {}
             for at in column:
-                near = (
+                neighbours = (
                     [*slots[at].before, *slots[at].after]
                     if sweep >= SWEEPS - 2
-                    else (slots[at].before if forth else slots[at].after)
+                    else (slots[at].before if left_to_right else slots[at].after)
                 )
-                wanted[at] = sum(slots[other].y for other in near) / len(near) if near else slots[at].y
-            spread(slots, column, wanted)
+                wished_y[at] = (
+                    sum(slots[other].y for other in neighbours) / len(neighbours) if neighbours else slots[at].y
+                )
+            move_slots(slots, column, wished_y)
 
 
-def stack(slots: list[_Slot], column: list[int]) -> None:
+def stack_slots(slots: list[_Slot], column: list[int]) -> None:
     total = sum(slots[at].height + GAP_Y for at in column) - GAP_Y
     y = -total / 2
     for at in column:
@@ -144,7 +153,8 @@ def stack(slots: list[_Slot], column: list[int]) -> None:
 
 @dataclass
 class _Block:
-    """Neighbours that touch. `wishes`: sum of what each wishes the first one's middle to be."""
+    """Slots of a column without space between them. `wishes`: sum over them of the `y` of the first slot that would put
+    each one where it should be."""
 
     members: list[int]
     wishes: float
@@ -152,16 +162,17 @@ class _Block:
 
     @property
     def middle(self) -> float:
-        """Of the first one."""
+        """Of the first slot."""
         return self.wishes / len(self.members)
 
 
-def spread(slots: list[_Slot], column: list[int], wanted: dict[int, float]) -> None:
-    """Each as near to where it is wanted as the order allows: neighbours that collide share what they wish for."""
+def move_slots(slots: list[_Slot], column: list[int], wished_y: dict[int, float]) -> None:
+    """Moves each slot as near to its `wished_y` as the order allows. Slots that would overlap form a block, which
+    moves to the mean of their wishes."""
     blocks: list[_Block] = []
     for at in column:
-        block = _Block([at], wanted[at], slots[at].height)
-        while blocks and top(slots, block) < top(slots, blocks[-1]) + blocks[-1].height + GAP_Y:
+        block = _Block([at], wished_y[at], slots[at].height)
+        while blocks and block_top(slots, block) < block_top(slots, blocks[-1]) + blocks[-1].height + GAP_Y:
             above = blocks.pop()
             shift = above.height + GAP_Y + (slots[block.members[0]].height - slots[above.members[0]].height) / 2
             above.wishes += block.wishes - shift * len(block.members)
@@ -170,11 +181,11 @@ def spread(slots: list[_Slot], column: list[int], wanted: dict[int, float]) -> N
             block = above
         blocks.append(block)
     for block in blocks:
-        y = top(slots, block)
+        y = block_top(slots, block)
         for at in block.members:
             slots[at].y = y + slots[at].height / 2
             y += slots[at].height + GAP_Y
 
 
-def top(slots: list[_Slot], block: _Block) -> float:
+def block_top(slots: list[_Slot], block: _Block) -> float:
     return block.middle - slots[block.members[0]].height / 2
