@@ -1,7 +1,8 @@
 """/schedules: create, read, change, delete, run now. docs/adr/0015.
 
-What makes EventBridge Scheduler fire is done before the record says so, what stops it after: a crash between leaves
-firings that find no record or one of another revision, and the producer puts Scheduler right when it receives them.
+EventBridge Scheduler is changed before the record when the change makes it fire, and after the record when the change
+stops it. A crash between the two leaves firings that find no record, or a record of another revision: the producer
+corrects EventBridge Scheduler when it receives one.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 
 SCHEDULE_INDEX = ListingIndex("listing", "listPk", "listSk", keys.schedule_listing_partition)
 CURSOR_SCOPE = "schedules"
-TRIES = 4
+MAX_TRIES = 4
 """Reads of a schedule that other requests keep changing, before ChangedMeanwhile."""
 
 
@@ -97,8 +98,8 @@ class Schedules:
         fingerprint = Fingerprint(canonical_form(schedule, template), parsed.fields | {"task": schedule.task})
         schedule = replace(schedule, digest=fingerprint.digest)
         if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
-            return repeated(earlier, fingerprint)
-        with scheduler_errors_named(parsed):
+            return result_of_repeat(earlier, fingerprint)
+        with scheduler_errors_as_invalid_request(parsed):
             if not self.scheduler.create(scheduler_definition(schedule, now=now)):
                 # Another request created it and died before its record, or is about to write it: the record decides.
                 self.scheduler.put(scheduler_definition(schedule, now=now))
@@ -108,7 +109,7 @@ class Schedules:
         if not fingerprint.matches(earlier.digest):
             self.scheduler.put(scheduler_definition(earlier, now=now))
         # Without a key no other request has this id: boto3 repeated our own write, whose answer was lost.
-        return CreateResult(earlier, created=True) if key is None else repeated(earlier, fingerprint)
+        return CreateResult(earlier, created=True) if key is None else result_of_repeat(earlier, fingerprint)
 
     def find(self, tenant: str, schedule_id: str) -> Schedule:
         schedule = self.schedules.get(tenant, schedule_id)
@@ -130,14 +131,14 @@ class Schedules:
         """The schedule after the change. Raises InvalidRequest, NotFound, ChangedMeanwhile."""
         parsed = parse(ChangeSchedule, body, SCHEDULE_ALIASES, Limits(self.clock(), 0))
         empty_body_errors = [] if body else [FieldError("body", "give at least one field that is to change")]
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES):
             now = self.clock()
             before = self.find(tenant, schedule_id)
             after, _ = self._apply(before, parsed, empty_body_errors, now=now)
             after = replace(after, version=before.version + 1, updated_at=now)
             if after.paused and not self.schedules.change(after):
                 continue
-            with scheduler_errors_named(parsed):
+            with scheduler_errors_as_invalid_request(parsed):
                 self.scheduler.put(scheduler_definition(after, now=now))
             if after.paused:
                 return after
@@ -169,44 +170,46 @@ class Schedules:
     # -- validation of a request
 
     def _apply(
-        self, schedule: Schedule, parsed: ParsedRequest[Any], more: list[FieldError], *, now: int
+        self, schedule: Schedule, parsed: ParsedRequest[Any], extra_errors: list[FieldError], *, now: int
     ) -> tuple[Schedule, PreparedTask | None]:
         """The schedule with the changes of the request, and its template as a prepared task, when the request has one.
-        `more`: errors that the caller found. Raises InvalidRequest with every error."""
-        errors = [*parsed.errors, *more]
-        given = parsed.request
+        `extra_errors`: errors that the caller found. Raises InvalidRequest with every error."""
+        errors = [*parsed.errors, *extra_errors]
+        request = parsed.request
         fields = parsed.fields
         changes: dict[str, Any] = {}
-        if given is None:
+        if request is None:
             # The request is invalid: an empty one stands in for it, to find the other errors.
-            given = ChangeSchedule.model_construct()
+            request = ChangeSchedule.model_construct()
         for name, attribute in (("name", "name"), ("startAt", "start_at"), ("endAt", "end_at")):
             if name in fields:
-                changes[attribute] = getattr(given, attribute, None)
+                changes[attribute] = getattr(request, attribute, None)
         if fields.get("overlap") is not None:
-            changes["overlap"] = Overlap(given.overlap) if given.overlap else schedule.overlap
+            changes["overlap"] = Overlap(request.overlap) if request.overlap else schedule.overlap
         if fields.get("catchUp") is not None:
-            changes["catch_up"] = CatchUp(given.catch_up) if given.catch_up else schedule.catch_up
-        if given.paused is not None and given.paused != schedule.paused:
-            changes["paused_at"] = now if given.paused else None
-        errors += self._times(schedule, parsed, given, changes)
+            changes["catch_up"] = CatchUp(request.catch_up) if request.catch_up else schedule.catch_up
+        if request.paused is not None and request.paused != schedule.paused:
+            changes["paused_at"] = now if request.paused else None
+        errors += self._times(schedule, parsed, request, changes)
         task = None
         if isinstance(fields.get("task"), dict):
-            template, task, wrong = self._template(schedule, fields["task"], parsed.caller_name("task"), now=now)
+            template, task, template_errors = self._template(
+                schedule, fields["task"], parsed.caller_name("task"), now=now
+            )
             changes["task"] = template
             if task is not None:
                 changes |= {"lane": task.task.lane, "mask": task.task.mask}
-            errors += wrong
+            errors += template_errors
         if errors:
             raise InvalidRequest(errors)
         changed = replace(schedule, **changes)
         if (changed.cron, changed.rate, changed.start_at) != (schedule.cron, schedule.rate, schedule.start_at):
-            changed = replace(changed, anchor=anchor(changed, now=now))
+            changed = replace(changed, anchor=rate_anchor(changed, now=now))
         check_times(changed, parsed, now=now)
         return changed, task
 
     def _times(
-        self, schedule: Schedule, parsed: ParsedRequest[Any], given: Any, changes: dict[str, Any]
+        self, schedule: Schedule, parsed: ParsedRequest[Any], request: Any, changes: dict[str, Any]
     ) -> list[FieldError]:
         """Adds cron, rate and time zone to `changes`. Returns their errors."""
         errors = []
@@ -218,27 +221,27 @@ class Schedules:
         elif cron is None and rate is None and schedule.cron is None and schedule.rate is None:
             errors.append(FieldError("cron", "is required, or rate"))
         for name in ("cron", "rate"):
-            if (expression := getattr(given, name)) is not None:
+            if (expression := getattr(request, name)) is not None:
                 changes |= {"cron": None, "rate": None} | {name: expression}
-        if given.timezone is not None:
-            changes["timezone"] = given.timezone
+        if request.timezone is not None:
+            changes["timezone"] = request.timezone
         return errors
 
     def _template(
-        self, schedule: Schedule, given: dict[str, Any], name: str, *, now: int
+        self, schedule: Schedule, task_fields: dict[str, Any], name: str, *, now: int
     ) -> tuple[dict[str, Any], PreparedTask | None, list[FieldError]]:
         """The template under the canonical names of its fields; the prepared task (None: it is invalid); its errors."""
-        fields, names, _ = resolve_aliases(given, SUBMIT_ALIASES)
+        fields, names, _ = resolve_aliases(task_fields, SUBMIT_ALIASES)
         errors = [
             FieldError(f"{name}.{names[field]}", "cannot be given: each task of a schedule has its own")
             for field in NOT_IN_TEMPLATES
             if fields.get(field) is not None
         ]
-        size = len(json.dumps(given, ensure_ascii=False).encode(errors="replace"))
+        size = len(json.dumps(task_fields, ensure_ascii=False).encode(errors="replace"))
         if size > TEMPLATE_LIMIT_BYTES:
             raise PayloadTooLarge(size, TEMPLATE_LIMIT_BYTES)
         task_body = {
-            each: value for each, value in given.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES
+            each: value for each, value in task_fields.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES
         }
         task = None
         try:
@@ -268,7 +271,7 @@ def check_times(schedule: Schedule, parsed: ParsedRequest[Any], *, now: int) -> 
         raise InvalidRequest([FieldError(parsed.caller_name(name), why)])
 
 
-def anchor(schedule: Schedule, *, now: int) -> int | None:
+def rate_anchor(schedule: Schedule, *, now: int) -> int | None:
     """The first time of a rate: its start, rounded up to a minute, else one period from now. None for a cron."""
     recurrence = schedule.recurrence
     if not isinstance(recurrence, Rate):
@@ -293,17 +296,17 @@ def canonical_form(schedule: Schedule, template: PreparedTask) -> dict[str, Any]
     }
 
 
-def repeated(earlier: Schedule, fingerprint: Fingerprint) -> CreateResult:
+def result_of_repeat(earlier: Schedule, fingerprint: Fingerprint) -> CreateResult:
     if not fingerprint.matches(earlier.digest):
         raise IdempotencyKeyReused("schedule", earlier.id, earlier.idempotency_key or "")
     return CreateResult(earlier, created=False)
 
 
 @contextmanager
-def scheduler_errors_named(parsed: ParsedRequest[Any]) -> Iterator[None]:
+def scheduler_errors_as_invalid_request(parsed: ParsedRequest[Any]) -> Iterator[None]:
     """Turns an error of EventBridge Scheduler, which has rules of its own, into InvalidRequest for the wrong field."""
     try:
         yield
-    except aws.RejectedByScheduler as refused:
+    except aws.RejectedByScheduler as rejection:
         field = next((name for name in ("cron", "rate", "timezone") if name in parsed.fields), "body")
-        raise InvalidRequest([FieldError(parsed.caller_name(field), f"is refused: {refused.message}")]) from refused
+        raise InvalidRequest([FieldError(parsed.caller_name(field), f"is refused: {rejection.message}")]) from rejection
