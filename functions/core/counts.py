@@ -63,8 +63,8 @@ class StreamPositions:
 
     @classmethod
     def parse(cls, text: str) -> StreamPositions:
-        found = (mark.split(":") for mark in text.split())
-        return cls({shard: (int(sequence), int(at)) for shard, sequence, at in found})
+        marks = (mark.split(":") for mark in text.split())
+        return cls({shard: (int(sequence), int(at)) for shard, sequence, at in marks})
 
     @property
     def to_text(self) -> str:
@@ -78,8 +78,8 @@ class StreamPositions:
     def advance(self, shard: str, events: Sequence[StreamEvent]) -> StreamPositions:
         """The positions after all `events` of this shard have been counted."""
         now = events[-1].at
-        kept = {name: mark for name, mark in self.shards.items() if mark[1] > now - POSITION_RETENTION_SECONDS}
-        return StreamPositions(kept | {short_shard_id(shard): (events[-1].sequence, now)})
+        recent = {name: mark for name, mark in self.shards.items() if mark[1] > now - POSITION_RETENTION_SECONDS}
+        return StreamPositions(recent | {short_shard_id(shard): (events[-1].sequence, now)})
 
 
 def short_shard_id(shard: str) -> str:
@@ -88,20 +88,20 @@ def short_shard_id(shard: str) -> str:
 
 def deltas_by_tenant(changes: Iterable[StateChange]) -> dict[str, CountsByType]:
     """INSERT: one more in the new state; MODIFY: also one less in the old; REMOVE: one less."""
-    found: dict[str, list[CountsByType]] = {}
+    deltas: dict[str, list[CountsByType]] = {}
     for change in changes:
         for state, by in ((change.before, -1), (change.after, 1)):
             if state is not None:
-                found.setdefault(change.tenant, []).append({change.type: {state: by}})
-    return {tenant: sums for tenant, parts in found.items() if (sums := sum_counts(parts))}
+                deltas.setdefault(change.tenant, []).append({change.type: {state: by}})
+    return {tenant: sums for tenant, parts in deltas.items() if (sums := sum_counts(parts))}
 
 
 def sum_counts(parts: Iterable[CountsByType]) -> CountsByType:
-    found: CountsByType = {}
+    sums: CountsByType = {}
     for part in parts:
         for kind, states in part.items():
-            of = found.setdefault(kind, {})
+            of = sums.setdefault(kind, {})
             for state, by in states.items():
                 of[state] = of.get(state, 0) + by
-    kept = {kind: {state: by for state, by in sorted(of.items()) if by} for kind, of in sorted(found.items())}
-    return {kind: of for kind, of in kept.items() if of}
+    nonzero = {kind: {state: by for state, by in sorted(of.items()) if by} for kind, of in sorted(sums.items())}
+    return {kind: of for kind, of in nonzero.items() if of}

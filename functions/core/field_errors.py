@@ -27,13 +27,13 @@ MESSAGE_BY_ERROR_TYPE = {
 
 def field_path(*parts: str | int) -> str:
     """`("payload", "to", 0)` as `payload.to[0]`. A name with a dot or the like in it is quoted: `nodes["a.b"].type`."""
-    written = ""
+    path = ""
     for part in parts:
         if isinstance(part, str) and len(part) > NAME_CHARACTERS:
             part = f"{part[:NAME_CHARACTERS]}…"
-        plain = isinstance(part, str) and (not written or PLAIN_NAME.fullmatch(part))
-        written = join_paths(written, str(part) if plain else f"[{json.dumps(part, ensure_ascii=False)}]")
-    return written
+        plain = isinstance(part, str) and (not path or PLAIN_NAME.fullmatch(part))
+        path = join_paths(path, str(part) if plain else f"[{json.dumps(part, ensure_ascii=False)}]")
+    return path
 
 
 def join_paths(where: str, field: str) -> str:

@@ -30,32 +30,30 @@ class State(StrEnum):
     SKIPPED = "SKIPPED"
 
 
-S = State
-
 TRANSITIONS: dict[State, frozenset[State]] = {
-    S.PENDING: frozenset({S.PENDING, S.READY, S.RUNNING, S.CANCELLED}),
-    S.READY: frozenset({S.PENDING, S.READY, S.RUNNING, S.CANCELLED}),
-    S.BLOCKED: frozenset({S.PENDING, S.READY, S.CANCELLED, S.SKIPPED}),
-    S.RUNNING: frozenset({S.RUNNING, S.RETRY, S.SUCCESS, S.FAILED, S.DEAD}),
-    S.RETRY: frozenset({S.RETRY, S.RUNNING, S.CANCELLED}),
-    S.SUCCESS: frozenset(),
-    S.FAILED: frozenset(),
-    S.DEAD: frozenset(),
-    S.CANCELLED: frozenset(),
-    S.SKIPPED: frozenset(),
+    State.PENDING: frozenset({State.PENDING, State.READY, State.RUNNING, State.CANCELLED}),
+    State.READY: frozenset({State.PENDING, State.READY, State.RUNNING, State.CANCELLED}),
+    State.BLOCKED: frozenset({State.PENDING, State.READY, State.CANCELLED, State.SKIPPED}),
+    State.RUNNING: frozenset({State.RUNNING, State.RETRY, State.SUCCESS, State.FAILED, State.DEAD}),
+    State.RETRY: frozenset({State.RETRY, State.RUNNING, State.CANCELLED}),
+    State.SUCCESS: frozenset(),
+    State.FAILED: frozenset(),
+    State.DEAD: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.SKIPPED: frozenset(),
 }
 
-REDRIVE_TRANSITIONS: dict[State, State] = {S.FAILED: S.PENDING, S.DEAD: S.PENDING}
+REDRIVE_TRANSITIONS: dict[State, State] = {State.FAILED: State.PENDING, State.DEAD: State.PENDING}
 """Transitions that only a redrive of a dead letter makes. No worker makes them: for all else the states are
 terminal."""
 
 TERMINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
-CLAIMABLE = frozenset({S.PENDING, S.READY, S.RETRY})
+CLAIMABLE = frozenset({State.PENDING, State.READY, State.RETRY})
 """A wake-up of the current generation may claim a task in these states once it is due."""
-CANCELLABLE = CLAIMABLE | {S.BLOCKED}
-DEAD_LETTER_STATES = frozenset({S.FAILED, S.DEAD})
+CANCELLABLE = CLAIMABLE | {State.BLOCKED}
+DEAD_LETTER_STATES = frozenset({State.FAILED, State.DEAD})
 
 
 def displayed_state(state: State, available_at: int, now: int) -> State:
     """The state that views show: a PENDING task is READY from its due time on, without a write. Times in epoch ms."""
-    return S.READY if state is S.PENDING and available_at <= now else state
+    return State.READY if state is State.PENDING and available_at <= now else state

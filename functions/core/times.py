@@ -52,12 +52,12 @@ def epoch_ms(text: str) -> int:
     `+02:00` or `+02:00:00`. 24:00 is the midnight that ends the day; second 60, which leap seconds and PostgreSQL have,
     is the first of the next minute.
     """
-    given = text.strip() if len(text) <= MAX_CHARACTERS else ""
-    found = _DATE.match(given)
-    if found is None:
+    stripped = text.strip() if len(text) <= MAX_CHARACTERS else ""
+    date_match = _DATE.match(stripped)
+    if date_match is None:
         raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}")
-    day = _day(found)
-    rest = given[found.end() :]
+    day = _day(date_match)
+    rest = stripped[date_match.end() :]
     if not rest or _OFFSET.fullmatch(rest):
         raise InvalidTime(f"must say the time of day{' and its offset from UTC' if not rest else ''}, like {EXAMPLE}")
     clock = _CLOCK.match(rest, 1)
@@ -71,19 +71,19 @@ def epoch_ms(text: str) -> int:
     return (day - _EPOCH_DAY) * DAY_MS + _ms_of_day(clock) - _offset_ms(offset)
 
 
-def _day(found: re.Match[str]) -> int:
-    year = int(found["year"])
+def _day(date_match: re.Match[str]) -> int:
+    year = int(date_match["year"])
     try:
-        if found["week"]:
-            return date.fromisocalendar(year, int(found["week"]), int(found["weekday"])).toordinal()
-        if found["ordinal"]:
+        if date_match["week"]:
+            return date.fromisocalendar(year, int(date_match["week"]), int(date_match["weekday"])).toordinal()
+        if date_match["ordinal"]:
             first = date(year, 1, 1).toordinal()
             last = date(year, 12, 31).toordinal()
-            day = first + int(found["ordinal"]) - 1
+            day = first + int(date_match["ordinal"]) - 1
             if not first <= day <= last:
                 raise ValueError("the year has no such day")
             return day
-        return date(year, int(found["month"]), int(found["day"])).toordinal()
+        return date(year, int(date_match["month"]), int(date_match["day"])).toordinal()
     except ValueError as error:
         raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}: {error}") from None
 

@@ -87,11 +87,11 @@ def write_has_landed(task: Task | None, wakeup: WakeUp) -> bool:
 def decide(task: Task | None, wakeup: WakeUp, *, now: int, sent_at: int, receives: int, writer_ms: int) -> Decision:
     """The first row that fits. `now`, `sent_at`: epoch ms; `receives`: how often SQS has handed this message out;
     `writer_ms`: the longest that any writer of records may run."""
-    gone = writer_has_ended(now=now, sent_at=sent_at, writer_ms=writer_ms)
-    if task is not None and task.settled and (gone or write_has_landed(task, wakeup)):
+    writer_ended = writer_has_ended(now=now, sent_at=sent_at, writer_ms=writer_ms)
+    if task is not None and task.settled and (writer_ended or write_has_landed(task, wakeup)):
         return Decision(Action.RUN_CONSEQUENCES, f"settled as {task.state}")
     if task is None or not write_has_landed(task, wakeup):
-        if gone:
+        if writer_ended:
             return Decision(Action.DELETE, "the write that it announces never landed, its writer is gone")
         # Doubling: it lands within milliseconds or its writer is dead, and receives must last for the wait.
         seconds = min(60, LOOK_AGAIN_SECONDS ** max(1, receives))

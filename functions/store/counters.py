@@ -107,16 +107,16 @@ class Counters:
             new = marks.unseen(stream_shard, events)
             if not new:
                 return
-            made = step(new)
+            update = step(new)
             then = {":upTo": string_value(marks.advance(stream_shard, new).to_text)} | (
                 {":seen": string_value(up_to)} if up_to else {}
             )
             answer = self.table.update(
                 key,
-                f"SET upTo = :upTo{made.expression}",
+                f"SET upTo = :upTo{update.expression}",
                 condition="upTo = :seen" if up_to else "attribute_not_exists(upTo)",
-                values=made.values | then,
-                names=made.names,
+                values=update.values | then,
+                names=update.names,
             )
             up_to = self._up_to[place] = answer.item["upTo"]["S"] if answer.item else ""
             if isinstance(answer, Updated):

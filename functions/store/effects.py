@@ -31,18 +31,18 @@ class Effects:
         answer = self.table.put(item, if_absent=True)
         if isinstance(answer, Updated):
             return None
-        found = answer.item
-        if found is None or found["token"]["S"] == token:
+        existing = answer.item
+        if existing is None or existing["token"]["S"] == token:
             return None
         stored = Document(
-            inline=found["result"]["S"] if "result" in found else None,
-            ref=found["resultRef"]["S"] if "resultRef" in found else None,
+            inline=existing["result"]["S"] if "result" in existing else None,
+            ref=existing["resultRef"]["S"] if "resultRef" in existing else None,
         )
         return Effect(
-            done=not found.keys().isdisjoint({"result", "resultRef", "problem"}),
-            attempt=int(found["attempt"]["N"]),
+            done=not existing.keys().isdisjoint({"result", "resultRef", "problem"}),
+            attempt=int(existing["attempt"]["N"]),
             result=self.documents.read(task.tenant, task.id, stored),
-            problem=found["problem"]["S"] if "problem" in found else None,
+            problem=existing["problem"]["S"] if "problem" in existing else None,
         )
 
     def record(self, task: Task, name: str, result: str | None, problem: str | None, *, token: str) -> Effect:

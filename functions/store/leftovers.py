@@ -38,13 +38,13 @@ class Leftovers:
             )
         )
         successor = next((item for item in items if item["sk"]["S"] == keys.TASK), None)
-        gone = [item for item in items if successor is None or is_older_effect(item, successor)]
-        staying = [item for item in items if item not in gone]
-        for name in s3_keys(removed, *gone) - s3_keys(*staying):
+        to_delete = [item for item in items if successor is None or is_older_effect(item, successor)]
+        to_keep = [item for item in items if item not in to_delete]
+        for name in s3_keys(removed, *to_delete) - s3_keys(*to_keep):
             with translate_transient_errors("S3"):
                 self.s3().delete_object(Bucket=self.bucket, Key=name)
         # The items go last because they name the documents in S3: a repetition after a crash reads them again.
-        for item in gone:
+        for item in to_delete:
             self.table.delete({"pk": string_value(pk), "sk": item["sk"]})
 
     def delete_of_run(self, removed: Item) -> None:

@@ -75,7 +75,8 @@ class NotificationStore:
             },
         )
         return sorted(
-            map(notification_from_item, items), key=lambda found: (int(found.event.rpartition("-")[2]), found.target)
+            map(notification_from_item, items),
+            key=lambda notification: (int(notification.event.rpartition("-")[2]), notification.target),
         )
 
     def begin_attempt(self, note: Notification, *, now: int) -> AttemptStart:
@@ -84,9 +85,9 @@ class NotificationStore:
         answer = self._write(note, Delivery.PENDING, now=now, values={}, attempts=1)
         if not isinstance(answer, ConditionFailed):
             return AttemptStart(notification_from_item(answer.item), refused=False)
-        found = notification_from_item(answer.item) if answer.item else self.get(note)
-        assert found is not None, f"{note.name} was refused and is not there"
-        return AttemptStart(found, refused=True)
+        notification = notification_from_item(answer.item) if answer.item else self.get(note)
+        assert notification is not None, f"{note.name} was refused and is not there"
+        return AttemptStart(notification, refused=True)
 
     def record_attempt_end(
         self, note: Notification, state: Delivery, *, now: int, status: int | None = None, error: str | None = None
@@ -140,16 +141,17 @@ class NotificationStore:
     def list_undeliverable(self, tenant: str, *, limit: int, after: str | None) -> NotificationPage:
         """Newest first. Eventually consistent, as every index is."""
         shards = [self._shard(tenant, at, after=after, page_size=limit + 1) for at in range(self.shards)]
-        found = list(islice(heapq.merge(*shards, key=lambda entry: entry["deadSk"]["S"], reverse=True), limit + 1))
-        chosen = found[:limit]
+        entries = list(islice(heapq.merge(*shards, key=lambda entry: entry["deadSk"]["S"], reverse=True), limit + 1))
+        chosen = entries[:limit]
         items = {
             (item["pk"]["S"], item["sk"]["S"]): item
             for item in self.table.get_many({"pk": entry["pk"], "sk": entry["sk"]} for entry in chosen)
         }
         # TTL may have removed an item whose entry in the index is about to follow.
-        there = [items[place] for entry in chosen if (place := (entry["pk"]["S"], entry["sk"]["S"])) in items]
+        existing = [items[place] for entry in chosen if (place := (entry["pk"]["S"], entry["sk"]["S"])) in items]
         return NotificationPage(
-            [notification_from_item(item) for item in there], chosen[-1]["deadSk"]["S"] if len(found) > limit else None
+            [notification_from_item(item) for item in existing],
+            chosen[-1]["deadSk"]["S"] if len(entries) > limit else None,
         )
 
     def _shard(self, tenant: str, at: int, *, after: str | None, page_size: int) -> Iterator[Item]:

@@ -182,16 +182,16 @@ def parse_retry_policy(written: str) -> RetryPolicy:
 def history_text(history: tuple[Attempt, ...]) -> str:
     """The last HISTORY_LIMIT attempts; log lines of the last three only, and the traceback of the last one, so that the
     record stays small."""
-    kept = history[-HISTORY_LIMIT:]
+    recent = history[-HISTORY_LIMIT:]
     newest = {"log": 3, "traceback": 1}
     return to_json(
         [
             {
                 name: value
                 for name, value in asdict(entry).items()
-                if value not in (None, (), "") and at >= len(kept) - newest.get(name, len(kept))
+                if value not in (None, (), "") and at >= len(recent) - newest.get(name, len(recent))
             }
-            for at, entry in enumerate(kept)
+            for at, entry in enumerate(recent)
         ]
     )
 

@@ -210,8 +210,8 @@ class RunStore:
 
     def summarize_tallies(self, run: Run, count: int) -> TallySummary:
         """Sums of this round so far, over the `count` tallies of level 0."""
-        wanted = (keys.tally_key(run.tenant, run.id, run.round, 0, at) for at in range(count))
-        items = self.table.get_many(wanted, consistent=True)
+        tally_keys = (keys.tally_key(run.tenant, run.id, run.round, 0, at) for at in range(count))
+        items = self.table.get_many(tally_keys, consistent=True)
         sums: dict[str, int] = {}
         for item in items:
             for name, value in item.items():
@@ -237,8 +237,8 @@ class RunStore:
         )
         item = answer.item or {}
         # No record: it is of another round, or expired. Then nothing is complete.
-        there = isinstance(answer, Updated) or answer.item is not None
-        return Arrival(there and "waitingFor" not in item), item
+        exists = isinstance(answer, Updated) or answer.item is not None
+        return Arrival(exists and "waitingFor" not in item), item
 
     # -- chunks of a node with many neighbours
 
@@ -252,10 +252,10 @@ class RunStore:
 
     def chunks(self, tenant: str, task_id: str, kind: str, count: int) -> tuple[int, ...]:
         """The indexes of all chunks, in order. `kind`: RELEASES or UPSTREAMS."""
-        found = self.table.get_many(keys.task_key(tenant, task_id, f"{kind}#{at:03d}") for at in range(count))
+        items = self.table.get_many(keys.task_key(tenant, task_id, f"{kind}#{at:03d}") for at in range(count))
         return tuple(
             index
-            for item in sorted(found, key=lambda item: str(item["sk"]["S"]))
+            for item in sorted(items, key=lambda item: str(item["sk"]["S"]))
             for index in parse_indexes(item["indexes"])
         )
 

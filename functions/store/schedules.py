@@ -36,13 +36,13 @@ class ScheduleStore:
 
     def create(self, schedule: Schedule) -> Schedule | None:
         """None when the schedule is new; otherwise the existing schedule of this id."""
-        listed = {
+        listing_keys = {
             "listPk": string_value(
                 keys.schedule_listing_partition(schedule.tenant, keys.shard_of(schedule.id, self.shards))
             ),
             "listSk": string_value(keys.time_sort_key(schedule.created_at, schedule.id)),
         }
-        item = keys.schedule_key(schedule.tenant, schedule.id) | schedule_attributes(schedule) | listed
+        item = keys.schedule_key(schedule.tenant, schedule.id) | schedule_attributes(schedule) | listing_keys
         answer = self.table.put(item, if_absent=True)
         return schedule_from_item(answer.item, None) if isinstance(answer, ConditionFailed) and answer.item else None
 
@@ -50,30 +50,30 @@ class ScheduleStore:
         return self.get_many(tenant, [schedule_id], consistent=True).get(schedule_id)
 
     def get_many(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Schedule]:
-        wanted = [
+        item_keys = [
             keys.schedule_key(tenant, each, sort)
             for each in dict.fromkeys(ids)
             for sort in (keys.SCHEDULE, keys.FIRINGS)
         ]
-        items = self.table.get_many(wanted, consistent=consistent)
+        items = self.table.get_many(item_keys, consistent=consistent)
         firings = {item["pk"]["S"]: item for item in items if item["sk"]["S"] == keys.FIRINGS}
-        found = [
+        schedules = [
             schedule_from_item(item, firings.get(item["pk"]["S"])) for item in items if item["sk"]["S"] == keys.SCHEDULE
         ]
-        return {schedule.id: schedule for schedule in found}
+        return {schedule.id: schedule for schedule in schedules}
 
     def change(self, schedule: Schedule) -> bool:
         """Writes the schedule if the record still has the version before. False when another request was first, or when
         the schedule no longer exists."""
-        wanted = schedule_attributes(schedule)
+        attributes = schedule_attributes(schedule)
         optional = (*OPTIONAL_TEXTS.values(), *OPTIONAL_TIMES.values(), "mask")
-        gone = [name for name in optional if name not in wanted]
-        update = "SET " + ", ".join(f"#{name} = :{name}" for name in wanted)
+        missing = [name for name in optional if name not in attributes]
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in attributes)
         answer = self.table.update(
             keys.schedule_key(schedule.tenant, schedule.id),
-            update + (" REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""),
+            update + (" REMOVE " + ", ".join(f"#{name}" for name in missing) if missing else ""),
             condition="#version = :before",
-            values={f":{name}": value for name, value in wanted.items()}
+            values={f":{name}": value for name, value in attributes.items()}
             | {":before": number_value(schedule.version - 1)},
         )
         return isinstance(answer, Updated)
@@ -81,9 +81,9 @@ class ScheduleStore:
     def delete(self, tenant: str, schedule_id: str) -> bool:
         """False when there is no such schedule. A firing under way may leave its `FIRINGS` item behind, which nothing
         reads."""
-        there = self.table.delete(keys.schedule_key(tenant, schedule_id), ConditionExpression="attribute_exists(pk)")
+        existed = self.table.delete(keys.schedule_key(tenant, schedule_id), ConditionExpression="attribute_exists(pk)")
         self.table.delete(keys.schedule_key(tenant, schedule_id, keys.FIRINGS))
-        return there
+        return existed
 
     # -- firings
 
@@ -178,7 +178,7 @@ def schedule_from_item(item: Item, firings: Item | None) -> Schedule:
     }
     optional |= {name: int(item[attribute]["N"]) for name, attribute in OPTIONAL_TIMES.items() if attribute in item}
     tenant, _, schedule_id = item["pk"]["S"].removeprefix("SCHEDULE#").rpartition("#")
-    made = Schedule(
+    schedule = Schedule(
         tenant=tenant,
         id=schedule_id,
         timezone=item["timezone"]["S"],
@@ -193,7 +193,7 @@ def schedule_from_item(item: Item, firings: Item | None) -> Schedule:
         digest=item["digest"]["S"],
         **optional,
     )
-    return replace(made, firings=firing_history_from_item(firings))
+    return replace(schedule, firings=firing_history_from_item(firings))
 
 
 def firing_history_from_item(item: Item | None) -> FiringHistory:
@@ -209,8 +209,8 @@ def firing_history_from_item(item: Item | None) -> FiringHistory:
         "error_at": "errorAt",
     }
     texts = {"task": "task", "firing_task": "firing", "error": "error"}
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         name: int(item[attribute]["N"]) for name, attribute in integers.items() if attribute in item
     }
-    found |= {name: item[attribute]["S"] for name, attribute in texts.items() if attribute in item}
-    return FiringHistory(**found)
+    fields |= {name: item[attribute]["S"] for name, attribute in texts.items() if attribute in item}
+    return FiringHistory(**fields)

@@ -75,8 +75,8 @@ class TaskStore:
 
     def get_many(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Task]:
         unique = dict.fromkeys(ids)
-        found = self.table.get_many((keys.task_key(tenant, task_id) for task_id in unique), consistent=consistent)
-        return {task.id: task for task in map(task_from_item, found)}
+        items = self.table.get_many((keys.task_key(tenant, task_id) for task_id in unique), consistent=consistent)
+        return {task.id: task for task in map(task_from_item, items)}
 
     def index_entries(self, index: str, condition: str, values: Item, *, page_size: int) -> Iterator[Item]:
         """Entries of one of the table's indexes, newest first, read page by page as they are used up."""
@@ -237,9 +237,9 @@ class TaskStore:
         return self._update(task, sets, remove=remove, condition=FENCE_CONDITION, values=fence_values(task))
 
     def progress(self, task: Task, *, fraction: float, note: str, now: int) -> WriteResult:
-        shown = {"fraction": fraction, "note": note, "at": now}
+        progress = {"fraction": fraction, "note": note, "at": now}
         return self._update(
-            task, {"progress": string_value(to_json(shown))}, condition=FENCE_CONDITION, values=fence_values(task)
+            task, {"progress": string_value(to_json(progress))}, condition=FENCE_CONDITION, values=fence_values(task)
         )
 
     # -- dependencies (docs/adr/0007)
@@ -251,13 +251,13 @@ class TaskStore:
     def flag_dependents(self, tenant: str, upstream: str) -> Task | None:
         """Marks the upstream as having dependents, and returns it. Of this write and the upstream's settlement, the
         later one sees the earlier one. None: there is no such task."""
-        written = self._write(
+        result = self._write(
             keys.task_key(tenant, upstream),
             "SET hasDependents = :yes",
             condition="attribute_exists(pk)",
             values={":yes": {"BOOL": True}},
         )
-        return written.task
+        return result.task
 
     def dependents(self, tenant: str, upstream: str) -> list[str]:
         items = self.table.query(

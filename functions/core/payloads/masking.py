@@ -122,11 +122,11 @@ class Redaction:
     def _redact_cut_ends(self, text: str) -> str:
         """A text that was cut may end or begin within a secret."""
         if text.endswith(ELLIPSIS):
-            kept = text[: -len(ELLIPSIS)]
-            text = kept[: len(kept) - self._overlap(kept, ends=True)] + ELLIPSIS
+            rest = text[: -len(ELLIPSIS)]
+            text = rest[: len(rest) - self._overlap(rest, ends=True)] + ELLIPSIS
         if text.startswith(ELLIPSIS):
-            kept = text[len(ELLIPSIS) :]
-            text = ELLIPSIS + kept[self._overlap(kept, ends=False) :]
+            rest = text[len(ELLIPSIS) :]
+            text = ELLIPSIS + rest[self._overlap(rest, ends=False) :]
         return text
 
     def _overlap(self, text: str, *, ends: bool) -> int:

@@ -18,9 +18,9 @@ SchemaPosition = tuple[tuple[str | int, ...], Schema]
 
 WRAPPERS = ("schema", "json_schema", "python_schema", "lax_schema", "strict_schema", "arguments_schema")
 """Keys under which a schema of pydantic-core holds another schema for the same value."""
-SEQUENCES = frozenset({"list", "set", "frozenset", "generator"})
-NAMED_CONTAINERS = frozenset({"model-fields", "typed-dict", "dataclass-args", "named-tuple", "arguments"})
-CONTAINERS = SEQUENCES | NAMED_CONTAINERS | {"tuple", "dict"}
+SEQUENCE_TYPES = frozenset({"list", "set", "frozenset", "generator"})
+NAMED_TYPES = frozenset({"model-fields", "typed-dict", "dataclass-args", "named-tuple", "arguments"})
+CONTAINER_TYPES = SEQUENCE_TYPES | NAMED_TYPES | {"tuple", "dict"}
 
 
 class SensitiveParts:
@@ -49,15 +49,15 @@ class SensitiveParts:
         if not states or not isinstance(value, dict | list):
             return None
         # Members with the same schema share one entry, so that a mask does not grow with the payload.
-        alike = all(not rest and schema["type"] in {*SEQUENCES, "dict"} for rest, schema in states)
-        found: dict[str, Mask] = {}
+        alike = all(not rest and schema["type"] in {*SEQUENCE_TYPES, "dict"} for rest, schema in states)
+        masks: dict[str, Mask] = {}
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             following = [state for one in states for state in member_positions(one, key)]
             mask = self._mask_of_value(following, each) if following else None
             name = WILDCARD if alike else str(key)
-            if (both := merge_masks(found.get(name), mask)) is not None:
-                found[name] = both
-        return found or None
+            if (both := merge_masks(masks.get(name), mask)) is not None:
+                masks[name] = both
+        return masks or None
 
     def _expanded(self, states: list[SchemaPosition]) -> tuple[bool, list[SchemaPosition]]:
         """Whether the value itself is sensitive; if not, the container schemas of it that may hold sensitive parts."""
@@ -70,7 +70,7 @@ class SensitiveParts:
                 containers.append((rest, schema))
             elif id(schema) in self._on_path_to_sensitive and id(schema) not in seen:
                 seen.add(id(schema))
-                if schema["type"] in CONTAINERS and not is_sensitive_schema(schema):
+                if schema["type"] in CONTAINER_TYPES and not is_sensitive_schema(schema):
                     containers.append(((), schema))
                     continue
                 further = self._alternatives(schema)
@@ -90,7 +90,7 @@ class SensitiveParts:
         """Finds the schemas that lead to a sensitive one. The others are skipped for every payload."""
         parents: dict[int, list[int]] = {}
         references: list[tuple[str, int]] = []
-        found: list[int] = []
+        sensitive: list[int] = []
         todo: list[Any] = [self._schema]
         seen: set[int] = set()
         while todo:
@@ -100,7 +100,7 @@ class SensitiveParts:
             seen.add(id(node))
             if isinstance(node, dict):
                 if is_sensitive_schema(node):
-                    found.append(id(node))
+                    sensitive.append(id(node))
                 if isinstance(ref := node.get("ref"), str):
                     self._definitions[ref] = node
                 if node.get("type") == "definition-ref":
@@ -111,11 +111,11 @@ class SensitiveParts:
                     todo.append(child)
         for ref, node_id in references:
             parents.setdefault(id(self._definitions[ref]), []).append(node_id)
-        while found:
-            node_id = found.pop()
+        while sensitive:
+            node_id = sensitive.pop()
             if node_id not in self._on_path_to_sensitive:
                 self._on_path_to_sensitive.add(node_id)
-                found += parents.get(node_id, ())
+                sensitive += parents.get(node_id, ())
 
 
 def is_sensitive_schema(schema: Schema) -> bool:
@@ -154,7 +154,7 @@ def member_positions(state: SchemaPosition, key: str | int) -> Iterator[SchemaPo
             yield rest[1:], schema
         return
     kind = schema["type"]
-    if kind in NAMED_CONTAINERS:
+    if kind in NAMED_TYPES:
         known = False
         for at, (name, field) in enumerate(schema_fields(schema)):
             # Named tuples may be given as lists.
@@ -173,13 +173,13 @@ def member_positions(state: SchemaPosition, key: str | int) -> Iterator[SchemaPo
             yield from (((), item) for item in items)
         elif key < len(items):
             yield (), items[key]
-    elif kind in SEQUENCES and isinstance(key, int) and "items_schema" in schema:
+    elif kind in SEQUENCE_TYPES and isinstance(key, int) and "items_schema" in schema:
         yield (), schema["items_schema"]
 
 
 def schema_fields(schema: Schema) -> Iterator[tuple[str, Schema]]:
-    listed = schema.get("fields", schema.get("arguments_schema", ()))
-    return iter(listed.items()) if isinstance(listed, dict) else ((field["name"], field) for field in listed)
+    fields = schema.get("fields", schema.get("arguments_schema", ()))
+    return iter(fields.items()) if isinstance(fields, dict) else ((field["name"], field) for field in fields)
 
 
 def field_paths(name: str, field: Schema) -> list[tuple[str | int, ...]]:

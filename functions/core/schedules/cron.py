@@ -38,7 +38,7 @@ class CronField:
         return int(text)
 
     def parse_values(self, text: str) -> set[int]:
-        found: set[int] = set()
+        numbers: set[int] = set()
         for part in text.split(","):
             span, slash, step = part.partition("/")
             if slash and (not re.fullmatch(r"[0-9]{1,4}", step) or int(step) < 1):
@@ -51,8 +51,8 @@ class CronField:
                 high = self.parse_number(last) if dash else self.high if slash else low
             # A range may wrap around: FRI-MON, 22-2.
             span_of = range(low, high + 1) if low <= high else (*range(low, self.high + 1), *range(self.low, high + 1))
-            found.update(list(span_of)[:: int(step) if slash else 1])
-        return found
+            numbers.update(list(span_of)[:: int(step) if slash else 1])
+        return numbers
 
 
 MINUTE = CronField("minute", 0, 59)
@@ -84,11 +84,11 @@ class DaysOfMonth:
         def weekday(day: int) -> int:
             return (sunday_first + day - 1) % 7
 
-        wanted = {nearest_working_day(day, length, weekday(day)) for day in self.near if day <= length}
+        days = {nearest_working_day(day, length, weekday(day)) for day in self.near if day <= length}
         if self.last:
-            wanted.add(length)
+            days.add(length)
         if self.last_working:
-            wanted.add(length - {6: 1, 0: 2}.get(weekday(length), 0))
+            days.add(length - {6: 1, 0: 2}.get(weekday(length), 0))
         for day in range(1, length + 1):
             kind = weekday(day)
             if (
@@ -97,8 +97,8 @@ class DaysOfMonth:
                 or (kind in self.last_weekdays and day > length - 7)
                 or (kind, (day + 6) // 7) in self.nth
             ):
-                wanted.add(day)
-        return sorted(wanted)
+                days.add(day)
+        return sorted(days)
 
 
 def nearest_working_day(day: int, length: int, weekday: int) -> int:

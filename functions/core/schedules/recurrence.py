@@ -65,13 +65,13 @@ class Timetable:
         # The window grows step by step, so that few times are listed whether they are a minute or a year apart.
         for hours in (1, 24, 24 * 32, 24 * 366, 24 * 366 * 5, None):
             begin = since if hours is None else max(since, at - hours * UNIT_MS["hour"])
-            found = None
+            latest = None
             for time in self.times_after(begin):
                 if time > at:
                     break
-                found = time
-            if found is not None or begin == since:
-                return found
+                latest = time
+            if latest is not None or begin == since:
+                return latest
         return None
 
     def is_within(self, at: int) -> bool:

@@ -77,12 +77,12 @@ def is_address(host: str) -> bool:
 
 def place_of(address: str) -> Place:
     """`address`: IPv4 or IPv6 as text, with or without a zone. Raises ValueError."""
-    found = _plain(ipaddress.ip_address(address.partition("%")[0]))
-    if any(found in network for network in _LOOPBACK):
+    plain = _plain(ipaddress.ip_address(address.partition("%")[0]))
+    if any(plain in network for network in _LOOPBACK):
         return "loopback"
-    if any(found in network for network in _NOWHERE):
+    if any(plain in network for network in _NOWHERE):
         return "nowhere"
-    if any(found in network for network in _PRIVATE) or (found.version == 6 and found not in _GLOBAL_UNICAST):
+    if any(plain in network for network in _PRIVATE) or (plain.version == 6 and plain not in _GLOBAL_UNICAST):
         return "private"
     return "public"
 

@@ -56,15 +56,15 @@ def find_errors(nodes: Sequence[Node]) -> list[FieldError]:
         return [FieldError("nodes", "a workflow needs at least one node")]
     if len(nodes) > MAX_NODES:
         return too_many_nodes_error(len(nodes))
-    found = [*duplicate_names(nodes), *unknown_dependencies(nodes)]
+    errors = [*duplicate_names(nodes), *unknown_dependencies(nodes)]
     edges = sum(len(set(node.depends_on)) for node in nodes)
     if edges > MAX_EDGES:
-        found.append(FieldError("nodes", f"{edges} edges are more than the {MAX_EDGES} that a workflow may have"))
-    if not found and (cycle := find_cycle(nodes)):
-        found.append(
+        errors.append(FieldError("nodes", f"{edges} edges are more than the {MAX_EDGES} that a workflow may have"))
+    if not errors and (cycle := find_cycle(nodes)):
+        errors.append(
             FieldError("nodes", f"the nodes wait for each other in a cycle: {' → '.join(shorten_cycle(cycle))}")
         )
-    return found
+    return errors
 
 
 def shorten_cycle(cycle: list[str]) -> list[str]:
