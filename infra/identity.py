@@ -1,0 +1,208 @@
+"""Who may call the API with a token: a Cognito user pool, its login page, and the clients of people and services.
+
+People get their roles from groups, services from scopes. The people's client may not ask for the scopes of roles:
+Cognito grants the scopes of a client to whoever logs in through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
+from infra.acknowledgements import acknowledge
+
+RESOURCE_SERVER = "taskyard"
+ROLES = {
+    "viewer": "Read the tenant's tasks, workflows and schedules",
+    "submitter": "Submit and control them, too",
+    "admin": "Redrive, cancel in bulk and configure the tenant, too",
+    "operator": "Do all that for the tenant that a request names",
+}
+CALLBACK_PORTS = (8976, 8977, 8978)
+"""Where `taskyard login` listens on the loopback: the first that is free. Cognito compares callback URLs exactly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceClient:
+    """A service that gets tokens for itself, with an id and a secret. `roles`: of ROLES."""
+
+    name: str
+    roles: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.roles or not set(self.roles) <= ROLES.keys():
+            raise ValueError(f"service client {self.name}: roles are of {', '.join(ROLES)}, not {self.roles}")
+
+
+class Identity(Construct):
+    """A user pool that only administrators add users to, and what issues its tokens.
+
+    `issuer` and `audience` are for the JWT authorizer of the API. A user's tenant is a group `tenant:<name>`, which
+    administrators create: custom attributes are not in access tokens.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        environment: str,
+        keep_data: bool,
+        service_clients: Sequence[ServiceClient] = (),
+        login_domain_prefix: str | None = None,
+        callback_ports: Sequence[int] = CALLBACK_PORTS,
+        threat_protection: bool = False,
+    ) -> None:
+        """`keep_data`: the pool cannot be deleted, and outlives the stack. `login_domain_prefix`: unique in the region;
+        None for one of the environment and the account. `threat_protection`: block compromised passwords and risky
+        logins, which takes the Plus plan and its price per active user."""
+        super().__init__(scope, id)
+        self.pool = cognito.UserPool(
+            self,
+            "Pool",
+            user_pool_name=f"taskyard-{environment}",
+            feature_plan=cognito.FeaturePlan.PLUS if threat_protection else cognito.FeaturePlan.ESSENTIALS,
+            standard_threat_protection_mode=(
+                cognito.StandardThreatProtectionMode.FULL_FUNCTION if threat_protection else None
+            ),
+            self_sign_up_enabled=False,
+            sign_in_aliases=cognito.SignInAliases(email=True),
+            sign_in_case_sensitive=False,
+            standard_attributes=cognito.StandardAttributes(
+                email=cognito.StandardAttribute(required=True, mutable=True)
+            ),
+            keep_original=cognito.KeepOriginalAttrs(email=True),
+            mfa=cognito.Mfa.OPTIONAL,
+            # Text messages cost, and can be diverted.
+            mfa_second_factor=cognito.MfaSecondFactor(sms=False, otp=True),
+            password_policy=cognito.PasswordPolicy(
+                min_length=12,
+                require_lowercase=True,
+                require_uppercase=True,
+                require_digits=True,
+                require_symbols=True,
+                temp_password_validity=cdk.Duration.days(3),
+            ),
+            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            deletion_protection=keep_data,
+            removal_policy=cdk.RemovalPolicy.RETAIN if keep_data else cdk.RemovalPolicy.DESTROY,
+        )
+        acknowledge(self.pool, _findings(threat_protection=threat_protection))
+        scopes = {
+            role: cognito.ResourceServerScope(scope_name=role, scope_description=description)
+            for role, description in ROLES.items()
+        }
+        server = self.pool.add_resource_server("Scopes", identifier=RESOURCE_SERVER, scopes=list(scopes.values()))
+        for role, description in ROLES.items():
+            cognito.CfnUserPoolGroup(
+                self,
+                f"Group{role.title()}",
+                user_pool_id=self.pool.user_pool_id,
+                group_name=role,
+                description=description,
+            )
+        self.people = self._people_client(callback_ports)
+        self.services = {
+            client.name: self._service_client(
+                client, [cognito.OAuthScope.resource_server(server, scopes[role]) for role in client.roles]
+            )
+            for client in service_clients
+        }
+        prefix = login_domain_prefix or f"taskyard-{environment}-{cdk.Aws.ACCOUNT_ID}"
+        self.domain = self.pool.add_domain(
+            "Domain",
+            cognito_domain=cognito.CognitoDomainOptions(domain_prefix=prefix),
+            managed_login_version=cognito.ManagedLoginVersion.NEWER_MANAGED_LOGIN,
+        )
+        # Without a branding of its own, a client's pages of managed login are not served.
+        cognito.CfnManagedLoginBranding(
+            self,
+            "LoginPages",
+            user_pool_id=self.pool.user_pool_id,
+            client_id=self.people.user_pool_client_id,
+            use_cognito_provided_values=True,
+        )
+        self._outputs()
+
+    @property
+    def issuer(self) -> str:
+        """As the tokens say it in `iss`."""
+        return self.pool.user_pool_provider_url
+
+    @property
+    def audience(self) -> list[str]:
+        """The ids of all clients: Cognito's access tokens have no `aud`, and the authorizer compares `client_id`."""
+        return [client.user_pool_client_id for client in (self.people, *self.services.values())]
+
+    def _people_client(self, callback_ports: Sequence[int]) -> cognito.UserPoolClient:
+        """Public, as no program on a laptop can keep a secret: the code is bound to it by PKCE."""
+        return self.pool.add_client(
+            "People",
+            user_pool_client_name="people",
+            generate_secret=False,
+            o_auth=cognito.OAuthSettings(
+                flows=cognito.OAuthFlows(authorization_code_grant=True),
+                scopes=[cognito.OAuthScope.OPENID, cognito.OAuthScope.EMAIL, cognito.OAuthScope.PROFILE],
+                callback_urls=[f"http://localhost:{port}/callback" for port in callback_ports],
+            ),
+            supported_identity_providers=[cognito.UserPoolClientIdentityProvider.COGNITO],
+            auth_flows=cognito.AuthFlow(),
+            prevent_user_existence_errors=True,
+            enable_token_revocation=True,
+            access_token_validity=cdk.Duration.hours(1),
+            id_token_validity=cdk.Duration.hours(1),
+            refresh_token_validity=cdk.Duration.days(30),
+            # Each refresh token is used once; a lost answer can be asked for again within the grace period.
+            refresh_token_rotation_grace_period=cdk.Duration.seconds(60),
+        )
+
+    def _service_client(self, client: ServiceClient, scopes: Sequence[cognito.OAuthScope]) -> cognito.UserPoolClient:
+        return self.pool.add_client(
+            f"Service{''.join(part.title() for part in client.name.split('-'))}",
+            user_pool_client_name=client.name,
+            generate_secret=True,
+            o_auth=cognito.OAuthSettings(flows=cognito.OAuthFlows(client_credentials=True), scopes=list(scopes)),
+            supported_identity_providers=[cognito.UserPoolClientIdentityProvider.COGNITO],
+            auth_flows=cognito.AuthFlow(),
+            prevent_user_existence_errors=True,
+            enable_token_revocation=True,
+            access_token_validity=cdk.Duration.hours(1),
+        )
+
+    def _outputs(self) -> None:
+        """Secrets are no outputs: `aws cognito-idp describe-user-pool-client` shows them to who may see them."""
+        cdk.CfnOutput(self, "Issuer", value=self.issuer, description="Who issues the tokens of the API")
+        cdk.CfnOutput(self, "UserPoolId", value=self.pool.user_pool_id, description="Where users and groups are added")
+        cdk.CfnOutput(
+            self, "LoginUrl", value=self.domain.base_url(), description="The login page, and the token endpoint"
+        )
+        cdk.CfnOutput(
+            self,
+            "PeopleClientId",
+            value=self.people.user_pool_client_id,
+            description="For taskyard login: a public client, without a secret",
+        )
+        for name, client in self.services.items():
+            cdk.CfnOutput(
+                self,
+                f"ServiceClientId{''.join(part.title() for part in name.split('-'))}",
+                value=client.user_pool_client_id,
+                description=f"Of the service {name}",
+            )
+
+
+def _findings(*, threat_protection: bool) -> dict[str, str]:
+    findings = {
+        "AwsSolutions-COG2": "A second factor is offered to everybody and forced on nobody: a team that logs in through "
+        "its own identity provider has one there.",
+    }
+    if not threat_protection:
+        findings["AwsSolutions-COG3"] = (
+            "Threat protection takes the Plus plan, which is paid per user: it is an option."
+        )
+        findings["AwsSolutions-COG8"] = "The Plus plan is paid per user: it comes with the option threat_protection."
+    return findings
