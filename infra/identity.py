@@ -197,12 +197,9 @@ class Identity(Construct):
 
 def _findings(*, threat_protection: bool) -> dict[str, str]:
     findings = {
-        "AwsSolutions-COG2": "A second factor is offered to everybody and forced on nobody: a team that logs in through "
-        "its own identity provider has one there.",
+        "AwsSolutions-COG2": "A second factor is offered to everybody and forced on nobody: who logs in through an "
+        "identity provider of the company has one there.",
     }
     if not threat_protection:
-        findings["AwsSolutions-COG3"] = (
-            "Threat protection takes the Plus plan, which is paid per user: it is an option."
-        )
         findings["AwsSolutions-COG8"] = "The Plus plan is paid per user: it comes with the option threat_protection."
     return findings

@@ -23,7 +23,9 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 from infra.identity import Identity, ServiceClient
 
-app = cdk.App(outdir=sys.argv[1], analytics_reporting=False, tree_metadata=False, builtin_cloud_formation_validation=True)
+app = cdk.App(
+    outdir=sys.argv[1], analytics_reporting=False, tree_metadata=False, builtin_cloud_formation_validation=True
+)
 small = cdk.Stack(app, "Small")
 Identity(small, "Identity", environment="dev", keep_data=False)
 large = cdk.Stack(app, "Large")
