@@ -28,10 +28,12 @@ CALLBACK_PORTS = (8976, 8977, 8978)
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceClient:
-    """A service that gets tokens for itself, with an id and a secret. `roles`: of ROLES."""
+    """A service that gets tokens for itself, with an id and a secret. `roles`: of ROLES. `tenant`: None for one of its
+    own, which its client's id names."""
 
     name: str
     roles: tuple[str, ...]
+    tenant: str | None = None
 
     def __post_init__(self) -> None:
         if not self.roles or not set(self.roles) <= ROLES.keys():
@@ -105,6 +107,7 @@ class Identity(Construct):
                 group_name=role,
                 description=description,
             )
+        self._service_clients = tuple(service_clients)
         self.people = self._people_client(callback_ports)
         self.services = {
             client.name: self._service_client(
@@ -137,6 +140,15 @@ class Identity(Construct):
     def audience(self) -> list[str]:
         """The ids of all clients: Cognito's access tokens have no `aud`, and the authorizer compares `client_id`."""
         return [client.user_pool_client_id for client in (self.people, *self.services.values())]
+
+    @property
+    def client_tenants(self) -> list[dict[str, str]]:
+        """`clientTenants` of the function's rules: the clients of services that have a tenant given."""
+        return [
+            {"client": self.services[client.name].user_pool_client_id, "tenant": client.tenant}
+            for client in self._service_clients
+            if client.tenant is not None
+        ]
 
     def _people_client(self, callback_ports: Sequence[int]) -> cognito.UserPoolClient:
         """Public, as no program on a laptop can keep a secret: the code is bound to it by PKCE."""

@@ -25,10 +25,12 @@ DEFAULT_TTL_SECONDS = 12 * 3600
 class Issuer:
     """`url`: the issuer's identifier, without a slash at its end. `now`: seconds since the epoch."""
 
-    def __init__(self, url: str, *, now: Callable[[], float], client: str = CLIENT) -> None:
+    def __init__(
+        self, url: str, *, now: Callable[[], float], client: str = CLIENT, key: SigningKey | None = None
+    ) -> None:
         self.url = url
         self.client = client
-        self.key = SigningKey()
+        self.key = key or SigningKey()
         self._now = now
 
     def respond(self, path: str) -> Response | None:

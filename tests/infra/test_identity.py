@@ -38,11 +38,12 @@ identity = Identity(
     callback_ports=(9001,),
     threat_protection=True,
     service_clients=(
-        ServiceClient(name="order-service", roles=("submitter",)),
+        ServiceClient(name="order-service", roles=("submitter",), tenant="orders"),
         ServiceClient(name="ops", roles=("viewer", "operator")),
     ),
 )
 cdk.CfnOutput(large, "Audience", value=cdk.Fn.join(" ", identity.audience))
+cdk.CfnOutput(large, "ClientTenants", value=large.to_json_string(identity.client_tenants))
 cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
 app.synth()
 """
@@ -181,6 +182,14 @@ def test_every_client_is_in_the_audience(large: Template) -> None:
     assert {reference["Ref"] for reference in (it for it in listed if isinstance(it, dict))} == set(
         large.of_type("AWS::Cognito::UserPoolClient")
     )
+
+
+def test_tenant_of_a_service_goes_with_its_client(large: Template) -> None:
+    parts = large.body["Outputs"]["ClientTenants"]["Value"]["Fn::Join"][1]
+    (client,) = [part for part in parts if isinstance(part, dict)]
+    assert large.properties(client)["ClientName"] == "order-service"
+    text = "".join(part if isinstance(part, str) else "id" for part in parts)
+    assert json.loads(text) == [{"client": "id", "tenant": "orders"}]
 
 
 def test_no_secret_is_an_output(large: Template) -> None:

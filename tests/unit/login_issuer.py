@@ -15,7 +15,10 @@ from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 from local.identity.issuer import Issuer
+from local.identity.jose import SigningKey
 
+KEY = SigningKey()
+"""One for all tests: making it takes longer than most of them."""
 CLIENT, SECRET = "people", "s3cret/+ :é"
 
 
@@ -56,7 +59,7 @@ class LoginIssuer:
 
     def start(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}/pool"
-        self.issuer = Issuer(self.url, now=self.clock, client=CLIENT)
+        self.issuer = Issuer(self.url, now=self.clock, client=CLIENT, key=KEY)
 
     def respond(self, method: str, path: str, query: dict[str, str], form: dict[str, str], basic: str) -> Any:
         """Status, document, location."""

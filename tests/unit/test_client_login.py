@@ -37,7 +37,7 @@ def issuer() -> Iterator[LoginIssuer]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
     with http_client() as client:
         yield client
@@ -250,6 +250,14 @@ def test_redirect_comes_through_beside_a_silent_connection() -> None:
     ):
         assert httpx.get(f"http://127.0.0.1:{server.port}/callback?state=s&code=c").status_code == 200
         assert server.wait_for_code(1) == "c"
+
+
+def test_port_of_a_login_that_has_just_ended_is_free() -> None:
+    with RedirectServer("s", issuer="https://i", ports=(0,)) as server:
+        port = server.port
+        httpx.get(f"http://127.0.0.1:{port}/callback?state=s&code=c")
+    with RedirectServer("s", issuer="https://i", ports=(port,)) as server:
+        assert server.port == port
 
 
 def test_redirect_server_takes_the_first_free_port_of_loopback() -> None:

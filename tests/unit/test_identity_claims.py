@@ -208,6 +208,22 @@ def test_tenant_is_what_the_claims_name(changes: dict[str, Any], tenant: str | N
     assert principal_of_claims(claims, COGNITO).tenant == tenant
 
 
+@pytest.mark.parametrize(
+    ("claims", "tenant"),
+    [
+        ({"sub": "c1", "client_id": "c1"}, "acme"),
+        ({"sub": "c1@clients", "azp": "c1", "custom:tenant": "other"}, "acme"),
+        ({"sub": "x", "idtyp": "app", "azp": "c1"}, "acme"),
+        ({"sub": "c2", "client_id": "c2"}, "c2"),
+        # A person who came in through the client.
+        ({"sub": "ann", "client_id": "c1", "custom:tenant": "other"}, "other"),
+    ],
+)
+def test_service_has_the_tenant_that_its_client_is_given(claims: dict[str, str], tenant: str) -> None:
+    rules = replace(COGNITO, client_tenants={"c1": "acme"})
+    assert principal_of_claims(claims | {"scope": "taskyard/viewer"}, rules).tenant == tenant
+
+
 def test_operator_with_an_invalid_tenant_is_refused_like_anybody() -> None:
     with pytest.raises(InvalidTenant):
         principal_of_claims(ANN | {"scope": "operator", "custom:tenant": "a/b"}, COGNITO)

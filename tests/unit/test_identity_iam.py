@@ -86,6 +86,7 @@ def test_rules_of_both_apis_are_read() -> None:
                     "groupsClaim": "groups",
                     "tenantGroupPrefix": "t-",
                     "clientIsTenant": True,
+                    "clientTenants": [{"client": "c", "tenant": "acme"}],
                     "tokenUses": ["id"],
                 },
             }
@@ -93,7 +94,7 @@ def test_rules_of_both_apis_are_read() -> None:
     )
     assert rules.iam is not None
     assert rules.iam.roles == (RoleRule("*", "acme", frozenset({Role.VIEWER})),)
-    assert rules.jwt == JwtRules(("realm_access.roles",), ("",), "org", "groups", "t-", True, ("id",))
+    assert rules.jwt == JwtRules(("realm_access.roles",), ("",), "org", "groups", "t-", True, {"c": "acme"}, ("id",))
 
 
 def test_rules_that_are_left_out_have_defaults() -> None:
@@ -123,6 +124,10 @@ def test_rules_that_are_left_out_have_defaults() -> None:
         ('{"jwt": {"tenantClaim": "t", "rolesClaims": "scope"}}', "jwt.rolesClaims"),
         ('{"jwt": {"tenantClaim": "t", "rolesClaims": []}}', "jwt.rolesClaims"),
         ('{"jwt": {"clientIsTenant": "yes"}}', "jwt.clientIsTenant"),
+        ('{"jwt": {"clientTenants": {}}}', "jwt.clientTenants"),
+        ('{"jwt": {"clientTenants": [{"tenant": "t"}]}}', "jwt.clientTenants[0].client"),
+        ('{"jwt": {"clientTenants": [{"client": "c"}]}}', "jwt.clientTenants[0].tenant"),
+        ('{"jwt": {"clientTenants": [{"client": "c", "tenant": "a/b"}]}}', "jwt.clientTenants[0].tenant"),
         ('{"jwt": {"tenantClaim": "t", "roleClaims": ["scope"]}}', "jwt.roleClaims"),
         ("{", ""),
     ],

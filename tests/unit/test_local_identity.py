@@ -340,6 +340,29 @@ def test_minted_token_passes_and_makes_the_principal(roles: list[str]) -> None:
         AUTHORIZER.verify(token, NOW + 5)
 
 
+@pytest.mark.parametrize(
+    ("claims", "rules", "roles"),
+    [
+        ({"realm_access": {"roles": ["x", "admin"]}}, {"roles_claims": ("realm_access.roles",)}, {"admin"}),
+        (
+            {"resource_access": {"account": {"roles": ["operator"]}, "yard": {"roles": ["viewer"]}}},
+            {"roles_claims": ("resource_access.yard.roles",)},
+            {"viewer"},
+        ),
+        ({"permissions": ["taskyard:submitter"]}, {"roles_claims": ("permissions",)}, {"submitter"}),
+        ({"https://x.example/roles": ["viewer"]}, {"roles_claims": ("https://x.example/roles",)}, {"viewer"}),
+        ({"scp": ["taskyard.admin"]}, {"roles_claims": ("scp",)}, {"admin"}),
+    ],
+)
+def test_roles_of_other_issuers_tokens_reach_the_principal(
+    claims: dict[str, Any], rules: dict[str, Any], roles: set[str]
+) -> None:
+    token = ISSUER.mint([], tenant=None, org="acme", **claims)
+    context = AUTHORIZER.authorize({"authorization": token}, scopes=[], now=NOW)
+    principal = principal_of_claims(context["jwt"]["claims"], JwtRules(tenant_claim="org", **rules))
+    assert (principal.tenant, set(principal.roles)) == ("acme", roles)
+
+
 def test_minted_token_takes_other_claims() -> None:
     token = ISSUER.mint([], tenant=None, client_id=None, aud=["other"], groups=["x"])
     claims = AUTHORIZER.verify(token, NOW)

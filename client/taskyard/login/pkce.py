@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -168,12 +169,11 @@ class RedirectServer:
 
 
 class _LoopbackServer(ThreadingHTTPServer):
-    """A connection that a browser opens ahead and leaves silent must not hold up the redirect, nor the end."""
+    """With threads: a connection that a browser opens ahead and leaves silent must not hold up the redirect."""
 
-    daemon_threads = True
-    block_on_close = False
-    # A port that another program listens on is not shared with it.
-    allow_reuse_address = False
+    # POSIX: a port whose last connection has just closed is free. Windows: the same option would share the port with
+    # another program that listens on it.
+    allow_reuse_address = os.name == "posix"
 
 
 def _listen(handler: type[BaseHTTPRequestHandler], ports: Sequence[int]) -> _LoopbackServer:

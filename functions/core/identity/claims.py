@@ -46,6 +46,9 @@ def roles_of(words: Iterable[str], prefixes: Iterable[str]) -> frozenset[Role]:
 def tenant_of(claims: Mapping[str, Any], rules: JwtRules) -> str:
     """Raises NoTenant, SeveralTenants, InvalidTenant."""
     sources = []
+    client = own_client(claims)
+    if client is not None and client in rules.client_tenants:
+        return rules.client_tenants[client]
     if rules.tenant_claim:
         sources.append(f"the claim {rules.tenant_claim}")
         if tenants := words_of(claim_at(claims, rules.tenant_claim)):
@@ -58,7 +61,7 @@ def tenant_of(claims: Mapping[str, Any], rules: JwtRules) -> str:
             return _only_tenant(sources[-1], tenants)
     if rules.client_is_tenant:
         sources.append("the client's id, in tokens that a client got for itself")
-        if client := own_client(claims):
+        if client:
             return _only_tenant(sources[-1], (client,))
     raise NoTenant(sources)
 

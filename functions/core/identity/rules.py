@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from functions.core.identity.principal import TENANT_NAME
@@ -45,9 +45,9 @@ class JwtRules:
     """Claims are named by path (`realm_access.roles`).
 
     `roles_claims`: their words are roles, behind a prefix of `role_prefixes` ("" for none); other words are ignored.
-    `tenant_claim`: names the tenant. Without it, or where a token has none: the one word of `roles_claims` and
-    `groups_claim` that starts with `tenant_group_prefix`; then, with `client_is_tenant`, the client's id in a token
-    that a client got for itself.
+    The tenant is the first of: what `client_tenants` gives the client's id, in a token that a client got for itself;
+    what `tenant_claim` names; the one word of `roles_claims` and `groups_claim` that starts with `tenant_group_prefix`;
+    with `client_is_tenant`, the client's id, in a token that a client got for itself.
     `token_uses`: what the claim `token_use` may say, where a token has it.
     """
 
@@ -57,6 +57,7 @@ class JwtRules:
     groups_claim: str | None = None
     tenant_group_prefix: str | None = None
     client_is_tenant: bool = False
+    client_tenants: Mapping[str, str] = field(default_factory=dict)
     token_uses: tuple[str, ...] = ("access",)
 
 
@@ -106,11 +107,16 @@ def parse_jwt_rules(document: Mapping[str, Any]) -> JwtRules:
         groups_claim=fields.take("groupsClaim", _text, None),
         tenant_group_prefix=fields.take("tenantGroupPrefix", _text, None),
         client_is_tenant=fields.take("clientIsTenant", _flag, default.client_is_tenant),
+        client_tenants=dict(
+            _client_tenant(f"jwt.clientTenants[{at}]", entry)
+            for at, entry in enumerate(fields.take("clientTenants", _list, []))
+        ),
         token_uses=fields.take("tokenUses", _texts, default.token_uses),
     )
     fields.require_no_others()
-    if rules.tenant_claim is None and rules.tenant_group_prefix is None and not rules.client_is_tenant:
-        raise ValueError("jwt: one of tenantClaim, tenantGroupPrefix and clientIsTenant has to say whose the data are")
+    sources = (rules.tenant_claim, rules.tenant_group_prefix, rules.client_is_tenant, rules.client_tenants)
+    if not any(sources):
+        raise ValueError("jwt: one of tenantClaim, tenantGroupPrefix, clientIsTenant and clientTenants is needed")
     return rules
 
 
@@ -128,6 +134,19 @@ class _Fields:
     def require_no_others(self) -> None:
         if self._left:
             raise ValueError(f"{self._path}.{min(self._left)}: no such field")
+
+
+def _client_tenant(path: str, document: Any) -> tuple[str, str]:
+    """A list of pairs and no object: the deployment fills in ids in values, but not in an object's keys."""
+    fields = _Fields(path, document)
+    client = fields.take("client", _text, None)
+    tenant = fields.take("tenant", _text, "")
+    fields.require_no_others()
+    if not client:
+        raise ValueError(f"{path}.client: missing")
+    if not TENANT_NAME.fullmatch(tenant):
+        raise ValueError(f"{path}.tenant: {tenant!r} is no tenant's name")
+    return client, tenant
 
 
 def _role_rule(path: str, document: Any) -> RoleRule:
