@@ -6,13 +6,19 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """Each role may also do what the roles before it may."""
+    """Each role includes the roles before it."""
 
     VIEWER = "viewer"
     """Reads its tenant."""
     SUBMITTER = "submitter"
     """Submits and controls tasks, workflows and schedules of its tenant."""
     ADMIN = "admin"
-    """Redrives and cancels in bulk in its tenant."""
+    """Redrives and cancels in bulk, and changes the configuration of its tenant."""
     OPERATOR = "operator"
-    """Acts for every tenant."""
+    """Does what an admin does, for the tenant that the request names."""
+
+    def includes(self, other: Role) -> bool:
+        return _RANKS[self] >= _RANKS[other]
+
+
+_RANKS = {role: rank for rank, role in enumerate(Role)}

@@ -10,8 +10,8 @@ import pytest
 from functions.core.identity.claim_values import NESTING_LIMIT, as_object, claim_at, words_of
 from functions.core.identity.claims import name_of, principal_of_claims, roles_of
 from functions.core.identity.errors import InvalidTenant, NoRole, NoTenant, SeveralTenants, WrongTokenUse
-from functions.core.identity.roles import Role
 from functions.core.identity.rules import ROLE_PREFIXES, JwtRules
+from functions.core.roles import Role
 
 COGNITO = JwtRules(
     roles_claims=("scope", "cognito:groups"),

@@ -10,8 +10,8 @@ import pytest
 from functions.core.identity.errors import NoRole, NoTenant
 from functions.core.identity.iam import principal_of_iam
 from functions.core.identity.principal import Principal
-from functions.core.identity.roles import Role
 from functions.core.identity.rules import JwtRules, RoleRule, parse_auth_rules, parse_iam_rules, parse_jwt_rules
+from functions.core.roles import Role
 
 ACCOUNT = "111122223333"
 RULES = {

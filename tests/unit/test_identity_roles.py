@@ -6,7 +6,7 @@ import pytest
 
 from functions.core.identity.errors import InvalidTenant, NoRole, NoTenant
 from functions.core.identity.principal import Principal
-from functions.core.identity.roles import Role
+from functions.core.roles import Role
 
 MAY = {
     "viewer": {"viewer"},

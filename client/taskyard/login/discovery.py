@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from taskyard.endpoint import is_loopback
 from taskyard.login.errors import InvalidIssuer, IssuerUnreachable
+from taskyard.transport.endpoint import is_loopback
 
 TIMEOUT_SECONDS = 10.0
 

@@ -8,8 +8,8 @@ from typing import Any
 from functions.core.identity.claim_values import claim_at, words_of
 from functions.core.identity.errors import InvalidTenant, NoRole, NoTenant, SeveralTenants, WrongTokenUse
 from functions.core.identity.principal import TENANT_NAME, Principal, display_name
-from functions.core.identity.roles import Role
 from functions.core.identity.rules import JwtRules
+from functions.core.roles import Role
 
 CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")
 """The client's id: Cognito; Auth0, Entra v2 and Keycloak; Okta; Entra v1."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from functions.core.errors import TaskyardError
-from functions.core.identity.roles import Role
+from functions.core.roles import Role
 
 
 @dataclass

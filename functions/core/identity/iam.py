@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 
 from functions.core.identity.errors import NoRole, NoTenant
 from functions.core.identity.principal import Principal, display_name
-from functions.core.identity.roles import Role
 from functions.core.identity.rules import IamRules
+from functions.core.roles import Role
 
 DEFAULT_ROLES = frozenset({Role.ADMIN})
 """Of each principal where no rule is set: whom IAM lets call the API is its tenant's admin."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 from functions.core.identity.errors import InvalidTenant, NoRole, NoTenant
-from functions.core.identity.roles import Role
+from functions.core.roles import Role
 
 TENANT_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a token or a header may name as a tenant. Tenants of IAM principals have a slash, so neither can name one; an

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from functions.core.identity.principal import TENANT_NAME
-from functions.core.identity.roles import Role
+from functions.core.roles import Role
 
 T = TypeVar("T")
 
