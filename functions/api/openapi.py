@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from functions.api.routes import ROUTES
-from functions.api.routing import ID_PATTERNS, Answer, QueryParameter, Route, resolve
+from functions.api.routing import ID_PATTERNS, QueryParameter, ResponseDescription, Route, resolve
 from functions.core.task_types import RegisteredType
 from functions.intake.task_requests import Request, TaskFields
 from functions.runtime import wiring
@@ -139,7 +139,7 @@ def problem_statuses(route: Route) -> set[int]:
     return statuses
 
 
-def success(answer: Answer) -> Json:
+def success(answer: ResponseDescription) -> Json:
     described: Json = {"description": answer.description}
     if answer.schema:
         described["content"] = {"application/json": {"schema": reference(resolve(answer.schema).__name__)}}

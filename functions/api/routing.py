@@ -41,7 +41,7 @@ class QueryParameter:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseDescription:
     """One successful answer. `schema`: reference to the type of its JSON. `media_types`: of an answer that is no view.
     `headers`: name → description."""
 
@@ -66,7 +66,7 @@ class Route:
     tag: str
     handler: Callable[[ApiRequest], Response[Any]]
     role: Role
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, ResponseDescription]
     id_of: Resource | None = None
     body: str = ""
     body_optional: bool = False

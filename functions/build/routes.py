@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 
-def route_documents() -> list[dict[str, Any]]:
+def route_entries() -> list[dict[str, Any]]:
     from functions.api.routes import ROUTES
 
     return [
@@ -21,4 +21,4 @@ def route_documents() -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(json.dumps(route_documents(), indent=1) + "\n")
+    Path(sys.argv[1]).write_text(json.dumps(route_entries(), indent=1) + "\n")

@@ -71,7 +71,7 @@ class StreamPositions:
         """A shard lives for hours, so a counter holds seven or eight positions of forty bytes each."""
         return " ".join(f"{shard}:{sequence}:{at}" for shard, (sequence, at) in self.shards.items())
 
-    def unseen(self, shard: str, events: Iterable[StreamEventT]) -> list[StreamEventT]:
+    def uncounted_events(self, shard: str, events: Iterable[StreamEventT]) -> list[StreamEventT]:
         up_to, _ = self.shards.get(short_shard_id(shard), (0, 0))
         return [event for event in events if event.sequence > up_to]
 

@@ -11,11 +11,11 @@ from taskyard.tasks.retry import RetryPolicy
 from functions.core.payloads.masking import Mask
 from functions.core.states import TERMINAL, State, displayed_state
 
-HISTORY_LIMIT = 20
+ATTEMPT_HISTORY_LIMIT = 20
 """Failed attempts that a record stores; the oldest are dropped first. With the limits below the record stays under 60
 KB, in any script: twenty errors of at most 2 KB, one traceback, and four logs (three in the history, one of the attempt
 that ended it)."""
-REDRIVES_LIMIT = 10
+REDRIVE_HISTORY_LIMIT = 10
 ERROR_LIMIT = 500
 TRACEBACK_BYTES = 1000
 """A kilobyte is one write unit: a long chain costs one more at most, and the next attempt that fails takes its place.
@@ -112,7 +112,7 @@ class Task:
     progress: dict[str, Any] | None = None
     redrives: tuple[dict[str, Any], ...] = ()
     """Who ran a dead letter again, and when: {by, at (epoch ms), attempts}, with the `mark` of a KeyedChange under an
-    idempotency key; the last REDRIVES_LIMIT."""
+    idempotency key; the last REDRIVE_HISTORY_LIMIT."""
     last_change_mark: str | None = None
     """The mark of the last KeyedChange to this task while it waited."""
     reason: str | None = None

@@ -18,7 +18,7 @@ from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
 from functions.core.field_errors import field_errors, field_path
-from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, masked_parts
+from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, masked_path_values
 
 if TYPE_CHECKING:
     from functions.core.payloads.sensitive import SensitiveParts
@@ -111,7 +111,9 @@ class RegisteredType:
     def accept(self, payload: Any) -> Mask | None:
         """Checks the payload of a request; the mask to store with it. Raises InvalidRequest."""
         mask = self.mask(payload)
-        starred = [field_path("payload", *where) for where, value in masked_parts(mask, payload) if value == MASK_TEXT]
+        starred = [
+            field_path("payload", *where) for where, value in masked_path_values(mask, payload) if value == MASK_TEXT
+        ]
         errors = [FieldError(where, "holds the mask of a value, not the value itself") for where in starred]
         try:
             self.parse(payload)

@@ -152,7 +152,7 @@ PROBLEM_TYPES: dict[type[Exception] | tuple[type[Exception], Resource], ProblemT
 def problem_of(error: Exception, *, request_id: str) -> Problem:
     """An error without a problem type is logged with its traceback. Its answer names the request and the log, and
     nothing else. Lambda sets the variable with the name of the log group; the local system sets the path of a file."""
-    problem_type = problem_type_of(error)
+    problem_type = find_problem_type(error)
     if problem_type is None:
         logger.exception("internal error", exc_info=error, extra={"requestId": request_id})
         log = os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", "of the function")
@@ -163,7 +163,7 @@ def problem_of(error: Exception, *, request_id: str) -> Problem:
     return _problem(problem_type, str(error), problem_type.fields(error), problem_type.headers(error))
 
 
-def problem_type_of(error: Exception) -> ProblemType | None:
+def find_problem_type(error: Exception) -> ProblemType | None:
     what = getattr(error, "what", None)
     for cls in type(error).__mro__:
         if problem_type := PROBLEM_TYPES.get((cls, what)) or PROBLEM_TYPES.get(cls):  # type: ignore[arg-type]

@@ -169,7 +169,7 @@ class Submission:
             return []
         if task.id in task.dependencies:
             return [FieldError("dependencies", f"{task.id} is this task itself")]
-        existing = self.tasks.get_many(task.tenant, task.dependencies, consistent=True)
+        existing = self.tasks.get_by_ids(task.tenant, task.dependencies, consistent=True)
         return [
             FieldError("dependencies", f"there is no task {upstream}")
             for upstream in task.dependencies

@@ -14,7 +14,7 @@ from functions.aws.queues import MESSAGES_PER_CALL
 from functions.core.states import DEAD_LETTER_STATES, State
 from functions.core.task import RunMembership, Task
 from functions.core.workflows.dag import leaf_tally, parent_tally
-from functions.core.workflows.run import RunState, node_id
+from functions.core.workflows.run import RunState, node_task_id
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.parallel import map_threads
 from functions.store.runs import RunStore
@@ -112,8 +112,8 @@ class RunConsequences:
         """Releases, or skips, the nodes that wait for `source`: `node` itself, or a join behind it. Nodes that wait no
         more were handled by an earlier delivery. Nodes of a later round do not wait for this one: when that round
         began, it took successful nodes into account, and runs the others again."""
-        ids = [node_id(member.run, index) for index in indexes]
-        nodes = self.tasks.get_many(node.tenant, ids, consistent=True).values()
+        ids = [node_task_id(member.run, index) for index in indexes]
+        nodes = self.tasks.get_by_ids(node.tenant, ids, consistent=True).values()
         waiting = [task for task in nodes if is_waiting(task, member.round)]
         if node.state is not State.SUCCESS:
             self._skip_nodes(waiting, reason=f"node {member.name} ended as {node.state}")

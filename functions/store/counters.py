@@ -104,7 +104,7 @@ class Counters:
         up_to = self._up_to.get(place, "")
         for _ in range(WRITE_ATTEMPTS):
             marks = StreamPositions.parse(up_to)
-            new = marks.unseen(stream_shard, events)
+            new = marks.uncounted_events(stream_shard, events)
             if not new:
                 return
             update = step(new)

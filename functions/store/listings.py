@@ -71,7 +71,7 @@ class Listings:
             chunk = [upcoming, *islice(positions, ahead - 1)]
             upcoming = next(positions, None)
             read += len(chunk)
-            records = self.tasks.get_many(tenant, (task_id_of_position(position) for position in chunk))
+            records = self.tasks.get_by_ids(tenant, (task_id_of_position(position) for position in chunk))
             for at, position in enumerate(chunk):
                 task = records.get(task_id_of_position(position))
                 # None: TTL removed the record, and the index is about to follow.

@@ -145,7 +145,7 @@ class NotificationStore:
         chosen = entries[:limit]
         items = {
             (item["pk"]["S"], item["sk"]["S"]): item
-            for item in self.table.get_many({"pk": entry["pk"], "sk": entry["sk"]} for entry in chosen)
+            for item in self.table.get_items({"pk": entry["pk"], "sk": entry["sk"]} for entry in chosen)
         }
         # TTL may have removed an item whose entry in the index is about to follow.
         existing = [items[place] for entry in chosen if (place := (entry["pk"]["S"], entry["sk"]["S"])) in items]

@@ -9,7 +9,7 @@ from typing import Any
 from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.states import State
-from functions.core.task import HISTORY_LIMIT, Attempt, Document, RunMembership, Task
+from functions.core.task import ATTEMPT_HISTORY_LIMIT, Attempt, Document, RunMembership, Task
 from functions.store import keys
 
 Item = dict[str, Any]
@@ -180,9 +180,9 @@ def parse_retry_policy(written: str) -> RetryPolicy:
 
 
 def history_text(history: tuple[Attempt, ...]) -> str:
-    """The last HISTORY_LIMIT attempts; log lines of the last three only, and the traceback of the last one, so that the
-    record stays small."""
-    recent = history[-HISTORY_LIMIT:]
+    """The last ATTEMPT_HISTORY_LIMIT attempts; log lines of the last three only, and the traceback of the last one, so
+    that the record stays small."""
+    recent = history[-ATTEMPT_HISTORY_LIMIT:]
     newest = {"log": 3, "traceback": 1}
     return to_json(
         [

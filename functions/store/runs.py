@@ -10,7 +10,7 @@ from typing import Any
 from functions.core.states import State
 from functions.core.task import Document
 from functions.core.workflows.dag import Tally
-from functions.core.workflows.run import RETRY_MARKS_LIMIT, Run, RunState, node_id
+from functions.core.workflows.run import RETRY_MARKS_LIMIT, Run, RunState, node_task_id
 from functions.store import keys
 from functions.store.records import (
     Item,
@@ -60,8 +60,8 @@ class RunStore:
         item = self.table.get(keys.run_key(tenant, run))
         return run_from_item(item) if item else None
 
-    def get_many(self, tenant: str, runs: Iterable[str]) -> dict[str, Run]:
-        items = self.table.get_many(keys.run_key(tenant, run) for run in dict.fromkeys(runs))
+    def get_by_ids(self, tenant: str, runs: Iterable[str]) -> dict[str, Run]:
+        items = self.table.get_items(keys.run_key(tenant, run) for run in dict.fromkeys(runs))
         return {run.id: run for run in map(run_from_item, items)}
 
     def start(self, run: Run, *, token: str, nth: int, now: int) -> Run | None:
@@ -171,7 +171,7 @@ class RunStore:
         }
         update = "SET " + ", ".join(sets) + (", waitingFor = :waiting" if waiting else " REMOVE waitingFor")
         self.table.update(
-            keys.task_key(run.tenant, node_id(run.id, index), keys.JOIN),
+            keys.task_key(run.tenant, node_task_id(run.id, index), keys.JOIN),
             update,
             condition="attribute_not_exists(pk) OR #round < :round",
             values={name.split(" = ")[1]: value for name, value in sets.items()}
@@ -192,12 +192,12 @@ class RunStore:
         self.table.put(item, if_absent=True)
 
     def join_releases(self, tenant: str, run: str, index: int) -> tuple[int, ...]:
-        item = self.table.get(keys.task_key(tenant, node_id(run, index), keys.JOIN))
+        item = self.table.get(keys.task_key(tenant, node_task_id(run, index), keys.JOIN))
         return parse_indexes((item or {}).get("releases"))
 
     def arrive_at_join(self, tenant: str, run: str, index: int, arrived: int) -> tuple[Arrival, tuple[int, ...]]:
         """Also returns what the join releases."""
-        key = keys.task_key(tenant, node_id(run, index), keys.JOIN)
+        key = keys.task_key(tenant, node_task_id(run, index), keys.JOIN)
         gathered, item = self._arrive(key, arrived)
         return gathered, parse_indexes(item.get("releases"))
 
@@ -211,7 +211,7 @@ class RunStore:
     def summarize_tallies(self, run: Run, count: int) -> TallySummary:
         """Sums of this round so far, over the `count` tallies of level 0."""
         tally_keys = (keys.tally_key(run.tenant, run.id, run.round, 0, at) for at in range(count))
-        items = self.table.get_many(tally_keys, consistent=True)
+        items = self.table.get_items(tally_keys, consistent=True)
         sums: dict[str, int] = {}
         for item in items:
             for name, value in item.items():
@@ -252,7 +252,7 @@ class RunStore:
 
     def chunks(self, tenant: str, task_id: str, kind: str, count: int) -> tuple[int, ...]:
         """The indexes of all chunks, in order. `kind`: RELEASES or UPSTREAMS."""
-        items = self.table.get_many(keys.task_key(tenant, task_id, f"{kind}#{at:03d}") for at in range(count))
+        items = self.table.get_items(keys.task_key(tenant, task_id, f"{kind}#{at:03d}") for at in range(count))
         return tuple(
             index
             for item in sorted(items, key=lambda item: str(item["sk"]["S"]))

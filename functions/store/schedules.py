@@ -47,15 +47,15 @@ class ScheduleStore:
         return schedule_from_item(answer.item, None) if isinstance(answer, ConditionFailed) and answer.item else None
 
     def get(self, tenant: str, schedule_id: str) -> Schedule | None:
-        return self.get_many(tenant, [schedule_id], consistent=True).get(schedule_id)
+        return self.get_by_ids(tenant, [schedule_id], consistent=True).get(schedule_id)
 
-    def get_many(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Schedule]:
+    def get_by_ids(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Schedule]:
         item_keys = [
             keys.schedule_key(tenant, each, sort)
             for each in dict.fromkeys(ids)
             for sort in (keys.SCHEDULE, keys.FIRINGS)
         ]
-        items = self.table.get_many(item_keys, consistent=consistent)
+        items = self.table.get_items(item_keys, consistent=consistent)
         firings = {item["pk"]["S"]: item for item in items if item["sk"]["S"] == keys.FIRINGS}
         schedules = [
             schedule_from_item(item, firings.get(item["pk"]["S"])) for item in items if item["sk"]["S"] == keys.SCHEDULE

@@ -96,7 +96,7 @@ class Table:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def get_many(self, keys: Iterable[Key], *, consistent: bool = False) -> list[Item]:
+    def get_items(self, keys: Iterable[Key], *, consistent: bool = False) -> list[Item]:
         """The items that exist, in no order."""
         remaining, items = list(keys), []
         while remaining:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functions.core.payloads.masking import Mask
 from functions.core.settlement import Settlement, lost_attempt
 from functions.core.states import DEAD_LETTER_STATES, State
-from functions.core.task import REDRIVES_LIMIT, Document, Task
+from functions.core.task import REDRIVE_HISTORY_LIMIT, Document, Task
 from functions.store import keys
 from functions.store.records import (
     Item,
@@ -50,7 +50,7 @@ CLAIMABLE_VALUES: Item = {
 FENCE_CONDITION = "#state = :running AND attempt = :fence"
 
 
-RESERVED_NAMES = frozenset({"state", "log", "result"})
+RESERVED_ATTRIBUTES = frozenset({"state", "log", "result"})
 """Attributes whose names are reserved words of DynamoDB. Expressions write them as `#state`, `#log`, `#result`."""
 
 
@@ -73,9 +73,9 @@ class TaskStore:
         item = self.table.get(keys.task_key(tenant, task_id))
         return task_from_item(item) if item else None
 
-    def get_many(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Task]:
+    def get_by_ids(self, tenant: str, ids: Iterable[str], *, consistent: bool = False) -> dict[str, Task]:
         unique = dict.fromkeys(ids)
-        items = self.table.get_many((keys.task_key(tenant, task_id) for task_id in unique), consistent=consistent)
+        items = self.table.get_items((keys.task_key(tenant, task_id) for task_id in unique), consistent=consistent)
         return {task.id: task for task in map(task_from_item, items)}
 
     def index_entries(self, index: str, condition: str, values: Item, *, page_size: int) -> Iterator[Item]:
@@ -324,7 +324,7 @@ class TaskStore:
         history stays, and dependents that were SKIPPED stay skipped. `mark`: of the KeyedChange."""
         policy = replace(task.retry, max_attempts=task.attempt + attempts)
         entry = {"by": by, "at": now, "attempts": attempts} | ({} if mark is None else {"mark": mark})
-        redriven = (*task.redrives, entry)[-REDRIVES_LIMIT:]
+        redriven = (*task.redrives, entry)[-REDRIVE_HISTORY_LIMIT:]
         return self._update(
             task,
             {
@@ -396,7 +396,7 @@ class TaskStore:
 
 
 def alias_if_reserved(name: str) -> str:
-    return f"#{name}" if name in RESERVED_NAMES else name
+    return f"#{name}" if name in RESERVED_ATTRIBUTES else name
 
 
 def write_result(written: Updated | ConditionFailed, task: Task | None = None) -> WriteResult:

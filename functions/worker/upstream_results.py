@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.core.task import Task
-from functions.core.workflows.run import node_id
+from functions.core.workflows.run import node_task_id
 from functions.runtime.run_consequences import RunConsequences
 from functions.store.documents import Documents
 from functions.store.tasks import TaskStore
@@ -24,10 +24,10 @@ class UpstreamResults:
         ids: Sequence[str] = task.dependencies
         if task.membership is not None:
             indexes = self.runs.upstream_indexes(task, task.membership)
-            ids = [node_id(task.membership.run, index) for index in indexes]
+            ids = [node_task_id(task.membership.run, index) for index in indexes]
         if not ids:
             return {}
-        upstreams = self.tasks.get_many(task.tenant, ids, consistent=True)
+        upstreams = self.tasks.get_by_ids(task.tenant, ids, consistent=True)
         # A task outside of workflows may depend on nodes of several runs. Node names are unique within one run only, so
         # such a task reads by id.
         return {

@@ -18,7 +18,7 @@ from functions.core.workflows.run import (
     Run,
     end_state_and_reason,
     make_membership,
-    node_id,
+    node_task_id,
     remaining_upstreams,
 )
 from functions.runtime.consequences import Consequences
@@ -130,8 +130,8 @@ class RunSteps:
 
     def _node_pages(self, run: Run) -> Iterator[list[Task]]:
         for start in range(0, run.nodes, PAGE):
-            ids = [node_id(run.id, index) for index in range(start, min(start + PAGE, run.nodes))]
-            yield list(self.tasks.get_many(run.tenant, ids, consistent=True).values())
+            ids = [node_task_id(run.id, index) for index in range(start, min(start + PAGE, run.nodes))]
+            yield list(self.tasks.get_by_ids(run.tenant, ids, consistent=True).values())
 
     def _states_of_earlier_rounds(self, run: Run) -> dict[int, State]:
         """Index → the state in which the node ended. BLOCKED for nodes that a start that died has already reset for
@@ -190,7 +190,7 @@ class RunSteps:
 
     def _put_node(self, run: Run, step: PlanStep, spec: NodeSpec, waits_for: frozenset[int], until: int) -> None:
         member, releases, upstreams = make_membership(run, step, deadline_at=until)
-        task_id = node_id(run.id, step.index)
+        task_id = node_task_id(run.id, step.index)
         self.runs.put_chunks(run.tenant, task_id, "RELEASES", releases)
         self.runs.put_chunks(run.tenant, task_id, "UPSTREAMS", upstreams)
         task = Task(
@@ -213,7 +213,7 @@ class RunSteps:
         self.tasks.create(task)
 
     def _rerun_node(self, run: Run, spec: NodeSpec, index: int, waits_for: frozenset[int], until: int) -> None:
-        task = self.tasks.get(run.tenant, node_id(run.id, index))
+        task = self.tasks.get(run.tenant, node_task_id(run.id, index))
         if task is None or task.membership is None or task.membership.round >= run.round:
             # An earlier try of this step has already reset the node, or a later round has.
             return

@@ -166,5 +166,5 @@ def test_many_are_read_at_once(scene: Scene) -> None:
     for task_id in ids:
         scene.put(task_id)
     scene.aws.forget_calls()
-    assert set(scene.store.get_many(TENANT, [*ids, "absent", "t1"], consistent=True)) == set(ids)
+    assert set(scene.store.get_by_ids(TENANT, [*ids, "absent", "t1"], consistent=True)) == set(ids)
     assert scene.aws.called() == ["dynamodb.BatchGetItem"] * 2

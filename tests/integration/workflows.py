@@ -10,7 +10,7 @@ from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.task import Task
 from functions.core.workflows import definition
-from functions.core.workflows.run import NodeSpec, Run, RunState, node_id
+from functions.core.workflows.run import NodeSpec, Run, RunState, node_task_id
 from functions.runtime import wiring
 from functions.runtime.environment import WorkflowEnvironment
 from functions.workflow import handler
@@ -140,7 +140,7 @@ def current(run: Run) -> Run | None:
 
 def nodes(run: Run) -> dict[str, Task]:
     """By name."""
-    found = handler.services().tasks.get_many(TENANT, [node_id(run.id, at) for at in range(run.nodes)])
+    found = handler.services().tasks.get_by_ids(TENANT, [node_task_id(run.id, at) for at in range(run.nodes)])
     return {task.membership.name: task for task in found.values() if task.membership is not None}
 
 

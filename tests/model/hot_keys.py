@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from functions.core.task import id_for_key, time_ordered_id
 from functions.core.workflows.dag import leaf_tally
-from functions.core.workflows.run import node_id
+from functions.core.workflows.run import node_task_id
 from functions.store import keys
 
 NOW = 1_770_000_000_000
@@ -57,7 +57,7 @@ def shares(*, ids: int, seed: int = 1, shards: tuple[int, ...] = (2, 8)) -> list
             found[keys.shard_of(task_id, count)] += 1
     tallies = Counter(leaf_tally(index) for index in range(NODES))
     nodes = Counter(
-        slot(keys.task_partition("123456789012", node_id("01k" + "0" * 23, index))) for index in range(NODES)
+        slot(keys.task_partition("123456789012", node_task_id("01k" + "0" * 23, index))) for index in range(NODES)
     )
     return [
         Share(what="a task's partition key (its record's 3 writes)", keys=len(seen), busiest=3, writes=3 * ids),

@@ -261,13 +261,13 @@ def a_dependent_is_released_too_early() -> Patches:
 @bug
 def a_node_is_released_too_early() -> Patches:
     """Nobody looks at what it waits for."""
-    get_many = TaskStore.get_many
+    get_by_ids = TaskStore.get_by_ids
 
     def wrong(self: Any, *arguments: Any, **named: Any) -> Any:
-        found = get_many(self, *arguments, **named)
+        found = get_by_ids(self, *arguments, **named)
         return {name: replace(task, waiting_for=frozenset()) for name, task in found.items()}
 
-    yield mock.patch.object(TaskStore, "get_many", wrong)
+    yield mock.patch.object(TaskStore, "get_by_ids", wrong)
     yield conditions(("attribute_not_exists(waitingFor) OR waitingFor = :last", f"waitingFor = :last OR {ANYWAY}"))
 
 

@@ -10,7 +10,7 @@ from functions.core.notifications.events import run_notifications
 from functions.core.states import TERMINAL, State
 from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
-from functions.core.workflows.run import OPEN_NODES, OPEN_RUN_STATES, NodeSpec, Run, RunState, node_id
+from functions.core.workflows.run import OPEN_NODES, OPEN_RUN_STATES, NodeSpec, Run, RunState, node_task_id
 from functions.store import keys
 from functions.store.records import task_from_item
 from functions.store.runs import run_from_item
@@ -60,7 +60,7 @@ class RunRules:
     def nodes(self, run: Run) -> dict[int, Task]:
         found = {}
         for index in range(run.nodes):
-            item = self.world.table.item(keys.task_partition(ACCOUNT, node_id(run.id, index)), keys.TASK)
+            item = self.world.table.item(keys.task_partition(ACCOUNT, node_task_id(run.id, index)), keys.TASK)
             if item is not None:
                 found[index] = task_from_item(item)
         return found
@@ -69,7 +69,7 @@ class RunRules:
         """Ids of the tasks that a node waits for, by the definition and nothing else."""
         specs = self.specs(self.run(member.run))
         index = {spec.name: at for at, spec in enumerate(specs)}
-        return [node_id(member.run, index[name]) for name in specs[member.index].depends_on]
+        return [node_task_id(member.run, index[name]) for name in specs[member.index].depends_on]
 
     # -- writes
 

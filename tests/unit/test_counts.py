@@ -52,8 +52,10 @@ def test_a_shard_is_remembered_for_as_long_as_its_records_may_come_again() -> No
         change(None, "READY", sequence=5, at=POSITION_RETENTION_SECONDS - 1),
     )
     marks = StreamPositions.parse("").advance("one", [one]).advance("other", [other])
-    assert marks.unseen("one", [one]) == marks.unseen("other", [other]) == []
-    assert marks.unseen("third", [one, other]) == [one, other], "numbers of two shards tell nothing of each other"
+    assert marks.uncounted_events("one", [one]) == marks.uncounted_events("other", [other]) == []
+    assert marks.uncounted_events("third", [one, other]) == [one, other], (
+        "numbers of two shards tell nothing of each other"
+    )
     later = marks.advance("other", [change(None, "READY", sequence=6, at=POSITION_RETENTION_SECONDS)])
     assert set(later.shards) == {short_shard_id("other")}
 
@@ -99,7 +101,7 @@ def test_each_event_is_counted_once(delivered: tuple[list[StateChange], list[lis
     counted: dict[str, list[CountsByType]] = {"0": [], "1": []}
     marks = StreamPositions.parse("")
     for batch in batches:
-        if new := marks.unseen("shard", batch):
+        if new := marks.uncounted_events("shard", batch):
             marks = StreamPositions.parse(marks.advance("shard", new).to_text)
             for tenant, sums in deltas_by_tenant(new).items():
                 counted[tenant].append(sums)

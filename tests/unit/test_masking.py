@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, mask_value, masked_parts, merge_masks
+from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, mask_value, masked_path_values, merge_masks
 
 X = MASK_TEXT
 PAYLOAD = {"token": 'sk-1"2\n3é', "pin": 987654, "on": True, "id": "ab", "auth": "Bearer abcdefgh.ijk"}
@@ -71,4 +71,4 @@ def test_masked_entry_for_every_name_adds_to_the_entry_of_a_name() -> None:
 
 
 def test_places_have_path_and_value() -> None:
-    assert list(masked_parts({"a": {"*": 1}}, {"a": [{"b": 2}, None], "c": 3})) == [(("a", 0), {"b": 2})]
+    assert list(masked_path_values({"a": {"*": 1}}, {"a": [{"b": 2}, None], "c": 3})) == [(("a", 0), {"b": 2})]

@@ -14,7 +14,7 @@ from taskyard.tasks.retry import RetryPolicy
 from functions.core.failure import failure_of
 from functions.core.settlement import Settlement, ended_attempt
 from functions.core.states import State
-from functions.core.task import HISTORY_LIMIT, Attempt, Document, Task, id_for_key
+from functions.core.task import ATTEMPT_HISTORY_LIMIT, Attempt, Document, Task, id_for_key
 from functions.store.documents import PAYLOAD_INLINE_BYTES, RESULT_INLINE_BYTES
 from functions.store.records import (
     history_text,
@@ -87,7 +87,7 @@ def test_a_policy_comes_back(kept: RetryPolicy) -> None:
     assert parse_retry_policy(retry_policy_text(kept)) == kept
 
 
-@given(st.lists(attempts, max_size=HISTORY_LIMIT))
+@given(st.lists(attempts, max_size=ATTEMPT_HISTORY_LIMIT))
 def test_history_comes_back_but_for_logs_and_tracebacks_of_older_attempts(history: list[Attempt]) -> None:
     kept = [parse_attempt(fields) for fields in json.loads(history_text(tuple(history)))]
     assert kept == [

@@ -27,12 +27,13 @@ def client_credentials_of(environ: Mapping[str, str]) -> ClientCredentials | Non
     TASKYARD_AUDIENCE; None without a secret, which people do not have. Raises MissingClientSetting."""
     if not (secret := environ.get("TASKYARD_CLIENT_SECRET")):
         return None
-    for variable in ("TASKYARD_ISSUER", "TASKYARD_CLIENT_ID"):
-        if not environ.get(variable):
-            raise MissingClientSetting(variable)
+    if not (issuer := environ.get("TASKYARD_ISSUER")):
+        raise MissingClientSetting("TASKYARD_ISSUER")
+    if not (client_id := environ.get("TASKYARD_CLIENT_ID")):
+        raise MissingClientSetting("TASKYARD_CLIENT_ID")
     return ClientCredentials(
-        environ["TASKYARD_ISSUER"],
-        environ["TASKYARD_CLIENT_ID"],
+        issuer,
+        client_id,
         secret,
         tuple(environ.get("TASKYARD_SCOPES", "").split()),
         environ.get("TASKYARD_AUDIENCE") or None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from functions.api.paging import page_parameters
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response, task_response
-from functions.api.routing import KEY_OF_CHANGE, TYPE_PARAMETER, Answer, QueryParameter, Route
+from functions.api.routing import KEY_OF_CHANGE, TYPE_PARAMETER, QueryParameter, ResponseDescription, Route
 from functions.core.roles import Role
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ ROUTES = (
         idempotency_key=KEY_OF_CHANGE,
         body="functions.api.dead_letters.requests:RetryTask",
         body_optional=True,
-        answers={200: Answer("The task after the change.", "functions.intake.task_schemas:Task")},
+        answers={200: ResponseDescription("The task after the change.", "functions.intake.task_schemas:Task")},
         conflict="The task is no dead letter (`state` says what it is), or others keep changing it.",
     ),
     Route(
@@ -73,7 +73,7 @@ ROUTES = (
             QueryParameter("until", TIME, "Ended before this time."),
             *page_parameters("Tasks"),
         ),
-        answers={200: Answer("A page.", "functions.api.schemas:TaskList")},
+        answers={200: ResponseDescription("A page.", "functions.api.schemas:TaskList")},
     ),
     Route(
         method="POST",
@@ -86,6 +86,10 @@ ROUTES = (
         idempotency_key=KEY_OF_CHANGE,
         body="functions.api.dead_letters.requests:Redrive",
         body_optional=True,
-        answers={200: Answer("How many, and where to go on.", "functions.api.dead_letters.schemas:RedriveAnswer")},
+        answers={
+            200: ResponseDescription(
+                "How many, and where to go on.", "functions.api.dead_letters.schemas:RedriveAnswer"
+            )
+        },
     ),
 )

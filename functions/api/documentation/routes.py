@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response
-from functions.api.routing import Answer, Route
+from functions.api.routing import ResponseDescription, Route
 from functions.core.roles import Role
 
 
@@ -35,7 +35,7 @@ ROUTES = (
         tag="documentation",
         handler=get_openapi,
         role=Role.VIEWER,
-        answers={200: Answer("OpenAPI 3.1.", media_types=("application/json",))},
+        answers={200: ResponseDescription("OpenAPI 3.1.", media_types=("application/json",))},
     ),
     Route(
         method="GET",
@@ -45,6 +45,6 @@ ROUTES = (
         tag="documentation",
         handler=get_docs,
         role=Role.VIEWER,
-        answers={200: Answer("A page.", media_types=("text/html",))},
+        answers={200: ResponseDescription("A page.", media_types=("text/html",))},
     ),
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response
-from functions.api.routing import Answer, Route
+from functions.api.routing import ResponseDescription, Route
 from functions.core.roles import Role
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ ROUTES = (
         role=Role.VIEWER,
         # For load balancers and uptime checks, which have no identity.
         open=True,
-        answers={200: Answer("It is.", "functions.api.monitor.schemas:Health")},
+        answers={200: ResponseDescription("It is.", "functions.api.monitor.schemas:Health")},
     ),
     Route(
         method="GET",
@@ -42,6 +42,6 @@ ROUTES = (
         tag="monitor",
         handler=get_stats,
         role=Role.VIEWER,
-        answers={200: Answer("Now.", "functions.api.monitor.schemas:Stats")},
+        answers={200: ResponseDescription("Now.", "functions.api.monitor.schemas:Stats")},
     ),
 )

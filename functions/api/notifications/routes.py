@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from functions.api.paging import page_parameters
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response
-from functions.api.routing import Answer, QueryParameter, Route
+from functions.api.routing import QueryParameter, ResponseDescription, Route
 from functions.core.roles import Role
 
 if TYPE_CHECKING:
@@ -31,6 +31,6 @@ ROUTES = (
             QueryParameter("state", {"type": "string", "enum": ["UNDELIVERABLE"]}, required=True),
             *page_parameters("Notifications"),
         ),
-        answers={200: Answer("A page.", "functions.api.notifications.schemas:NotificationList")},
+        answers={200: ResponseDescription("A page.", "functions.api.notifications.schemas:NotificationList")},
     ),
 )

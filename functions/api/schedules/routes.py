@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from functions.api.paging import page_parameters
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response, location_header, no_content
-from functions.api.routing import KEY_OF_RUN, KEY_OF_SUBMIT, TASK_LOCATION, Answer, Route
+from functions.api.routing import KEY_OF_RUN, KEY_OF_SUBMIT, TASK_LOCATION, ResponseDescription, Route
 from functions.core.roles import Role
 from functions.intake import task_views
 from functions.runtime import wiring
@@ -81,8 +81,8 @@ ROUTES = (
         body="functions.api.schedules.requests:CreateSchedule",
         examples="functions.api.schedules.requests:EXAMPLES",
         answers={
-            201: Answer("The schedule.", SCHEDULE, headers=LOCATION),
-            200: Answer("Created before.", SCHEDULE, headers=LOCATION),
+            201: ResponseDescription("The schedule.", SCHEDULE, headers=LOCATION),
+            200: ResponseDescription("Created before.", SCHEDULE, headers=LOCATION),
         },
     ),
     Route(
@@ -94,7 +94,7 @@ ROUTES = (
         handler=list_schedules,
         role=Role.VIEWER,
         query=page_parameters("Schedules"),
-        answers={200: Answer("A page.", "functions.api.schedules.schemas:ScheduleList")},
+        answers={200: ResponseDescription("A page.", "functions.api.schedules.schemas:ScheduleList")},
     ),
     Route(
         method="GET",
@@ -105,7 +105,7 @@ ROUTES = (
         handler=get_schedule,
         role=Role.VIEWER,
         id_of="schedule",
-        answers={200: Answer("The schedule.", SCHEDULE, headers=LOCATION)},
+        answers={200: ResponseDescription("The schedule.", SCHEDULE, headers=LOCATION)},
     ),
     Route(
         method="PATCH",
@@ -117,7 +117,7 @@ ROUTES = (
         role=Role.SUBMITTER,
         id_of="schedule",
         body="functions.api.schedules.requests:ChangeSchedule",
-        answers={200: Answer("The schedule after the change.", SCHEDULE, headers=LOCATION)},
+        answers={200: ResponseDescription("The schedule after the change.", SCHEDULE, headers=LOCATION)},
         conflict="Others keep changing the schedule.",
     ),
     Route(
@@ -129,7 +129,7 @@ ROUTES = (
         handler=delete_schedule,
         role=Role.SUBMITTER,
         id_of="schedule",
-        answers={204: Answer("It is gone; its tasks stay.")},
+        answers={204: ResponseDescription("It is gone; its tasks stay.")},
     ),
     Route(
         method="POST",
@@ -142,8 +142,8 @@ ROUTES = (
         id_of="schedule",
         idempotency_key=KEY_OF_RUN,
         answers={
-            201: Answer("The task.", TASK, headers=TASK_LOCATION),
-            200: Answer("Run before.", TASK, headers=TASK_LOCATION),
+            201: ResponseDescription("The task.", TASK, headers=TASK_LOCATION),
+            200: ResponseDescription("Run before.", TASK, headers=TASK_LOCATION),
         },
         problems=(400, 415, 422),
     ),

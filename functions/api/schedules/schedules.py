@@ -120,7 +120,7 @@ class Schedules:
     def page(self, tenant: str, query: QueryParameters) -> schemas.ScheduleList:
         """Newest first."""
         page = newest_ids(self.listings, tenant, query, scope=CURSOR_SCOPE)
-        schedules = self.schedules.get_many(tenant, page.ids)
+        schedules = self.schedules.get_by_ids(tenant, page.ids)
         now = self.clock()
         return {
             "schedules": [list_entry(schedules[each], now=now) for each in page.ids if each in schedules],

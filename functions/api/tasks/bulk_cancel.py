@@ -60,11 +60,11 @@ class BulkCancel:
         after = None
         if request.ids:
             ids = dict.fromkeys(request.ids)
-            tasks = self.changes.tasks.get_many(tenant, ids)
+            tasks = self.changes.tasks.get_by_ids(tenant, ids)
             progress.refused += [{"id": each, "reason": "no such task"} for each in ids if each not in tasks]
             self._cancel_page([tasks[each] for each in ids if each in tasks], request, progress)
         else:
-            after = self._start(tenant, request)
+            after = self._cursor_position(tenant, request)
             for _ in range(0, RECORDS_READ_LIMIT, PAGE_SIZE):
                 page = self.listings.page(
                     tenant,
@@ -114,7 +114,7 @@ class BulkCancel:
             and tags <= task.tags.items()
         )
 
-    def _start(self, tenant: str, request: CancelTasks) -> str | None:
+    def _cursor_position(self, tenant: str, request: CancelTasks) -> str | None:
         """The position after which the first page starts."""
         if not request.cursor:
             return None

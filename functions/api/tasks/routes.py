@@ -13,8 +13,8 @@ from functions.api.routing import (
     KEY_OF_SUBMIT,
     TASK_LOCATION,
     TYPE_PARAMETER,
-    Answer,
     QueryParameter,
+    ResponseDescription,
     Route,
 )
 from functions.core.errors import NotFound
@@ -109,8 +109,8 @@ ROUTES = (
         body="functions.intake.task_requests:SubmitTask",
         examples="functions.api.tasks.requests:SUBMIT_EXAMPLES",
         answers={
-            201: Answer("The task, accepted.", TASK, headers=TASK_LOCATION),
-            200: Answer("Submitted before.", TASK),
+            201: ResponseDescription("The task, accepted.", TASK, headers=TASK_LOCATION),
+            200: ResponseDescription("Submitted before.", TASK),
         },
     ),
     Route(
@@ -122,7 +122,7 @@ ROUTES = (
         handler=list_tasks,
         role=Role.VIEWER,
         query=(STATE_PARAMETER, TYPE_PARAMETER, *page_parameters("Tasks")),
-        answers={200: Answer("A page.", "functions.api.schemas:TaskList")},
+        answers={200: ResponseDescription("A page.", "functions.api.schemas:TaskList")},
     ),
     Route(
         method="POST",
@@ -134,7 +134,7 @@ ROUTES = (
         role=Role.SUBMITTER,
         body="functions.api.tasks.requests:SubmitBatch",
         examples="functions.api.tasks.requests:BATCH_EXAMPLES",
-        answers={200: Answer("The outcome of each task.", "functions.api.tasks.schemas:BatchAnswer")},
+        answers={200: ResponseDescription("The outcome of each task.", "functions.api.tasks.schemas:BatchAnswer")},
     ),
     Route(
         method="POST",
@@ -146,7 +146,11 @@ ROUTES = (
         role=Role.ADMIN,
         idempotency_key=KEY_OF_CHANGE,
         body="functions.api.tasks.requests:CancelTasks",
-        answers={200: Answer("What was cancelled, and what was not.", "functions.api.tasks.schemas:CancelAnswer")},
+        answers={
+            200: ResponseDescription(
+                "What was cancelled, and what was not.", "functions.api.tasks.schemas:CancelAnswer"
+            )
+        },
     ),
     Route(
         method="GET",
@@ -157,7 +161,7 @@ ROUTES = (
         handler=get_task,
         role=Role.VIEWER,
         id_of="task",
-        answers={200: Answer("The task.", TASK)},
+        answers={200: ResponseDescription("The task.", TASK)},
     ),
     Route(
         method="PATCH",
@@ -170,7 +174,7 @@ ROUTES = (
         id_of="task",
         idempotency_key=KEY_OF_CHANGE,
         body="functions.intake.task_requests:ChangeTask",
-        answers={200: Answer("The task after the change.", TASK)},
+        answers={200: ResponseDescription("The task after the change.", TASK)},
         conflict=STARTED,
     ),
     Route(
@@ -182,7 +186,7 @@ ROUTES = (
         handler=cancel_task,
         role=Role.SUBMITTER,
         id_of="task",
-        answers={204: Answer("It will not run.")},
+        answers={204: ResponseDescription("It will not run.")},
         conflict=STARTED,
     ),
 )

@@ -15,7 +15,7 @@ from functions.core.states import State
 from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
 from functions.core.workflows.dag import tallies_on_level
-from functions.core.workflows.run import OPEN_NODES, NodeSpec, Run, index_of_task_id, node_id
+from functions.core.workflows.run import OPEN_NODES, NodeSpec, Run, index_of_task_id, node_task_id
 from functions.intake.task_views import workflow_reference
 from functions.runtime.run_consequences import RunConsequences
 from functions.store import keys
@@ -46,7 +46,7 @@ class WorkflowQueries:
     def page(self, tenant: str, query: QueryParameters) -> schemas.WorkflowList:
         """Newest first."""
         page = newest_ids(Listings(self.tasks, RUN_INDEX), tenant, query, scope=CURSOR_SCOPE)
-        runs = self.runs.get_many(tenant, page.ids)
+        runs = self.runs.get_by_ids(tenant, page.ids)
         # The index may still list a run whose record has expired.
         summaries = [views.summary(runs[run_id]) for run_id in page.ids if run_id in runs]
         return {"workflows": summaries, "cursor": page.cursor}
@@ -108,10 +108,10 @@ class WorkflowQueries:
 
     def upstream_ids(self, task: Task, member: RunMembership) -> list[str]:
         """The tasks that must succeed before a node."""
-        return [node_id(member.run, index) for index in self.members.upstream_indexes(task, member)]
+        return [node_task_id(member.run, index) for index in self.members.upstream_indexes(task, member)]
 
     def _tasks(self, run: Run, indexes: Iterable[int]) -> dict[int, Task]:
-        tasks = self.tasks.get_many(run.tenant, (node_id(run.id, index) for index in indexes))
+        tasks = self.tasks.get_by_ids(run.tenant, (node_task_id(run.id, index) for index in indexes))
         return {index_of_task_id(task.id): task for task in tasks.values()}
 
     def _specs(self, run: Run) -> list[NodeSpec]:

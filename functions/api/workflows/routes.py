@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import Response
 from functions.api.paging import page_parameters
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response, location_header, no_content
-from functions.api.routing import KEY_OF_CHANGE, KEY_OF_SUBMIT, Answer, QueryParameter, Route
+from functions.api.routing import KEY_OF_CHANGE, KEY_OF_SUBMIT, QueryParameter, ResponseDescription, Route
 from functions.api.workflows.media_types import MEDIA_TYPES, graph_format
 from functions.core.roles import Role
 
@@ -82,8 +82,8 @@ ROUTES = (
         body="functions.api.workflows.requests:SubmitWorkflow",
         examples="functions.api.workflows.requests:EXAMPLES",
         answers={
-            201: Answer("The workflow, accepted.", SUMMARY, headers=LOCATION),
-            200: Answer("Submitted before.", SUMMARY),
+            201: ResponseDescription("The workflow, accepted.", SUMMARY, headers=LOCATION),
+            200: ResponseDescription("Submitted before.", SUMMARY),
         },
     ),
     Route(
@@ -95,7 +95,7 @@ ROUTES = (
         handler=list_workflows,
         role=Role.VIEWER,
         query=page_parameters("Workflows"),
-        answers={200: Answer("A page.", "functions.api.workflows.schemas:WorkflowList")},
+        answers={200: ResponseDescription("A page.", "functions.api.workflows.schemas:WorkflowList")},
     ),
     Route(
         method="GET",
@@ -107,7 +107,7 @@ ROUTES = (
         role=Role.VIEWER,
         id_of="workflow",
         query=page_parameters("Nodes"),
-        answers={200: Answer("The workflow.", "functions.api.workflows.schemas:Workflow")},
+        answers={200: ResponseDescription("The workflow.", "functions.api.workflows.schemas:Workflow")},
     ),
     Route(
         method="GET",
@@ -126,7 +126,7 @@ ROUTES = (
             ),
         ),
         answers={
-            200: Answer(
+            200: ResponseDescription(
                 "What is too large to be read: by rank, with counts per state.",
                 media_types=tuple(MEDIA_TYPES.values()),
             )
@@ -141,7 +141,7 @@ ROUTES = (
         handler=cancel_workflow,
         role=Role.SUBMITTER,
         id_of="workflow",
-        answers={204: Answer("Asked for. Nodes that run are let run.")},
+        answers={204: ResponseDescription("Asked for. Nodes that run are let run.")},
         conflict="It has ended (`state` says how).",
     ),
     Route(
@@ -154,7 +154,7 @@ ROUTES = (
         role=Role.SUBMITTER,
         id_of="workflow",
         idempotency_key=KEY_OF_CHANGE,
-        answers={202: Answer("The workflow, in its next round.", SUMMARY, headers=LOCATION)},
+        answers={202: ResponseDescription("The workflow, in its next round.", SUMMARY, headers=LOCATION)},
         conflict="It runs, or all of it succeeded (`state` says which).",
         problems=(400, 415, 422),
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from functions.core.states import State
 from functions.core.task import Task
 from functions.core.times import iso_time, iso_time_or_none
-from functions.core.workflows.run import OPEN_NODES, NodeSpec, Run, node_id
+from functions.core.workflows.run import OPEN_NODES, NodeSpec, Run, node_task_id
 from functions.intake.task_views import notify_targets, progress_view
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def node(task: Task, *, now: int) -> schemas.WorkflowNodeView:
 def missing_node(run: Run, index: int, spec: NodeSpec) -> schemas.WorkflowNodeView:
     """A node without a record: its run is being started, or the record expired before that of the run."""
     return {
-        "id": node_id(run.id, index),
+        "id": node_task_id(run.id, index),
         "name": spec.name,
         "type": spec.type,
         "state": State.BLOCKED,

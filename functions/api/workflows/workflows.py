@@ -25,7 +25,7 @@ from functions.runtime.notifications import NotificationStarter
 from functions.store.documents import Documents, require_payload_size
 from functions.store.runs import RunStore
 
-EXECUTION_NAMES = 10
+EXECUTION_NAMES_LIMIT = 10
 """Executions that one round may need: each but the last ended because the request that started it died."""
 USABLE_AGE_MS = 60_000
 """An execution waits two minutes for its record, which is written within half a minute of the check of this age."""
@@ -83,7 +83,7 @@ class Workflows:
             idempotency_key=key,
             notify=valid.notify,
         )
-        self._start(run, round_=1, now=now)
+        self._start_execution(run, round_=1, now=now)
         if earlier := self.runs.create(run):
             # Under a key: another request of it was faster. Without: our own write, whose answer was lost.
             return repeated(earlier, valid, key) if key is not None else SubmittedRun(earlier, True, {})
@@ -124,7 +124,7 @@ class Workflows:
             raise NotAllowedInState("workflow", run.id, "retry", run.state)
         # The step that wrote this end may have died before it started the notification; repeated, it finds a new round.
         self.notifications.start_for_run(run)
-        self._start(run, round_=run.round + 1, now=now)
+        self._start_execution(run, round_=run.round + 1, now=now)
         again = self.runs.start_next_round(run, mark=keyed.mark if keyed else None)
         if again is not None:
             return again
@@ -134,7 +134,7 @@ class Workflows:
             return faster
         raise NotAllowedInState("workflow", run.id, "retry", faster.state)
 
-    def _start(self, run: Run, *, round_: int, now: int) -> None:
+    def _start_execution(self, run: Run, *, round_: int, now: int) -> None:
         """One execution for the round, however many requests start it: its name is its identity. A name whose
         execution has ended without finding the record, or is about to, is used up: the next name is tried."""
         execution_input = {
@@ -143,7 +143,7 @@ class Workflows:
             "round": round_,
             "deadlineSeconds": run.deadline_seconds,
         }
-        for nth in range(1, EXECUTION_NAMES + 1):
+        for nth in range(1, EXECUTION_NAMES_LIMIT + 1):
             name = f"{run.id}-{round_}" if nth == 1 else f"{run.id}-{round_}-{nth}"
             started_at = self.executions.start(self.machine_arn, name, execution_input)
             if started_at is not None and now - started_at < USABLE_AGE_MS:

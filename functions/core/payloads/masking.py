@@ -43,7 +43,7 @@ def mask_value(mask: Mask | None, value: Any) -> Any:
     return value
 
 
-def masked_parts(
+def masked_path_values(
     mask: Mask | None, value: Any, where: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Path and value of every masked part."""
@@ -53,10 +53,10 @@ def masked_parts(
         yield where, value
     elif isinstance(value, dict):
         for name, each in value.items():
-            yield from masked_parts(mask_below(mask, name), each, (*where, name))
+            yield from masked_path_values(mask_below(mask, name), each, (*where, name))
     elif isinstance(value, list):
         for at, each in enumerate(value):
-            yield from masked_parts(mask_below(mask, str(at)), each, (*where, at))
+            yield from masked_path_values(mask_below(mask, str(at)), each, (*where, at))
 
 
 def mask_below(mask: dict[str, Mask], name: str) -> Mask | None:
@@ -86,7 +86,7 @@ class Redaction:
         return cls(
             frozenset(
                 spelling
-                for _, part in masked_parts(mask, payload)
+                for _, part in masked_path_values(mask, payload)
                 for text in leaf_texts(part)
                 for spelling in secret_spellings(text)
             )

@@ -109,13 +109,13 @@ class SensitiveParts:
                 if isinstance(child, dict | list | tuple):
                     parents.setdefault(id(child), []).append(id(node))
                     todo.append(child)
-        for ref, node_id in references:
-            parents.setdefault(id(self._definitions[ref]), []).append(node_id)
+        for ref, node_task_id in references:
+            parents.setdefault(id(self._definitions[ref]), []).append(node_task_id)
         while sensitive:
-            node_id = sensitive.pop()
-            if node_id not in self._on_path_to_sensitive:
-                self._on_path_to_sensitive.add(node_id)
-                sensitive += parents.get(node_id, ())
+            node_task_id = sensitive.pop()
+            if node_task_id not in self._on_path_to_sensitive:
+                self._on_path_to_sensitive.add(node_task_id)
+                sensitive += parents.get(node_task_id, ())
 
 
 def is_sensitive_schema(schema: Schema) -> bool:

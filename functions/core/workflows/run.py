@@ -98,7 +98,7 @@ class NodeSpec:
         return lane_of(self.priority)
 
 
-def node_id(run: str, index: int) -> str:
+def node_task_id(run: str, index: int) -> str:
     """The task id of a node, or the id of a join: `<run>-<index>`."""
     return f"{run}-{index}"
 
