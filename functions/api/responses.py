@@ -41,6 +41,6 @@ def task_response(request: ApiRequest, task: Task) -> Response[str]:
     if task.notify:
         view["notifications"] = services.notifications.of_task(task)
     if task.membership:
-        view["workflow"] = services.workflow_queries.reference(task, task.membership)
-        view["dependencies"] = services.workflow_queries.upstream_ids(task, task.membership)
+        view["workflow"] = services.workflow_reader.reference(task, task.membership)
+        view["dependencies"] = services.workflow_reader.upstream_ids(task, task.membership)
     return json_response(200, view)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     # These import pydantic or all task types, which requests that read do not need.
     from functions.api.bulk_requests import BulkRequests
     from functions.api.dead_letters.dead_letters import DeadLetters
-    from functions.api.notifications.queries import NotificationQueries
+    from functions.api.notifications.reader import NotificationReader
     from functions.api.schedules.schedules import Schedules
     from functions.api.tasks.batch import BatchSubmission
     from functions.api.tasks.bulk_cancel import BulkCancel
     from functions.api.tasks.changes import TaskChanges
-    from functions.api.workflows.queries import WorkflowQueries
+    from functions.api.workflows.reader import WorkflowReader
     from functions.api.workflows.workflows import Workflows
     from functions.intake.submission import Submission
 
@@ -122,19 +122,19 @@ class Services:
         )
 
     @cached_property
-    def notifications(self) -> NotificationQueries:
-        from functions.api.notifications.queries import NotificationQueries
+    def notifications(self) -> NotificationReader:
+        from functions.api.notifications.reader import NotificationReader
         from functions.store.notifications import NotificationStore
 
-        return NotificationQueries(
+        return NotificationReader(
             NotificationStore(table=wiring.table(self.environment), shards=self.environment.listing_shards)
         )
 
     @cached_property
-    def workflow_queries(self) -> WorkflowQueries:
-        from functions.api.workflows.queries import WorkflowQueries
+    def workflow_reader(self) -> WorkflowReader:
+        from functions.api.workflows.reader import WorkflowReader
 
-        return WorkflowQueries(
+        return WorkflowReader(
             runs=wiring.run_store(self.environment),
             tasks=self.tasks,
             documents=self.documents,

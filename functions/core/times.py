@@ -56,7 +56,7 @@ def epoch_ms(text: str) -> int:
     date_match = _DATE.match(stripped)
     if date_match is None:
         raise InvalidTime(f"must be an ISO 8601 time, like {EXAMPLE}")
-    day = _day(date_match)
+    day = _ordinal_day(date_match)
     rest = stripped[date_match.end() :]
     if not rest or _OFFSET.fullmatch(rest):
         raise InvalidTime(f"must say the time of day{' and its offset from UTC' if not rest else ''}, like {EXAMPLE}")
@@ -71,7 +71,7 @@ def epoch_ms(text: str) -> int:
     return (day - _EPOCH_DAY) * DAY_MS + _ms_of_day(clock) - _offset_ms(offset)
 
 
-def _day(date_match: re.Match[str]) -> int:
+def _ordinal_day(date_match: re.Match[str]) -> int:
     year = int(date_match["year"])
     try:
         if date_match["week"]:

@@ -87,12 +87,12 @@ class Listings:
     def positions(self, tenant: str, *, after: str | None, page_size: int, since: int = 0) -> Iterator[str]:
         """Sort keys `time#id` of all shards, newest first. Each shard is read page by page, as needed."""
         shards = [
-            self._shard(tenant, number, after=after, page_size=page_size, since=since)
+            self._read_shard(tenant, number, after=after, page_size=page_size, since=since)
             for number in range(self.tasks.shards)
         ]
         return heapq.merge(*shards, reverse=True)
 
-    def _shard(self, tenant: str, number: int, *, after: str | None, page_size: int, since: int) -> Iterator[str]:
+    def _read_shard(self, tenant: str, number: int, *, after: str | None, page_size: int, since: int) -> Iterator[str]:
         index = self.index
         if after is not None and after < f"{since:013d}":
             # There is nothing between the two, and DynamoDB refuses a BETWEEN with the larger value first.

@@ -195,14 +195,14 @@ def test_state_counts_and_nodes_by_page(yard: Api, quick: Quick, submit) -> None
 def test_counts_are_exact_while_it_runs_also_when_nobody_looks_at_each_node(
     yard: Api, quick: Quick, submit, monkeypatch
 ) -> None:
-    from functions.api.workflows import queries
+    from functions.api.workflows import reader
 
     run = submit([node("a"), *(node(f"n{at}", "a") for at in range(60))])
     begin(quick, run_of(run["id"]))
     quick.work_off(most=21)
     counts = yard("GET", f"/workflows/{run['id']}").body["counts"]
     assert sum(counts.values()) == 61
-    monkeypatch.setattr(queries, "RECORDS_READ_LIMIT", 10)
+    monkeypatch.setattr(reader, "RECORDS_READ_LIMIT", 10)
     few = yard("GET", f"/workflows/{run['id']}").body["counts"]
     assert few == {"SUCCESS": counts["SUCCESS"], "OPEN": 61 - counts["SUCCESS"]}
 

@@ -33,13 +33,13 @@ def submit_workflow(request: ApiRequest) -> Response[str]:
 
 
 def list_workflows(request: ApiRequest) -> Response[str]:
-    return json_response(200, request.services.workflow_queries.page(request.tenant, request.query))
+    return json_response(200, request.services.workflow_reader.page(request.tenant, request.query))
 
 
 def get_workflow(request: ApiRequest) -> Response[str]:
     services = request.services
     run = services.workflows.find(request.tenant, request.id)
-    view = services.workflow_queries.detail(run, request.query, now=request.now)
+    view = services.workflow_reader.detail(run, request.query, now=request.now)
     if run.notify:
         view["notifications"] = services.notifications.of_run(run)
     return json_response(200, view)
@@ -48,7 +48,7 @@ def get_workflow(request: ApiRequest) -> Response[str]:
 def get_workflow_graph(request: ApiRequest) -> Response[str]:
     format_ = graph_format(request.query, request.header("accept"))
     run = request.services.workflows.find(request.tenant, request.id)
-    graph = request.services.workflow_queries.graph(run, format_, now=request.now)
+    graph = request.services.workflow_reader.graph(run, format_, now=request.now)
     return Response(200, MEDIA_TYPES[format_], graph, {"Vary": "Accept"})
 
 

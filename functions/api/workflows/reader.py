@@ -35,7 +35,7 @@ CURSOR_SCOPE = "runs"
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkflowQueries:
+class WorkflowReader:
     runs: RunStore
     tasks: TaskStore
     documents: Documents

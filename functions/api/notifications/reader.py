@@ -30,7 +30,7 @@ POSITION = re.compile(r"[0-9]{13}#[0-9a-z-]{28,80}")
 
 
 @dataclass(frozen=True)
-class NotificationQueries:
+class NotificationReader:
     store: NotificationStore
 
     def of_task(self, task: Task) -> list[Notification]:
