@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from infra.assets import ROOT
 
+from infra.build.assets import ROOT
 from tests.infra.template import Template
 
 # In a process of its own, as app.py is: jsii's Node is of the process.

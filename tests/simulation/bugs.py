@@ -355,7 +355,7 @@ def an_effect_is_not_reserved_before() -> Patches:
 
 @bug
 def an_event_is_counted_each_time_it_comes() -> Patches:
-    yield mock.patch.object(StreamPositions, "unseen", lambda self, shard, events: list(events))
+    yield mock.patch.object(StreamPositions, "uncounted_events", lambda self, shard, events: list(events))
 
 
 @bug

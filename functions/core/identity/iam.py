@@ -26,7 +26,7 @@ def principal_of_iam(
     roles = DEFAULT_ROLES
     if rules.roles:
         # Composed anew: an assumed role's own ARN holds a session's name, which whoever assumes it chooses.
-        arn = f"arn:{partition}:iam::{account}:{principal}" if principal else None
+        arn = ":".join(("arn", partition, "iam", "", account, principal)) if principal else None
         rule = next((rule for rule in rules.roles if arn and fnmatchcase(arn, rule.arn)), None)
         if rule is None:
             raise NoRole(Role.VIEWER, ())
