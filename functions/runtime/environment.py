@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from functions.aws.queues import Lane
-from functions.core.webhooks.addresses import Reach
+
+if TYPE_CHECKING:
+    from functions.core.webhooks.addresses import Reach
 
 WORKER_MARGIN_SECONDS = 10
 """Part of a worker's time-out that it needs beside an attempt, to claim, settle and run consequences."""

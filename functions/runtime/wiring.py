@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING
 
 from functions.aws.clients import client
 from functions.aws.executions import Executions
-from functions.aws.mail import SesMail
 from functions.aws.queues import Queues
-from functions.aws.secrets import WebhookSecrets
 from functions.aws.timers import Timers
-from functions.http.client import Client
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.environment import Environment, TaskEnvironment
@@ -26,8 +23,12 @@ from functions.store.table import Table
 from functions.store.tasks import TaskStore
 
 if TYPE_CHECKING:
+    # Most functions neither send mail nor call a webhook: who does imports these when it builds its services.
+    from functions.aws.mail import SesMail
+    from functions.aws.secrets import WebhookSecrets
     from functions.core.task_types import Registry
     from functions.core.webhooks.addresses import Reach
+    from functions.http.client import Client
 
 TASK_TYPES_FILE = os.path.join(__file__.rpartition(f"{os.sep}functions{os.sep}")[0], "task-types.json")
 """Beside `functions/` in the code asset."""
@@ -125,14 +126,20 @@ def notification_starter(environment: TaskEnvironment) -> NotificationStarter:
 
 
 def mail(sender: str, senders: frozenset[str] = frozenset()) -> SesMail:
+    from functions.aws.mail import SesMail
+
     return SesMail(partial(client, "ses", attempts=1), sender, senders)
 
 
 def http_client(reach: Reach) -> Client:
+    from functions.http.client import Client
+
     return Client(reach)
 
 
 def webhook_secrets(path: str) -> WebhookSecrets:
+    from functions.aws.secrets import WebhookSecrets
+
     return WebhookSecrets(partial(client, "secretsmanager"), path, clock)
 
 

@@ -19,7 +19,16 @@ MODULES = {
     "producer": "functions.producer.handler",
     "firing": "functions.producer.handler",
 }
-PACKAGES = {"core", "aws", "store", "tasks", "intake", "runtime", *(name.split(".")[1] for name in MODULES.values())}
+PACKAGES = {
+    "core",
+    "aws",
+    "http",
+    "store",
+    "tasks",
+    "intake",
+    "runtime",
+    *(name.split(".")[1] for name in MODULES.values()),
+}
 TIMEOUTS = {
     "api": 29,
     **dict.fromkeys((f"worker-{lane}" for lane in LANES), CONFIG.worker_timeout_seconds),
