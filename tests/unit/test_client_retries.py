@@ -87,3 +87,9 @@ def test_pauses_of_a_wait_grow_to_five_seconds() -> None:
     assert pauses[0] == 0.1
     assert all(one <= two for one, two in pairwise(pauses))
     assert pauses[-1] == 5.0
+
+
+def test_backoff_is_imported_from_its_public_place() -> None:
+    from taskyard.retrying import Backoff as PublicBackoff
+
+    assert PublicBackoff is Backoff
