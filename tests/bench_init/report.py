@@ -134,9 +134,8 @@ class Report:
         lines = [
             "## First task",
             "",
-            "Part of the work is left to the first task. The first task of a worker finds all handlers"
-            " and parses a payload "
-            "(pydantic and every file of functions/tasks/). The first submit of the api needs the same and its own "
+            "Part of the work is left to the first task. The first task of a worker reads task-types.json, imports one "
+            "handler and parses a payload (pydantic). The first submit of the api needs the same and its own "
             "models. A function that only reads, and a worker that only hands wake-ups back, never need it. In total, "
             "from the first import on:",
             "",
