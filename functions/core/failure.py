@@ -13,7 +13,7 @@ from itertools import islice
 from types import FrameType
 
 from taskyard.tasks.failure import is_permanent, leaf_errors, requested_delay
-from taskyard.tasks.text import bounded, class_name, error_text, text_of
+from taskyard.tasks.text import class_name, error_text, text_of, truncate
 
 from functions.core.outcomes import Failed
 
@@ -111,7 +111,7 @@ def chain_lines(formatted: traceback.TracebackException) -> Iterator[str]:
         yield from frame_lines(error.stack)
         for line in islice(error.format_exception_only(), MAX_LEAVES):
             yield from (
-                bounded(part, CHAIN_TEXT_LENGTH)
+                truncate(part, CHAIN_TEXT_LENGTH)
                 for part in ERROR_CLASS_PATTERN.sub(lambda match: match[1].rpartition(".")[2] or match[1], line)
                 .rstrip("\n")
                 .split("\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from taskyard.tasks.retry import MAX_DELAY_SECONDS
-from taskyard.tasks.text import bounded
+from taskyard.tasks.text import truncate
 
 from functions.core.outcomes import Failed, LoopBlocked, Outcome, Succeeded
 from functions.core.states import State
@@ -83,7 +83,7 @@ def ended_attempt(
         ended_at=now,
         outcome=outcome,
         error_type=failed.error_type if failed else None,
-        error=bounded(failed.message, ERROR_LIMIT) if failed else None,
+        error=truncate(failed.message, ERROR_LIMIT) if failed else None,
         where=failed.where if failed else None,
         traceback=last_bytes(failed.chain, TRACEBACK_BYTES) if failed and failed.chain else None,
         log=log,

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from taskyard.tasks.effects import Effect
-from taskyard.tasks.text import bounded
+from taskyard.tasks.text import truncate
 
 from functions.core.task import ERROR_LIMIT, Document, Task
 from functions.store import keys
@@ -55,7 +55,7 @@ class Effects:
             except Exception as error:
                 # That the effect is done matters more than its result, and is recorded in any case.
                 problem = str(error)
-        problem = problem and bounded(problem, ERROR_LIMIT)
+        problem = problem and truncate(problem, ERROR_LIMIT)
         fields = {"problem": string_value(problem)} if problem else document_attributes("result", stored)
         self.table.update(
             keys.task_key(task.tenant, task.id, keys.EFFECT + name),

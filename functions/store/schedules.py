@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taskyard.tasks.text import bounded
+from taskyard.tasks.text import truncate
 
 from functions.core.schedules.schedule import CatchUp, FiringHistory, Overlap, Schedule
 from functions.core.task import ERROR_LIMIT
@@ -126,7 +126,7 @@ class ScheduleStore:
 
     def record_error(self, schedule: Schedule, error: str, now: int) -> ClaimResult:
         """Stores the error of a template that is no longer a valid task. The schedule's view shows it."""
-        values = {":error": string_value(bounded(error, ERROR_LIMIT)), ":now": number_value(now)}
+        values = {":error": string_value(truncate(error, ERROR_LIMIT)), ":now": number_value(now)}
         unless_older = "attribute_not_exists(errorAt) OR errorAt <= :now"
         return self._update(schedule, "SET #error = :error, errorAt = :now", unless_older, values)
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from taskyard.tasks.text import bounded
+from taskyard.tasks.text import truncate
 
 from functions.core.errors import PayloadTooLarge
 from functions.core.outcomes import Failed, Outcome, Succeeded
@@ -238,7 +238,7 @@ def log_failure(task: Task, failed: Failed) -> None:
         task.id,
         task.type,
         failed.error_type,
-        bounded(failed.message, ERROR_LIMIT),
+        truncate(failed.message, ERROR_LIMIT),
         failed.traceback or "",
         extra={"taskId": task.id, "taskType": task.type, "attempt": task.attempt, "errorType": failed.error_type},
     )

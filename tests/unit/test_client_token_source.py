@@ -86,7 +86,7 @@ def test_tokens_are_stored_per_issuer_and_client(store: TokenStore) -> None:
 def test_token_file_is_the_users_alone_whatever_the_umask(store: TokenStore) -> None:
     before = os.umask(0)
     try:
-        with store.locked():
+        with store.file_lock():
             store.save("https://i", "c", TOKENS)
     finally:
         os.umask(before)
@@ -144,7 +144,7 @@ def test_lock_is_one_holders_across_processes(store: TokenStore) -> None:
         "from taskyard.login.token_store import TokenStore\n"
         "store = TokenStore(Path(sys.argv[1]))\n"
         "for _ in range(20):\n"
-        "    with store.locked():\n"
+        "    with store.file_lock():\n"
         "        before = store.load('https://i', 'c')\n"
         "        store.save('https://i', 'c', TokenSet('a', (before.expires_at if before else 0) + 1, 0))\n"
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from taskyard.tasks.text import bounded
+from taskyard.tasks.text import truncate
 
 from functions.core.task import BASE32_ALPHABET, id_for_key, lane_of, time_ordered_id, to_base32
 from functions.store.keys import shard_of, task_key, tenant_and_task_id, time_sort_key
@@ -65,7 +65,7 @@ def test_lanes_of_priorities() -> None:
 
 @given(st.text(max_size=50) | st.just("\ud800" * 9), st.integers(1, 20))
 def test_bounded_text_is_bounded_and_can_be_stored(text: str, limit: int) -> None:
-    kept = bounded(text, limit)
+    kept = truncate(text, limit)
     assert len(kept) <= limit
     kept.encode()
     if len(text) <= limit and "\ud800" not in text:

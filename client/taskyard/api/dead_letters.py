@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from taskyard.api.json_fields import Json
-from taskyard.api.request_fields import FieldMap, to_fields, unchanged
+from taskyard.api.request_fields import FieldMap, same_value, to_fields
 from taskyard.api.requests import path_of, post, query_of
 from taskyard.api.tasks.models import Page, Task
 from taskyard.times import instant_of, iso_time
@@ -22,8 +22,8 @@ class DeadLetterFilter(TypedDict, total=False):
 
 
 DEAD_LETTER_FIELDS: FieldMap = {
-    "type": ("type", unchanged),
-    "error_type": ("errorType", unchanged),
+    "type": ("type", same_value),
+    "error_type": ("errorType", same_value),
     "since": ("since", iso_time),
     "until": ("until", iso_time),
 }
@@ -38,8 +38,8 @@ class RedriveOptions(DeadLetterFilter, total=False):
 
 REDRIVE_FIELDS: FieldMap = {
     **DEAD_LETTER_FIELDS,
-    "rate": ("ratePerSecond", unchanged),
-    "attempts": ("attempts", unchanged),
+    "rate": ("ratePerSecond", same_value),
+    "attempts": ("attempts", same_value),
 }
 
 

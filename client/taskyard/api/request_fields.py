@@ -10,7 +10,7 @@ FieldMap = Mapping[str, tuple[str, Callable[[Any], Any]]]
 """Option → name of its JSON field, and the function that converts a value that is not None."""
 
 
-def unchanged(value: Any) -> Any:
+def same_value(value: Any) -> Any:
     return value
 
 

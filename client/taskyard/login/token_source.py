@@ -81,7 +81,7 @@ class StoredTokenSource:
         tokens = self._store.load(self._issuer, self._client_id)
         if tokens is not None and self._is_good(tokens):
             return tokens
-        with self._store.locked():
+        with self._store.file_lock():
             # Another program may have renewed it while this one waited for the lock.
             tokens = self._store.load(self._issuer, self._client_id)
             if tokens is not None and self._is_good(tokens):

@@ -53,7 +53,7 @@ class TokenStore:
         self._write(entries)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def file_lock(self) -> Iterator[None]:
         """One process and thread at a time. The lock ends with its holder, so a crash leaves none behind."""
         self._make_folder()
         descriptor = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)

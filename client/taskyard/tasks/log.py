@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskyard.tasks.text import bounded, repr_of, text_of
+from taskyard.tasks.text import repr_of, text_of, truncate
 
 LOG_LINES = 50
 LOG_LINE_LIMIT = 500
@@ -16,7 +16,7 @@ LOG_BYTES = 4096
 def log_line(message: str, fields: dict[str, Any]) -> str:
     """One line to store: the message, with its fields as a dict is printed."""
     pairs = ", ".join(f"{name!r}: {repr_of(value)}" for name, value in fields.items())
-    return bounded(f"{message} {{{pairs}}}" if fields else message, LOG_LINE_LIMIT)
+    return truncate(f"{message} {{{pairs}}}" if fields else message, LOG_LINE_LIMIT)
 
 
 def append_line(lines: list[str], line: str) -> None:
@@ -31,4 +31,4 @@ def log_field(value: Any) -> Any:
     """The value itself where every formatter of logs can write it; else its text."""
     if value is None or type(value) in (bool, float) or (type(value) is int and value.bit_length() < 64):
         return value
-    return bounded(text_of(value) if type(value) is str else repr_of(value), LOG_LINE_LIMIT)
+    return truncate(text_of(value) if type(value) is str else repr_of(value), LOG_LINE_LIMIT)

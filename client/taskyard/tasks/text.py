@@ -10,7 +10,7 @@ from __future__ import annotations
 CLASS_NAME_LIMIT = 200
 
 
-def bounded(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """At most `limit` characters, and nothing that DynamoDB refuses: half a surrogate pair is no text in UTF-8."""
     shortened = text if len(text) <= limit else text[: limit - 1] + "…"
     return shortened.encode(errors="replace").decode()
@@ -40,7 +40,7 @@ def error_text(error: BaseException) -> str:
 
 def class_name(value: object) -> str:
     # The name itself: a metaclass may have another in front of it.
-    return bounded(str(type.__dict__["__name__"].__get__(type(value))), CLASS_NAME_LIMIT)
+    return truncate(str(type.__dict__["__name__"].__get__(type(value))), CLASS_NAME_LIMIT)
 
 
 def is_instance(value: object, classes: type | tuple[type, ...]) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
-from taskyard.api.request_fields import FieldMap, to_fields, unchanged
+from taskyard.api.request_fields import FieldMap, same_value, to_fields
 from taskyard.api.requests import encode, path_of, post, query_of
 from taskyard.api.schedules.models import Schedule, SchedulePage
 from taskyard.api.tasks.models import Task
@@ -32,15 +32,15 @@ class ScheduleOptions(TypedDict, total=False):
 
 
 SCHEDULE_FIELDS: FieldMap = {
-    "cron": ("cron", unchanged),
-    "rate": ("rate", unchanged),
-    "timezone": ("timezone", unchanged),
-    "name": ("name", unchanged),
+    "cron": ("cron", same_value),
+    "rate": ("rate", same_value),
+    "timezone": ("timezone", same_value),
+    "name": ("name", same_value),
     "start_at": ("startAt", iso_time),
     "end_at": ("endAt", iso_time),
-    "paused": ("paused", unchanged),
-    "overlap": ("overlap", unchanged),
-    "catch_up": ("catchUp", unchanged),
+    "paused": ("paused", same_value),
+    "overlap": ("overlap", same_value),
+    "catch_up": ("catchUp", same_value),
 }
 
 CLEARABLE_FIELDS = ("name", "startAt", "endAt")

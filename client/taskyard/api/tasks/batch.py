@@ -54,7 +54,7 @@ class Batch:
     bodies: Sequence[Mapping[str, Any]]
     call: Call[list[Outcome]]
 
-    def failed(self, error: TaskyardError) -> list[Outcome]:
+    def failed_outcomes(self, error: TaskyardError) -> list[Outcome]:
         """The outcomes when no answer came, or when the API refused the whole request."""
         return [Outcome(self.first_index + index, body, error=error) for index, body in enumerate(self.bodies)]
 

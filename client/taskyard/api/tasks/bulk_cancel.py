@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from taskyard.api.json_fields import Json, strings_of
-from taskyard.api.request_fields import FieldMap, to_fields, unchanged, without_none
+from taskyard.api.request_fields import FieldMap, same_value, to_fields, without_none
 from taskyard.api.requests import post
 from taskyard.api.tasks.batch import TASKS_PER_REQUEST
 from taskyard.transport.call import Call
@@ -20,7 +20,7 @@ class CancelFilter(TypedDict, total=False):
     tags: Mapping[str, str] | None
 
 
-CANCEL_FIELDS: FieldMap = {"type": ("type", unchanged), "state": ("state", unchanged), "tags": ("tags", dict)}
+CANCEL_FIELDS: FieldMap = {"type": ("type", same_value), "state": ("state", same_value), "tags": ("tags", dict)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, Final, TypedDict, Unpack
 
 from taskyard.api.notifications import Targets, targets_to_json
-from taskyard.api.request_fields import FieldMap, to_fields, unchanged, without_none
+from taskyard.api.request_fields import FieldMap, same_value, to_fields, without_none
 from taskyard.api.requests import encode, path_of, post, post_body, query_of
 from taskyard.api.tasks.models import Page, Retry, Task, TaskSpec
 from taskyard.times import in_seconds, iso_time
@@ -44,12 +44,12 @@ class TaskOptions(TypedDict, total=False):
 
 
 TASK_FIELDS: FieldMap = {
-    "type": ("type", unchanged),
-    "payload": ("payload", unchanged),
+    "type": ("type", same_value),
+    "payload": ("payload", same_value),
     "run_at": ("runAt", iso_time),
     "delay": ("delaySeconds", in_seconds),
-    "priority": ("priority", unchanged),
-    "max_retries": ("maxRetries", unchanged),
+    "priority": ("priority", same_value),
+    "max_retries": ("maxRetries", same_value),
     "retry": ("retry", lambda policy: policy.to_json() if isinstance(policy, Retry) else policy),
     "timeout": ("timeoutSeconds", in_seconds),
     "idempotency_key": ("idempotencyKey", checked_key),

@@ -42,7 +42,7 @@ def submit_batch(connection: Connection, tasks: Iterable[Mapping[str, Any] | Tas
         try:
             outcomes += yield from send(connection, batch.call)
         except (ProblemError, Unreachable, UnexpectedAnswer) as error:
-            outcomes += batch.failed(error)
+            outcomes += batch.failed_outcomes(error)
     return outcomes
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, TypedDict, Unpack
 
 from taskyard.api.notifications import Targets, targets_to_json
-from taskyard.api.request_fields import FieldMap, to_fields, unchanged
+from taskyard.api.request_fields import FieldMap, same_value, to_fields
 from taskyard.api.requests import path_of, post, post_body, query_of
 from taskyard.api.workflows.models import Workflow, WorkflowPage
 from taskyard.times import in_seconds
@@ -26,9 +26,9 @@ class WorkflowOptions(TypedDict, total=False):
 
 
 WORKFLOW_FIELDS: FieldMap = {
-    "name": ("name", unchanged),
+    "name": ("name", same_value),
     "deadline": ("deadlineSeconds", in_seconds),
-    "on_failure": ("onFailure", unchanged),
+    "on_failure": ("onFailure", same_value),
     "notify": ("notify", targets_to_json),
 }
 
