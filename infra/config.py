@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from infra.auth import Auth, Cognito, Iam, auth_faults
+
 # The longest DelaySeconds of SQS: a message may stand in its queue this long on purpose.
 MAX_DELAY_SECONDS = 900
 
@@ -39,9 +41,8 @@ class Config:
     # What the observer takes at once, and how long it gathers at most: counts are twice as old, and cheaper for it.
     observer_batch: int
     observer_window_seconds: int
-    # `account`: every caller of one AWS account is one tenant; `principal`: every IAM user and every role is its own
-    # (federated users are refused).
-    tenant_from: Literal["account", "principal"]
+    # Who may call: an HTTP API for each entry. At most one Iam, and at most one Jwt or Cognito.
+    auth: tuple[Auth, ...]
     # An address that is verified in SES, or of a domain that is, in the account that is deployed to. Mail of
     # notifications, and of tasks that name no sender, is from it.
     mail_from: str
@@ -65,6 +66,11 @@ class Config:
     @property
     def stack_name(self) -> str:
         return f"Taskyard-{self.environment}"
+
+    @property
+    def tenant_from(self) -> Literal["account", "principal"]:
+        """What the tenant of an IAM principal is."""
+        return next((entry.tenant_from for entry in self.auth if isinstance(entry, Iam)), "account")
 
     @property
     def senders(self) -> tuple[str, ...]:
@@ -123,7 +129,7 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             listing_shards=2,
             observer_batch=100,
             observer_window_seconds=1,
-            tenant_from="account",
+            auth=(Iam(), Cognito()),
             mail_from="taskyard@example.com",
             mail_senders=("no-reply@example.com",),
             webhook_reach="any",
@@ -148,7 +154,7 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             listing_shards=8,
             observer_batch=500,
             observer_window_seconds=10,
-            tenant_from="account",
+            auth=(Iam(), Cognito()),
             mail_from="taskyard@example.com",
             webhook_reach="public",
             log_level="INFO",
@@ -196,3 +202,4 @@ def config_faults(config: Config) -> Iterator[str]:
     for lane in config.lanes:
         if not 2 <= lane.max_concurrency <= 1000:
             yield f"lane {lane.name}: max_concurrency is {lane.max_concurrency}: it must be 2 to 1000 (event sources)"
+    yield from auth_faults(config.auth)

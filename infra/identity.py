@@ -7,37 +7,15 @@ Cognito grants the scopes of a client to whoever logs in through it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
+from infra.auth import CALLBACK_PORTS, ROLES, ServiceClient
 
 RESOURCE_SERVER = "taskyard"
-ROLES = {
-    "viewer": "Read the tenant's tasks, workflows and schedules",
-    "submitter": "Submit and control them, too",
-    "admin": "Redrive, cancel in bulk and configure the tenant, too",
-    "operator": "Do all that for the tenant that a request names",
-}
-CALLBACK_PORTS = (8976, 8977, 8978)
-"""Where `taskyard login` listens on the loopback: the first that is free. Cognito compares callback URLs exactly."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServiceClient:
-    """A service that gets tokens for itself, with an id and a secret. `roles`: of ROLES. `tenant`: None for one of its
-    own, which its client's id names."""
-
-    name: str
-    roles: tuple[str, ...]
-    tenant: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.roles or not set(self.roles) <= ROLES.keys():
-            raise ValueError(f"service client {self.name}: roles are of {', '.join(ROLES)}, not {self.roles}")
 
 
 class Identity(Construct):

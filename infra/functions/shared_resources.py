@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
+from infra.auth import auth_rules
 from infra.config import Config
 from infra.functions.function import DeploymentPackage
 from infra.resources.lanes import Lanes
@@ -46,6 +47,7 @@ class SharedResources:
         return {
             **self.task_environment(),
             "DOCUMENT_BUCKET": self.storage.documents.bucket_name,
+            "AUTH": cdk.Stack.of(self.package).to_json_string(auth_rules(self.config.auth)),
             "TENANT_FROM": self.config.tenant_from,
             "WEBHOOK_REACH": self.config.webhook_reach,
             # Read by the model of SEND_EMAIL, which refuses other senders at submit.

@@ -30,6 +30,7 @@ INTAKE = (
     | DISPATCH
     | {
         "DOCUMENT_BUCKET",
+        "AUTH",
         "TENANT_FROM",
         "WEBHOOK_REACH",
         "MAIL_SENDERS",
