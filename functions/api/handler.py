@@ -46,7 +46,9 @@ def services() -> Services:
 def respond_by(route: Route) -> Callable[..., Response[Any]]:
     def respond(id: str = "") -> Response[Any]:
         request_id = app.lambda_context.aws_request_id
-        return route.handler(ApiRequest(route, app.current_event.raw_event, services(), request_id, id))
+        request = ApiRequest(route, app.current_event.raw_event, services(), request_id, id)
+        request.require_role()
+        return route.handler(request)
 
     return respond
 

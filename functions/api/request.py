@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from functions.api.routing import ID_PATTERNS, Route
 from functions.core.errors import FieldError, InvalidRequest, NotFound
+from functions.core.identity.principal import TENANT_HEADER, Principal
 from functions.intake import body
-from functions.intake.principal import Principal, principal_of_request
+from functions.intake.principal import principal_of_request
 from functions.runtime import wiring
 
 if TYPE_CHECKING:
@@ -47,14 +48,21 @@ class ApiRequest:
 
     @cached_property
     def principal(self) -> Principal:
-        """Raises NoIdentity."""
-        return principal_of_request(
-            self.event.get("requestContext") or {}, tenant_from=self.services.environment.tenant_from
-        )
+        """Who calls, in the tenant that the request is about. Raises NoIdentity, and the errors of
+        functions.core.identity."""
+        caller = principal_of_request(self.event.get("requestContext") or {}, self.services.environment.auth)
+        return caller.acting_for(self.header(TENANT_HEADER.lower()))
 
     @property
     def tenant(self) -> str:
-        return self.principal.tenant
+        tenant = self.principal.tenant
+        assert tenant is not None, "acting_for names one"
+        return tenant
+
+    def require_role(self) -> None:
+        """Of the route, unless the route is open. Raises what `principal` does, and NoRole."""
+        if not self.route.open:
+            self.principal.require(self.route.role)
 
     @property
     def id(self) -> str:

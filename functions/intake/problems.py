@@ -21,6 +21,7 @@ from functions.core.errors import (
     TaskyardError,
     UnknownTaskType,
 )
+from functions.core.identity.errors import InvalidTenant, NoRole, NoTenant, SeveralTenants, WrongTokenUse
 from functions.intake.body import MalformedBody, UnsupportedMediaType
 from functions.intake.principal import NoIdentity
 
@@ -85,7 +86,23 @@ INTERNAL = ProblemType(500, "internal-error", "Something went wrong on our side"
 
 PROBLEM_TYPES: dict[type[Exception] | tuple[type[Exception], Resource], ProblemType] = {
     MalformedBody: ProblemType(400, "malformed-body", "The body cannot be read"),
+    WrongTokenUse: ProblemType(
+        401,
+        "wrong-token-use",
+        "The token is made for another use",
+        # RFC 6750, section 3.1.
+        headers=lambda error: {"WWW-Authenticate": 'Bearer error="invalid_token"'},
+    ),
     NoIdentity: ProblemType(403, "no-identity", "The caller is not known"),
+    NoRole: ProblemType(
+        403,
+        "no-role",
+        "The caller does not have the role",
+        lambda error: {"required": str(error.required), "held": [str(role) for role in error.held]},
+    ),
+    NoTenant: ProblemType(403, "no-tenant", "The caller has no tenant"),
+    SeveralTenants: ProblemType(403, "several-tenants", "The caller has more than one tenant"),
+    InvalidTenant: ProblemType(403, "invalid-tenant", "A tenant cannot have this name"),
     **{(NotFound, what): ProblemType(404, f"{what}-not-found", f"There is no such {what}") for what in RESOURCES},
     NoSuchRoute: ProblemType(404, "no-such-route", "There is no such route"),
     MethodNotAllowed: ProblemType(

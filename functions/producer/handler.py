@@ -92,7 +92,7 @@ def handle_submit(event: Mapping[str, Any], context: Any, function_arn: str) -> 
 
     wired, now = services(), wiring.clock()
     try:
-        principal = principal_of_invocation(function_arn, tenant_from=wired.environment.tenant_from)
+        principal = principal_of_invocation(function_arn, wired.environment.auth)
         if unknown := [name for name in event if name not in ("submit", "idempotencyKey")]:
             raise InvalidRequest([FieldError(name, "is not a known field") for name in unknown])
         # Parsed as the body of an HTTP request, under the same rules.
@@ -102,6 +102,7 @@ def handle_submit(event: Mapping[str, Any], context: Any, function_arn: str) -> 
             raise InvalidRequest([FieldError("idempotencyKey", "must be a string")])
         if key is not None and submit.setdefault("idempotencyKey", key) != key:
             raise InvalidRequest([FieldError("idempotencyKey", "is not the same as submit.idempotencyKey; give one")])
+        assert principal.tenant is not None, "it is the account"
         submitted = wired.submission.submit(submit, None, tenant=principal.tenant, now=now, random=secrets.randbits(80))
     except Exception as error:
         problem = problems.problem_of(error, request_id=context.aws_request_id)

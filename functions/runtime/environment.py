@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from functions.aws.queues import Lane
 
 if TYPE_CHECKING:
+    from functions.core.identity.rules import AuthRules
     from functions.core.webhooks.addresses import Reach
 
 WORKER_MARGIN_SECONDS = 10
@@ -70,7 +71,7 @@ class IntakeEnvironment(TaskEnvironment):
     Scheduler invokes for each firing."""
 
     document_bucket: str
-    tenant_from: str
+    auth: AuthRules
     webhook_reach: Reach
     schedule_group: str
     schedule_role_arn: str
@@ -83,11 +84,12 @@ class IntakeEnvironment(TaskEnvironment):
 
     @classmethod
     def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
-        if variables["TENANT_FROM"] not in ("account", "principal"):
-            raise ValueError(f"TENANT_FROM is 'account' or 'principal', not {variables['TENANT_FROM']!r}")
+        # Only functions that take requests have rules to import.
+        from functions.core.identity.rules import AuthRules, parse_iam_rules
+
         return super().read_fields(variables) | {
             "document_bucket": variables["DOCUMENT_BUCKET"],
-            "tenant_from": variables["TENANT_FROM"],
+            "auth": AuthRules(iam=parse_iam_rules({"tenantFrom": variables["TENANT_FROM"]}), jwt=None),
             "webhook_reach": webhook_reach(variables),
             "schedule_group": variables["SCHEDULE_GROUP"],
             "schedule_role_arn": variables["SCHEDULE_ROLE_ARN"],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -17,13 +19,18 @@ from functions.core.errors import (
     StoreUnavailable,
     TaskyardError,
 )
+from functions.core.identity import errors as identity_errors
+from functions.core.identity.errors import InvalidTenant, NoRole, NoTenant, SeveralTenants, WrongTokenUse
+from functions.core.roles import Role
 from functions.intake import problems
+from functions.intake.principal import InvokerUnknown, NoIdentity
 
 
-def test_every_error_of_the_core_has_its_problem() -> None:
+@pytest.mark.parametrize("module", [errors, identity_errors])
+def test_every_error_of_the_core_has_its_problem(module: ModuleType) -> None:
     raised = {
         kind
-        for kind in vars(errors).values()
+        for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, TaskyardError) and kind is not TaskyardError
     }
     assert raised <= {key if isinstance(key, type) else key[0] for key in problems.PROBLEM_TYPES}
@@ -47,6 +54,28 @@ def test_problem_of_an_error_about_a_resource_names_the_resource(
     document = problems.problem_of(error, request_id="r").document
     assert document["type"] == f"urn:taskyard:problem:{slug}"
     assert fields.items() <= document.items()
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "slug", "fields"),
+    [
+        (NoRole(Role.ADMIN, [Role.VIEWER]), 403, "no-role", {"required": "admin", "held": ["viewer"]}),
+        (NoRole(Role.VIEWER, []), 403, "no-role", {"required": "viewer", "held": []}),
+        (NoTenant(["the claim org"]), 403, "no-tenant", {}),
+        (SeveralTenants("the claim org", ["a", "b"]), 403, "several-tenants", {}),
+        (InvalidTenant("the claim org", "a/b"), 403, "invalid-tenant", {}),
+        (WrongTokenUse("id", ("access",)), 401, "wrong-token-use", {}),
+        (NoIdentity(), 403, "no-identity", {}),
+        (InvokerUnknown(), 403, "no-identity", {}),
+    ],
+)
+def test_problem_of_an_identity_says_what_it_lacks(
+    error: TaskyardError, status: int, slug: str, fields: dict[str, Any]
+) -> None:
+    found = problems.problem_of(error, request_id="r")
+    expected = {"type": f"urn:taskyard:problem:{slug}", "status": status, "detail": str(error)}
+    assert {name: value for name, value in found.document.items() if name != "title"} == expected | fields
+    assert ("WWW-Authenticate" in found.headers) == (status == 401)
 
 
 def test_slugs_are_unique() -> None:

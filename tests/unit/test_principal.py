@@ -6,9 +6,17 @@ from typing import Any
 
 import pytest
 
-from functions.intake.principal import NoIdentity, principal_of_request
+from functions.core.identity.errors import NoRole, NoTenant
+from functions.core.identity.rules import AuthRules, IamRules, JwtRules, RoleRule
+from functions.core.roles import Role
+from functions.intake.principal import InvokerUnknown, NoIdentity, principal_of_invocation, principal_of_request
 from functions.intake.problems import problem_of
 from tests.integration.cloud import event
+
+ACCOUNT_IS_TENANT = AuthRules(iam=IamRules(), jwt=None)
+PRINCIPAL_IS_TENANT = AuthRules(iam=IamRules("principal"), jwt=None)
+CLAIM_IS_TENANT = JwtRules(tenant_claim="org")
+FUNCTION = "arn:aws:lambda:eu-central-1:111122223333:function:taskyard-producer"
 
 
 def context(user_arn: str | None = "arn:aws:iam::111122223333:user/alice") -> dict[str, Any]:
@@ -16,7 +24,7 @@ def context(user_arn: str | None = "arn:aws:iam::111122223333:user/alice") -> di
 
 
 def test_an_account_is_a_tenant() -> None:
-    assert principal_of_request(context(), tenant_from="account").tenant == "111122223333"
+    assert principal_of_request(context(), ACCOUNT_IS_TENANT).tenant == "111122223333"
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-us-gov", "aws-cn", "aws-iso", "aws-iso-b", "aws-eusc"])
@@ -44,7 +52,7 @@ def test_an_account_is_a_tenant() -> None:
 )
 def test_a_user_a_role_and_root_are_tenants_of_their_own(partition: str, arn: str, principal: str) -> None:
     assert (
-        principal_of_request(context(f"arn:{partition}:{arn}"), tenant_from="principal").tenant
+        principal_of_request(context(f"arn:{partition}:{arn}"), PRINCIPAL_IS_TENANT).tenant
         == f"111122223333/{principal}"
     )
 
@@ -76,15 +84,15 @@ def test_a_user_a_role_and_root_are_tenants_of_their_own(partition: str, arn: st
     ],
 )
 def test_any_other_kind_of_principal_is_refused(arn: str) -> None:
-    with pytest.raises(NoIdentity) as refused:
-        principal_of_request(context(arn), tenant_from="principal")
+    with pytest.raises(NoTenant, match="neither") as refused:
+        principal_of_request(context(arn), PRINCIPAL_IS_TENANT)
     assert problem_of(refused.value, request_id="r").status == 403
-    assert principal_of_request(context(arn), tenant_from="account").tenant == "111122223333"
+    assert principal_of_request(context(arn), ACCOUNT_IS_TENANT).tenant == "111122223333"
 
 
 def test_sessions_of_one_role_are_one_tenant() -> None:
     role = event("api", "submit_task_assumed_role")["requestContext"]
-    assert principal_of_request(role, tenant_from="principal").tenant == "123456789012/role/orders-service"
+    assert principal_of_request(role, PRINCIPAL_IS_TENANT).tenant == "123456789012/role/orders-service"
 
 
 @pytest.mark.parametrize(
@@ -95,15 +103,69 @@ def test_sessions_of_one_role_are_one_tenant() -> None:
         {"authorizer": {}},
         {"authorizer": {"iam": {}}},
         {"authorizer": {"iam": {"accountId": None, "userArn": "arn:aws:iam::1:user/alice"}}},
+        {"authorizer": {"jwt": {}}},
+        {"authorizer": {"jwt": {"claims": None, "scopes": None}}},
+        {"authorizer": {"lambda": {"sub": "s", "org": "acme", "scope": "taskyard/admin"}}},
         {"accountId": "111122223333"},
     ],
 )
-@pytest.mark.parametrize("tenant_from", ["account", "principal"])
-def test_without_identity_there_is_no_tenant(nobody: dict[str, Any], tenant_from: str) -> None:
+@pytest.mark.parametrize("rules", [ACCOUNT_IS_TENANT, PRINCIPAL_IS_TENANT, AuthRules(IamRules(), CLAIM_IS_TENANT)])
+def test_without_identity_there_is_no_tenant(nobody: dict[str, Any], rules: AuthRules) -> None:
     with pytest.raises(NoIdentity):
-        principal_of_request(nobody, tenant_from=tenant_from)
+        principal_of_request(nobody, rules)
 
 
-def test_a_principal_without_a_name_is_nobody() -> None:
-    with pytest.raises(NoIdentity):
-        principal_of_request(context(None), tenant_from="principal")
+def test_an_identity_without_an_arn_is_no_tenant_of_its_own() -> None:
+    with pytest.raises(NoTenant):
+        principal_of_request(context(None), PRINCIPAL_IS_TENANT)
+
+
+CLAIMS = {"authorizer": {"jwt": {"claims": {"sub": "s", "org": "acme", "scope": "taskyard/viewer"}, "scopes": None}}}
+
+
+@pytest.mark.parametrize(
+    ("request_context", "rules", "tenant"),
+    [
+        (CLAIMS, AuthRules(iam=None, jwt=CLAIM_IS_TENANT), "acme"),
+        (CLAIMS, AuthRules(iam=IamRules(), jwt=CLAIM_IS_TENANT), "acme"),
+        (context(), AuthRules(iam=IamRules(), jwt=CLAIM_IS_TENANT), "111122223333"),
+        (CLAIMS, AuthRules(iam=IamRules(), jwt=None), None),
+        (context(), AuthRules(iam=None, jwt=CLAIM_IS_TENANT), None),
+    ],
+)
+def test_identity_counts_only_where_the_deployment_has_rules_for_its_kind(
+    request_context: dict[str, Any], rules: AuthRules, tenant: str | None
+) -> None:
+    if tenant is None:
+        with pytest.raises(NoIdentity):
+            principal_of_request(request_context, rules)
+    else:
+        assert principal_of_request(request_context, rules).tenant == tenant
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov", "aws-cn"])
+def test_rule_is_compared_with_the_arn_in_its_own_partition(partition: str) -> None:
+    rule = RoleRule(f"arn:{partition}:iam::111122223333:role/orders", "acme", frozenset({Role.VIEWER}))
+    rules = AuthRules(iam=IamRules(roles=(rule,)), jwt=None)
+    session = "sts::111122223333:assumed-role/orders/session-7"
+    assert principal_of_request(context(f"arn:{partition}:{session}"), rules).tenant == "acme"
+    with pytest.raises(NoRole):
+        principal_of_request(context(f"arn:aws-iso:{session}"), rules)
+
+
+def test_direct_invocation_is_a_submitter_of_the_account() -> None:
+    principal = principal_of_invocation(FUNCTION, AuthRules(iam=IamRules(), jwt=CLAIM_IS_TENANT))
+    assert (principal.tenant, principal.name, principal.roles) == ("111122223333", FUNCTION, {Role.SUBMITTER})
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        PRINCIPAL_IS_TENANT,
+        AuthRules(iam=IamRules(roles=(RoleRule("*", None, frozenset({Role.ADMIN})),)), jwt=None),
+        AuthRules(iam=None, jwt=CLAIM_IS_TENANT),
+    ],
+)
+def test_direct_invocation_is_refused_where_the_rules_need_its_principal(rules: AuthRules) -> None:
+    with pytest.raises(InvokerUnknown):
+        principal_of_invocation(FUNCTION, rules)

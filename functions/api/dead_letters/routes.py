@@ -21,21 +21,20 @@ def list_dead_letters(request: ApiRequest) -> Response[str]:
 
 
 def redrive(request: ApiRequest) -> Response[str]:
-    principal, services, body = request.principal, request.services, request.optional_body()
+    services, body = request.services, request.optional_body()
     view = services.bulk_requests.answer_once(
-        principal.tenant,
+        request.tenant,
         "redrive",
         body,
         request.idempotency_key,
-        lambda: services.dead_letters.redrive(principal.tenant, body, by=principal.name),
+        lambda: services.dead_letters.redrive(request.tenant, body, by=request.principal.name),
     )
     return json_response(200, view)
 
 
 def retry_task(request: ApiRequest) -> Response[str]:
-    principal = request.principal
     task = request.services.dead_letters.retry(
-        principal.tenant, request.id, request.optional_body(), request.idempotency_key, by=principal.name
+        request.tenant, request.id, request.optional_body(), request.idempotency_key, by=request.principal.name
     )
     return task_response(request, task)
 

@@ -85,13 +85,13 @@ def submit_batch(request: ApiRequest) -> Response[str]:
 
 
 def cancel_tasks(request: ApiRequest) -> Response[str]:
-    principal, services, body = request.principal, request.services, request.body()
+    services, body = request.services, request.body()
     view = services.bulk_requests.answer_once(
-        principal.tenant,
+        request.tenant,
         "cancel",
         body,
         request.idempotency_key,
-        lambda: services.bulk_cancel.cancel(principal.tenant, body, by=principal.name),
+        lambda: services.bulk_cancel.cancel(request.tenant, body, by=request.principal.name),
     )
     return json_response(200, view)
 

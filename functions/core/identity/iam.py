@@ -32,5 +32,5 @@ def principal_of_iam(
             raise NoRole(Role.VIEWER, ())
         roles, tenant = rule.roles, rule.tenant or tenant
     if tenant is None:
-        raise NoTenant(("the IAM user or role",))
+        raise NoTenant((f"the IAM user or role, and {display_name(caller_arn or account)} is neither",))
     return Principal(tenant, display_name(caller_arn or account), roles)

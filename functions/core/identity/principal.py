@@ -12,8 +12,9 @@ TENANT_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 """What a token or a header may name as a tenant. Tenants of IAM principals have a slash, so neither can name one; an
 account's twelve digits can be named, so that one team may use both APIs."""
 TENANT_HEADER = "X-Taskyard-Tenant"
-_OPERATOR_TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}|[0-9]{12}/(?:root|(?:user|role)/[\w+=,.@-]{1,64})", re.ASCII)
-"""What an operator may name: tenants of IAM principals too."""
+_OPERATOR_TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}|[0-9]{12}/(?:root|(?:user|role)/[\w+=.@-]{1,64})", re.ASCII)
+"""What an operator may name: tenants of IAM principals too. A name with a comma cannot be told from a header that was
+sent twice, which API Gateway joins with a comma."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Principal:
             return self
         if tenant == self.tenant:
             return self
-        self.require(Role.OPERATOR)
         if not _OPERATOR_TENANT.fullmatch(tenant):
             raise InvalidTenant(TENANT_HEADER, tenant)
+        self.require(Role.OPERATOR)
         return replace(self, tenant=tenant)
 
 
