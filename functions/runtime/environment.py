@@ -85,11 +85,11 @@ class IntakeEnvironment(TaskEnvironment):
     @classmethod
     def read_fields(cls, variables: Mapping[str, str]) -> dict[str, Any]:
         # Only functions that take requests have rules to import.
-        from functions.core.identity.rules import AuthRules, parse_iam_rules
+        from functions.core.identity.rules import parse_auth_rules
 
         return super().read_fields(variables) | {
             "document_bucket": variables["DOCUMENT_BUCKET"],
-            "auth": AuthRules(iam=parse_iam_rules({"tenantFrom": variables["TENANT_FROM"]}), jwt=None),
+            "auth": parse_auth_rules(variables["AUTH"]),
             "webhook_reach": webhook_reach(variables),
             "schedule_group": variables["SCHEDULE_GROUP"],
             "schedule_role_arn": variables["SCHEDULE_ROLE_ARN"],

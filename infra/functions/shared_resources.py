@@ -48,7 +48,6 @@ class SharedResources:
             **self.task_environment(),
             "DOCUMENT_BUCKET": self.storage.documents.bucket_name,
             "AUTH": cdk.Stack.of(self.package).to_json_string(auth_rules(self.config.auth)),
-            "TENANT_FROM": self.config.tenant_from,
             "WEBHOOK_REACH": self.config.webhook_reach,
             # Read by the model of SEND_EMAIL, which refuses other senders at submit.
             "MAIL_SENDERS": ",".join(self.config.senders),

@@ -28,7 +28,6 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "SCHEDULE_GROUP": "Name of the EventBridge Scheduler group of recurring schedules.",
         "SCHEDULE_ROLE_ARN": "ARN of the role with which EventBridge Scheduler fires recurring schedules.",
         "TABLE_NAME": "Name of the table of all records.",
-        "TENANT_FROM": "What makes a tenant: the `account` or the `principal` of the caller.",
         "TIMER_GROUP": "Name of the EventBridge Scheduler group of timers.",
         "TIMER_ROLE_ARN": "ARN of the role with which EventBridge Scheduler fires timers.",
         "WEBHOOK_REACH": "Addresses that webhooks may call: `public`, or `any` but loopback and link-local. Only "

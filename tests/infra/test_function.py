@@ -31,7 +31,6 @@ INTAKE = (
     | {
         "DOCUMENT_BUCKET",
         "AUTH",
-        "TENANT_FROM",
         "WEBHOOK_REACH",
         "MAIL_SENDERS",
         "SCHEDULE_GROUP",

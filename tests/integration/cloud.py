@@ -26,6 +26,8 @@ WORKER_TIMEOUT_SECONDS = 60
 VISIBILITY_SECONDS = 70
 MAX_RECEIVES = 12
 SHARDS = 4
+AUTH = json.dumps({"iam": {"tenantFrom": "account"}, "jwt": {"tenantClaim": "org"}})
+"""Both APIs. Tokens carry their roles as scopes, `taskyard/viewer`."""
 
 TABLE = "taskyard-test"
 BUCKET = "taskyard-test-documents"
@@ -199,7 +201,7 @@ def environment(lanes: Mapping[str, Any]) -> dict[str, str]:
         "RETENTION_DAYS": "7",
         "WORKER_TIMEOUT_SECONDS": str(WORKER_TIMEOUT_SECONDS),
         "LISTING_SHARDS": str(SHARDS),
-        "TENANT_FROM": "account",
+        "AUTH": AUTH,
         "RUN_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-runs",
         "NOTIFY_MACHINE_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:taskyard-test-notifications",
         "WEBHOOK_REACH": "local",

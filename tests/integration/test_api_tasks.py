@@ -73,7 +73,7 @@ def test_another_tenants_task_is_not_there(api: Api, aws: Cloud, method: str) ->
 
 
 def test_a_tenant_may_be_a_principal(api: Api, aws: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TENANT_FROM", "principal")
+    monkeypatch.setenv("AUTH", '{"iam": {"tenantFrom": "principal"}}')
     task = api.send(event("api", "submit_task_assumed_role")).body
     read = event("api", "get_task")
     read["rawPath"] = read["requestContext"]["http"]["path"] = f"/tasks/{task['id']}"

@@ -60,7 +60,7 @@ def test_what_http_refuses_it_refuses(api: Api, aws: Cloud, body: Any, more: Any
 def test_where_each_principal_is_a_tenant_it_takes_no_submits(
     aws: Cloud, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TENANT_FROM", "principal")
+    monkeypatch.setenv("AUTH", '{"iam": {"tenantFrom": "principal"}}')
     answer = submit(aws, MESSAGE)
     assert (answer["status"], answer["problem"]["type"]) == (403, "urn:taskyard:problem:no-identity")
     assert aws.items() == []

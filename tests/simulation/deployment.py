@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 
+from infra.auth import auth_rules
 from infra.config import CONFIGS
 
 CONFIG = CONFIGS["dev"]
@@ -76,7 +77,7 @@ def environment(function: str) -> dict[str, str]:
         "RETENTION_DAYS": str(CONFIG.retention_days),
         "WORKER_TIMEOUT_SECONDS": str(CONFIG.worker_timeout_seconds),
         "LISTING_SHARDS": str(CONFIG.listing_shards),
-        "TENANT_FROM": CONFIG.tenant_from,
+        "AUTH": json.dumps(auth_rules(CONFIG.auth)),
         "MAIL_FROM": CONFIG.mail_from,
         "MAIL_SENDERS": ",".join(CONFIG.senders),
         "RUN_MACHINE_ARN": RUN_MACHINE,

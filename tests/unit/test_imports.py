@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "RETENTION_DAYS": "7",
     "WORKER_TIMEOUT_SECONDS": "60",
     "LISTING_SHARDS": "2",
-    "TENANT_FROM": "account",
+    "AUTH": '{"iam": {}, "jwt": {"tenantClaim": "org"}}',
     "MAIL_FROM": "a@example.com",
     "MAIL_SENDERS": "a@example.com",
     "AWS_DEFAULT_REGION": "us-east-1",

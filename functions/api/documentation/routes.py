@@ -35,6 +35,7 @@ ROUTES = (
         tag="documentation",
         handler=get_openapi,
         role=Role.VIEWER,
+        open=True,
         answers={200: ResponseDescription("OpenAPI 3.1.", media_types=("application/json",))},
     ),
     Route(
@@ -45,6 +46,7 @@ ROUTES = (
         tag="documentation",
         handler=get_docs,
         role=Role.VIEWER,
+        open=True,
         answers={200: ResponseDescription("A page.", media_types=("text/html",))},
     ),
 )
