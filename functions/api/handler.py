@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @cache
 def services() -> Services:
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
-    return Services(ApiEnvironment.from_env(os.environ))
+    return Services(ApiEnvironment(os.environ))
 
 
 def respond_by(route: Route) -> Callable[..., Response[Any]]:

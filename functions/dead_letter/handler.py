@@ -105,7 +105,7 @@ def parse_wakeup(body: str) -> WakeUp:
 
 @cache
 def services() -> WakeUpReturner:
-    environment = DeadLetterEnvironment.from_env(os.environ)
+    environment = DeadLetterEnvironment(os.environ)
     return WakeUpReturner(
         tasks=wiring.task_store(environment),
         consequences=wiring.consequences(environment),

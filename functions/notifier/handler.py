@@ -35,7 +35,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @cache
 def services() -> Deliverer:
-    environment = NotifierEnvironment.from_env(os.environ)
+    environment = NotifierEnvironment(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
     return Deliverer(
         store=NotificationStore(table=wiring.table(environment), shards=environment.listing_shards),

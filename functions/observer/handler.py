@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @cache
 def services() -> Observer:
-    environment = ObserverEnvironment.from_env(os.environ)
+    environment = ObserverEnvironment(os.environ)
     # Not through runtime/wiring.py, which imports the modules of all other functions.
     table = Table(client("dynamodb"), environment.table_name)
     return Observer(

@@ -143,4 +143,4 @@ class Services:
 @cache
 def services() -> Services:
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
-    return Services(ProducerEnvironment.from_env(os.environ))
+    return Services(ProducerEnvironment(os.environ))

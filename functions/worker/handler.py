@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @cache
 def services() -> BatchRunner:
-    environment = WorkerEnvironment.from_env(os.environ)
+    environment = WorkerEnvironment(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
     redaction.install_filter()
     tasks = wiring.task_store(environment)

@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 @cache
 def services() -> RunSteps:
-    environment = WorkflowEnvironment.from_env(os.environ)
+    environment = WorkflowEnvironment(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
     return RunSteps(
         tasks=wiring.task_store(environment),

@@ -19,19 +19,14 @@ def test_the_handler_of_a_function_imports_and_its_environment_builds(
     handler = template.function(part)["Handler"]
     module, name = handler.rsplit(".", 1)
     assert callable(getattr(importlib.import_module(module), name))
-    environment = (
-        importlib.import_module("functions.runtime.environment").ENVIRONMENT_CLASSES[handler].from_env(variables)
-    )
+    environment = importlib.import_module("functions.runtime.environment").ENVIRONMENT_CLASSES[handler](variables)
     assert environment.name == template.environment
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_environment_of_a_function_misses_each_variable_that_is_removed(template: Template, part: str) -> None:
-    read = (
-        importlib.import_module("functions.runtime.environment")
-        .ENVIRONMENT_CLASSES[template.function(part)["Handler"]]
-        .from_env
-    )
+    handler = template.function(part)["Handler"]
+    read = importlib.import_module("functions.runtime.environment").ENVIRONMENT_CLASSES[handler]
     variables = template.variables(part)
     # Read by Powertools, or by a task type, not by the environment.
     of_others = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "AUTH"}

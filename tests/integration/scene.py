@@ -52,7 +52,7 @@ class Scene:
 
     @property
     def store(self) -> TaskStore:
-        return wiring.task_store(WorkerEnvironment.from_env(os.environ))
+        return wiring.task_store(WorkerEnvironment(os.environ))
 
     def registry(self) -> Registry:
         return Registry(self.types)

@@ -18,7 +18,7 @@ from tests.integration.conftest import Clock
 
 
 def store(aws: Cloud) -> TaskStore:
-    return wiring.task_store(ApiEnvironment.from_env(aws.env))
+    return wiring.task_store(ApiEnvironment(aws.env))
 
 
 def claimed(aws: Cloud, task: dict[str, Any], now: int) -> Task:

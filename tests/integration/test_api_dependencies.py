@@ -15,7 +15,7 @@ from tests.integration.conftest import Clock
 
 def settled(aws: Cloud, task_id: str, state: State, now: int) -> Task:
     """As a worker would."""
-    tasks = wiring.task_store(ApiEnvironment.from_env(aws.env))
+    tasks = wiring.task_store(ApiEnvironment(aws.env))
     claimed = tasks.claim(TENANT, task_id, 1, now=now, lease_until=now + 60_000, holder="test")
     assert isinstance(claimed, Applied)
     done = tasks.settle(claimed.task, Settlement(state=state, attempt=ended_attempt(claimed.task, state, now=now)))

@@ -18,7 +18,7 @@ from tests.integration.scene import Scene
 
 @pytest.fixture
 def consequences(scene: Scene) -> Consequences:
-    return wiring.consequences(WorkerEnvironment.from_env(os.environ))
+    return wiring.consequences(WorkerEnvironment(os.environ))
 
 
 def waits(scene: Scene, task_id: str, *upstreams: str, **fields: Any) -> None:
@@ -131,7 +131,7 @@ def test_whoever_dies_between_any_two_writes_is_followed(
     for last in range(30):
         story()
         left, update = [last], TaskStore._write
-        run = wiring.consequences(WorkerEnvironment.from_env(os.environ))
+        run = wiring.consequences(WorkerEnvironment(os.environ))
         send = type(run.dispatcher).dispatch
 
         def dying(call: Any, left: list[int] = left) -> Any:
@@ -185,7 +185,7 @@ def test_cancelled_while_it_is_released_it_stays_cancelled(scene: Scene, monkeyp
     scene.put("a", state=State.SUCCESS)
     waits(scene, "b", "a")
     waits(scene, "c", "b")
-    run = wiring.consequences(WorkerEnvironment.from_env(os.environ))
+    run = wiring.consequences(WorkerEnvironment(os.environ))
     release = TaskStore.release
 
     def cancelled_first(store: TaskStore, task: Any, **kwargs: Any) -> Any:

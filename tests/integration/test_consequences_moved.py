@@ -34,7 +34,7 @@ def released(scene: Scene, **change: Any) -> Any:
     scene.store.add_dependent(TENANT, "a", "c")
     scene.store.flag_dependents(TENANT, "a")
     scene.aws.forget_calls()
-    consequences = wiring.consequences(WorkerEnvironment.from_env(os.environ))
+    consequences = wiring.consequences(WorkerEnvironment(os.environ))
     moved = MovedMeanwhile(consequences.dispatcher, scene, change)
     replace(consequences, dispatcher=moved).run(scene.task("a"))
     return scene.task("c")

@@ -15,7 +15,7 @@ from tests.integration.conftest import Clock
 
 @pytest.fixture
 def store(aws: Cloud) -> NotificationStore:
-    environment = ApiEnvironment.from_env(aws.env)
+    environment = ApiEnvironment(aws.env)
     return NotificationStore(table=wiring.table(environment), shards=environment.listing_shards)
 
 

@@ -178,7 +178,7 @@ def test_a_submit_is_refused_what_this_deployment_never_calls(api: Api, monkeypa
 def api_environment(aws: Cloud) -> Any:
     from functions.runtime.environment import ApiEnvironment
 
-    return ApiEnvironment.from_env(aws.env)
+    return ApiEnvironment(aws.env)
 
 
 def stored(aws: Cloud, task_id: str) -> Any:

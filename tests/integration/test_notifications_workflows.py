@@ -31,7 +31,7 @@ def step(aws: Cloud, name: str, run: Any, **more: Any) -> Any:
 
 
 def stored(aws: Cloud, run: Any) -> Any:
-    found = wiring.run_store(WorkflowEnvironment.from_env(aws.env)).get("123456789012", run["id"])
+    found = wiring.run_store(WorkflowEnvironment(aws.env)).get("123456789012", run["id"])
     assert found is not None
     return found
 

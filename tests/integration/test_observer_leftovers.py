@@ -24,7 +24,7 @@ BIG = "x" * 300_000
 
 def settled_with_everything(scene: Scene) -> dict[str, Any]:
     """A task with a payload in an item, a result in S3, an edge and an effect. Its record."""
-    documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
+    documents = wiring.documents(WorkerEnvironment(os.environ), BUCKET)
     payload = documents.store_payload(TENANT, ID, {"data": "x" * 1000})
     result = documents.store_result(TENANT, ID, json_text(BIG))
     task = scene.put(state=State.SUCCESS, payload=payload, result=result, has_dependents=True)
@@ -98,7 +98,7 @@ def test_a_new_task_under_the_same_key_keeps_what_is_its_own(scene: Scene) -> No
     before = settled_with_everything(scene)
     remove(scene)
     scene.clock.advance(1)
-    documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
+    documents = wiring.documents(WorkerEnvironment(os.environ), BUCKET)
     task = scene.put(payload=documents.store_payload(TENANT, ID, {"data": "x" * 1000}))
     scene.clock.advance(1)
     Effects(scene.store.table, documents).reserve(task, "charge", token="t", now=scene.clock.now)
@@ -113,7 +113,7 @@ def test_a_new_task_under_the_same_key_keeps_what_is_its_own(scene: Scene) -> No
 @pytest.mark.parametrize("again", [False, True], ids=["gone", "again"])
 def test_results_of_effects_in_s3_go_with_their_task(scene: Scene, again: bool) -> None:
     """Unless a new task under the same key has the same."""
-    environment = WorkerEnvironment.from_env(os.environ)
+    environment = WorkerEnvironment(os.environ)
     effects = wiring.effects(environment, environment.document_bucket)
 
     def run() -> dict[str, Any]:
@@ -136,7 +136,7 @@ def test_results_of_effects_in_s3_go_with_their_task(scene: Scene, again: bool) 
 
 
 def test_a_new_task_keeps_the_object_that_both_name(scene: Scene) -> None:
-    documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
+    documents = wiring.documents(WorkerEnvironment(os.environ), BUCKET)
     payload = documents.store_payload(TENANT, ID, BIG)
     assert str(payload.ref).startswith("s3:")
     scene.put(payload=payload, state=State.SUCCESS)

@@ -161,7 +161,7 @@ def of_a_type_that_is_gone(api: Api, aws: Cloud) -> Any:
 
 def node(api: Api, aws: Cloud) -> Any:
     run = post(api, "/workflows", DAG)
-    stored = wiring.run_store(WorkerEnvironment.from_env(aws.env)).get(TENANT, run["id"])
+    stored = wiring.run_store(WorkerEnvironment(aws.env)).get(TENANT, run["id"])
     assert stored is not None
     workflows.step(aws, "start", stored)
     return api.get(api("GET", f"/workflows/{run['id']}").body["nodes"][0]["id"])

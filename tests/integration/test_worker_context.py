@@ -91,7 +91,7 @@ def test_a_handler_may_decide_what_doubt_means(scene: Scene) -> None:
 def test_an_effect_of_a_worker_that_died_is_in_doubt(scene: Scene) -> None:
     """It reserved, and never said more."""
     task = scene.running(lease=-1)
-    environment = WorkerEnvironment.from_env(os.environ)
+    environment = WorkerEnvironment(os.environ)
     effects = wiring.effects(environment, environment.document_bucket)
     effects.reserve(task, "send", token="of the dead", now=scene.clock.now)
     effect = Effect()

@@ -26,7 +26,7 @@ def kept(scene: Scene) -> Any:
 
     from functions.runtime.environment import WorkerEnvironment
 
-    documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
+    documents = wiring.documents(WorkerEnvironment(os.environ), BUCKET)
     task = scene.task()
     return documents.read(TENANT, task.id, task.result)
 
@@ -107,7 +107,7 @@ def test_handlers_get_their_payload_wherever_it_is(scene: Scene, size: int) -> N
 
     from functions.runtime.environment import WorkerEnvironment
 
-    documents = wiring.documents(WorkerEnvironment.from_env(os.environ), BUCKET)
+    documents = wiring.documents(WorkerEnvironment(os.environ), BUCKET)
     scene.put(payload=documents.store_payload(TENANT, "big", {"data": "x" * size}), task_id="big")
     assert scene.deliver(scene.message("big")) == []
     assert scene.ran == [{"data": "x" * size}]

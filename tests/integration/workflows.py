@@ -57,7 +57,7 @@ def random_specs(seed: int, size: int, most: int = 5) -> list[NodeSpec]:
 
 
 def submit(aws: Cloud, specs: Sequence[NodeSpec], *, on_failure: str = "continue", now: int = 0) -> Run:
-    environment = WorkflowEnvironment.from_env(aws.env)
+    environment = WorkflowEnvironment(aws.env)
     shape = definition.plan_of_specs(specs)
     documents = wiring.documents(environment, environment.document_bucket)
     run = Run(
