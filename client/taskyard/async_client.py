@@ -5,6 +5,7 @@ import functools
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -15,13 +16,15 @@ from taskyard.api.methods import ClientMethods
 from taskyard.api.schedules.methods import AsyncSchedules
 from taskyard.api.workflows.methods import AsyncWorkflows
 from taskyard.errors import TaskyardError, Unreachable
+from taskyard.login.default_auth import default_auth
 from taskyard.operations.methods import AsyncMethods
 from taskyard.operations.paging import Pages
 from taskyard.operations.steps import Step, Steps, Transmit
+from taskyard.transport.authentication import AsyncAuth
 from taskyard.transport.call import Response
 from taskyard.transport.connection import TIMEOUT_SECONDS, Connection
 from taskyard.transport.httpx_messages import (
-    httpx_request,
+    Message,
     proxy_for,
     require_valid_url,
     response_of,
@@ -39,13 +42,15 @@ def _now() -> datetime:
 
 
 class AsyncTaskyard(ClientMethods, AsyncMethods):
-    """`Taskyard` with `await`: the same arguments, methods, answers and errors."""
+    """`Taskyard` with `await`: the same arguments, methods, answers and errors. A function given as `auth` may be
+    asynchronous."""
 
     def __init__(
         self,
         url: str | None = None,
-        auth: str | None = None,
+        auth: AsyncAuth | None = None,
         *,
+        tenant: str | None = None,
         timeout: float = TIMEOUT_SECONDS,
         backoff: Backoff | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -54,7 +59,18 @@ class AsyncTaskyard(ClientMethods, AsyncMethods):
         now: Callable[[], datetime] = _now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        connection = Connection.open(url, auth, backoff, draw, now, clock, timeout)
+        connection = Connection.open(
+            url,
+            auth,
+            backoff,
+            draw,
+            now,
+            clock,
+            timeout,
+            tenant=tenant,
+            default_auth=default_auth,
+            is_async=True,
+        )
         require_valid_url(connection.endpoint)
         proxy = proxy_for(connection.endpoint) if transport is None else None
         self._http = httpx.AsyncClient(transport=transport, proxy=proxy, trust_env=False)
@@ -120,18 +136,30 @@ class _Performer:
         return await (self._transmit(step) if isinstance(step, Transmit) else self._sleep(step.seconds))
 
     async def _transmit(self, step: Transmit) -> Response | Unreachable:
+        message = Message.of(self.connection, step.request)
+        authenticator = self.connection.authenticator
         try:
-            async with asyncio.timeout(step.seconds):
-                # Signing may read credentials over the network (those of a role), so it stays out of the event loop.
-                request = await asyncio.to_thread(httpx_request, self.connection, step.request, step.seconds)
-                response = await self._http.send(request, stream=True)
-                try:
-                    return response_of(response, await response.aread())
-                except httpx.RequestError as error:
-                    return response_without_body(response, error)
-                finally:
-                    await response.aclose()
+            async with asyncio.timeout(step.seconds) as timer:
+                credentials = await authenticator.async_headers(
+                    message.method, message.url, message.headers, message.body
+                )
+                answer = await self._send(message.httpx_request(credentials, step.seconds))
+        except TimeoutError:
+            if not timer.expired():  # one of the token provider's own
+                raise
+            return timed_out(self.connection.endpoint, step.seconds)
+        if isinstance(answer, Response) and answer.status == 401:
+            return replace(answer, has_renewable_credentials=await authenticator.async_renew(credentials))
+        return answer
+
+    async def _send(self, request: httpx.Request) -> Response | Unreachable:
+        try:
+            response = await self._http.send(request, stream=True)
+            try:
+                return response_of(response, await response.aread())
+            except httpx.RequestError as error:
+                return response_without_body(response, error)
+            finally:
+                await response.aclose()
         except httpx.TransportError as error:
             return unreachable(self.connection.endpoint, error)
-        except TimeoutError:
-            return timed_out(self.connection.endpoint, step.seconds)

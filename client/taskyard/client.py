@@ -4,6 +4,7 @@ import functools
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -14,14 +15,16 @@ from taskyard.api.methods import ClientMethods
 from taskyard.api.schedules.methods import Schedules
 from taskyard.api.workflows.methods import Workflows
 from taskyard.errors import TaskyardError, Unreachable
+from taskyard.login.default_auth import default_auth
 from taskyard.operations.methods import BlockingMethods
 from taskyard.operations.paging import Pages
 from taskyard.operations.steps import Step, Steps, Transmit
+from taskyard.transport.authentication import Auth
 from taskyard.transport.call import Response
 from taskyard.transport.connection import TIMEOUT_SECONDS, Connection
 from taskyard.transport.deadline_transport import DeadlineTransport
 from taskyard.transport.httpx_messages import (
-    httpx_request,
+    Message,
     proxy_for,
     require_valid_url,
     response_of,
@@ -39,16 +42,25 @@ def _now() -> datetime:
 
 class Taskyard(ClientMethods, BlockingMethods):
     """url: else TASKYARD_URL, else the `.local/endpoint.json` of a local system, in this folder or above.
-    auth: "none", "iam", or a bearer token; None is TASKYARD_AUTH, else TASKYARD_TOKEN; for a local system its own
-    token. timeout: seconds that one request may take, to the last byte of its answer; a call may make several requests.
+
+    auth: a bearer token; a function that returns one, called for each attempt; credentials or a session of botocore or
+    boto3; "iam" for the AWS credentials of the environment; or "none". None is TASKYARD_AUTH, else TASKYARD_TOKEN, else
+    the client credentials of the environment (TASKYARD_ISSUER, TASKYARD_CLIENT_ID, TASKYARD_CLIENT_SECRET), else what
+    `taskyard login` stored for this URL; for a local system its own token. A function may have a method
+    `reject(token)`: after a 401 the request is sent once more with the next token.
+
+    tenant: for operators, whose data is read and changed; None is the caller's own.
+    timeout: seconds that one request may take, to the last byte of its answer; a call may make several requests. The
+    time that a token takes is not counted.
     transport, sleep, draw, now, clock: for tests. `draw` is uniform in [0, 1); `clock` counts seconds.
     """
 
     def __init__(
         self,
         url: str | None = None,
-        auth: str | None = None,
+        auth: Auth | None = None,
         *,
+        tenant: str | None = None,
         timeout: float = TIMEOUT_SECONDS,
         backoff: Backoff | None = None,
         transport: httpx.BaseTransport | None = None,
@@ -57,7 +69,17 @@ class Taskyard(ClientMethods, BlockingMethods):
         now: Callable[[], datetime] = _now,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        connection = Connection.open(url, auth, backoff, draw, now, clock, timeout)
+        connection = Connection.open(
+            url,
+            auth,
+            backoff,
+            draw,
+            now,
+            clock,
+            timeout,
+            tenant=tenant,
+            default_auth=default_auth,
+        )
         require_valid_url(connection.endpoint)
         if transport is None:
             tls = connection.endpoint.url.startswith("https:")
@@ -122,8 +144,17 @@ class _Performer:
         return self._transmit(step) if isinstance(step, Transmit) else self._sleep(step.seconds)
 
     def _transmit(self, step: Transmit) -> Response | Unreachable:
+        message = Message.of(self.connection, step.request)
+        authenticator = self.connection.authenticator
+        credentials = authenticator.headers(message.method, message.url, message.headers, message.body)
+        answer = self._send(message.httpx_request(credentials, step.seconds))
+        if isinstance(answer, Response) and answer.status == 401:
+            return replace(answer, has_renewable_credentials=authenticator.renew(credentials))
+        return answer
+
+    def _send(self, request: httpx.Request) -> Response | Unreachable:
         try:
-            response = self._http.send(httpx_request(self.connection, step.request, step.seconds), stream=True)
+            response = self._http.send(request, stream=True)
             try:
                 return response_of(response, response.read())
             except httpx.RequestError as error:

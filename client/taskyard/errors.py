@@ -20,7 +20,7 @@ class InvalidEndpoint(NoEndpoint):
 
 
 class NoCredentials(TaskyardError):
-    """Requests must be signed with AWS credentials, and there are none, or no region."""
+    """There are no credentials to send: no AWS credentials or no region for a signature, or no usable token."""
 
 
 class Cause(StrEnum):
@@ -84,17 +84,25 @@ class ProblemError(TaskyardError):
         head = f"{status} {title}" + (f": {detail}" if detail and not repeated else "")
         super().__init__("\n".join([one_line(head), *(f"  {one_line(line)}" for line in listed)]))
 
+    @property
+    def slug(self) -> str:
+        """The last part of `type`, such as no-role; empty where the answer has no type, as those of a gateway."""
+        prefix, _, slug = self.type.rpartition(":problem:")
+        return slug if prefix else ""
+
 
 class InvalidRequest(ProblemError):
     """400 or 422: the request as sent can never be accepted."""
 
 
 class Unauthorized(ProblemError):
-    """401: no credentials, or credentials that are not valid (any more)."""
+    """401: no credentials, or credentials that are not valid (any more), still after a renewal where there is one.
+    slug: wrong-token-use for a token that was made for another purpose, such as an ID token."""
 
 
 class Forbidden(ProblemError):
-    """403: the principal may not do this; API Gateway also answers it to an unsigned request."""
+    """403: the principal may not do this; API Gateway also answers it to an unsigned request. slug: no-role, no-tenant,
+    several-tenants or invalid-tenant, where Taskyard itself refuses."""
 
 
 class NotFound(ProblemError):

@@ -32,9 +32,16 @@ class Shell:
         out, err = self._capsys.readouterr()
         return code, out, err
 
-    def _connect(self, url: str | None, auth: str | None) -> Taskyard:
+    def _connect(self, url: str | None, auth: str | None, tenant: str | None) -> Taskyard:
         transport = httpx.MockTransport(self.api)
-        return Taskyard(url or URL, auth or "none", transport=transport, sleep=self.sleeper, backoff=Backoff(tries=2))
+        return Taskyard(
+            url or URL,
+            auth or "none",
+            tenant=tenant,
+            transport=transport,
+            sleep=self.sleeper,
+            backoff=Backoff(tries=2),
+        )
 
 
 @pytest.fixture
@@ -276,7 +283,7 @@ def unread(argv: tuple[str, ...], api: FakeApi, monkeypatch: pytest.MonkeyPatch)
     reading, writing = os.pipe()
     os.close(reading)
 
-    def connect(url: str | None, auth: str | None) -> Taskyard:
+    def connect(url: str | None, auth: str | None, tenant: str | None) -> Taskyard:
         return Taskyard(URL, "none", transport=httpx.MockTransport(api), sleep=Sleeper())
 
     with io.TextIOWrapper(os.fdopen(writing, "wb", 0), write_through=True) as gone, monkeypatch.context() as patch:

@@ -64,7 +64,7 @@ class Api:
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     def run(api: Api, *argv: str) -> tuple[int, str]:
-        return main(argv, lambda url, auth: api.yard()), capsys.readouterr().out
+        return main(argv, lambda url, auth, tenant: api.yard()), capsys.readouterr().out
 
     return run
 

@@ -38,7 +38,7 @@ class Api:
         return Taskyard(URL, "none", transport=httpx.MockTransport(self), backoff=Backoff(tries=1))
 
     def command(self, *argv: str) -> int:
-        return main(argv, lambda url, auth: self.yard())
+        return main(argv, lambda url, auth, tenant: self.yard())
 
 
 def test_schedule_create_sends_the_given_fields_only() -> None:

@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from taskyard.transport.signing import NoCredentials, region_of, signer_for
+from taskyard.errors import NoCredentials
+from taskyard.transport.authentication import authenticator_for
+from taskyard.transport.signing import IamSigner, region_of
 
 URL = "https://abc123.execute-api.eu-central-1.amazonaws.com/tasks?cursor=a%3D%3D&limit=2"
 
@@ -23,12 +25,12 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_signer_of_none_adds_no_header_and_of_a_token_a_bearer() -> None:
-    assert signer_for(None)("GET", URL, {}, b"") == {}
-    assert signer_for("abc")("GET", URL, {}, b"") == {"authorization": "Bearer abc"}
+    assert authenticator_for(None).headers("GET", URL, {}, b"") == {}
+    assert authenticator_for("abc").headers("GET", URL, {}, b"") == {"authorization": "Bearer abc"}
 
 
 def test_iam_signature_is_version_4_for_the_region_of_the_url(credentials: pytest.MonkeyPatch) -> None:
-    headers = signer_for("iam")("POST", URL, {"content-type": "application/json", "user-agent": "x"}, b"{}")
+    headers = IamSigner()("POST", URL, {"content-type": "application/json", "user-agent": "x"}, b"{}")
     assert re.fullmatch(r"\d{8}T\d{6}Z", headers["x-amz-date"])
     assert re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/\d{8}/eu-central-1/execute-api/aws4_request, "
@@ -40,23 +42,23 @@ def test_iam_signature_is_version_4_for_the_region_of_the_url(credentials: pytes
 
 def test_iam_signature_includes_the_session_token_of_a_role(credentials: pytest.MonkeyPatch) -> None:
     credentials.setenv("AWS_SESSION_TOKEN", "session")
-    headers = signer_for("iam")("GET", URL, {}, b"")
+    headers = IamSigner()("GET", URL, {}, b"")
     assert headers["x-amz-security-token"] == "session"
     assert "SignedHeaders=host;x-amz-date;x-amz-security-token" in headers["authorization"]
 
 
 def test_iam_signature_covers_the_body(credentials: pytest.MonkeyPatch) -> None:
-    sign = signer_for("iam")
+    sign = IamSigner()
     one, two = (sign("POST", URL, {}, body)["authorization"] for body in (b"1", b"2"))
     assert one != two
 
 
 def test_iam_signature_without_credentials_or_region_is_refused(credentials: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoCredentials, match="AWS_REGION"):
-        signer_for("iam")("GET", "https://tasks.example.com/tasks", {}, b"")
+        IamSigner()("GET", "https://tasks.example.com/tasks", {}, b"")
     credentials.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(NoCredentials, match="credentials"):
-        signer_for("iam")("GET", URL, {}, b"")
+        IamSigner()("GET", URL, {}, b"")
 
 
 def test_region_is_that_of_the_url_else_of_the_environment() -> None:

@@ -68,7 +68,7 @@ def connected(api: FakeWorkflows, sleeper: Sleeper) -> Taskyard:
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str]) -> Any:
     def run(api: FakeWorkflows, *argv: str) -> tuple[int, str, str]:
-        code = main(argv, lambda url, auth: connected(api, Sleeper()))
+        code = main(argv, lambda url, auth, tenant: connected(api, Sleeper()))
         return code, *capsys.readouterr()
 
     return run

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -25,11 +26,11 @@ from taskyard.errors import (
 if TYPE_CHECKING:
     from taskyard.client import Taskyard
 
-Connect = Callable[[str | None, str | None], "Taskyard"]
+Connect = Callable[[str | None, str | None, str | None], "Taskyard"]
 
 
 def main(argv: Sequence[str] | None = None, connect: Connect | None = None) -> int:
-    """Runs one command; `taskyard --help` documents the exit codes. connect(url, auth): for tests."""
+    """Runs one command; `taskyard --help` documents the exit codes. connect(url, auth, tenant): for tests."""
     with closable_outputs():
         parser = build_parser()
         try:
@@ -47,21 +48,24 @@ def main(argv: Sequence[str] | None = None, connect: Connect | None = None) -> i
             return ExitCode.INTERRUPTED
 
 
-def _connect(url: str | None, auth: str | None) -> "Taskyard":
+def _connect(url: str | None, auth: str | None, tenant: str | None) -> "Taskyard":
     from taskyard.client import Taskyard
 
-    return Taskyard(url, auth)
+    return Taskyard(url, auth, tenant=tenant)
 
 
 def _run(args: argparse.Namespace, connect: Connect) -> int:
     from taskyard.cli.commands import COMMANDS
+    from taskyard.cli.login import LOGIN_COMMANDS
     from taskyard.cli.workflow import draw_file, draws_file
 
     auth = "none"
     try:
         if draws_file(args):
             return draw_file(args)
-        with connect(args.url, args.auth) as yard:
+        if args.command in LOGIN_COMMANDS:
+            return LOGIN_COMMANDS[args.command](args)
+        with connect(args.url, args.auth, args.tenant or os.environ.get("TASKYARD_TENANT")) as yard:
             auth = yard.auth
             return COMMANDS[args.command](yard, args)
     except TaskyardError as error:
@@ -103,10 +107,10 @@ def _hint(error: TaskyardError, auth: str) -> str | None:
             return _LOCAL
         return _HINTS.get(error.cause)
     if isinstance(error, NoEndpoint) and not isinstance(error, InvalidEndpoint):
-        return f"{_LOCAL} For a deployed API: --url https://… --auth iam"
-    if isinstance(error, Unauthorized | Forbidden):
+        return f"{_LOCAL} For a deployed API: --url https://…, and taskyard login or --auth iam"
+    if isinstance(error, Unauthorized | Forbidden) and not error.slug:
         if auth == "none":
-            return "the deployed API requires signed requests: --auth iam, with AWS credentials that may call it"
+            return "the API requires an identity: taskyard login, --auth iam with AWS credentials, or --auth TOKEN"
         if auth == "iam":
             return "the credentials need permission to call the API (execute-api:Invoke), and the region of the API"
         return "the token may have expired, or belong to another API"

@@ -11,7 +11,10 @@ _EPILOG = """\
 where:
   the URL is --url, else TASKYARD_URL, else that of a local system running here (.local/endpoint.json).
   --auth is "iam" (AWS credentials, SigV4), "none", or a bearer token; else TASKYARD_AUTH, with the same values, else
-  TASKYARD_TOKEN. A local system that is found by its file never gets credentials of the environment.
+  TASKYARD_TOKEN, else a token for TASKYARD_CLIENT_ID and TASKYARD_CLIENT_SECRET of TASKYARD_ISSUER, else the login that
+  "taskyard login" stored for the URL. A local system that is found by its file never gets credentials of the
+  environment.
+  --tenant, else TASKYARD_TENANT, is the tenant for which an operator acts.
 
 --json:
   prints the documents of the API to stdout: one document per command; for lists an array, for
@@ -70,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     _batch_and_dead_letters(command)
     _schedule(command("schedule", "Tasks that are submitted again and again."), common_options)
     _workflow(command("workflow", "DAGs of tasks: run a file, show, cancel, run again, draw."), common_options)
+    _login(command)
     command("types", "List the task types of this deployment, with the fields of their payloads.")
     command("stats", "Counts per state and type, depth of each lane.")
 
@@ -113,6 +117,7 @@ def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Any:
 def _add_globals(parser: argparse.ArgumentParser, default: Any) -> None:
     parser.add_argument("--url", default=default, help="the API's URL")
     parser.add_argument("--auth", default=default, metavar="AUTH", help='"iam", "none", or a bearer token')
+    parser.add_argument("--tenant", default=default, metavar="TENANT", help="for operators: act for this tenant")
     parser.add_argument("--json", action="store_true", default=default, help="print JSON, for scripts")
 
 
@@ -296,6 +301,20 @@ def _add_attempts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--attempts", type=values.positive, metavar="N", help="new attempts (default: that of the type)"
     )
+
+
+def _login(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    entering = command("login", "Log in for the API at --url, in a browser on this machine. The tokens are stored.")
+    entering.add_argument("--issuer", metavar="URL", help="who issues tokens (else TASKYARD_ISSUER, else as last time)")
+    entering.add_argument("--client-id", metavar="ID", help="of people's logins (else TASKYARD_CLIENT_ID)")
+    entering.add_argument(
+        "--scope", action="append", metavar="SCOPE", help="repeatable (else TASKYARD_SCOPES; default: openid, …)"
+    )
+    entering.add_argument("--audience", help="for issuers that ask for one, such as Auth0 (else TASKYARD_AUDIENCE)")
+    entering.add_argument(
+        "--device", action="store_true", help="show a code for a browser on another device (not with Cognito)"
+    )
+    command("logout", "Delete the stored tokens of the API at --url.")
 
 
 def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from taskyard.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from taskyard.login.errors import InvalidIssuer, IssuerUnreachable, LoginError
 
 
 class ExitCode(IntEnum):
@@ -34,8 +35,8 @@ MEANINGS = {
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.NOT_FOUND: "no such task, workflow or schedule",
     ExitCode.REFUSED: "refused: the request is invalid, or the task's state does not allow it",
-    ExitCode.UNAVAILABLE: "no Taskyard API at the URL, or it is not available now",
-    ExitCode.NOT_ALLOWED: "no credentials, or not allowed",
+    ExitCode.UNAVAILABLE: "no Taskyard API at the URL, or it or the issuer of tokens is not available now",
+    ExitCode.NOT_ALLOWED: "no credentials, no login, or not allowed (401, 403)",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
@@ -43,7 +44,9 @@ MEANINGS = {
 def exit_code_of(error: TaskyardError) -> ExitCode:
     if isinstance(error, NotFound):
         return ExitCode.NOT_FOUND
-    if isinstance(error, Unauthorized | Forbidden | NoCredentials):
+    if isinstance(error, IssuerUnreachable | InvalidIssuer):
+        return ExitCode.UNAVAILABLE
+    if isinstance(error, Unauthorized | Forbidden | NoCredentials | LoginError):
         return ExitCode.NOT_ALLOWED
     if isinstance(error, Unreachable | NoEndpoint | UnexpectedAnswer | Unavailable | Throttled):
         return ExitCode.UNAVAILABLE

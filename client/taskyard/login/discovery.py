@@ -23,8 +23,11 @@ class Provider:
 
 
 def http_client() -> httpx.Client:
-    """No redirects: a token endpoint has none, and a secret would go with them."""
-    return httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False)
+    """No redirects: a token endpoint has none, and a secret would go with them. No connection stays open, so nobody has
+    to close the client: requests to an issuer are rare."""
+    return httpx.Client(
+        timeout=TIMEOUT_SECONDS, follow_redirects=False, limits=httpx.Limits(max_keepalive_connections=0)
+    )
 
 
 def discover(http: httpx.Client, issuer: str) -> Provider:

@@ -1,4 +1,4 @@
-"""Token sets in one file of the user's, which nobody else may read.
+"""Token sets in one file of the user's, which nobody else may read, and the issuer that each API was logged in with.
 
 Writers replace the file as a whole, so a reader never sees half of one, and a crash leaves the old one. Who renews
 holds the lock from its read to its write: a refresh token that is used twice may end the login.
@@ -11,7 +11,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,11 +25,26 @@ def token_file(environ: Mapping[str, str], home: Path) -> Path:
     return (Path(base) if base else home / ".config") / "taskyard" / "tokens.json"
 
 
+@dataclass(frozen=True)
+class Login:
+    """Where the tokens for an API come from, and what the issuer was asked for."""
+
+    issuer: str
+    client_id: str
+    scopes: tuple[str, ...] = ()
+    audience: str | None = None
+
+
 class TokenStore:
     """The token set of each issuer and client. ID tokens are not stored: nothing reads them again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @classmethod
+    def of_user(cls, environ: Mapping[str, str], home: Path | None = None) -> "TokenStore":
+        """home: else that of the user. Raises RuntimeError where there is none."""
+        return cls(token_file(environ, home or Path.home()))
 
     def load(self, issuer: str, client_id: str) -> TokenSet | None:
         """None for none, and for one that cannot be read. Raises ExposedTokenFile."""
@@ -51,6 +66,29 @@ class TokenStore:
         if tokens is not None:
             entries[name] = {key: value for key, value in asdict(tokens).items() if key != "id_token"}
         self._write(entries)
+
+    def login_of(self, url: str) -> Login | None:
+        """The login for an API's URL, without a slash at its end. Raises ExposedTokenFile."""
+        return _login(self._read().get(_login_name(url)))
+
+    def save_login(self, url: str, login: Login, tokens: TokenSet) -> None:
+        """The caller holds the lock."""
+        self.save(login.issuer, login.client_id, tokens)
+        self._write({**self._read(), _login_name(url): asdict(login)})
+
+    def remove_login(self, url: str) -> Login | None:
+        """The login that there was. Its tokens go too, unless another URL has the same login. The caller holds the
+        lock. Raises ExposedTokenFile."""
+        entries = self._read()
+        login = _login(entries.pop(_login_name(url), None))
+        if login is None:
+            return None
+        tokens_name = _entry_name(login.issuer, login.client_id)
+        others = [_login(entry) for name, entry in entries.items() if name.startswith(_LOGIN_PREFIX)]
+        if not any(other and _entry_name(other.issuer, other.client_id) == tokens_name for other in others):
+            entries.pop(tokens_name, None)
+        self._write(entries)
+        return login
 
     @contextlib.contextmanager
     def file_lock(self) -> Iterator[None]:
@@ -89,6 +127,24 @@ class TokenStore:
 
     def _make_folder(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+_LOGIN_PREFIX = "login "
+
+
+def _login_name(url: str) -> str:
+    # An issuer is a URL: no name of a token set begins like this.
+    return _LOGIN_PREFIX + url
+
+
+def _login(entry: Any) -> Login | None:
+    """None for an entry that cannot be read."""
+    try:
+        scopes = tuple(map(str, entry.get("scopes") or ()))
+        audience = entry.get("audience")
+        return Login(str(entry["issuer"]), str(entry["client_id"]), scopes, str(audience) if audience else None)
+    except (AttributeError, KeyError, TypeError):
+        return None
 
 
 def _entry_name(issuer: str, client_id: str) -> str:

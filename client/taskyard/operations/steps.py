@@ -42,4 +42,5 @@ def send(connection: Connection, call: Call[T], within: float | None = None) -> 
             if isinstance(outcome, Unreachable):
                 raise outcome
             return call.result(outcome, repeated=retries.may_have_been_carried_out)
-        yield Sleep(pause)
+        if pause > 0:
+            yield Sleep(pause)

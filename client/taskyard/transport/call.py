@@ -25,12 +25,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """headers: names in lower case. unreadable: why the body cannot be read; the status is valid all the same."""
+    """headers: names in lower case. unreadable: why the body cannot be read; the status is valid all the same.
+    has_renewable_credentials: of a 401, whether another attempt may send other credentials."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     unreadable: str | None = None
+    has_renewable_credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,23 +3,24 @@
 import ipaddress
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from taskyard.errors import InvalidEndpoint, NoEndpoint
+from taskyard.transport.authentication import AsyncAuth, is_aws
 
 ENDPOINT_FILE = Path(".local") / "endpoint.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """url: without a trailing slash. auth: None, "iam", or a bearer token (never part of the repr). source: where the
-    URL was found."""
+    """url: without a trailing slash. auth: None, "iam", a bearer token (never part of the repr), a token provider, or
+    AWS credentials. source: where the URL was found."""
 
     url: str
-    auth: str | None
+    auth: AsyncAuth | None
     source: str
 
     def __repr__(self) -> str:
@@ -28,7 +29,9 @@ class Endpoint:
     @property
     def auth_kind(self) -> str:
         """none, iam or bearer."""
-        return self.auth if self.auth == "iam" else "none" if self.auth is None else "bearer"
+        if self.auth is None:
+            return "none"
+        return "iam" if self.auth == "iam" or is_aws(self.auth) else "bearer"
 
     @property
     def host(self) -> str:
@@ -39,27 +42,39 @@ class Endpoint:
         return is_loopback(self.host)
 
 
-def find_endpoint(url: str | None, auth: str | None, environ: Mapping[str, str], start: Path) -> Endpoint:
+def find_endpoint(
+    url: str | None,
+    auth: AsyncAuth | None,
+    environ: Mapping[str, str],
+    start: Path,
+    default_auth: Callable[[str], AsyncAuth | None] = lambda url: None,
+) -> Endpoint:
     """The URL from the argument, else TASKYARD_URL, else `.local/endpoint.json` (which a running local system writes)
     in `start` or the nearest folder above it. Raises NoEndpoint when there is none, InvalidEndpoint for an unsafe one.
 
-    auth: the argument ("none" for none), else TASKYARD_AUTH, which has the same values, else TASKYARD_TOKEN. Another
-    user may have written a file in a folder above: its URL must be on this machine, and it gets the token in the file,
-    never one of the environment.
+    auth: the argument ("none" for none), else TASKYARD_AUTH ("none", "iam" or a token), else TASKYARD_TOKEN, else
+    `default_auth` of the URL. Another user may have written a file in a folder above: its URL must be on this machine,
+    and it gets the token in the file, never one of the environment.
     """
     if url or environ.get("TASKYARD_URL"):
         source_url, source = (url, "argument") if url else (environ["TASKYARD_URL"], "TASKYARD_URL")
         chosen_auth = auth or environ.get("TASKYARD_AUTH") or environ.get("TASKYARD_TOKEN")
+        chosen_auth = chosen_auth or default_auth(normal_url(source_url))
     else:
         file = _endpoint_file(start)
         source_url, token = _read_endpoint_file(file)
         source = str(file)
         chosen_auth = auth or token
-    endpoint = Endpoint((source_url or "").strip().rstrip("/"), None if chosen_auth == "none" else chosen_auth, source)
+    endpoint = Endpoint(normal_url(source_url), None if chosen_auth == "none" else chosen_auth, source)
     _check_url(endpoint)
     if source not in ("argument", "TASKYARD_URL") and not endpoint.is_loopback:
         raise InvalidEndpoint(f"{source} names {endpoint.host}, which is not this machine: pass the URL yourself")
     return endpoint
+
+
+def normal_url(url: str) -> str:
+    """Without a slash at its end."""
+    return url.strip().rstrip("/")
 
 
 def is_loopback(host: str) -> bool:

@@ -2,7 +2,8 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.request import getproxies, proxy_bypass
 
@@ -39,14 +40,27 @@ def proxy_for(endpoint: Endpoint) -> str | None:
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
-def httpx_request(connection: Connection, request: Request, seconds: float) -> httpx.Request:
-    """The request of one attempt, with a new signature. seconds: the time that the attempt may take."""
-    url = connection.endpoint.url + request.path
-    headers = {"accept": "application/json", "user-agent": USER_AGENT, **request.headers}
-    headers.update(connection.signer(request.method, url, headers, request.body))
-    timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
-    extensions = {"timeout": timeout.as_dict(), DEADLINE: seconds}
-    return httpx.Request(request.method, url, headers=headers, content=request.body or None, extensions=extensions)
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request as it is sent, but for the headers that authenticate it."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @classmethod
+    def of(cls, connection: Connection, request: Request) -> "Message":
+        headers = {"accept": "application/json", "user-agent": USER_AGENT, **connection.headers, **request.headers}
+        return cls(request.method, connection.endpoint.url + request.path, headers, request.body)
+
+    def httpx_request(self, credentials: Mapping[str, str], seconds: float) -> httpx.Request:
+        """The request of one attempt. credentials: the headers of the authenticator. seconds: the time that the attempt
+        may take."""
+        timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        extensions = {"timeout": timeout.as_dict(), DEADLINE: seconds}
+        headers = {**self.headers, **credentials}
+        return httpx.Request(self.method, self.url, headers=headers, content=self.body or None, extensions=extensions)
 
 
 def response_of(response: httpx.Response, body: bytes, unreadable: str | None = None) -> Response:

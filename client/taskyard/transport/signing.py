@@ -1,34 +1,31 @@
-"""Headers that authenticate a request: a bearer token, or an AWS signature (SigV4) for the IAM-protected API.
+"""The AWS signature (SigV4) of a request to the IAM API.
 
 botocore is imported for the first signature, so that a caller without AWS never loads it.
 """
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from taskyard.errors import NoCredentials
-
-# (method, URL as sent, headers, body) → the headers to add. Called for each attempt: a signature contains its time.
-Signer = Callable[[str, str, Mapping[str, str], bytes], Mapping[str, str]]
 
 SERVICE = "execute-api"
 _REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com")
 
 
-def signer_for(auth: str | None) -> Signer:
-    """auth: None (nothing is added), "iam" (SigV4 with the credentials of the environment), or a bearer token."""
-    if auth is None:
-        return _unsigned
-    if auth == "iam":
-        return IamSigner()
-    bearer = {"authorization": f"Bearer {auth}"}
-    return lambda method, url, headers, body: bearer
+@runtime_checkable
+class AwsCredentials(Protocol):
+    """Credentials of botocore. Those of a role renew themselves."""
+
+    def get_frozen_credentials(self) -> Any: ...
 
 
-def _unsigned(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-    return {}
+@runtime_checkable
+class AwsSession(Protocol):
+    """A session of botocore or boto3."""
+
+    def get_credentials(self) -> Any: ...
 
 
 def region_of(url: str, environ: Mapping[str, str]) -> str | None:
@@ -38,22 +35,21 @@ def region_of(url: str, environ: Mapping[str, str]) -> str | None:
 
 
 class IamSigner:
-    """Signs with the credentials that botocore finds: environment, profile, role. One botocore session per signer reads
-    the configuration once and renews credentials that expire."""
+    """identity: credentials or a session; None is what botocore finds: environment, profile, role. One botocore session
+    per signer reads the configuration once and renews credentials that expire."""
 
-    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, identity: AwsCredentials | AwsSession | None = None, environ: Mapping[str, str] = os.environ
+    ) -> None:
         self._environ = environ
-        self._session: Any = None
+        self._credentials = identity if isinstance(identity, AwsCredentials) else None
+        self._session: Any = None if self._credentials is not None else identity
 
     def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
-        from botocore.session import get_session
 
-        if self._session is None:
-            self._session = get_session()
-        region = region_of(url, self._environ) or self._session.get_config_variable("region")
-        credentials = self._session.get_credentials()
+        credentials, region = self._credentials_and_region(url)
         if credentials is None:
             raise NoCredentials("no AWS credentials found: set AWS_PROFILE, or sign in (aws sso login)")
         if not region:
@@ -64,3 +60,16 @@ class IamSigner:
         SigV4Auth(credentials.get_frozen_credentials(), SERVICE, region).add_auth(request)
         added = ("authorization", "x-amz-date", "x-amz-security-token")
         return {name.lower(): value for name, value in request.headers.items() if name.lower() in added}
+
+    def _credentials_and_region(self, url: str) -> tuple[Any, str | None]:
+        region = region_of(url, self._environ)
+        if self._credentials is not None:
+            return self._credentials, region
+        if self._session is None:
+            from botocore.session import get_session
+
+            self._session = get_session()
+        if region is None and hasattr(self._session, "get_config_variable"):
+            region = self._session.get_config_variable("region")
+        # A session of boto3 has its region in an attribute.
+        return self._session.get_credentials(), region or getattr(self._session, "region_name", None)
