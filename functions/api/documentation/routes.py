@@ -22,8 +22,16 @@ def get_docs(request: ApiRequest) -> Response[Any]:
     from functions.api.documentation.page import page
 
     gzipped = "gzip" in (request.header("accept-encoding") or "")
-    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if gzipped else {})
-    return Response(200, "text/html; charset=utf-8", page(request.services.timeout_limit, gzipped=gzipped), headers)
+    answer = page(request.services.timeout_limit, gzipped=gzipped)
+    headers = {
+        "Vary": "Accept-Encoding",
+        "Content-Security-Policy": answer.policy,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(
+        200, "text/html; charset=utf-8", answer.body, headers | ({"Content-Encoding": "gzip"} if gzipped else {})
+    )
 
 
 ROUTES = (
