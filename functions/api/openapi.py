@@ -13,7 +13,10 @@ from pydantic import TypeAdapter
 
 from functions.api.routes import ROUTES
 from functions.api.routing import ID_PATTERNS, QueryParameter, ResponseDescription, Route, resolve
+from functions.core.identity.principal import TENANT_HEADER
+from functions.core.identity.rules import Api
 from functions.core.task_types import RegisteredType
+from functions.intake.problems import PROBLEM_TYPES
 from functions.intake.task_requests import Request, TaskFields
 from functions.runtime import wiring
 
@@ -26,7 +29,7 @@ GATEWAY_MESSAGE = "functions.api.schemas:GatewayMessage"
 
 PROBLEM_DESCRIPTIONS = {
     400: "The body is empty, not JSON, not UTF-8, or not an object.",
-    403: "The request is not signed by a known identity.",
+    401: "There is no token, or it is not valid here: its signature, its times, or what it is for.",
     413: "The payload is above 5 MB, or the body above what the gateway takes.",
     415: "The body is sent as something else than JSON.",
     422: "The request is not valid: `errors` names each field. Or the idempotency key belongs to another request.",
@@ -39,13 +42,36 @@ NOT_FOUND = {
     "workflow": "There is no such workflow of this caller, or it has expired.",
     "schedule": "There is no such schedule of this caller.",
 }
-GATEWAY_STATUSES = frozenset({403, 413, 429, 500, 503})
+GATEWAY_STATUSES = frozenset({401, 403, 413, 429, 500, 503})
 """The gateway answers some of these itself, as plain JSON."""
 
 
+SECURITY_SCHEMES: dict[Api, Json] = {
+    "jwt": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "An access token of the deployment's OpenID Connect issuer, on the JWT API.",
+    },
+    "iam": {
+        "type": "apiKey",
+        "name": "Authorization",
+        "in": "header",
+        "description": "AWS Signature Version 4, service execute-api, on the IAM API.",
+        "x-amazon-apigateway-authtype": "awsSigv4",
+    },
+}
+TENANT_PARAMETER: Json = {
+    "name": TENANT_HEADER,
+    "in": "header",
+    "description": "The tenant that the request is about. Only operators may name another than their own.",
+    "schema": {"type": "string", "minLength": 1},
+}
+
+
 @cache
-def document(timeout_limit: int) -> Json:
-    """`timeout_limit`: seconds, the most that `timeoutSeconds` may be."""
+def document(timeout_limit: int, apis: tuple[Api, ...] = ("jwt", "iam")) -> Json:
+    """`timeout_limit`: seconds, the most that `timeoutSeconds` may be. `apis`: those that the deployment has."""
     by_name = {each.name: each for each in wiring.registry().types.values()}
     types = [by_name[name] for name in sorted(by_name)]
     payloads = {payload_component(each.name): each for each in types if each.payload_schema is not None}
@@ -58,7 +84,6 @@ def document(timeout_limit: int) -> Json:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"sigv4": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in ROUTES)],
         "x-task-types": [
             {
@@ -70,18 +95,11 @@ def document(timeout_limit: int) -> Json:
             }
             for each in types
         ],
-        "paths": paths(),
+        "paths": paths(apis),
         "components": {
             "schemas": schemas(timeout_limit, types, payloads),
-            "securitySchemes": {
-                "sigv4": {
-                    "type": "apiKey",
-                    "name": "Authorization",
-                    "in": "header",
-                    "description": "AWS Signature Version 4, service execute-api.",
-                    "x-amazon-apigateway-authtype": "awsSigv4",
-                }
-            },
+            "parameters": {"Tenant": TENANT_PARAMETER},
+            "securitySchemes": {api: SECURITY_SCHEMES[api] for api in apis},
         },
     }
 
@@ -93,41 +111,44 @@ def reference(component: str) -> Json:
 # -- operations
 
 
-def paths() -> Json:
+def paths(apis: Sequence[Api]) -> Json:
     items: Json = {}
     for route in ROUTES:
         item = items.setdefault(route.path, {})
         if route.id_of:
             schema = reference(id_component(route.id_of))
             item["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": schema}]
-        item[route.method.lower()] = operation(route)
+        item[route.method.lower()] = operation(route, apis)
     return items
 
 
-def operation(route: Route) -> Json:
+def operation(route: Route, apis: Sequence[Api]) -> Json:
     described: Json = {
         "tags": [route.tag],
         "operationId": route.name,
         "summary": route.summary,
         "responses": {str(status): success(answer) for status, answer in sorted(route.answers.items())}
-        | {str(status): failure(route, status) for status in sorted(problem_statuses(route))},
+        | {str(status): failure(route, status) for status in sorted(problem_statuses(route, apis))},
+        "security": [],
     }
-    if parameters := [*key_parameters(route), *map(query_parameter, route.query)]:
+    if not route.open:
+        described["description"] = f"Takes the role `{route.role}`."
+        # Of schemes other than OAuth 2.0, OpenAPI 3.1 reads the list as names of roles.
+        described["security"] = [{api: [f"taskyard/{route.role}"]} for api in apis]
+    if parameters := [*header_parameters(route), *map(query_parameter, route.query)]:
         described["parameters"] = parameters
     if route.body:
         content: Json = {"schema": reference(resolve(route.body).__name__)}
         if route.examples:
             content["examples"] = {name: {"value": value} for name, value in resolve(route.examples).items()}
         described["requestBody"] = {"required": not route.body_optional, "content": {"application/json": content}}
-    if route.open:
-        described["security"] = []
     return described
 
 
-def problem_statuses(route: Route) -> set[int]:
+def problem_statuses(route: Route, apis: Sequence[Api]) -> set[int]:
     statuses = {429, 500, 503, *route.problems}
     if not route.open:
-        statuses.add(403)
+        statuses |= {401, 403} if "jwt" in apis else {403}
     if route.id_of:
         statuses.add(404)
     if route.conflict:
@@ -162,24 +183,31 @@ def failure(route: Route, status: int) -> Json:
         content["application/json"] = {"schema": reference("GatewayMessage")}
     if status == 404 and route.id_of:
         description = NOT_FOUND[route.id_of]
+    elif status == 403:
+        slugs = [f"`{kind.slug}`" for kind in PROBLEM_TYPES.values() if kind.status == status]
+        description = f"The caller does not have the role `{route.role}`, or not in this tenant: {', '.join(slugs)}."
     else:
         description = route.conflict if status == 409 else PROBLEM_DESCRIPTIONS[status]
     described: Json = {"description": description, "content": content}
     if status == 503:
         described["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
+    if status == 401:
+        described["headers"] = {"WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string"}}}
     return described
 
 
-def key_parameters(route: Route) -> list[Json]:
+def header_parameters(route: Route) -> list[Json]:
+    tenant = [] if route.open else [{"$ref": "#/components/parameters/Tenant"}]
     if not route.idempotency_key:
-        return []
+        return tenant
     return [
+        *tenant,
         {
             "name": "Idempotency-Key",
             "in": "header",
             "description": route.idempotency_key,
             "schema": {"type": "string", "minLength": 1},
-        }
+        },
     ]
 
 

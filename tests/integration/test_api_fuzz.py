@@ -79,13 +79,21 @@ REFUSED = openapi_checks.negative_data_rejection
 
 
 def described() -> dict[str, Any]:
-    """With the ids that there are, and one that there is not; signatures are the gateway's business."""
+    """With the ids that there are, and one that there is not. Who calls, and for which tenant, is the business of
+    tests/integration/test_api_roles.py."""
     # While tests are collected, no fixture has written the file of the task types.
     with mock.patch.object(wiring, "registry", return_value=discover(functions.tasks)):
         made = copy.deepcopy(document(WORKER_TIMEOUT_SECONDS - 10))
     for name, ids in KNOWN.items():
         made["components"]["schemas"][name] = {"type": "string", "enum": [*ids, id_for_key(TENANT, "none")]}
-    del made["security"], made["components"]["securitySchemes"]
+    del made["components"]["securitySchemes"], made["components"]["parameters"]
+    for item in made["paths"].values():
+        for operation in (operation for method, operation in item.items() if method != "parameters"):
+            del operation["security"]
+            tenant = {"$ref": "#/components/parameters/Tenant"}
+            operation["parameters"] = [each for each in operation.get("parameters", ()) if each != tenant]
+            if not operation["parameters"]:
+                del operation["parameters"]
     return made
 
 

@@ -12,7 +12,10 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from functions.api.openapi import document
+from functions.api.routes import ROUTES
+from functions.api.routing import Route
 from functions.api.tasks.requests import SUBMIT_EXAMPLES
+from functions.core.identity import rules
 from functions.core.task import id_for_key, lane_of
 from tests.integration.api import MESSAGE, Answer, Api
 from tests.integration.cloud import EVENTS, TENANT, WORKER_TIMEOUT_SECONDS, Cloud
@@ -53,6 +56,36 @@ def test_it_is_valid(api: Api) -> None:
     assert served.body == json.loads(json.dumps(spec()))
     assert served.body["openapi"] == "3.1.0"
     validate(served.body)
+
+
+SCHEMES = {"jwt": "http", "iam": "apiKey"}
+
+
+@pytest.mark.parametrize("apis", [("jwt", "iam"), ("jwt",), ("iam",)])
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.key)
+def test_operation_names_its_role_for_each_api_of_the_deployment(route: Route, apis: tuple[rules.Api, ...]) -> None:
+    made = document(LIMIT, apis)
+    described = made["paths"][route.path][route.method.lower()]
+    assert {name: scheme["type"] for name, scheme in made["components"]["securitySchemes"].items()} == {
+        api: SCHEMES[api] for api in apis
+    }
+    tenant = {"$ref": "#/components/parameters/Tenant"}
+    if route.open:
+        assert described["security"] == []
+        assert not described["responses"].keys() & {"401", "403"}
+        assert tenant not in described.get("parameters", [])
+        return
+    assert described["security"] == [{api: [f"taskyard/{route.role}"]} for api in apis]
+    assert f"`{route.role}`" in described["description"]
+    assert ("401" in described["responses"]) == ("jwt" in apis)
+    assert f"`{route.role}`" in described["responses"]["403"]["description"]
+    assert "`no-role`" in described["responses"]["403"]["description"]
+    assert tenant in described["parameters"]
+
+
+def test_deployment_describes_the_apis_that_it_has(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTH", '{"iam": {}}')
+    assert api("GET", "/openapi.json").body["components"]["securitySchemes"].keys() == {"iam"}
 
 
 def test_its_examples_are_requests_that_people_send() -> None:

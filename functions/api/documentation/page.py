@@ -17,6 +17,7 @@ from pathlib import Path
 import aws_lambda_powertools.event_handler.openapi as powertools
 
 from functions.api import openapi
+from functions.core.identity.rules import Api
 
 ASSETS = Path(powertools.__file__).parent / "swagger_ui"
 
@@ -82,13 +83,13 @@ class Page:
 
 
 @cache
-def page(timeout_limit: int, *, gzipped: bool) -> Page:
+def page(timeout_limit: int, apis: tuple[Api, ...], *, gzipped: bool) -> Page:
     """1.8 MB, a quarter of it gzipped: one answer of Lambda holds 6 MB."""
     if gzipped:
-        return page(timeout_limit, gzipped=False).gzipped()
+        return page(timeout_limit, apis, gzipped=False).gzipped()
     bundle = (ASSETS / "swagger-ui-bundle.min.js").read_text(encoding="utf-8")
     # `</script>` and `<!--` inside a script change where it ends: no text of ours may hold them unescaped.
-    spec = json.dumps(openapi.document(timeout_limit), ensure_ascii=False).replace("<", "\\u003c")
+    spec = json.dumps(openapi.document(timeout_limit, apis), ensure_ascii=False).replace("<", "\\u003c")
     style = (ASSETS / "swagger-ui.min.css").read_text(encoding="utf-8") + STYLE
     body = PAGE.format(style=style, bundle=bundle, script=SCRIPT, spec=spec).encode()
     return Page(body, content_security_policy(bundle, SCRIPT))

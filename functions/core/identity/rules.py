@@ -17,6 +17,7 @@ from functions.core.identity.principal import TENANT_NAME
 from functions.core.roles import Role
 
 T = TypeVar("T")
+Api = Literal["jwt", "iam"]
 
 ROLE_PREFIXES = ("", "taskyard/", "taskyard:", "taskyard.")
 
@@ -67,6 +68,12 @@ class AuthRules:
 
     iam: IamRules | None
     jwt: JwtRules | None
+
+    @property
+    def apis(self) -> tuple[Api, ...]:
+        """The HTTP APIs that the deployment has."""
+        entries: tuple[tuple[Api, object], ...] = (("jwt", self.jwt), ("iam", self.iam))
+        return tuple(api for api, rules in entries if rules is not None)
 
 
 def parse_auth_rules(text: str) -> AuthRules:
