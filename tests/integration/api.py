@@ -29,10 +29,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Api:
-    """`account`: whose requests these are."""
+    """`account`: whose requests these are, on the IAM API. `identity`: as API Gateway hands it over, in place of a user
+    of that account; {} for none."""
 
     aws: Cloud
     account: str = "123456789012"
+    identity: Mapping[str, Any] | None = None
 
     def __call__(
         self,
@@ -44,7 +46,10 @@ class Api:
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         """`body`: str or bytes as they are, anything else as JSON."""
-        return self.send(request(method, path, body, headers=headers, query=query, account=self.account))
+        sent = request(method, path, body, headers=headers, query=query, account=self.account)
+        if self.identity is not None:
+            sent["requestContext"]["authorizer"] = dict(self.identity)
+        return self.send(sent)
 
     def send(self, request: dict[str, Any]) -> Answer:
         answer = self.aws.invoke("api", request)
@@ -66,6 +71,19 @@ class Api:
         answer = self("GET", f"/tasks/{task_id}")
         assert answer.status == 200, answer.body
         return answer.body
+
+
+def token_identity(*roles: str, tenant: str | None, **claims: str) -> dict[str, Any]:
+    """Of a token that fits cloud.AUTH."""
+    scope = " ".join(["openid", *(f"taskyard/{role}" for role in roles)])
+    named = {"org": tenant} if tenant is not None else {}
+    return {"jwt": {"claims": {"sub": "s-1", "username": "ann", "scope": scope, **named, **claims}, "scopes": None}}
+
+
+def role_identity(name: str, *, account: str = "123456789012") -> dict[str, Any]:
+    """Of a session of that IAM role."""
+    arn = f"arn:aws:sts::{account}:assumed-role/{name}/session"
+    return {"iam": {"accountId": account, "userArn": arn, "callerId": "AROAEXAMPLE:session"}}
 
 
 def request(
