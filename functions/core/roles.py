@@ -1,4 +1,4 @@
-"""What a principal may do. Each route of the API declares the role that it needs; no route checks it yet."""
+"""What a principal may do. Each route of the API declares the least role that it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Docs and code name the same things: states, routes, metrics and environment variables."""
+"""Docs and code name the same things: states, routes and their roles, problems, metrics and environment variables."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from functions.api.routes import ROUTES
 from functions.core.notifications.events import Delivery
 from functions.core.states import State
 from functions.core.workflows.run import OPEN_NODES, RunState
+from functions.intake.problems import INTERNAL, PROBLEM_TYPES
 from tests.documents import ROOT, pages
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+SECURITY = (ROOT / "docs" / "security.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 GUIDES = [page for page in pages() if page.parent.name != "adr" and page.name != "CHANGELOG.md"]
 """The pages that describe today's code. ADRs and the changelog also name what was there before."""
@@ -173,6 +175,17 @@ def unknown(pattern: re.Pattern[str], known: Iterable[str]) -> set[tuple[str, st
 
 def test_docs_routes_are_those_of_the_api() -> None:
     assert first_cells("Routes") == routes()
+
+
+def test_docs_roles_are_those_of_the_routes() -> None:
+    rows = re.findall(r"^\| `([A-Z]+ /[^`]*)` \| (\w+) \|$", SECURITY, re.MULTILINE)
+    assert rows == [(route.key, "open" if route.open else str(route.role)) for route in ROUTES]
+
+
+def test_docs_problems_are_those_of_the_api() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+) \|", section("Problems"), re.MULTILINE)
+    kinds = (*PROBLEM_TYPES.values(), INTERNAL)
+    assert sorted(rows) == sorted((kind.slug, str(kind.status)) for kind in kinds)
 
 
 def test_docs_every_route_named_in_a_page_exists() -> None:
