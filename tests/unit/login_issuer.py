@@ -53,6 +53,7 @@ class LoginIssuer:
     token_requests: list[dict[str, str]] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refresh_tokens: set[str] = field(default_factory=set)
+    device_interval: int = 5
     down: bool = False
     url: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -82,7 +83,7 @@ class LoginIssuer:
                 case "POST", "/pool/device_authorization_endpoint":
                     page = "https://example.com/device"
                     device = {"device_code": "d", "user_code": "AB-CD", "verification_uri": page}
-                    return 200, device | {"expires_in": 600, "interval": 5}, None
+                    return 200, device | {"expires_in": 600, "interval": self.device_interval}, None
                 case "POST", "/pool/token_endpoint":
                     self.token_requests.append(form)
                     if self.answers:

@@ -30,6 +30,56 @@ def test_retry_after_is_waited_for() -> None:
     assert sleeper.pauses == [2.1, 0.2]
 
 
+def throttled(seconds: str) -> httpx.Response:
+    """As a quota answers."""
+    body = {"type": "urn:taskyard:problem:quota", "title": "Above a quota", "status": 429}
+    return httpx.Response(429, json=body, headers={"retry-after": seconds})
+
+
+def test_batch_waits_for_retry_after_and_sends_the_same_keys() -> None:
+    api, sleeper = FakeApi(), Sleeper()
+    results = [{"status": 201, "task": task_document("t1")}, {"status": 201, "task": task_document("t2")}]
+    api.answers = [throttled("7"), throttled("3"), httpx.Response(200, json={"results": results})]
+    with connected(api, sleeper) as yard:
+        outcomes = yard.submit_batch([{"type": "DELAYED_MESSAGE"}] * 2)
+    assert [outcome.ok for outcome in outcomes] == [True, True]
+    assert sleeper.pauses == [7.1, 3.2]
+    assert len({request.content for request in api.requests}) == 1
+
+
+def test_async_client_waits_for_retry_after() -> None:
+    api, sleeper = FakeApi(), Sleeper()
+    api.answers = [throttled("7")]
+
+    async def run() -> str:
+        transport = httpx.MockTransport(api)
+        async with AsyncTaskyard(
+            URL, "none", transport=transport, sleep=sleeper.awaited, clock=sleeper.clock, draw=lambda: 0.5
+        ) as yard:
+            return (await yard.submit("DELAYED_MESSAGE")).id
+
+    assert asyncio.run(run()) == "t1"
+    assert sleeper.pauses == [7.1]
+
+
+@pytest.mark.parametrize(("seconds", "pauses"), [("60", [60.1]), ("61", []), ("3600", [])])
+def test_retry_after_beyond_the_longest_is_the_error_at_once(seconds: str, pauses: list[float]) -> None:
+    api, sleeper = FakeApi(), Sleeper()
+    api.answers = [throttled(seconds)] * 2
+    with connected(api, sleeper, Backoff(tries=2)) as yard, pytest.raises(Throttled):
+        yard.submit("DELAYED_MESSAGE")
+    assert sleeper.pauses == pauses
+
+
+def test_read_of_a_wait_is_not_throttled_beyond_its_deadline() -> None:
+    api, sleeper = FakeApi(), Sleeper()
+    api.tasks["t1"] = task_document(state="RUNNING")
+    api.answers = [httpx.Response(200, json=api.tasks["t1"]), *[throttled("30") for _ in range(9)]]
+    with connected(api, sleeper) as yard, pytest.raises(Throttled):
+        yard.wait("t1", timeout=10)
+    assert sum(sleeper.pauses) <= 10
+
+
 @pytest.mark.parametrize(("status", "kind"), [(429, Throttled), (503, Unavailable)])
 def test_last_attempt_raises_the_error_of_its_answer(status: int, kind: type[Exception]) -> None:
     api = FakeApi()
