@@ -33,6 +33,8 @@ class Config:
     worker_memory: int
     # Settled tasks are kept this long, then expire by TTL.
     retention_days: int
+    # Audit records: who did what (docs/security.md).
+    audit_retention_days: int
     throttle_rate: int
     throttle_burst: int
     log_retention_days: int
@@ -99,6 +101,7 @@ BOUNDS: Mapping[str, tuple[int, int, str]] = MappingProxyType(
         "worker_timeout_seconds": (15, 900, "Lambda; below 15 s no attempt has time to run"),
         "worker_memory": (128, 10_240, "Lambda"),
         "retention_days": (1, 3650, "Taskyard"),
+        "audit_retention_days": (1, 3650, "Taskyard"),
         "throttle_rate": (1, 1_000_000, "API Gateway"),
         "throttle_burst": (1, 1_000_000, "API Gateway"),
         "listing_shards": (1, 100, "a listing reads them all"),
@@ -123,6 +126,7 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             worker_timeout_seconds=60,
             worker_memory=512,
             retention_days=7,
+            audit_retention_days=30,
             throttle_rate=200,
             throttle_burst=400,
             log_retention_days=7,
@@ -148,6 +152,7 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             worker_timeout_seconds=300,
             worker_memory=1024,
             retention_days=30,
+            audit_retention_days=400,
             throttle_rate=2000,
             throttle_burst=4000,
             log_retention_days=90,

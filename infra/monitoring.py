@@ -83,6 +83,12 @@ class Monitoring(Construct):
             threshold=1,
             description="A workflow's execution failed: its run stays as it is until the execution is redriven.",
         )
+        self._alarm(
+            "AuditRecordsUnwritten",
+            self._metric("AuditRecordUnwritten", statistic="Sum"),
+            threshold=1,
+            description="An act was done and its audit record was not written: the api function's log has it whole.",
+        )
         self._schedule_alarms(producer, shared.schedules)
         # CloudWatch knows dashboards by name in all regions of an account, unlike everything else here.
         self.dashboard_name = f"{config.stack_name}-{cdk.Stack.of(self).region}"

@@ -13,6 +13,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from taskyard.api.audit import AuditRecord
     from taskyard.api.dead_letters import Redrive
     from taskyard.api.monitor import Health, Lane, Stats
     from taskyard.api.notifications import EmailTarget, Notification, WebhookTarget
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncTaskyard",
     "Attempt",
+    "AuditRecord",
     "Backoff",
     "Cancelled",
     "Cause",
@@ -104,6 +106,7 @@ __all__ = [
 _MODULES = {
     "AsyncTaskyard": "async_client",
     "Attempt": "api.tasks.models",
+    "AuditRecord": "api.audit",
     "Backoff": "transport.retries",
     "Cancelled": "api.tasks.bulk_cancel",
     "Cause": "errors",

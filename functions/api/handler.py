@@ -47,10 +47,22 @@ def respond_by(route: Route) -> Callable[..., Response[Any]]:
     def respond(id: str = "") -> Response[Any]:
         request_id = app.lambda_context.aws_request_id
         request = ApiRequest(route, app.current_event.raw_event, services(), request_id, id)
-        request.require_role()
-        return route.handler(request)
+        if not request.is_audited:
+            return act(request)
+        error: Exception | None = None
+        try:
+            response = act(request)
+        except Exception as raised:
+            response, error = error_response(raised), raised
+        request.services.audit_recorder.record(request, response, error)
+        return response
 
     return respond
+
+
+def act(request: ApiRequest) -> Response[Any]:
+    request.require_role()
+    return request.route.handler(request)
 
 
 def error_response(error: Exception) -> Response[str]:

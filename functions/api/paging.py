@@ -67,10 +67,10 @@ def list_cursor(position: str, scope: str) -> str:
     return encode_cursor(f"{position}#{scope}")
 
 
-def list_position(cursor: str) -> tuple[str | None, str]:
-    """Position and scope. The position is None for what list_cursor cannot have made."""
+def list_position(cursor: str, pattern: re.Pattern[str] = POSITION) -> tuple[str | None, str]:
+    """Position and scope. The position is None for what list_cursor cannot have made. `pattern`: of positions."""
     position, _, scope = decode_cursor(cursor).rpartition("#")
-    return (position if POSITION.fullmatch(position) else None), scope
+    return (position if pattern.fullmatch(position) else None), scope
 
 
 # -- lists without filters

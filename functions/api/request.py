@@ -47,11 +47,25 @@ class ApiRequest:
         return wiring.clock()
 
     @cached_property
+    def caller(self) -> Principal:
+        """Who calls, in its own tenant if it has one. Raises NoIdentity, and the errors of functions.core.identity."""
+        return principal_of_request(self.event.get("requestContext") or {}, self.services.environment.auth)
+
+    @property
+    def named_tenant(self) -> str | None:
+        """What the header X-Taskyard-Tenant says."""
+        return self.header(TENANT_HEADER.lower())
+
+    @cached_property
     def principal(self) -> Principal:
-        """Who calls, in the tenant that the request is about. Raises NoIdentity, and the errors of
-        functions.core.identity."""
-        caller = principal_of_request(self.event.get("requestContext") or {}, self.services.environment.auth)
-        return caller.acting_for(self.header(TENANT_HEADER.lower()))
+        """Who calls, in the tenant that the request is about. Raises as `caller`, and NoRole, NoTenant and
+        InvalidTenant for a tenant that it may not name."""
+        return self.caller.acting_for(self.named_tenant)
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether it may have an audit record. A submit and a read in one's own tenant pay for this test only."""
+        return self.route.audit is not None or (self.named_tenant is not None and not self.route.open)
 
     @property
     def tenant(self) -> str:

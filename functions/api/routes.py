@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functions.api.audit.routes import ROUTES as AUDIT_ROUTES
 from functions.api.dead_letters.routes import ROUTES as DEAD_LETTER_ROUTES
 from functions.api.documentation.routes import ROUTES as DOCUMENTATION_ROUTES
 from functions.api.monitor.routes import ROUTES as MONITOR_ROUTES
@@ -17,6 +18,7 @@ ROUTES: tuple[Route, ...] = (
     *SCHEDULE_ROUTES,
     *DEAD_LETTER_ROUTES,
     *NOTIFICATION_ROUTES,
+    *AUDIT_ROUTES,
     *MONITOR_ROUTES,
     *DOCUMENTATION_ROUTES,
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import Response
 
     from functions.api.request import ApiRequest
+    from functions.core.audit import Action
     from functions.core.errors import Resource
 
 ID_PATTERNS: Mapping[Resource, str] = {
@@ -57,7 +58,9 @@ class Route:
     of the body; "" for a route that takes none. `examples`: reference to example bodies by name. `idempotency_key`:
     description of the header Idempotency-Key; "" for a route that ignores it. `conflict`: what 409 means; "" for a
     route that never answers it. `problems`: statuses that do not follow from the rest. `open`: anyone may call it,
-    unsigned."""
+    unsigned. `audit`: what its audit records call the act; None for a route that is audited only when an operator acts
+    in another tenant. `audit_by_field`: the action of a body whose field has this value. `audit_counts`: fields of the
+    answer, numbers or lists, that the record counts."""
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
     path: str
@@ -76,6 +79,9 @@ class Route:
     conflict: str = ""
     problems: tuple[int, ...] = ()
     open: bool = False
+    audit: Action | None = None
+    audit_by_field: Mapping[tuple[str, bool], Action] = field(default_factory=dict)
+    audit_counts: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

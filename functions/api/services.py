@@ -18,6 +18,8 @@ from functions.store.tasks import TaskStore
 
 if TYPE_CHECKING:
     # These import pydantic or all task types, which requests that read do not need.
+    from functions.api.audit.reader import AuditReader
+    from functions.api.audit.recorder import AuditRecorder
     from functions.api.bulk_requests import BulkRequests
     from functions.api.dead_letters.dead_letters import DeadLetters
     from functions.api.notifications.reader import NotificationReader
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from functions.api.workflows.reader import WorkflowReader
     from functions.api.workflows.workflows import Workflows
     from functions.intake.submission import Submission
+    from functions.store.audit import AuditStore
 
 
 class Services:
@@ -88,6 +91,26 @@ class Services:
         from functions.store.bulk_answers import BulkAnswerStore
 
         return BulkRequests(answers=BulkAnswerStore(wiring.table(self.environment)), clock=wiring.clock)
+
+    @cached_property
+    def audit_store(self) -> AuditStore:
+        from functions.store.audit import AuditStore
+
+        return AuditStore(
+            table=wiring.table(self.environment), retention_seconds=self.environment.audit_retention_days * 86_400
+        )
+
+    @cached_property
+    def audit_recorder(self) -> AuditRecorder:
+        from functions.api.audit.recorder import AuditRecorder
+
+        return AuditRecorder(store=self.audit_store, metrics=self.metrics)
+
+    @cached_property
+    def audit_reader(self) -> AuditReader:
+        from functions.api.audit.reader import AuditReader
+
+        return AuditReader(self.audit_store)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:

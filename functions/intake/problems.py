@@ -180,6 +180,11 @@ def problem_of(error: Exception, *, request_id: str) -> Problem:
     return _problem(problem_type, str(error), problem_type.fields(error), problem_type.headers(error))
 
 
+def slug_of(error: Exception) -> str:
+    """Of the problem that answers the error."""
+    return (find_problem_type(error) or INTERNAL).slug
+
+
 def find_problem_type(error: Exception) -> ProblemType | None:
     what = getattr(error, "what", None)
     for cls in type(error).__mro__:

@@ -74,6 +74,7 @@ class ApiEnvironment(IntakeEnvironment):
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__(variables)
         self.run_machine_arn: Final = variables["RUN_MACHINE_ARN"]
+        self.audit_retention_days: Final = int(variables["AUDIT_RETENTION_DAYS"])
 
 
 class ProducerEnvironment(IntakeEnvironment):

@@ -45,7 +45,11 @@ class Api(Construct):
             # API Gateway answers 503 at 30 s: the function's own timeout comes first, and is logged.
             timeout_seconds=29,
             memory=512,
-            environment={**shared.intake_environment(), "RUN_MACHINE_ARN": machines.run_arn},
+            environment={
+                **shared.intake_environment(),
+                "RUN_MACHINE_ARN": machines.run_arn,
+                "AUDIT_RETENTION_DAYS": str(config.audit_retention_days),
+            },
             statements=[
                 storage.allow_records("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "Query"),
                 storage.allow_index_queries(),

@@ -11,6 +11,7 @@ from types import MappingProxyType
 VARIABLES: Mapping[str, str] = MappingProxyType(
     {
         "AUTH": "JSON: how the identities of each HTTP API become tenants and roles (`iam`, `jwt`).",
+        "AUDIT_RETENTION_DAYS": "Days after which an audit record expires.",
         "DOCUMENT_BUCKET": "Name of the bucket of payloads and results that are too large for the table.",
         "ENVIRONMENT": "Name of the deployment, `dev` or `prod`; a dimension of every metric.",
         "FIRING_ARN": "ARN of the function that EventBridge Scheduler calls when a schedule fires.",

@@ -39,7 +39,7 @@ INTAKE = (
     }
 )
 VARIABLES = {
-    "api": INTAKE | {"RUN_MACHINE_ARN"},
+    "api": INTAKE | {"RUN_MACHINE_ARN", "AUDIT_RETENTION_DAYS"},
     "producer": INTAKE,
     "firing": INTAKE,
     "worker-high": WORKER,

@@ -57,6 +57,12 @@ def _of(template: Template, metric: str, resource: str) -> list[dict[str, Any]]:
     ]
 
 
+def test_an_audit_record_that_could_not_be_written_alarms(template: Template) -> None:
+    [alarm] = [each for each in _alarms(template) if each["MetricName"] == "AuditRecordUnwritten"]
+    assert (alarm["Threshold"], alarm["Statistic"]) == (1, "Sum")
+    assert alarm["Dimensions"] == [{"Name": "Environment", "Value": template.environment}]
+
+
 def test_no_alarm_is_metric_math(template: Template) -> None:
     assert [alarm for alarm in _alarms(template) if "Metrics" in alarm] == []
 

@@ -6,6 +6,7 @@ import json
 
 from functions.store import keys
 from infra.config import config_of
+from local.event_sources.filter_patterns import matches
 from tests.infra.template import Template, target
 
 
@@ -33,6 +34,23 @@ def test_only_what_is_counted_is_read(template: Template) -> None:
     (only,) = source["FilterCriteria"]["Filters"]
     wanted = ["TASK", "WORKFLOW", {"prefix": keys.JOURNAL_BATCH}]
     assert json.loads(only["Pattern"]) == {"dynamodb": {"Keys": {"sk": {"S": wanted}}}}
+
+
+def test_an_audit_record_invokes_nothing(template: Template) -> None:
+    """Neither when it is written nor when TTL removes it."""
+    (source,) = template.sources("observer")
+    (only,) = source["FilterCriteria"]["Filters"]
+    for name in ("INSERT", "REMOVE"):
+        change = {
+            "eventName": name,
+            "dynamodb": {
+                "Keys": {
+                    "pk": {"S": keys.audit_partition("acme")},
+                    "sk": {"S": keys.audit_sort_key(1_770_000_000_000, "request")},
+                }
+            },
+        }
+        assert not matches(json.loads(only["Pattern"]), change)
 
 
 def test_what_is_given_up_goes_to_a_queue_that_nobody_empties(template: Template) -> None:

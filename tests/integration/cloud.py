@@ -199,6 +199,7 @@ def environment(lanes: Mapping[str, Any]) -> dict[str, str]:
         "TIMER_GROUP": TIMER_GROUP,
         "TIMER_ROLE_ARN": TIMER_ROLE,
         "RETENTION_DAYS": "7",
+        "AUDIT_RETENTION_DAYS": "30",
         "WORKER_TIMEOUT_SECONDS": str(WORKER_TIMEOUT_SECONDS),
         "LISTING_SHARDS": str(SHARDS),
         "AUTH": AUTH,

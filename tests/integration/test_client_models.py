@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
+from taskyard.api.audit import AuditPage, AuditRecord
 from taskyard.api.dead_letters import REDRIVE_FIELDS, Redrive
 from taskyard.api.monitor import Health, Lane, Stats
 from taskyard.api.notifications import EmailTarget, Notification, NotificationPage, WebhookTarget
@@ -42,6 +43,8 @@ RESPONSES: list[tuple[str, FromJson, type, set[str]]] = [
         Schedule,
         {"createdAt", "idempotencyKey", "lastErrorAt", "omitted", "pausedAt", "updatedAt"},
     ),
+    ("AuditRecord", AuditRecord.from_json, AuditRecord, set()),
+    ("AuditList", AuditPage.from_json, AuditPage, set()),
     ("ScheduleList", SchedulePage.from_json, SchedulePage, set()),
     ("Workflow", Workflow.from_json, Workflow, {"cancelRequested", "notify"}),
     ("WorkflowNodeView", Node.from_json, Node, {"progress", "runAt"}),

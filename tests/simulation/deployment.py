@@ -75,6 +75,7 @@ def environment(function: str) -> dict[str, str]:
         "TIMER_GROUP": GROUP,
         "TIMER_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/timers",
         "RETENTION_DAYS": str(CONFIG.retention_days),
+        "AUDIT_RETENTION_DAYS": str(CONFIG.audit_retention_days),
         "WORKER_TIMEOUT_SECONDS": str(CONFIG.worker_timeout_seconds),
         "LISTING_SHARDS": str(CONFIG.listing_shards),
         "AUTH": json.dumps(auth_rules(CONFIG.auth)),

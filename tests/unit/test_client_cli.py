@@ -360,6 +360,7 @@ def test_cancel_by_filter_in_a_script_does_not_ask(shell: Shell, monkeypatch: py
         (("dead-letters",), {"tasks": [], "cursor": None}, "no dead letters"),
         (("workflow", "list"), {"workflows": [], "cursor": None}, "no workflows"),
         (("schedule", "list"), {"schedules": [], "cursor": None}, "no schedules"),
+        (("audit",), {"records": [], "cursor": None}, "no audit records"),
         (("undeliverable",), {"notifications": [], "cursor": None}, "nothing undeliverable"),
         (("stats",), {"states": {}, "types": {}, "lanes": {}}, "no tasks yet"),
         (("types",), {"components": {"schemas": {}}, "x-task-types": []}, "no task types"),

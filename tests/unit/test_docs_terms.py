@@ -25,7 +25,9 @@ GUIDES = [page for page in pages() if page.parent.name != "adr" and page.name !=
 WORD = re.compile(r"(?<![\w<>{#$/.-])([A-Z][A-Z]+(?:_[A-Z]+)+|[A-Z]{4,})(?![\w#/-])")
 """A word in capitals, as states and variables are written: four letters, or several words with underscores."""
 ROUTE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) ((?:/(?:\{\w+\}|[\w.-]*\w))+)")
-METRIC = re.compile(r"`((?:Task|Schedule|Notification|Wakeup|Notifier|Workflow)[A-Z]\w+|QueueWait|RunTime|Drift)`")
+METRIC = re.compile(
+    r"`((?:Audit|Task|Schedule|Notification|Wakeup|Notifier|Workflow)[A-Z]\w+|QueueWait|RunTime|Drift)`"
+)
 ATTEMPT_OUTCOMES = {"SUCCESS", "RETRY", "FAILED", "DEAD", "LOST"}
 NOT_OURS = {
     *("POST", "PATCH", "DELETE", "HTTP", "HTTPS", "JSON", "YAML", "ASCII", "UUID", "IANA", "HMAC", "ERROR"),

@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "FIRING_ARN": "arn:aws:lambda:us-east-1:1:function:firing",
     "WEBHOOK_SECRETS": "taskyard/test/webhooks",
     "RETENTION_DAYS": "7",
+    "AUDIT_RETENTION_DAYS": "30",
     "WORKER_TIMEOUT_SECONDS": "60",
     "LISTING_SHARDS": "2",
     "AUTH": '{"iam": {}, "jwt": {"tenantClaim": "org"}}',

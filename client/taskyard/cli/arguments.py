@@ -74,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     _schedule(command("schedule", "Tasks that are submitted again and again."), common_options)
     _workflow(command("workflow", "DAGs of tasks: run a file, show, cancel, run again, draw."), common_options)
     _login(command)
+    _audit(command("audit", "List who did what, newest first. Takes the role admin."))
     command("types", "List the task types of this deployment, with the fields of their payloads.")
     command("stats", "Counts per state and type, depth of each lane.")
 
@@ -286,6 +287,15 @@ def _batch_and_dead_letters(command: Callable[[str, str], argparse.ArgumentParse
 
     listing = command("undeliverable", "List notifications that could not be delivered, newest first.")
     listing.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
+
+
+def _audit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--since", type=values.instant, metavar="WHEN", help="only at or after it (ISO-8601)")
+    parser.add_argument("--until", type=values.instant, metavar="WHEN", help="only before it")
+    parser.add_argument("--principal", metavar="TEXT", help="only of principals whose name contains it")
+    parser.add_argument("--action", metavar="ACTION", help="only this action, such as task.cancel")
+    parser.add_argument("--id", metavar="ID", help="only on this task, workflow or schedule")
+    parser.add_argument("--limit", type=values.positive, default=20, metavar="N", help="at most N (default 20)")
 
 
 def _add_dead_letter_filter(parser: argparse.ArgumentParser) -> None:

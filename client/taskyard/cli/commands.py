@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from taskyard.api.tasks.models import Task
+from taskyard.cli.audit import audit
 from taskyard.cli.dead_letters import cancel_many, dead_letters, redrive, retry, submit_batch, undeliverable
 from taskyard.cli.each_id import for_each_id
 from taskyard.cli.exit_codes import ExitCode
@@ -127,6 +128,7 @@ COMMANDS: dict[str, Command] = {
     "redrive": redrive,
     "undeliverable": undeliverable,
     "reschedule": reschedule,
+    "audit": audit,
     "stats": stats,
     "types": types,
     "watch": watch,

@@ -8,6 +8,7 @@ from functions.api.paging import page_parameters
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response, task_response
 from functions.api.routing import KEY_OF_CHANGE, TYPE_PARAMETER, QueryParameter, ResponseDescription, Route
+from functions.core.audit import Action
 from functions.core.roles import Role
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ ROUTES = (
         tag="dead letters",
         handler=retry_task,
         role=Role.SUBMITTER,
+        audit=Action.TASK_RETRY,
         id_of="task",
         idempotency_key=KEY_OF_CHANGE,
         body="functions.api.dead_letters.requests:RetryTask",
@@ -82,6 +84,8 @@ ROUTES = (
         tag="dead letters",
         handler=redrive,
         role=Role.ADMIN,
+        audit=Action.DEAD_LETTERS_REDRIVE,
+        audit_counts=("matched", "redriven", "skipped"),
         idempotency_key=KEY_OF_CHANGE,
         body="functions.api.dead_letters.requests:Redrive",
         body_optional=True,

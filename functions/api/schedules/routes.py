@@ -9,6 +9,7 @@ from functions.api.paging import page_parameters
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response, location_header, no_content
 from functions.api.routing import KEY_OF_RUN, KEY_OF_SUBMIT, TASK_LOCATION, ResponseDescription, Route
+from functions.core.audit import Action
 from functions.core.roles import Role
 from functions.intake import task_views
 from functions.runtime import wiring
@@ -77,6 +78,7 @@ ROUTES = (
         tag="schedules",
         handler=create_schedule,
         role=Role.SUBMITTER,
+        audit=Action.SCHEDULE_CREATE,
         idempotency_key=KEY_OF_SUBMIT,
         body="functions.api.schedules.requests:CreateSchedule",
         examples="functions.api.schedules.requests:EXAMPLES",
@@ -115,6 +117,8 @@ ROUTES = (
         tag="schedules",
         handler=change_schedule,
         role=Role.SUBMITTER,
+        audit=Action.SCHEDULE_CHANGE,
+        audit_by_field={("paused", True): Action.SCHEDULE_PAUSE, ("paused", False): Action.SCHEDULE_RESUME},
         id_of="schedule",
         body="functions.api.schedules.requests:ChangeSchedule",
         answers={200: ResponseDescription("The schedule after the change.", SCHEDULE, headers=LOCATION)},
@@ -128,6 +132,7 @@ ROUTES = (
         tag="schedules",
         handler=delete_schedule,
         role=Role.SUBMITTER,
+        audit=Action.SCHEDULE_DELETE,
         id_of="schedule",
         answers={204: ResponseDescription("It is gone; its tasks stay.")},
     ),
@@ -139,6 +144,7 @@ ROUTES = (
         tag="schedules",
         handler=run_schedule,
         role=Role.SUBMITTER,
+        audit=Action.SCHEDULE_RUN,
         id_of="schedule",
         idempotency_key=KEY_OF_RUN,
         answers={

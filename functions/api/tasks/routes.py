@@ -17,6 +17,7 @@ from functions.api.routing import (
     ResponseDescription,
     Route,
 )
+from functions.core.audit import Action
 from functions.core.errors import NotFound
 from functions.core.roles import Role
 from functions.core.states import State
@@ -144,6 +145,8 @@ ROUTES = (
         tag="tasks",
         handler=cancel_tasks,
         role=Role.ADMIN,
+        audit=Action.TASKS_CANCEL,
+        audit_counts=("matched", "cancelled", "refused"),
         idempotency_key=KEY_OF_CHANGE,
         body="functions.api.tasks.requests:CancelTasks",
         answers={
@@ -171,6 +174,7 @@ ROUTES = (
         tag="tasks",
         handler=change_task,
         role=Role.SUBMITTER,
+        audit=Action.TASK_CHANGE,
         id_of="task",
         idempotency_key=KEY_OF_CHANGE,
         body="functions.intake.task_requests:ChangeTask",
@@ -185,6 +189,7 @@ ROUTES = (
         tag="tasks",
         handler=cancel_task,
         role=Role.SUBMITTER,
+        audit=Action.TASK_CANCEL,
         id_of="task",
         answers={204: ResponseDescription("It will not run.")},
         conflict=STARTED,

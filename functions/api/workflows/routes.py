@@ -12,6 +12,7 @@ from functions.api.request import ApiRequest
 from functions.api.responses import json_response, location_header, no_content
 from functions.api.routing import KEY_OF_CHANGE, KEY_OF_SUBMIT, QueryParameter, ResponseDescription, Route
 from functions.api.workflows.media_types import MEDIA_TYPES, graph_format
+from functions.core.audit import Action
 from functions.core.roles import Role
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ ROUTES = (
         tag="workflows",
         handler=cancel_workflow,
         role=Role.SUBMITTER,
+        audit=Action.WORKFLOW_CANCEL,
         id_of="workflow",
         answers={204: ResponseDescription("Asked for. Nodes that run are let run.")},
         conflict="It has ended (`state` says how).",
@@ -152,6 +154,7 @@ ROUTES = (
         tag="workflows",
         handler=retry_workflow,
         role=Role.SUBMITTER,
+        audit=Action.WORKFLOW_RETRY,
         id_of="workflow",
         idempotency_key=KEY_OF_CHANGE,
         answers={202: ResponseDescription("The workflow, in its next round.", SUMMARY, headers=LOCATION)},
