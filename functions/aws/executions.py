@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from functions.aws.transient_errors import translate_transient_errors
 
 
-@dataclass(frozen=True)
 class Executions:
     """`client` makes boto3's Step Functions client on first use."""
 
-    client: Callable[[], Any]
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self.client = client
 
     def start(self, machine_arn: str, name: str, input_: dict[str, Any]) -> int | None:
         """Returns the start time in epoch ms, of this call or of an earlier one whose execution still runs. None when

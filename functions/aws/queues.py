@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from functions.aws.transient_errors import translate_transient_errors
 from functions.core.errors import StoreUnavailable
@@ -14,15 +13,13 @@ MESSAGES_PER_CALL = 10
 """AWS: SendMessageBatch and DeleteMessageBatch accept at most ten messages."""
 
 
-@dataclass(frozen=True)
-class Lane:
+class Lane(NamedTuple):
     url: str
     arn: str
     dead_letter_arn: str
 
 
-@dataclass(frozen=True)
-class Depth:
+class Depth(NamedTuple):
     """Numbers of messages, approximate, as SQS reports them."""
 
     queued: int
@@ -30,12 +27,12 @@ class Depth:
     delayed: int
 
 
-@dataclass(frozen=True)
 class Queues:
     """`client`: of SQS. Every method raises StoreUnavailable for a transient error."""
 
-    client: Any
-    lanes: Mapping[str, Lane]
+    def __init__(self, client: Any, lanes: Mapping[str, Lane]) -> None:
+        self.client = client
+        self.lanes = lanes
 
     def send(self, lane: str, wakeup: WakeUp, *, delay_seconds: int = 0) -> None:
         delay = {"DelaySeconds": delay_seconds} if delay_seconds else {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +11,13 @@ from functions.aws.transient_errors import translate_transient_errors
 from functions.core.wakeup import WakeUp
 
 
-@dataclass(frozen=True)
 class Timers:
     """`client` makes the Scheduler client on first use: most invocations never need it."""
 
-    client: Callable[[], Any]
-    group: str
-    role_arn: str
+    def __init__(self, client: Callable[[], Any], group: str, role_arn: str) -> None:
+        self.client = client
+        self.group = group
+        self.role_arn = role_arn
 
     def create(self, name: str, lane: Lane, wakeup: WakeUp, *, at: int) -> None:
         """Sends the wake-up to the lane in the minute of `at` (epoch ms). Does nothing when the timer exists."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SQS_DELAY_MAX_SECONDS = 900
 """AWS: DelaySeconds is at most 15 minutes."""
 MINUTE_MS = 60_000
 
 
-@dataclass(frozen=True)
-class ByQueue:
+class ByQueue(NamedTuple):
     """SendMessage with this DelaySeconds."""
 
     delay_seconds: int
 
 
-@dataclass(frozen=True)
-class ByTimer:
+class ByTimer(NamedTuple):
     """A one-time schedule at this minute (epoch ms): a minute or more before the due time, because Scheduler fires
     anywhere within its minute. The worker that receives the message early sends it on with what remains."""
 

@@ -82,6 +82,8 @@ class RunMembership:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
+    """One task. Immutable: a store's write returns the next one."""
+
     tenant: str
     id: str
     type: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from functions.core.notifications.events import target_views
 from functions.core.payloads.masking import mask_value
 from functions.core.states import State
 from functions.core.task import Attempt, Document, RunMembership, Task
@@ -125,6 +124,10 @@ def view_of_record(task: Task, *, now: int) -> schemas.Task:
 
 
 def notify_targets(notify: tuple[dict[str, Any], ...]) -> list[schemas.NotifyTargetView]:
+    if not notify:
+        return []
+    from functions.core.notifications.events import target_views
+
     return cast("list[schemas.NotifyTargetView]", target_views(notify))
 
 

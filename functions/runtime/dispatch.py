@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from functions.aws.queues import MESSAGES_PER_CALL, Queues
 from functions.aws.timers import Timers
@@ -13,13 +12,13 @@ from functions.core.wakeup import WakeUp
 from functions.runtime.parallel import map_parallel
 
 
-@dataclass(frozen=True)
 class Dispatcher:
     """Every method is called before the record is written (docs/adr/0002). A crash right after it leaves a wake-up
     without its write; the worker that receives it drops it once no writer of the record can still run."""
 
-    queues: Queues
-    timers: Timers
+    def __init__(self, queues: Queues, timers: Timers) -> None:
+        self.queues = queues
+        self.timers = timers
 
     def dispatch(
         self, task: Task, *, generation: int, at: int, now: int, priority: int | None = None, rounds: int = 0

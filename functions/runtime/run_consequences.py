@@ -7,14 +7,13 @@ dependents are released or skipped, so a run is never complete while a node stil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from functions.aws.executions import Executions
 from functions.aws.queues import MESSAGES_PER_CALL
 from functions.core.states import DEAD_LETTER_STATES, State
 from functions.core.task import RunMembership, Task
-from functions.core.workflows.dag import leaf_tally, parent_tally
 from functions.core.workflows.run import RunState, node_task_id
+from functions.core.workflows.tallies import leaf_tally, parent_tally
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.parallel import map_threads
 from functions.store.runs import RunStore
@@ -25,15 +24,23 @@ STALE_MS = 10_000
 workflow function may run longer than that: it does not write what it has sent a wake-up for so long ago."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunConsequences:
     """`clock`: epoch ms."""
 
-    tasks: TaskStore
-    runs: RunStore
-    dispatcher: Dispatcher
-    executions: Executions
-    clock: Callable[[], int]
+    def __init__(
+        self,
+        *,
+        tasks: TaskStore,
+        runs: RunStore,
+        dispatcher: Dispatcher,
+        executions: Executions,
+        clock: Callable[[], int],
+    ) -> None:
+        self.tasks = tasks
+        self.runs = runs
+        self.dispatcher = dispatcher
+        self.executions = executions
+        self.clock = clock
 
     def release_dependents(self, node: Task, member: RunMembership) -> None:
         """Releases, or skips, the nodes that wait for this settled node, directly or through joins. `member`: of

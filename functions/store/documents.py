@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.transient_errors import translate_transient_errors
@@ -34,13 +33,13 @@ than the read units."""
 DEFINITION_LIMIT_BYTES = 4 * LIMIT_BYTES
 
 
-@dataclass(frozen=True)
 class Documents:
     """`s3` makes the S3 client at the first large document. Most functions never need it."""
 
-    table: Table
-    bucket: str
-    s3: Callable[[], Any]
+    def __init__(self, table: Table, bucket: str, s3: Callable[[], Any]) -> None:
+        self.table = table
+        self.bucket = bucket
+        self.s3 = s3
 
     def store_payload(self, tenant: str, task_id: str, value: Any) -> Document:
         return self._store(tenant, task_id, keys.PAYLOAD, json_text(value), PAYLOAD_INLINE_BYTES)

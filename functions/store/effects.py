@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from taskyard.tasks.effects import Effect
 from taskyard.tasks.text import truncate
@@ -15,10 +14,10 @@ from functions.store.records import document_attributes, number_value, string_va
 from functions.store.table import Table, Updated
 
 
-@dataclass(frozen=True)
 class Effects:
-    table: Table
-    documents: Documents
+    def __init__(self, table: Table, documents: Documents) -> None:
+        self.table = table
+        self.documents = documents
 
     def reserve(self, task: Task, name: str, *, token: str, now: int) -> Effect | None:
         """None: this call reserved the effect. Otherwise, the effect as another call left it. `token` identifies the

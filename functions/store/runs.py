@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from functions.core.states import State
 from functions.core.task import Document
-from functions.core.workflows.dag import Tally
 from functions.core.workflows.run import RETRY_MARKS_LIMIT, Run, RunState, node_task_id
+from functions.core.workflows.tallies import Tally
 from functions.store import keys
 from functions.store.records import (
     Item,
@@ -28,15 +27,13 @@ RUN_OUTLASTS_NODES_SECONDS = 7 * 86_400
 and must not find nodes of the earlier run. AWS: TTL removes items within a few days of their time."""
 
 
-@dataclass(frozen=True)
-class Arrival:
+class Arrival(NamedTuple):
     """`complete`: all that the record waits for has arrived, with this arrival or before."""
 
     complete: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class TallySummary:
+class TallySummary(NamedTuple):
     """`counts`: nodes that have ended, per state. `open`: indexes of the others. `complete`: all tallies exist; they do
     not while a round is being written."""
 
@@ -45,11 +42,11 @@ class TallySummary:
     complete: bool
 
 
-@dataclass(frozen=True, kw_only=True)
 class RunStore:
-    table: Table
-    shards: int
-    retention_seconds: int
+    def __init__(self, *, table: Table, shards: int, retention_seconds: int) -> None:
+        self.table = table
+        self.shards = shards
+        self.retention_seconds = retention_seconds
 
     def create(self, run: Run) -> Run | None:
         """None when the run is new; otherwise the existing run of this id."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from functions.aws.transient_errors import translate_transient_errors
 from functions.store.keys import Key
@@ -14,26 +13,24 @@ from functions.store.records import Item
 NAME_ALIAS = re.compile(r"#(\w+)")
 
 
-@dataclass(frozen=True)
-class Updated:
+class Updated(NamedTuple):
     """The item as it is after the write (empty after a put)."""
 
     item: Item
 
 
-@dataclass(frozen=True)
-class ConditionFailed:
+class ConditionFailed(NamedTuple):
     """The condition did not hold for this item (None: there is no item)."""
 
     item: Item | None
 
 
-@dataclass(frozen=True)
 class Table:
     """`client`: boto3's low-level DynamoDB client. Each method raises StoreUnavailable for transient failures."""
 
-    client: Any
-    name: str
+    def __init__(self, client: Any, name: str) -> None:
+        self.client = client
+        self.name = name
 
     def get(self, key: Key) -> Item | None:
         """A consistent read: decisions depend on it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from functions.core.payloads.masking import Mask
 from functions.core.settlement import Settlement, lost_attempt
@@ -25,15 +26,13 @@ from functions.store.records import (
 from functions.store.table import ConditionFailed, Table, Updated
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(NamedTuple):
     """The write landed: the task as it is now."""
 
     task: Task
 
 
-@dataclass(frozen=True)
-class Rejected:
+class Rejected(NamedTuple):
     """The condition did not hold: the task as it stands, None when there is no task."""
 
     task: Task | None
@@ -58,14 +57,14 @@ def fence_values(task: Task) -> Item:
     return {":running": string_value(State.RUNNING), ":fence": number_value(task.attempt)}
 
 
-@dataclass(frozen=True, kw_only=True)
 class TaskStore:
     """`shards`: partitions of a tenant's listings. `retention_seconds`: how long the record of a settled task is
     stored."""
 
-    table: Table
-    shards: int
-    retention_seconds: int
+    def __init__(self, *, table: Table, shards: int, retention_seconds: int) -> None:
+        self.table = table
+        self.shards = shards
+        self.retention_seconds = retention_seconds
 
     # -- reading
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from taskyard.tasks.context import Context
 from taskyard.tasks.http import HttpClient
@@ -25,8 +25,7 @@ from functions.worker.redaction import redact_outcome, redacted_logging
 from functions.worker.upstream_results import UpstreamResults
 
 
-@dataclass(frozen=True)
-class AttemptResult:
+class AttemptResult(NamedTuple):
     """`stuck`: the code of the handler still runs. `lease_lost`: a write of the attempt was refused, because a later
     attempt holds the task."""
 
@@ -36,22 +35,37 @@ class AttemptResult:
     lease_lost: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
 class AttemptRunner:
     """`clock`: epoch ms. `lane`: the dimension of the metrics."""
 
-    tasks: TaskStore
-    documents: Documents
-    effects: Effects
-    upstream_results: UpstreamResults
-    registry: Callable[[], Registry]
-    executor: Executor
-    mail: Mail
-    http: HttpClient
-    secrets: Secrets
-    metrics: Metrics
-    clock: Callable[[], int]
-    lane: str
+    def __init__(
+        self,
+        *,
+        tasks: TaskStore,
+        documents: Documents,
+        effects: Effects,
+        upstream_results: UpstreamResults,
+        registry: Callable[[], Registry],
+        executor: Executor,
+        mail: Mail,
+        http: HttpClient,
+        secrets: Secrets,
+        metrics: Metrics,
+        clock: Callable[[], int],
+        lane: str,
+    ) -> None:
+        self.tasks = tasks
+        self.documents = documents
+        self.effects = effects
+        self.upstream_results = upstream_results
+        self.registry = registry
+        self.executor = executor
+        self.mail = mail
+        self.http = http
+        self.secrets = secrets
+        self.metrics = metrics
+        self.clock = clock
+        self.lane = lane
 
     def run(self, task: Task, *, stop_at: int) -> AttemptResult:
         """`stop_at`: epoch ms, the latest time at which the handler may still run."""

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskyard.tasks.context import Context
 from taskyard.tasks.serialization import NotSerializable, json_text
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from functions.worker.event_loop import EventLoop
 
 
-@dataclass(frozen=True)
-class Execution:
+class Execution(NamedTuple):
     """The end of one call of a handler. `stuck`: its code may still run. Only the end of the process stops it, so its
     retry must not be due before that (functions/worker/batch.py)."""
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from functions.core.outcomes import Failed
 from functions.core.task import Task
 from functions.core.wakeup import WakeUp
 
 
-@dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """`sent_at`: epoch ms. `receives`: how often SQS has delivered the message, 1 the first time."""
 
     id: str
@@ -34,28 +32,24 @@ class Message:
         )
 
 
-@dataclass(frozen=True)
 class Delete:
     """Everything is done: the message is deleted."""
 
 
-@dataclass(frozen=True)
-class ShowAgain:
+class ShowAgain(NamedTuple):
     """The message stays in the queue and becomes visible again after `seconds`. None: when its visibility ends."""
 
     seconds: int | None
 
 
-@dataclass(frozen=True)
-class RunAlone:
+class RunAlone(NamedTuple):
     """The last worker of this task died in attempt `attempt`. The task may have killed it, so the next attempt runs
     when nothing else runs in this process."""
 
     attempt: int
 
 
-@dataclass(frozen=True)
-class Stuck:
+class Stuck(NamedTuple):
     """The attempt timed out, but the code of its handler still runs. It is settled last; then the process ends."""
 
     task: Task

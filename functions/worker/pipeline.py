@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from taskyard.tasks.text import truncate
 
@@ -48,8 +49,7 @@ METRICS_OF_STATE = {
 """Counted when an attempt is settled with this state."""
 
 
-@dataclass(frozen=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One message in one invocation. `holder`: unique to this delivery, stored with the claim. `ends_at`: epoch ms,
     when Lambda cuts the invocation off. `alone`: no other task runs in this process."""
 

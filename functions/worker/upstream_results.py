@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from functions.core.task import Task
@@ -13,11 +12,11 @@ from functions.store.documents import Documents
 from functions.store.tasks import TaskStore
 
 
-@dataclass(frozen=True)
 class UpstreamResults:
-    tasks: TaskStore
-    documents: Documents
-    runs: RunConsequences
+    def __init__(self, tasks: TaskStore, documents: Documents, runs: RunConsequences) -> None:
+        self.tasks = tasks
+        self.documents = documents
+        self.runs = runs
 
     def read(self, task: Task) -> dict[str, Any]:
         """By task id. By node name when `task` is a node of a workflow."""

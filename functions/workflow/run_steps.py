@@ -11,7 +11,7 @@ from functions.aws.executions import Executions
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task
 from functions.core.workflows import definition
-from functions.core.workflows.dag import FAN_IN, Plan, PlanStep, Tally, leaf_tally, tallies_on_level, tally_levels
+from functions.core.workflows.dag import Plan, PlanStep
 from functions.core.workflows.run import (
     OPEN_NODES,
     NodeSpec,
@@ -21,6 +21,7 @@ from functions.core.workflows.run import (
     node_task_id,
     remaining_upstreams,
 )
+from functions.core.workflows.tallies import FAN_IN, Tally, leaf_tally, tallies_on_level, tally_levels
 from functions.runtime.consequences import Consequences
 from functions.runtime.metrics import Metrics
 from functions.runtime.parallel import map_threads

@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
-from functions.core.workflows.dag import FAN_IN, make_plan, tallies_on_level, tally_levels
+from functions.core.workflows.dag import make_plan
 from functions.core.workflows.run import INDEXES_IN_RECORD
+from functions.core.workflows.tallies import FAN_IN, tallies_on_level, tally_levels
 from tests.model.workload import Shape, Workload
 
 RECORD_KILOBYTES = 1

@@ -8,8 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from functions.core.task import id_for_key, time_ordered_id
-from functions.core.workflows.dag import leaf_tally
 from functions.core.workflows.run import node_task_id
+from functions.core.workflows.tallies import leaf_tally
 from functions.store import keys
 
 NOW = 1_770_000_000_000

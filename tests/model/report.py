@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from functions.core.workflows.dag import FAN_IN
+from functions.core.workflows.tallies import FAN_IN
 from infra.config import CONFIGS, Config
 from tests.model.costs import run_cost, task_units
 from tests.model.hot_keys import Share

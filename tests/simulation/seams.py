@@ -125,6 +125,7 @@ RANDOM_NAMES = {
 
 SMALL = (
     ("core.workflows.dag", "FAN_IN", 3),
+    ("core.workflows.tallies", "FAN_IN", 3),
     ("workflow.run_steps", "FAN_IN", 3),
     ("workflow.run_steps", "PAGE", 4),
     ("core.workflows.run", "INDEXES_IN_RECORD", 2),

@@ -10,15 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.core.workflows.dag import (
-    FAN_IN,
     MAX_NODES,
     Node,
-    Tally,
     find_cycle,
     find_errors,
-    leaf_tally,
     make_plan,
     node_ranks,
+)
+from functions.core.workflows.tallies import (
+    FAN_IN,
+    Tally,
+    leaf_tally,
     parent_tally,
     tallies_on_level,
     tally_levels,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functions.core.workflows.dag import FAN_IN
+from functions.core.workflows.tallies import FAN_IN
 from tests.model.hot_keys import SLOTS, Share, shares
 
 IDS = 40_000

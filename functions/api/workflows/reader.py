@@ -14,8 +14,8 @@ from functions.core.errors import FieldError, InvalidRequest
 from functions.core.states import State
 from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
-from functions.core.workflows.dag import tallies_on_level
 from functions.core.workflows.run import OPEN_NODES, NodeSpec, Run, index_of_task_id, node_task_id
+from functions.core.workflows.tallies import tallies_on_level
 from functions.intake.task_views import workflow_reference
 from functions.runtime.run_consequences import RunConsequences
 from functions.store import keys

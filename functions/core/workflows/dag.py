@@ -1,7 +1,7 @@
 """The DAG of a workflow: its validation, and the plan by which its nodes release each other.
 
 No record grows with the DAG. A node with more than FAN_IN upstreams waits for joins, each of which waits for at most
-FAN_IN. A tree of tallies of the same width over all nodes tells when the run is done.
+FAN_IN. A tree of tallies of the same width (functions/core/workflows/tallies.py) tells when the run is done.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from functions.core.errors import FieldError
+from functions.core.workflows.tallies import FAN_IN
 
 MAX_NODES = 10_000
 MAX_EDGES = 100_000
 CYCLE_NAMES_AT_EACH_END = 10
 """The error message shows so many names at each end of a long cycle."""
-FAN_IN = 40
-"""A record waits for at most so many others: 40 indexes of up to 6 digits stay well inside a write unit of 1 KB."""
 
 
 @dataclass(frozen=True)
@@ -139,40 +138,6 @@ def make_plan(nodes: Sequence[Node]) -> Plan:
 
 def fan_in_groups(indexes: Sequence[int]) -> list[tuple[int, ...]]:
     return [tuple(indexes[start : start + FAN_IN]) for start in range(0, len(indexes), FAN_IN)]
-
-
-@dataclass(frozen=True)
-class Tally:
-    """One record of the tree that tells when a run is done. Level 0 gathers nodes; each higher level gathers the
-    tallies of the level below."""
-
-    level: int
-    number: int
-
-
-def leaf_tally(index: int) -> Tally:
-    """The tally of level 0 that counts node `index`."""
-    return Tally(0, index // FAN_IN)
-
-
-def parent_tally(tally: Tally, nodes: int) -> Tally | None:
-    """The tally that gathers this one. None for the root: when it is complete, the run is done."""
-    return None if tallies_on_level(nodes, tally.level) == 1 else Tally(tally.level + 1, tally.number // FAN_IN)
-
-
-def tallies_on_level(nodes: int, level: int) -> int:
-    """The number of tallies on a level."""
-    count = nodes
-    for _ in range(level + 1):
-        count = -(-count // FAN_IN)
-    return count
-
-
-def tally_levels(nodes: int) -> int:
-    level = 0
-    while tallies_on_level(nodes, level) > 1:
-        level += 1
-    return level + 1
 
 
 def node_ranks(nodes: Sequence[Node]) -> dict[str, int]:

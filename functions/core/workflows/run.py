@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.payloads.masking import Mask
 from functions.core.states import State
 from functions.core.task import Document, RunMembership, lane_of
-from functions.core.workflows.dag import Plan, PlanStep
+
+if TYPE_CHECKING:
+    from functions.core.workflows.dag import Plan, PlanStep
 
 INDEXES_IN_CHUNK = 120
 """Indexes in one chunk item. The item stays under 1 KB."""
