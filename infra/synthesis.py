@@ -20,8 +20,8 @@ from infra.build.assets import (
     code_digest,
     code_sources,
     digest_of,
+    file_lock,
     layer_digest,
-    locked,
     read_below,
 )
 from infra.build.bytecode import Compiler, find_compiler
@@ -47,7 +47,7 @@ def synthesize(environment: str, out: Path, *, force: bool = False, check: bool 
     stamp = template.with_name(f".{template.stem}.digest")
     compiler = find_compiler()
     digest = _digest(environment, compiler)
-    with locked(out / ".synth.lock"):
+    with file_lock(out / ".synth.lock"):
         current = stamp.exists() and template.exists() and stamp.read_text() == digest
         if current and not (force or check):
             return template

@@ -14,7 +14,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 M = TypeVar("M", bound=Request)
 
 
-def validated(model: type[M], fields: Mapping[str, Any], now: int) -> M:
+def parse_fields(model: type[M], fields: Mapping[str, Any], now: int) -> M:
     """`now`: epoch ms. Raises InvalidRequest with every field at fault."""
     parsed = parse(model, fields, {}, Limits(now, 0))
     if parsed.request is None:

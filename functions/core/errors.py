@@ -29,12 +29,12 @@ class InvalidRequest(TaskyardError):
 
 
 class UnknownTaskType(TaskyardError):
-    def __init__(self, type: str, known: Sequence[str]) -> None:
+    def __init__(self, type: str, known_types: Sequence[str]) -> None:
         self.type = type
-        self.known = known
+        self.known_types = known_types
 
     def __str__(self) -> str:
-        return f"no handler for task type {self.type!r}; known: {', '.join(self.known)}"
+        return f"no handler for task type {self.type!r}; known: {', '.join(self.known_types)}"
 
 
 class NotFound(TaskyardError):

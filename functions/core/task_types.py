@@ -18,7 +18,7 @@ from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
 from functions.core.field_errors import field_errors, field_path
-from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, masked_path_values
+from functions.core.payloads.masking import MASK_TEXT, Mask, SecretRedactor, masked_path_values
 
 if TYPE_CHECKING:
     from functions.core.payloads.sensitive import SensitiveParts
@@ -134,15 +134,15 @@ class RegisteredType:
             return self.declaration.validate(payload)
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False, include_context=False)
-            redaction = Redaction.for_payload(self.mask(payload), payload)
+            redactor = SecretRedactor.for_payload(self.mask(payload), payload)
             errors = field_errors(details, payload, under="payload")
             raise InvalidRequest(
-                [FieldError(each.field, redaction.redact_text(each.message)) for each in errors]
+                [FieldError(each.field, redactor.redact_text(each.message)) for each in errors]
             ) from None
         except Exception as error:
             # Of a validator of the model's own.
             text = f"{type(error).__name__}: {error}"
-            clean = Redaction.for_payload(self.mask(payload), payload).redact_text(text)
+            clean = SecretRedactor.for_payload(self.mask(payload), payload).redact_text(text)
             if clean == text:
                 raise
             raise RuntimeError(clean).with_traceback(error.__traceback__) from None
@@ -195,8 +195,8 @@ class Registry:
         """Raises UnknownTaskType, which lists the known ones."""
         registered = self.types.get(name)
         if registered is None:
-            raise UnknownTaskType(name, self.known())
+            raise UnknownTaskType(name, self.names())
         return registered
 
-    def known(self) -> list[str]:
+    def names(self) -> list[str]:
         return sorted(self.types)

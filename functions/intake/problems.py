@@ -147,7 +147,7 @@ PROBLEM_TYPES: dict[type[Exception] | tuple[type[Exception], Resource], ProblemT
         422,
         "unknown-task-type",
         "There is no such task type",
-        lambda error: {"taskType": error.type, "known": list(error.known)},
+        lambda error: {"taskType": error.type, "known": list(error.known_types)},
     ),
     IdempotencyKeyReused: ProblemType(
         422,

@@ -152,8 +152,8 @@ class Submission:
         try:
             task_type = self.registry().find(name)
         except UnknownTaskType as unknown:
-            known = ", ".join(unknown.known)
-            return unknown, None, [FieldError(parsed.caller_name("type"), f"is not a known task type; known: {known}")]
+            names = ", ".join(unknown.known_types)
+            return unknown, None, [FieldError(parsed.caller_name("type"), f"is not a known task type; known: {names}")]
         errors = []
         if problem := task_type.timeout_problem(parsed.fields.get("timeoutSeconds")):
             errors.append(FieldError(parsed.caller_name("timeoutSeconds"), problem))

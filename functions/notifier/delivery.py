@@ -51,12 +51,12 @@ class AskedToWaitError(Exception):
 
 
 @dataclass(frozen=True)
-class Delivered:
+class DeliverySuccess:
     status: int | None = None
 
 
 @dataclass(frozen=True)
-class PermanentFailure:
+class PermanentDeliveryFailure:
     """Another attempt would fail as well."""
 
     error: str
@@ -64,7 +64,7 @@ class PermanentFailure:
 
 
 @dataclass(frozen=True)
-class TemporaryFailure:
+class TemporaryDeliveryFailure:
     """Another attempt may succeed. `wait`: seconds that the receiver asks for."""
 
     error: str
@@ -72,7 +72,7 @@ class TemporaryFailure:
     wait: float | None = None
 
 
-DeliveryOutcome = Delivered | PermanentFailure | TemporaryFailure
+DeliveryOutcome = DeliverySuccess | PermanentDeliveryFailure | TemporaryDeliveryFailure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +98,12 @@ class Deliverer:
         outcome = self._send(notification)
         now = self.clock()
         last = now - started_at >= RETRY_WINDOW_MS
-        if isinstance(outcome, Delivered):
+        if isinstance(outcome, DeliverySuccess):
             self.store.record_attempt_end(notification, Delivery.DELIVERED, now=now, status=outcome.status)
             self.metrics.count("NotificationDelivered")
             logger.info("delivered", extra=log_fields(notification))
             return Delivery.DELIVERED
-        if isinstance(outcome, PermanentFailure) or last:
+        if isinstance(outcome, PermanentDeliveryFailure) or last:
             return self._give_up(notification, outcome.error, status=outcome.status, now=now)
         self.store.record_attempt_end(
             notification, Delivery.PENDING, now=now, status=outcome.status, error=outcome.error
@@ -132,9 +132,9 @@ class Deliverer:
                 return self._send_mail(notification)
             return self._post_webhook(notification)
         except (StoreUnavailable, Retry, SecretUnusable) as error:
-            return TemporaryFailure(str(error))
+            return TemporaryDeliveryFailure(str(error))
         except Permanent as error:
-            return PermanentFailure(str(error))
+            return PermanentDeliveryFailure(str(error))
 
     def _send_mail(self, notification: Notification) -> DeliveryOutcome:
         self.mail.send(
@@ -144,7 +144,7 @@ class Deliverer:
             html=None,
             sender=None,
         )
-        return Delivered()
+        return DeliverySuccess()
 
     def _post_webhook(self, notification: Notification) -> DeliveryOutcome:
         keys = self.secrets.keys(notification.tenant, notification.to.get("secret", DEFAULT_SECRET_NAME))
@@ -156,12 +156,14 @@ class Deliverer:
             HttpRequest(method="POST", url=url, body=body, headers=headers), seconds=REQUEST_TIMEOUT_SECONDS
         )
         if 200 <= response.status < 300:
-            return Delivered(response.status)
+            return DeliverySuccess(response.status)
         response_text = " ".join(without_target(response.text, url).split())[:ERROR_TEXT_LIMIT]
         error = f"answered {response.status}" + (f": {response_text}" if response_text else "")
         if response.status == GONE_STATUS:
-            return PermanentFailure(error, response.status)
-        return TemporaryFailure(error, response.status, retry_after_seconds(response.headers, now=self.clock() / 1000))
+            return PermanentDeliveryFailure(error, response.status)
+        return TemporaryDeliveryFailure(
+            error, response.status, retry_after_seconds(response.headers, now=self.clock() / 1000)
+        )
 
     def _webhook_body(self, notification: Notification) -> dict[str, Any]:
         """The JSON body. Equal in every attempt, because its sources never change."""
@@ -177,7 +179,7 @@ class Deliverer:
         return body
 
 
-def retry_error(outcome: TemporaryFailure, attempts: int, *, now: int, ends_at: int) -> Exception:
+def retry_error(outcome: TemporaryDeliveryFailure, attempts: int, *, now: int, ends_at: int) -> Exception:
     """`attempts`: so far, with this one. The wait that a receiver asks for counts only when it is longer than the state
     machine's own pause: otherwise a receiver that always asks for one second would get 86,400 requests. It ends with
     the retry window at the latest, so that there is a last attempt."""

@@ -34,7 +34,7 @@ class Dispatcher:
             name = timer_name(task.id, generation, way.at)
             self.timers.create(name, self.queues.lanes[lane], wakeup, at=way.at)
 
-    def dispatch_next_generation(self, tasks: Sequence[Task], *, now: int, at_once: bool = False) -> None:
+    def send_next_wakeups(self, tasks: Sequence[Task], *, now: int, at_once: bool = False) -> None:
         """Sends a wake-up of each task's next generation for its `available_at` (`at_once`: for now). Wake-ups of one
         lane share calls."""
         by_lane: dict[str, list[tuple[WakeUp, int]]] = {}
@@ -50,13 +50,13 @@ class Dispatcher:
             self.queues.send_many(lane, wakeups)
 
     def dispatch_many(self, tasks: Sequence[Task], *, now: int) -> list[Exception | None]:
-        """As `dispatch_next_generation`, in parallel. Returns the error of each task, None without one. The tasks of
+        """As `send_next_wakeups`, in parallel. Returns the error of each task, None without one. The tasks of
         one call fail together, also when SQS took some of their wake-ups: those are dropped, since no write follows."""
         errors: list[Exception | None] = [None] * len(tasks)
         groups = list(group_in_tens(tasks, now))
 
         def send(group: list[int]) -> None:
-            self.dispatch_next_generation([tasks[position] for position in group], now=now)
+            self.send_next_wakeups([tasks[position] for position in group], now=now)
 
         for group, error in zip(groups, map_parallel(send, groups), strict=True):
             for position in group:

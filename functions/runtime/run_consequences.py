@@ -80,7 +80,7 @@ class RunConsequences:
             todo = list(ten)
             while todo:
                 now = self.clock()
-                self.dispatcher.dispatch_next_generation(todo, now=now)
+                self.dispatcher.send_next_wakeups(todo, now=now)
                 todo = [again for node in todo if (again := self._release(node, now, last))]
 
         self._map_tens(release_ten, nodes)
@@ -142,7 +142,7 @@ class RunConsequences:
 
         def skip_ten(ten: Sequence[Task]) -> None:
             now = self.clock()
-            self.dispatcher.dispatch_next_generation(ten, now=now, at_once=True)
+            self.dispatcher.send_next_wakeups(ten, now=now, at_once=True)
             for node in ten:
                 self.tasks.skip(node, now=now, reason=reason)
 

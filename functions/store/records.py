@@ -73,7 +73,7 @@ def task_from_item(item: Item) -> Task:
     def integer(name: str, default: int | None = None) -> Any:
         return int(item[name]["N"]) if name in item else default
 
-    def loaded(name: str, default: Any) -> Any:
+    def json_attribute(name: str, default: Any) -> Any:
         return json.loads(item[name]["S"]) if name in item else default
 
     tenant, task_id = keys.tenant_and_task_id(item["pk"]["S"])
@@ -90,23 +90,23 @@ def task_from_item(item: Item) -> Task:
         timeout_seconds=integer("timeoutSeconds"),
         retry=parse_retry_policy(item["retry"]["S"]),
         payload=Document(string("payload"), string("payloadRef")),
-        mask=loaded("mask", None),
+        mask=json_attribute("mask", None),
         digest=item["digest"]["S"],
         idempotency_key=string("idempotencyKey"),
-        tags=loaded("tags", {}),
+        tags=json_attribute("tags", {}),
         lease_until=integer("leaseUntil", 0),
         holder=string("holder"),
         started_at=integer("startedAt"),
         ended_at=integer("endedAt"),
         result=Document(string("result"), string("resultRef")) if "result" in item or "resultRef" in item else None,
-        log=tuple(loaded("log", ())),
-        history=tuple(parse_attempt(fields) for fields in loaded("history", ())),
-        progress=loaded("progress", None),
-        redrives=tuple(loaded("redriven", ())),
+        log=tuple(json_attribute("log", ())),
+        history=tuple(parse_attempt(fields) for fields in json_attribute("history", ())),
+        progress=json_attribute("progress", None),
+        redrives=tuple(json_attribute("redriven", ())),
         last_change_mark=string("changeMark"),
         reason=string("reason"),
-        dependencies=tuple(loaded("dependencies", ())),
-        notify=tuple(loaded("notify", ())),
+        dependencies=tuple(json_attribute("dependencies", ())),
+        notify=tuple(json_attribute("notify", ())),
         waiting_for=frozenset(item["waitingFor"]["SS"]) if "waitingFor" in item else frozenset(),
         has_dependents="hasDependents" in item,
         expires_at=integer("expiresAt"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from taskyard.tasks.effects import Effect
 
-from functions.core.payloads.masking import NO_REDACTION, Redaction
+from functions.core.payloads.masking import NO_SECRETS, SecretRedactor
 from functions.core.task import Task
 from functions.store.effects import Effects
 from functions.store.tasks import Applied, TaskStore
@@ -20,13 +20,13 @@ logger = logging.getLogger("taskyard.handler")
 
 @dataclass(frozen=True)
 class AttemptRecorder:
-    """`clock`: epoch ms. `redaction`: removes the sensitive values of the task's payload."""
+    """`clock`: epoch ms. `redactor`: removes the sensitive values of the task's payload."""
 
     task: Task
     tasks: TaskStore
     effects: Effects
     clock: Callable[[], int]
-    redaction: Redaction = NO_REDACTION
+    redactor: SecretRedactor = NO_SECRETS
     _tokens: dict[str, str] = field(default_factory=dict)
     """By name of the effects that are reserved for this attempt. Each reservation has a token of its own: a handler
     that asks for the same effect twice gets the result of the first, as any other attempt does."""
@@ -46,11 +46,11 @@ class AttemptRecorder:
 
     def progress(self, fraction: float, note: str) -> bool:
         result = self.tasks.progress(
-            self.task, fraction=fraction, note=self.redaction.redact_text(note), now=self.clock()
+            self.task, fraction=fraction, note=self.redactor.redact_text(note), now=self.clock()
         )
         return isinstance(result, Applied)
 
     def log(self, line: str, fields: Mapping[str, Any]) -> None:
         extra = {"taskId": self.task.id, "taskType": self.task.type, "attempt": self.task.attempt}
-        redacted_fields = self.redaction.redact_value(dict(fields))
-        logger.info(self.redaction.redact_text(line), extra=extra | {"fields": redacted_fields})
+        redacted_fields = self.redactor.redact_value(dict(fields))
+        logger.info(self.redactor.redact_text(line), extra=extra | {"fields": redacted_fields})

@@ -12,7 +12,7 @@ from taskyard.tasks.signature import Secrets
 
 from functions.core.failure import failure_of
 from functions.core.outcomes import Failed, Outcome
-from functions.core.payloads.masking import Redaction
+from functions.core.payloads.masking import SecretRedactor
 from functions.core.task import Task
 from functions.core.task_types import Registry
 from functions.runtime.metrics import Metrics
@@ -76,15 +76,15 @@ class AttemptRunner:
         try:
             kind = self.registry().find(task.type)
             payload = self.documents.read(task.tenant, task.id, task.payload)
-            redaction = Redaction.for_payload(kind.mask(payload), payload)
-            ctx = self._context(task, deadline, redaction, log)
+            redactor = SecretRedactor.for_payload(kind.mask(payload), payload)
+            ctx = self._context(task, deadline, redactor, log)
         except Exception as error:
             # A newer or older deployment of the API accepted the type, and a worker that knows it may take the retry;
             # or a document cannot be read for now. The task shows this error at once, not after the end of its lease.
             return AttemptResult(failure_of(error))
         now = self.clock()
         try:
-            with redacted_logging(redaction):
+            with redacted_logging(redactor):
                 execution = self.executor.run(
                     kind, ctx, payload, seconds=(deadline - now) / 1000, limit=(stop_at - now) / 1000
                 )
@@ -92,10 +92,10 @@ class AttemptRunner:
             # No thread could be started: the handlers of this process hold too many.
             execution = Execution(failure_of(error))
         self.metrics.time("RunTime", self.clock() - started, lane=self.lane)
-        outcome = redact_outcome(execution.outcome, redaction)
+        outcome = redact_outcome(execution.outcome, redactor)
         return AttemptResult(
             outcome,
-            log=tuple(map(redaction.redact_text, log)),
+            log=tuple(map(redactor.redact_text, log)),
             stuck=execution.stuck and isinstance(outcome, Failed),
             lease_lost=ctx.lease_lost,
         )
@@ -106,7 +106,7 @@ class AttemptRunner:
         if task.attempt == 1 and task.available_at > task.created_at:
             self.metrics.time("Drift", started - task.available_at, lane=self.lane)
 
-    def _context(self, task: Task, deadline: int, redaction: Redaction, log: list[str]) -> Context:
+    def _context(self, task: Task, deadline: int, redactor: SecretRedactor, log: list[str]) -> Context:
         """`deadline`: epoch ms. `log`: the lines that the handler logs are appended to it."""
         return Context(
             task_id=task.id,
@@ -121,6 +121,6 @@ class AttemptRunner:
             http=self.http,
             secrets=self.secrets,
             now=lambda: self.clock() / 1000,
-            _recorder=AttemptRecorder(task, self.tasks, self.effects, self.clock, redaction),
+            _recorder=AttemptRecorder(task, self.tasks, self.effects, self.clock, redactor),
             _log=log,
         )

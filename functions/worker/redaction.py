@@ -10,30 +10,28 @@ from dataclasses import fields, replace
 from typing import Any
 
 from functions.core.outcomes import Failed, Outcome
-from functions.core.payloads.masking import NO_REDACTION, Redaction
+from functions.core.payloads.masking import NO_SECRETS, SecretRedactor
 
-_current: ContextVar[Redaction] = ContextVar("redaction", default=NO_REDACTION)
+_current: ContextVar[SecretRedactor] = ContextVar("redactor", default=NO_SECRETS)
 """Of the attempt that runs here. The thread and the coroutines of a handler start with a copy of this context."""
 
 
 @contextlib.contextmanager
-def redacted_logging(redaction: Redaction) -> Iterator[None]:
+def redacted_logging(redactor: SecretRedactor) -> Iterator[None]:
     """What the handler, and everything that it calls, logs in this block contains no sensitive value."""
-    token = _current.set(redaction)
+    token = _current.set(redactor)
     try:
         yield
     finally:
         _current.reset(token)
 
 
-def redact_outcome(outcome: Outcome, redaction: Redaction) -> Outcome:
+def redact_outcome(outcome: Outcome, redactor: SecretRedactor) -> Outcome:
     """Redacts every text of a failure. A result is the handler's own data and stays as it is."""
-    if not redaction.secrets or not isinstance(outcome, Failed):
+    if not redactor.secrets or not isinstance(outcome, Failed):
         return outcome
     values = {each.name: getattr(outcome, each.name) for each in fields(outcome)}
-    texts: dict[str, Any] = {
-        name: redaction.redact_text(text) for name, text in values.items() if isinstance(text, str)
-    }
+    texts: dict[str, Any] = {name: redactor.redact_text(text) for name, text in values.items() if isinstance(text, str)}
     return replace(outcome, **texts)
 
 
@@ -41,24 +39,24 @@ class RedactingFilter(logging.Filter):
     """On the log handlers that write the log of a function."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        redaction = _current.get()
-        if redaction.secrets:
-            redact_log_record(record, redaction)
+        redactor = _current.get()
+        if redactor.secrets:
+            redact_log_record(record, redactor)
         return True
 
 
-def redact_log_record(record: logging.LogRecord, redaction: Redaction) -> None:
+def redact_log_record(record: logging.LogRecord, redactor: SecretRedactor) -> None:
     """In place."""
     try:
         message = record.getMessage()
     except Exception:
         # The arguments do not fit the message. logging reports that, and its report quotes them.
         message = str(record.msg)
-    text = redaction.redact_text(message)
+    text = redactor.redact_text(message)
     trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
-    if trace and redaction.redact_text(trace) != trace:
+    if trace and redactor.redact_text(trace) != trace:
         # Kept as text: a formatter would format the exception again.
-        text = f"{text}\n{redaction.redact_text(trace)}"
+        text = f"{text}\n{redactor.redact_text(trace)}"
         record.exc_info = record.exc_text = None
     if text != message or record.args:
         record.msg, record.args = text, None

@@ -129,7 +129,7 @@ def _tell(message: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Alone on this machine, for as long as the block; the kernel releases it should the process die."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
@@ -279,7 +279,7 @@ def build_assets(compiler: Compiler | None) -> Assets:
         install(stage / LAYER_LOCK, stage / "python", LAMBDA)
         prune(stage / "python")
 
-    with locked(BUILD / ".lock"):
+    with file_lock(BUILD / ".lock"):
         code = _built("code", code_digest(sources, lock, compiler), compiler, fill=write, at="/var/task")
         layer = _built("layer", layer_digest(lock, compiler), compiler, fill=fill, at="/opt")
     return Assets(code=code, layer=layer, bytecode=_version(compiler))
@@ -296,5 +296,5 @@ def build_local_layer(lock: Path) -> Path:
 
     salt = ("local-layer", *_layer_rules(), sys.version, THIS_MACHINE.label)
     digest = digest_of({LAYER_LOCK: lock.read_bytes()}, salt=salt)
-    with locked(BUILD / ".lock"):
+    with file_lock(BUILD / ".lock"):
         return _built("local-layer", digest, None, fill=fill, at="").path

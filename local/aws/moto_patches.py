@@ -175,7 +175,7 @@ def _patch_expressions() -> None:
     parser, lex = dynamo_expressions.UpdateExpressionParser, ConditionExpressionParser._lex_condition_expression
 
     @functools.lru_cache(maxsize=1024)
-    def lexed(expression: str) -> tuple[Any, ...]:
+    def lex_cached(expression: str) -> tuple[Any, ...]:
         return tuple(lex(ConditionExpressionParser(expression, None, None)))
 
     is_node = functools.cache(lambda kind: issubclass(kind, dynamo_ast.Node))
@@ -208,7 +208,7 @@ def _patch_expressions() -> None:
     parser.make = functools.lru_cache(maxsize=1024)(parser.make)  # never changed: the validator copies it
     dynamo_validators.deepcopy = lambda tree: pickle.loads(pickle.dumps(tree))  # noqa: S301 - our own bytes
     dynamo_ast.DepthFirstTraverser.traverse = traverse
-    ConditionExpressionParser._lex_condition_expression = lambda self: deque(lexed(self.condition_expression))
+    ConditionExpressionParser._lex_condition_expression = lambda self: deque(lex_cached(self.condition_expression))
 
 
 def _wire_value(value: Any) -> Any:

@@ -76,7 +76,7 @@ class QueuePoller:
             self._free_invocations -= 1
             task = self._loop.create_task(self._deliver(messages, [m.receipt_handle for m in messages]))
             self._tasks.add(task)
-            task.add_done_callback(self._delivered)
+            task.add_done_callback(self._on_delivery_end)
         self._arm()
 
     def _arm(self) -> None:
@@ -86,7 +86,7 @@ class QueuePoller:
         at = next_visible_ms(self.queue, self._clock.now_ms())
         self._timer = self._timers.at(at / 1000 + 0.001, self.poll_soon) if at is not None else None
 
-    def _delivered(self, task: asyncio.Task[None]) -> None:
+    def _on_delivery_end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._free_invocations += 1
         if not task.cancelled():

@@ -176,7 +176,7 @@ class Function:
         spec = self.spec
         process.init_deadline = self._timers.after(INIT_SECONDS, lambda: self._fork_server.kill(process.id))
         process.id = self._fork_server.spawn(
-            spec.handler, spec.root, self.log_file, env, lambda status: self._exited(process, status)
+            spec.handler, spec.root, self.log_file, env, lambda status: self._on_process_exit(process, status)
         )
 
     def _environment(self, address: str) -> dict[str, str]:
@@ -252,7 +252,7 @@ class Function:
         self.finish(invocation, _error_object("Sandbox.Timedout", message), failed=True)
         self._assign_waiting()
 
-    def _exited(self, process: _Process, status: int) -> None:
+    def _on_process_exit(self, process: _Process, status: int) -> None:
         """Called when a process ended. Data that it sent just before may still be in a socket: read that first."""
         self._loop.call_later(0.02 if process.running else 0, self._process_ended, process, status)
 

@@ -1,6 +1,6 @@
 """The deployed code and layer, made runnable here.
 
-The layer's wheels are arm64's and cannot run on this machine's processor, so the same locked versions are installed
+The layer's wheels are arm64's and cannot run on this machine's processor, so the same file_lock versions are installed
 for it, pruned and compiled by the same functions (infra/build/assets.py). Beside it stands boto3 as PyPI has it,
 compiled too: the baseline. Both below `.build/bench-init/<digest>/`, made once per lock file, rules and interpreter.
 """
@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.build.assets import BUILD, LOCK_FILE, Assets, build_assets, layer_digest, locked, prune
+from infra.build.assets import BUILD, LOCK_FILE, Assets, build_assets, file_lock, layer_digest, prune
 from infra.build.bytecode import RUNTIME, Compiler, compile_tree, find_compiler
 from infra.build.requirements import Platform, install
 
@@ -39,7 +39,7 @@ def stage() -> Staged:
     assets = build_assets(compiler)
     version = ".".join(map(str, sys.version_info[:3]))
     python = compiler or Compiler(executable=sys.executable, version=version)
-    with locked(BUILD / ".bench-init.lock"):
+    with file_lock(BUILD / ".bench-init.lock"):
         home = BUILD / "bench-init" / f"{layer_digest(LOCK_FILE.read_bytes(), python)[:16]}-{python.version}"
         if not home.exists():
             home.parent.mkdir(parents=True, exist_ok=True)

@@ -155,7 +155,7 @@ def of_a_type_that_is_gone(api: Api, aws: Cloud) -> Any:
     functions.tasks.__path__.pop()
     Path(wiring.TASK_TYPES_FILE).write_text(discover(functions.tasks).to_json())
     wiring.registry.cache_clear()
-    assert "VAULT" not in wiring.registry().known()
+    assert "VAULT" not in wiring.registry().names()
     return api.get(task["id"])
 
 

@@ -47,7 +47,7 @@ def dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_it_is_found_with_its_policy(dropped: None) -> None:
     kind = wiring.registry().find("resize")
     assert (kind.name, kind.retry.max_attempts, kind.timeout_seconds) == ("RESIZE_IMAGE", 7, 9)
-    assert "SEND_EMAIL" in wiring.registry().known()
+    assert "SEND_EMAIL" in wiring.registry().names()
 
 
 def test_its_payloads_are_checked(dropped: None) -> None:

@@ -289,14 +289,14 @@ def test_what_was_announced_too_long_ago_is_announced_anew_before_it_is_written(
 
     run = submit(quick, [spec("a"), spec("b"), spec("c", "a", "b")])
     step(quick, "start", run)
-    dispatch, stood_still = Dispatcher.dispatch_next_generation, []
+    dispatch, stood_still = Dispatcher.send_next_wakeups, []
 
     def slow(self, tasks, **when):
         dispatch(self, tasks, **when)
         if not stood_still:
             stood_still.append(quick.clock.advance(60))
 
-    monkeypatch.setattr(Dispatcher, "dispatch_next_generation", slow)
+    monkeypatch.setattr(Dispatcher, "send_next_wakeups", slow)
     step(quick, "release", run, token="token")
     assert sorted(quick.waiting()) == [f"{run.id}-0", f"{run.id}-0", f"{run.id}-1", f"{run.id}-1"]
     quick.work_off()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.core.payloads.masking import MASK_TEXT, Mask, Redaction, mask_value, masked_path_values, merge_masks
+from functions.core.payloads.masking import MASK_TEXT, Mask, SecretRedactor, mask_value, masked_path_values, merge_masks
 
 X = MASK_TEXT
 PAYLOAD = {"token": 'sk-1"2\n3é', "pin": 987654, "on": True, "id": "ab", "auth": "Bearer abcdefgh.ijk"}
@@ -31,21 +31,21 @@ MASK: Mask = dict.fromkeys(PAYLOAD, 1)
     ],
 )
 def test_redaction_text_loses_every_spelling_of_a_secret(text: str, clean: str) -> None:
-    assert Redaction.for_payload(MASK, PAYLOAD).redact_text(text) == clean
+    assert SecretRedactor.for_payload(MASK, PAYLOAD).redact_text(text) == clean
 
 
 def test_redaction_value_cleans_texts_within() -> None:
     given: Any = {"a": ["x 987654", 987654, 5, None], "b": {"c": "abcdefgh.ijk"}}
-    assert Redaction.for_payload(MASK, PAYLOAD).redact_value(given) == {"a": [f"x {X}", X, 5, None], "b": {"c": X}}
+    assert SecretRedactor.for_payload(MASK, PAYLOAD).redact_value(given) == {"a": [f"x {X}", X, 5, None], "b": {"c": X}}
 
 
 def test_redaction_of_more_secrets_than_are_looked_for_hides_the_text() -> None:
-    many = Redaction.for_payload({"*": 1}, [f"secret{at}" for at in range(1001)])
+    many = SecretRedactor.for_payload({"*": 1}, [f"secret{at}" for at in range(1001)])
     assert many.redact_text("nothing of them") == X
 
 
 def test_redaction_of_nothing_leaves_texts_as_they_are() -> None:
-    assert Redaction.for_payload(None, PAYLOAD).redact_text("sent 987654") == "sent 987654"
+    assert SecretRedactor.for_payload(None, PAYLOAD).redact_text("sent 987654") == "sent 987654"
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_types_are_found_by_every_name_and_the_unknown_told_what_there_is() -> N
     assert found.find("a") is found.find("A")
     with pytest.raises(UnknownTaskType) as unknown:
         found.find("B")
-    assert (unknown.value.type, unknown.value.known) == ("B", ["A", "a"])
+    assert (unknown.value.type, unknown.value.known_types) == ("B", ["A", "a"])
 
 
 def test_one_name_has_one_handler() -> None:
@@ -235,7 +235,7 @@ def test_a_least_time_out_above_the_types_own_is_refused() -> None:
 
 def test_registry_as_json_is_the_same_and_loads_handlers_by_name() -> None:
     read = Registry.from_json(shipped().to_json())
-    assert read.known() == shipped().known()
+    assert read.names() == shipped().names()
     for name, each in read.types.items():
         original = shipped().find(name)
         assert each.declaration is original.declaration

@@ -19,7 +19,7 @@ from functions.api.bulk_requests import TIME_LIMIT_MS
 from functions.api.dead_letters.requests import DeadLetterFilter, Redrive, RetryTask
 from functions.api.paging import OTHER_FILTER, UNKNOWN_CURSOR, limit_of, list_cursor, list_position
 from functions.api.request import QueryParameters
-from functions.api.validation import validated
+from functions.api.validation import parse_fields
 from functions.core.errors import (
     ChangedMeanwhile,
     FieldError,
@@ -74,7 +74,7 @@ class DeadLetters:
         fields = {name: value for name, value in query.values.items() if name not in ("limit", "cursor")}
         filter_ = None
         try:
-            filter_ = validated(DeadLetterFilter, fields, now)
+            filter_ = parse_fields(DeadLetterFilter, fields, now)
             errors += order_errors(filter_)
         except InvalidRequest as invalid:
             errors += invalid.errors
@@ -99,7 +99,7 @@ class DeadLetters:
     def retry(self, tenant: str, task_id: str, body: Mapping[str, Any], header: str | None, *, by: str) -> Task:
         """One dead letter, due at once. `header`: Idempotency-Key as it came; the same request again under the same
         key changes nothing more. Raises NotFound; NotAllowedInState for a task that is no dead letter."""
-        request = validated(RetryTask, body, self.clock())
+        request = parse_fields(RetryTask, body, self.clock())
         keyed = keyed_change(header, request)
         for _ in range(TRIES):
             task = self.tasks.get(tenant, task_id)
@@ -112,7 +112,7 @@ class DeadLetters:
             if task.state not in REDRIVE_TRANSITIONS:
                 raise NotAllowedInState("task", task.id, "retry", task.state)
             now = self.clock()
-            self.dispatcher.dispatch_next_generation([replace(task, available_at=now)], now=now)
+            self.dispatcher.send_next_wakeups([replace(task, available_at=now)], now=now)
             mark = keyed.mark if keyed else None
             result = self._redrive_one(task, at=now, attempts=request.attempts, by=by, now=now, mark=mark)
             if isinstance(result, Applied):
@@ -122,7 +122,7 @@ class DeadLetters:
     def redrive(self, tenant: str, body: Mapping[str, Any], *, by: str) -> schemas.RedriveAnswer:
         """Page by page, the latest first. The cursor of the answer continues where the time or the limit ended it."""
         started_at = self.clock()
-        request = validated(Redrive, body, started_at)
+        request = parse_fields(Redrive, body, started_at)
         errors = order_errors(request)
         after, next_due_at = self._start(request.cursor, tenant, request, errors)
         first_due_at = max(started_at, next_due_at)

@@ -12,7 +12,7 @@ from functions.api.bulk_requests import TIME_LIMIT_MS
 from functions.api.paging import list_cursor, list_position
 from functions.api.tasks.changes import TaskChanges
 from functions.api.tasks.requests import CancelTasks
-from functions.api.validation import validated
+from functions.api.validation import parse_fields
 from functions.core.errors import FieldError, InvalidRequest, NotAllowedInState, TaskyardError
 from functions.core.states import CANCELLABLE, State
 from functions.core.task import Task
@@ -51,7 +51,7 @@ class BulkCancel:
     def cancel(self, tenant: str, body: Mapping[str, Any], *, by: str) -> schemas.CancelAnswer:
         """By filter: newest first; the cursor of the answer continues where a limit of time or records ended it."""
         started_at = self.clock()
-        request = validated(CancelTasks, body, started_at)
+        request = parse_fields(CancelTasks, body, started_at)
         has_filter = request.type or request.state or request.tags
         if bool(request.ids) == bool(has_filter):
             # Neither ids nor a filter would cancel every task: a request must not do that by an omission.

@@ -227,9 +227,8 @@ class NodeCollector:
         try:
             kind = self._registry.find(name)
         except UnknownTaskType as unknown:
-            errors.append(
-                FieldError(parsed.caller_name("type"), f"is not a known task type; known: {', '.join(unknown.known)}")
-            )
+            names = ", ".join(unknown.known_types)
+            errors.append(FieldError(parsed.caller_name("type"), f"is not a known task type; known: {names}"))
             return None, None
         mask = None
         if problem := kind.timeout_problem(parsed.fields.get("timeoutSeconds")):

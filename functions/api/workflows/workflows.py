@@ -66,7 +66,7 @@ class Workflows:
         valid = validate(parsed, key_errors, self.registry(), given, self.webhook_reach)
         run_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, f"workflow\0{key}")
         if key is not None and (earlier := self.runs.get(tenant, run_id)):
-            return repeated(earlier, valid, key)
+            return earlier_run_result(earlier, valid, key)
         plan = definition.plan_of_specs(valid.specs)
         run = Run(
             tenant=tenant,
@@ -86,7 +86,7 @@ class Workflows:
         self._start_execution(run, round_=1, now=now)
         if earlier := self.runs.create(run):
             # Under a key: another request of it was faster. Without: our own write, whose answer was lost.
-            return repeated(earlier, valid, key) if key is not None else SubmittedRun(earlier, True, {})
+            return earlier_run_result(earlier, valid, key) if key is not None else SubmittedRun(earlier, True, {})
         lanes: dict[str, int] = {}
         for spec in valid.specs:
             lanes[spec.lane] = lanes.get(spec.lane, 0) + 1
@@ -151,7 +151,7 @@ class Workflows:
         raise StoreUnavailable("StepFunctions", "every name of this round is used up")
 
 
-def repeated(earlier: Run, valid: ValidWorkflow, key: str) -> SubmittedRun:
+def earlier_run_result(earlier: Run, valid: ValidWorkflow, key: str) -> SubmittedRun:
     if not valid.fingerprint.matches(earlier.digest):
         raise IdempotencyKeyReused("workflow", earlier.id, key)
     return SubmittedRun(earlier, False, {})

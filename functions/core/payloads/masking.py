@@ -76,13 +76,13 @@ def merge_masks(one: Mask | None, other: Mask | None) -> Mask | None:
 
 
 @dataclass(frozen=True)
-class Redaction:
+class SecretRedactor:
     """Removes the secrets of one payload from texts."""
 
     secrets: frozenset[str] = frozenset()
 
     @classmethod
-    def for_payload(cls, mask: Mask | None, payload: Any) -> Redaction:
+    def for_payload(cls, mask: Mask | None, payload: Any) -> SecretRedactor:
         return cls(
             frozenset(
                 spelling
@@ -140,7 +140,7 @@ class Redaction:
         return longest
 
 
-NO_REDACTION = Redaction()
+NO_SECRETS = SecretRedactor()
 """For a payload without sensitive parts."""
 
 

@@ -43,7 +43,7 @@ class SensitiveParts:
     def _mask_of_value(self, states: list[SchemaPosition], value: Any) -> Mask | None:
         if value is None:
             return None
-        sensitive, states = self._expanded(states)
+        sensitive, states = self._expand(states)
         if sensitive:
             return MASK_WHOLE
         if not states or not isinstance(value, dict | list):
@@ -59,7 +59,7 @@ class SensitiveParts:
                 masks[name] = both
         return masks or None
 
-    def _expanded(self, states: list[SchemaPosition]) -> tuple[bool, list[SchemaPosition]]:
+    def _expand(self, states: list[SchemaPosition]) -> tuple[bool, list[SchemaPosition]]:
         """Whether the value itself is sensitive; if not, the container schemas of it that may hold sensitive parts."""
         containers: list[SchemaPosition] = []
         seen: set[int] = set()
