@@ -3,8 +3,9 @@
     {"iam": {"tenantFrom": "account", "roles": [{"arn": "arn:aws:iam::*:role/ci-*", "roles": ["submitter"]}]},
      "jwt": {"rolesClaims": ["scope", "cognito:groups"], "tenantClaim": "custom:tenant"}}
 
-A mistake here is the template's and not a caller's: ValueError, which names the field, when the function starts. The rules
-are named tuples, because each start of a function creates these classes, and a dataclass takes seven times as long.
+A mistake here is the template's and not a caller's: ValueError, which names the field, when the function starts.
+
+The rules are named tuples: each start of a function creates these classes, and a dataclass takes seven times as long.
 """
 
 from __future__ import annotations
