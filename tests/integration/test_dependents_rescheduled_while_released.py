@@ -1,4 +1,4 @@
-"""A dependent that its caller moves at the very moment at which its last upstream releases it."""
+"""A request reschedules a dependent between the wake-up and the write by which its last upstream releases it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.cloud import TENANT
 from tests.integration.scene import Scene
 
 
-class MovedMeanwhile:
+class ReschedulingDispatcher:
     """A dispatcher; right after it sent the first wake-up, the task that this announces is changed."""
 
     def __init__(self, real: Dispatcher, scene: Scene, change: dict[str, Any]) -> None:
@@ -35,19 +35,19 @@ def released(scene: Scene, **change: Any) -> Any:
     scene.store.flag_dependents(TENANT, "a")
     scene.aws.forget_calls()
     consequences = wiring.consequences(WorkerEnvironment(os.environ))
-    moved = MovedMeanwhile(consequences.dispatcher, scene, change)
+    moved = ReschedulingDispatcher(consequences.dispatcher, scene, change)
     replace(consequences, dispatcher=moved).run(scene.task("a"))
     return scene.task("c")
 
 
-def test_it_keeps_the_new_time(scene: Scene) -> None:
+def test_dependent_rescheduled_while_released_keeps_new_time(scene: Scene) -> None:
     later = scene.clock.now + 60_000
     task = released(scene, available_at=later)
     assert (task.state, task.available_at) == (State.PENDING, later)
     assert [sent["delay"] for sent in scene.aws.wakeups()] == [0, 60]
 
 
-def test_it_is_woken_in_its_new_lane(scene: Scene) -> None:
+def test_dependent_moved_to_other_lane_while_released_wakes_in_new_lane(scene: Scene) -> None:
     task = released(scene, priority=9)
     assert (task.state, task.lane) == (State.READY, "high")
     assert [sent["lane"] for sent in scene.aws.wakeups()] == ["normal", "high"]

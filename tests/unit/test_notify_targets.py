@@ -1,4 +1,4 @@
-"""`notify`: what is taken, what is refused and how it is said."""
+"""`notify` of a request: what is accepted, what is refused and with which message."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def errors(*targets: Any, reach: Reach = "public") -> dict[str, str]:
         {"webhook": "https://user.example.com:8443/"},
     ],
 )
-def test_it_is_kept_as_it_came(target: dict[str, str]) -> None:
+def test_notify_accepted_is_stored_unchanged(target: dict[str, str]) -> None:
     assert check([target], "public") == ((target,), [])
 
 
-def test_what_is_the_default_is_not_kept() -> None:
+def test_notify_defaults_are_not_stored() -> None:
     assert check([{"email": "a@example.com", "on": "both"}], "public")[0] == ({"email": "a@example.com"},)
 
 
-def test_none_is_none() -> None:
+def test_notify_absent_has_no_targets() -> None:
     assert check([], "public") == ((stored_targets(None)), [])
 
 
@@ -73,17 +73,17 @@ def test_none_is_none() -> None:
         ({"webhook": HOOK, "url": "x"}, "notify[0].url", "not a known field"),
     ],
 )
-def test_what_does_not_fit_is_said_with_its_path(target: dict[str, Any], field: str, says: str) -> None:
+def test_notify_invalid_is_refused_with_path(target: dict[str, Any], field: str, says: str) -> None:
     found = errors(target)
     assert says in found[field]
     assert len(found) == 1
 
 
-def test_the_second_of_two_is_named() -> None:
+def test_notify_second_target_invalid_is_refused_with_its_index() -> None:
     assert list(errors({"webhook": HOOK}, {"email": 5})) == ["notify[1].email"]
 
 
-def test_ten_at_most_and_four_kilobytes_together() -> None:
+def test_notify_above_ten_targets_or_four_kilobytes_is_refused() -> None:
     assert "10" in errors(*[{"email": "a@example.com"}] * 11)["notify"]
     assert "4096" in errors(*[{"webhook": f"https://example.com/{'a' * 1500}"}] * 3)["notify"]
 
@@ -106,11 +106,11 @@ def test_ten_at_most_and_four_kilobytes_together() -> None:
         ("https://0.0.0.0/", []),
     ],
 )
-def test_what_this_deployment_never_calls_is_refused_at_once(url: str, reaches: list[Reach]) -> None:
+def test_notify_webhook_out_of_reach_is_refused(url: str, reaches: list[Reach]) -> None:
     for reach in get_args(Reach):
         assert list(errors({"webhook": url}, reach=reach)) == ([] if reach in reaches else ["notify[0].webhook"]), reach
 
 
 @pytest.mark.parametrize("url", ["https://bücher.example/", "http://127.1/", "https://a:b@example.com/"])
-def test_a_url_is_refused_by_the_one_rule_for_urls(url: str) -> None:
+def test_notify_webhook_invalid_url_is_refused(url: str) -> None:
     assert errors({"webhook": url}) == {"notify[0].webhook": url_problem(url)}

@@ -1,4 +1,4 @@
-"""A redrive leaves an end: what that end owes to others is done first, also when its worker died before it could."""
+"""Consequences of an end are completed before a redrive leaves that end, also after its worker died."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def abandoned(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("path", "body"), [(f"/tasks/{DEAD}/retry", {}), ("/dead-letters/redrive", {"ratePerSecond": 1})]
 )
-def test_dependents_are_skipped_first(
+def test_redrive_skips_dependents_of_old_end_first(
     api: Api, aws: Cloud, scene: Scene, abandoned: None, path: str, body: dict[str, Any]
 ) -> None:
     scene.aws.client("dynamodb").update_item(

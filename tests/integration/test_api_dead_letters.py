@@ -1,4 +1,4 @@
-"""The failure desk: dead letters are listed, filtered, run again one by one or slowly."""
+"""Dead letters through the API: listed, filtered, run again one by one or in bulk."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_dead_letters_are_listed_latest_first(api: Api, dead: list[str]) -> None
     assert [task["id"] for task in page["tasks"] + rest["tasks"]] == dead[::-1]
 
 
-def test_they_are_filtered_by_type_error_and_time(api: Api, dead: list[str], clock) -> None:
+def test_dead_letters_filtered_by_type_error_and_time(api: Api, dead: list[str], clock) -> None:
     def ids(**query: str) -> list[str]:
         return [task["id"] for task in api("GET", "/dead-letters", query=query).body["tasks"]]
 
@@ -66,13 +66,13 @@ def test_they_are_filtered_by_type_error_and_time(api: Api, dead: list[str], clo
         ({"limit": "0"}, "limit"),
     ],
 )
-def test_a_bad_filter_is_named(api: Api, query: dict[str, str], field: str) -> None:
+def test_filter_invalid_is_refused_with_its_field(api: Api, query: dict[str, str], field: str) -> None:
     refused = api("GET", "/dead-letters", query=query)
     assert refused.status == 422
     assert [error["field"] for error in refused.body["errors"]] == [field]
 
 
-def test_one_is_run_again_with_new_attempts_and_says_by_whom(api: Api, aws: Cloud, dead: list[str]) -> None:
+def test_retry_of_dead_letter_adds_attempts_and_records_caller(api: Api, aws: Cloud, dead: list[str]) -> None:
     again = api("POST", f"/tasks/{dead[0]}/retry", {"attempts": 2}).body
     assert again["state"] == "READY"
     assert again["maxAttempts"] == 3
@@ -84,14 +84,14 @@ def test_one_is_run_again_with_new_attempts_and_says_by_whom(api: Api, aws: Clou
     assert [attempt["number"] for attempt in task["attempts"]] == [1, 2]
 
 
-def test_what_is_not_dead_is_not_retried(api: Api, aws: Cloud) -> None:
+def test_retry_of_task_that_is_not_dead_is_refused(api: Api, aws: Cloud) -> None:
     task = api("POST", "/tasks", MESSAGE).body
     refused = api("POST", f"/tasks/{task['id']}/retry")
     assert (refused.status, refused.body["state"]) == (409, "READY")
     assert api("POST", "/tasks/01kge3h900nxwjw3yyr4p0tse3/retry").status == 404
 
 
-def test_a_redrive_is_tried_dry_and_then_spread_by_its_rate(api: Api, aws: Cloud, dead: list[str]) -> None:
+def test_redrive_dry_run_changes_nothing_and_redrive_spreads_by_rate(api: Api, aws: Cloud, dead: list[str]) -> None:
     dry = api("POST", "/dead-letters/redrive", {"dryRun": True}).body
     assert (dry["matched"], dry["redriven"]) == (3, 0)
     assert len(api("GET", "/dead-letters").body["tasks"]) == 3
@@ -107,7 +107,7 @@ def batch_entries(aws: Cloud) -> list[dict[str, Any]]:
     return [entry for call in aws.calls if call.name == "sqs.SendMessageBatch" for entry in call.parameters["Entries"]]
 
 
-def test_a_redrive_goes_on_where_its_limit_ended_it(api: Api, aws: Cloud, dead: list[str]) -> None:
+def test_redrive_with_cursor_continues_after_limit(api: Api, aws: Cloud, dead: list[str]) -> None:
     first = api("POST", "/dead-letters/redrive", {"limit": 2, "ratePerSecond": 1}).body
     assert (first["redriven"], first["lastDue"] is not None) == (2, True)
     second = api("POST", "/dead-letters/redrive", {"limit": 2, "ratePerSecond": 1, "cursor": first["cursor"]}).body
@@ -139,7 +139,7 @@ def dead_node(aws: Cloud) -> Task:
     return task
 
 
-def test_a_node_is_left_to_its_run_and_takes_no_due_time(api: Api, aws: Cloud, dead: list[str]) -> None:
+def test_redrive_skips_workflow_node_without_using_due_time(api: Api, aws: Cloud, dead: list[str]) -> None:
     node = dead_node(aws)
     assert api("POST", f"/tasks/{node.id}/retry").status == 409
     dry = api("POST", "/dead-letters/redrive", {"dryRun": True}).body
@@ -162,13 +162,13 @@ def test_a_node_is_left_to_its_run_and_takes_no_due_time(api: Api, aws: Cloud, d
         ({"state": "DEAD"}, "state"),
     ],
 )
-def test_a_bad_redrive_is_named(api: Api, aws: Cloud, body: dict[str, Any], field: str) -> None:
+def test_redrive_invalid_is_refused_with_its_field(api: Api, aws: Cloud, body: dict[str, Any], field: str) -> None:
     aws.forget_calls()
     assert list(api("POST", "/dead-letters/redrive", body).fields) == [field]
     assert aws.called() == []
 
 
-def test_a_cursor_that_was_made_up_is_no_way_to_a_fault(api: Api, dead: list[str]) -> None:
+def test_redrive_with_invented_cursor_is_refused(api: Api, dead: list[str]) -> None:
     page = api("GET", "/dead-letters", query={"limit": "1"}).body["cursor"]
     after, digest = list_position(page)
     assert after is not None
@@ -183,12 +183,12 @@ def test_a_cursor_that_was_made_up_is_no_way_to_a_fault(api: Api, dead: list[str
     assert api("GET", "/dead-letters", query={"cursor": early, **since}).body == {"tasks": [], "cursor": None}
 
 
-def test_times_before_any_are_taken(api: Api, dead: list[str]) -> None:
+def test_filter_with_time_before_any_task_is_accepted(api: Api, dead: list[str]) -> None:
     assert api("GET", "/dead-letters", query={"until": "0001-01-01T00:00:00Z"}).body["tasks"] == []
     assert len(api("GET", "/dead-letters", query={"since": "0001-01-01T00:00:00Z"}).body["tasks"]) == 3
 
 
-def test_what_another_changed_meanwhile_is_counted_and_not_touched(
+def test_redrive_counts_and_skips_task_changed_meanwhile(
     api: Api, dead: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from functions.store.tasks import TaskStore
@@ -206,7 +206,7 @@ def test_what_another_changed_meanwhile_is_counted_and_not_touched(
     assert [entry["by"] for entry in api.get(dead[0])["redriven"]] == ["another"]
 
 
-def test_when_the_store_refuses_one_the_others_are_written_and_it_is_found_again(
+def test_redrive_with_one_refused_write_writes_others_and_finds_it_again(
     api: Api, aws: Cloud, dead: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from functions.store.tasks import TaskStore
@@ -228,7 +228,7 @@ def test_when_the_store_refuses_one_the_others_are_written_and_it_is_found_again
     assert {len(api.get(each)["attempts"]) for each in dead} >= {2}
 
 
-def test_in_a_later_page_it_is_the_cursor_that_finds_it_again(
+def test_redrive_with_refused_write_on_later_page_returns_cursor_to_it(
     api: Api, dead: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from functions.api.dead_letters import dead_letters
@@ -251,13 +251,13 @@ def test_in_a_later_page_it_is_the_cursor_that_finds_it_again(
     assert (rest["matched"], rest["redriven"], rest["cursor"]) == (2, 2, None)
 
 
-def test_far_due_times_go_by_timers(api: Api, aws: Cloud, dead: list[str]) -> None:
+def test_redrive_with_far_due_times_uses_timers(api: Api, aws: Cloud, dead: list[str]) -> None:
     done = api("POST", "/dead-letters/redrive", {"ratePerSecond": 0.001}).body
     assert done["redriven"] == 3
     assert len(aws.timers()) == 2
 
 
-def test_a_resubmit_of_a_redriven_task_answers_it(api: Api, aws: Cloud) -> None:
+def test_submit_repeated_after_redrive_returns_redriven_task(api: Api, aws: Cloud) -> None:
     keyed = failing(idempotencyKey="k")
     task = api("POST", "/tasks", keyed).body["id"]
     aws.work_off()
@@ -272,7 +272,7 @@ def test_a_resubmit_of_a_redriven_task_answers_it(api: Api, aws: Cloud) -> None:
     assert (api("POST", "/tasks", keyed).status, api.get(task)["state"]) == (200, "DEAD")
 
 
-def test_what_is_left_of_a_payload_that_is_gone_is_said_on_the_task(api: Api, aws: Cloud) -> None:
+def test_retry_of_dead_letter_with_missing_payload_shows_error_on_task(api: Api, aws: Cloud) -> None:
     """Nothing but a hand in the table or the bucket takes it before its task."""
     large = {"type": "DELAYED_MESSAGE", "payload": {"message": "m" * 1000}, "maxRetries": 0, "delaySeconds": 0}
     task = api("POST", "/tasks", large).body["id"]
@@ -287,7 +287,7 @@ def test_what_is_left_of_a_payload_that_is_gone_is_said_on_the_task(api: Api, aw
 
 
 @pytest.mark.parametrize("name", ["list_dead_letters", "redrive", "retry_task"])
-def test_events_are_taken(api: Api, dead: list[str], name: str) -> None:
+def test_recorded_event_is_accepted(api: Api, dead: list[str], name: str) -> None:
     sent = event("api", name)
     if "pathParameters" in sent:
         sent["rawPath"] = sent["requestContext"]["http"]["path"] = f"/tasks/{dead[0]}/retry"

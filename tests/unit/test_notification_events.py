@@ -1,4 +1,4 @@
-"""What is told, to whom, and under which name."""
+"""Notifications: which targets an end has, their names and bodies."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run(state: RunState, **fields: Any) -> Run:
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
-def test_every_end_but_success_is_a_failure(state: State) -> None:
+def test_targets_of_every_end_but_success_are_those_of_failure(state: State) -> None:
     told = [note.target for note in task_notifications(task(state))]
     assert told == ([0, 2] if state is State.SUCCESS else [0, 1])
     [first, *_] = task_notifications(task(state))
@@ -71,42 +71,42 @@ def test_every_end_but_success_is_a_failure(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - TERMINAL))
-def test_nothing_is_told_before_the_end(state: State) -> None:
+def test_task_that_has_not_ended_has_no_notifications(state: State) -> None:
     assert list(task_notifications(task(state))) == []
 
 
 @pytest.mark.parametrize("state", sorted(RunState))
-def test_runs_likewise(state: RunState) -> None:
+def test_run_notifications_follow_its_end_state(state: RunState) -> None:
     told = [note.target for note in run_notifications(run(state))]
     open_ = state in (RunState.PENDING, RunState.RUNNING)
     assert told == ([] if open_ else [0, 2] if state is RunState.SUCCESS else [0, 1])
 
 
-def test_names_are_the_records_own() -> None:
+def test_notification_name_follows_from_record() -> None:
     assert [note.name for note in task_notifications(task())] == [note.name for note in task_notifications(task())]
 
 
 @pytest.mark.parametrize(
     "change", [{"generation": 2}, {"ended_at": 1_770_000_005_001}, {"id": "01kgdz6m00cccccccccccccccc"}]
 )
-def test_another_end_has_other_names(change: dict[str, Any]) -> None:
+def test_notification_names_of_another_end_differ(change: dict[str, Any]) -> None:
     one, other = ({note.name for note in task_notifications(task(**fields))} for fields in ({}, change))
     assert not one & other
 
 
 @given(generation=st.integers(1, 10**6), index=st.integers(0, 99_999), ended=st.integers(0, 10**13 - 1))
-def test_names_are_what_aws_takes(generation: int, index: int, ended: int) -> None:
+def test_notification_name_fits_execution_name(generation: int, index: int, ended: int) -> None:
     node = task(id=f"01kgdz6m00aaaaaaaaaaaaaaaa-{index}", generation=generation, ended_at=ended)
     for note in task_notifications(node):
         assert re.fullmatch(r"[0-9a-z-]{1,80}", note.name)
 
 
-def test_what_is_given_to_the_execution_is_read_again() -> None:
+def test_notification_to_input_and_from_input_round_trip() -> None:
     for note in task_notifications(task(result=Document(ref="item:RESULT#1"), expires_at=5)):
         assert Notification.from_input(json.loads(json.dumps(note.to_input()))) == note
 
 
-def test_the_largest_task_stays_far_below_what_an_execution_takes() -> None:
+def test_event_of_largest_task_fits_execution_input() -> None:
     attempts = tuple(
         Attempt(
             number=at, started_at=1, ended_at=2, outcome="RETRY", error="é" * 500, where="w" * 200, log=("ü" * 80,) * 50
@@ -119,7 +119,7 @@ def test_the_largest_task_stays_far_below_what_an_execution_takes() -> None:
         assert len(note.body["data"]["attempts"]) == 5
 
 
-def test_of_a_failure_the_last_attempt_is_told() -> None:
+def test_event_of_failure_has_last_attempt() -> None:
     history = (
         Attempt(number=1, started_at=1, ended_at=2, outcome="RETRY", error_type="A", error="first", log=("one",)),
         Attempt(number=2, started_at=3, ended_at=4, outcome="DEAD", error_type="B", error="second", log=("two",)),
@@ -129,18 +129,18 @@ def test_of_a_failure_the_last_attempt_is_told() -> None:
     assert data["log"] == ["two"]
 
 
-def test_of_a_success_the_result_and_its_log() -> None:
+def test_event_of_success_has_result_and_log() -> None:
     history = (Attempt(number=1, started_at=1, ended_at=2, outcome="RETRY", error="first", log=("one",)),)
     done = task(history=history, log=("fine",), result=Document('{"n": 1}'))
     data = next(task_notifications(done)).body["data"]
     assert (data["result"], data["error"], data["log"]) == ({"n": 1}, None, ["fine"])
 
 
-def test_a_url_is_shown_without_what_may_be_a_token() -> None:
+def test_webhook_target_is_displayed_as_origin_only() -> None:
     assert display_target(HOOK) == "https://hooks.example.com"
     assert display_target(NIGHT) == "night@example.com"
 
 
-def test_what_is_frozen_stays() -> None:
+def test_notification_is_immutable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         next(task_notifications(task())).id = "x"  # type: ignore[misc]
