@@ -51,6 +51,11 @@ class Call:
     name: str
     parameters: Mapping[str, Any]
 
+    @property
+    def is_of_audit(self) -> bool:
+        """The write of an audit record."""
+        return self.name == "dynamodb.PutItem" and is_audit_record(self.parameters["Item"])
+
 
 @dataclass
 class Cloud:
@@ -79,8 +84,9 @@ class Cloud:
     def forget_calls(self) -> None:
         self.calls.clear()
 
-    def called(self) -> list[str]:
-        return [call.name for call in self.calls]
+    def called(self, *, audit: bool = True) -> list[str]:
+        """Names of the calls. `audit`: with the writes of audit records."""
+        return [call.name for call in self.calls if audit or not call.is_of_audit]
 
     # -- looking at what they left behind
 
@@ -100,9 +106,10 @@ class Cloud:
         listed = scheduler.list_schedules(GroupName=TIMER_GROUP)["Schedules"]
         return [scheduler.get_schedule(Name=timer["Name"], GroupName=TIMER_GROUP) for timer in listed]
 
-    def items(self) -> list[dict[str, Any]]:
+    def items(self, *, audit: bool = True) -> list[dict[str, Any]]:
+        """All items of the table. `audit`: with audit records."""
         found: list[dict[str, Any]] = self.client("dynamodb").scan(TableName=TABLE)["Items"]
-        return found
+        return [item for item in found if audit or not is_audit_record(item)]
 
     def deliver(self, lane: str = "normal", *, dead_letters: bool = False) -> dict[str, Any]:
         """Receives what is visible (at most ten messages), as the event that Lambda's poller would make of it."""
@@ -122,6 +129,10 @@ class Cloud:
             for record in records:
                 if record["messageId"] not in kept:
                     self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
+
+
+def is_audit_record(item: Mapping[str, Any]) -> bool:
+    return str(item["pk"]["S"]).startswith("AUDIT#")
 
 
 def sqs_record(message: Mapping[str, Any], arn: str) -> dict[str, Any]:

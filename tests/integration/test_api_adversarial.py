@@ -68,7 +68,7 @@ def problem(answer: Response, status: int, slug: str) -> Any:
 
 def nothing_written(aws: Cloud) -> None:
     writes = ("dynamodb.PutItem", "dynamodb.UpdateItem", "sqs.", "s3.", "scheduler.", "stepfunctions.")
-    assert not [name for name in aws.called() if name.startswith(writes)]
+    assert not [name for name in aws.called(audit=False) if name.startswith(writes)]
 
 
 @pytest.mark.parametrize(("method", "path"), TAKING, ids=[f"{method} {path}" for method, path in TAKING])

@@ -18,7 +18,7 @@ from functions.core.errors import StoreUnavailable
 from functions.store.audit import AuditStore
 from local.aws.capacity import item_bytes
 from tests.integration.api import MESSAGE, Answer, Api, request
-from tests.integration.cloud import Cloud
+from tests.integration.cloud import Cloud, is_audit_record
 from tests.integration.conftest import START, Clock
 
 ID = "01kge3h900nxwjw3yyr4p0tse3"
@@ -98,7 +98,7 @@ def admin(caller: Callable[..., Caller]) -> Caller:
 
 
 def stored(aws: Cloud) -> list[dict[str, Any]]:
-    return [item for item in aws.items() if item["pk"]["S"].startswith("AUDIT#")]
+    return [item for item in aws.items() if is_audit_record(item)]
 
 
 def path_of(route: Route) -> str:
@@ -312,11 +312,7 @@ def test_each_record_is_a_log_line(admin: Caller, caplog: pytest.LogCaptureFixtu
 
 
 def audited_calls(aws: Cloud) -> list[Any]:
-    return [
-        call
-        for call in aws.calls
-        if call.name == "dynamodb.PutItem" and call.parameters["Item"]["pk"]["S"].startswith("AUDIT#")
-    ]
+    return [call for call in aws.calls if call.is_of_audit]
 
 
 def test_audited_act_costs_one_call_and_one_write_unit(aws: Cloud, admin: Caller) -> None:

@@ -44,7 +44,8 @@ def test_moved_it_is_announced_anew_and_then_written(api: Api, aws: Cloud) -> No
     aws.forget_calls()
     moved = change(api, task, delaySeconds=60)
     assert (moved["state"], moved["generation"], moved["runAt"]) == ("PENDING", 2, "2026-02-02T02:41:00.000Z")
-    assert aws.called() == ["dynamodb.GetItem", "sqs.SendMessage", "dynamodb.UpdateItem"]
+    assert aws.called() == ["dynamodb.GetItem", "sqs.SendMessage", "dynamodb.UpdateItem", "dynamodb.PutItem"]
+    assert aws.calls[-1].is_of_audit
     assert [(wakeup["generation"], wakeup["delay"]) for wakeup in aws.wakeups()] == [(2, 60)]
     assert api.get(task["id"]) == moved
 
@@ -81,7 +82,7 @@ def test_within_a_lane_nothing_is_sent(api: Api, aws: Cloud) -> None:
     aws.forget_calls()
     changed = change(api, task, priority=4)
     assert (changed["priority"], changed["generation"], changed["state"]) == (4, 1, "READY")
-    assert aws.called() == ["dynamodb.GetItem", "dynamodb.UpdateItem"]
+    assert aws.called(audit=False) == ["dynamodb.GetItem", "dynamodb.UpdateItem"]
 
 
 def test_a_change_to_what_it_is_changes_nothing(api: Api, aws: Cloud) -> None:

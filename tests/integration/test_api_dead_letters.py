@@ -165,7 +165,7 @@ def test_redrive_skips_workflow_node_without_using_due_time(api: Api, aws: Cloud
 def test_redrive_invalid_is_refused_with_its_field(api: Api, aws: Cloud, body: dict[str, Any], field: str) -> None:
     aws.forget_calls()
     assert list(api("POST", "/dead-letters/redrive", body).fields) == [field]
-    assert aws.called() == []
+    assert aws.called(audit=False) == []
 
 
 def test_redrive_with_invented_cursor_is_refused(api: Api, dead: list[str]) -> None:
