@@ -1,7 +1,7 @@
 # One command each; `make help` lists them. Needs git, make and Python >= 3.11; the rest comes from PyPI.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local synth lint check test bench bench-init bill simulate model deploy destroy lock clean
+.PHONY: help setup demo local synth lint check test bench bench-init bill grants simulate model deploy destroy lock clean
 
 ENV ?= dev
 PORT ?= 4510
@@ -52,6 +52,9 @@ model: setup ## Scale on paper: every rate against its quota (ARGS="--rate 500 â
 
 bill: setup ## What each environment costs a month while idle
 	@$(PY) -m tests.bench.idle
+
+grants: setup ## Remove each grant of each role in turn; a table of which scenario fails without it
+	@$(PY) -m tests.grants
 
 simulate: setup ## Run the functions under seeded faults: SEEDS=300, or SEED=n with its schedule
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) $(if $(FIRST),--first $(FIRST)) \

@@ -208,10 +208,10 @@ class LocalSystem:
             raise FunctionFailed(function, json.loads(result.payload))
         return json.loads(result.payload)
 
-    def settle(self, timeout: float = 30.0) -> bool:
+    def settle(self, timeout: float = 30.0, *, windows: bool = True) -> bool:
         """Wait until all work that is not scheduled for a later time is done. False when that takes more than `timeout`
-        real seconds. A stream's batching window counts as work."""
-        return self.run(self._settle(timeout, windows=True))
+        real seconds. With `windows`, a stream's batching window counts as work."""
+        return self.run(self._settle(timeout, windows=windows))
 
     def delete_expired(self) -> int:
         """Delete items past their time to live, as TTL does once a minute and after `clock.advance`. Returns their

@@ -57,7 +57,7 @@ class Api(Construct):
                 shared.lanes.allow_send(),
                 shared.lanes.allow_depth(),
                 *shared.timers.allow("CreateSchedule", "DeleteSchedule"),
-                *shared.schedules.allow(),
+                *shared.schedules.allow("CreateSchedule", "UpdateSchedule", "DeleteSchedule"),
                 machines.allow_start_runs(),
                 machines.allow_start_notifications(),
                 machines.allow_answer(),

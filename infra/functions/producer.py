@@ -51,6 +51,7 @@ class Producer(Construct):
             shared,
             service="producer",
             name=schedules.producer_name,
+            schedule_actions=("UpdateSchedule", "DeleteSchedule"),
         )
         # It also retries asynchronous submits that failed: so one queue is polled, not two.
         self.firing = self._producer_function(
@@ -58,6 +59,8 @@ class Producer(Construct):
             shared,
             service="firing",
             name=schedules.firing_name,
+            # It makes a schedule again that Scheduler has lost.
+            schedule_actions=("CreateSchedule", "UpdateSchedule", "DeleteSchedule"),
             queue_actions=CONSUMER_ACTIONS,
         )
         self.firing.add_queue_source(self.failures, scope=self, id="Source", batch_size=1, max_concurrency=2)
@@ -69,6 +72,7 @@ class Producer(Construct):
         *,
         service: str,
         name: str,
+        schedule_actions: Sequence[str],
         queue_actions: Sequence[str] = (),
     ) -> Function:
         """A function with the producer's code. Its failed asynchronous invocations go to the queue."""
@@ -91,7 +95,7 @@ class Producer(Construct):
                 shared.lanes.allow_send(),
                 *shared.timers.allow("CreateSchedule"),
                 # GetSchedule shows whether a schedule is older than the firing function.
-                *shared.schedules.allow("GetSchedule"),
+                *shared.schedules.allow("GetSchedule", *schedule_actions),
                 iam.PolicyStatement(
                     sid="Failures",
                     actions=["sqs:SendMessage", *(f"sqs:{action}" for action in queue_actions)],

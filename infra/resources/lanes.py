@@ -20,7 +20,8 @@ RETENTION = cdk.Duration.days(14)
 # Above the dead-letter function's timeout.
 DEAD_LETTER_VISIBILITY = cdk.Duration.seconds(40)
 
-CONSUMER_ACTIONS = ("ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes")
+CONSUMER_ACTIONS = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+"""What Lambda needs for an event source mapping of a queue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +92,8 @@ class Lanes(Construct):
 
 
 def allow_consume(lane: Lane) -> iam.PolicyStatement:
-    """Consume one lane."""
-    return _allow("Consume", CONSUMER_ACTIONS, [lane.queue])
+    """Consume one lane, and return its messages for a later delivery."""
+    return _allow("Consume", (*CONSUMER_ACTIONS, "ChangeMessageVisibility"), [lane.queue])
 
 
 def failure_queue(scope: Construct, id: str) -> sqs.Queue:

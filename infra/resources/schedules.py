@@ -44,9 +44,8 @@ class Schedules(Construct):
             "FIRING_ARN": self.firing_arn,
         }
 
-    def allow(self, *more: str) -> list[iam.PolicyStatement]:
-        """Create, change and delete schedules. `more`: further actions."""
-        actions = ("CreateSchedule", "UpdateSchedule", "DeleteSchedule", *more)
+    def allow(self, *actions: str) -> list[iam.PolicyStatement]:
+        """Actions (`CreateSchedule`) on schedules."""
         return allow_schedules(self.group, self.role, sid="Schedules", role_sid="ScheduleRole", actions=actions)
 
 

@@ -35,6 +35,9 @@ _SQS_SINGLE = {
 }
 _TRANSACT = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
 
+# Every local identity has a default configuration set, as identities of an account may: SES checks both.
+DEFAULT_CONFIGURATION_SET = "configuration-set/default"
+
 
 @dataclass(frozen=True)
 class AwsCall:
@@ -97,8 +100,10 @@ class AwsCall:
                 sender = p.get("Source") or p.get("FromEmailAddress") or ""
                 address = sender.rpartition("<")[2].rstrip("> ")
                 # SES takes a grant for the address or for its domain.
-                identity = _ARN.format("ses") + "identity/" + address
-                yield Permission(f"ses:{self.operation}", identity, {"ses:FromAddress": address})
+                for resource in ("identity/" + address, DEFAULT_CONFIGURATION_SET):
+                    yield Permission(
+                        f"ses:{self.operation}", _ARN.format("ses") + resource, {"ses:FromAddress": address}
+                    )
             case "sts" if self.operation == "GetCallerIdentity":
                 return
             case "lambda":

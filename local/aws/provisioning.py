@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from local.aws import moto_backends
-from local.template.intrinsics import TemplateError
+from local.template.intrinsics import ACCOUNT, REGION, TemplateError
 from local.template.roles import Permission, PermissionDenied
-from local.template.stack import STREAM_LABEL, Stack
+from local.template.stack import STREAM_LABEL, FunctionSpec, Stack
 
 _QUEUE_ATTRIBUTES = (
     "DelaySeconds",
@@ -19,6 +19,9 @@ _QUEUE_ATTRIBUTES = (
     "ReceiveMessageWaitTimeSeconds",
     "VisibilityTimeout",
 )
+_ARN = f"arn:aws:{{}}:{REGION}:{ACCOUNT}:"
+# What Lambda does itself under a function's role, after its documentation.
+_LOG_ACTIONS = ("CreateLogStream", "PutLogEvents")
 _QUEUE_ACTIONS = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
 _STREAM_ACTIONS = ("DescribeStream", "GetRecords", "GetShardIterator")
 
@@ -44,7 +47,8 @@ def provision(stack: Stack) -> None:
             for sender in filter(None, function.environment.get(variable, "").split(",")):
                 # The domain, not the address: the role and the code decide which senders are allowed.
                 moto_backends.backend("ses").verify_domain(sender.rpartition("@")[2])
-    _check_event_sources(stack)
+    check_permissions_of_services(stack)
+    _check_visibility(stack)
 
 
 def _table(stack: Stack, name: str) -> None:
@@ -114,24 +118,43 @@ def _secret(stack: Stack, name: str) -> None:
     moto_backends.backend("secretsmanager").create_secret(physical, value, None, None, [], None, None, [], False)
 
 
-def _check_event_sources(stack: Stack) -> None:
-    """Lambda refuses a mapping whose function may not read the source, or whose queue's visibility is too short."""
+def check_permissions_of_services(stack: Stack) -> None:
+    """Raise `TemplateError` where a function's role lacks what Lambda itself does under it: write the function's log,
+    read its event sources, send the batches that it gives up. Lambda refuses such an event source mapping. A function
+    that may not write its log runs without one; here it is refused, so that somebody notices."""
+    for name in stack.of_type("AWS::Lambda::Function"):
+        properties = stack.properties(name)
+        if group := properties.get("LoggingConfig", {}).get("LogGroup"):
+            stream = f"{_ARN.format('logs')}log-group:{group}:log-stream:any"
+            function = stack.function_of(stack.physical_name(name))
+            needs = [Permission(f"logs:{action}", stream) for action in _LOG_ACTIONS]
+            _require_of(function, needs, "its log")
     for source in stack.event_sources:
         service = source.source_arn.split(":")[2]
         actions = _QUEUE_ACTIONS if service == "sqs" else _STREAM_ACTIONS
         needs = [Permission(f"{service}:{action}", source.source_arn) for action in actions]
+        if service == "dynamodb":
+            needs.append(Permission("dynamodb:ListStreams", f"{source.source_arn.partition('/stream/')[0]}/stream/*"))
         destination = source.properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if destination:
             needs.append(Permission("sqs:SendMessage", destination))
-        try:
-            source.function.role.require(needs)
-        except PermissionDenied as denied:
-            raise TemplateError(
-                f"the role of {source.function.label} lacks {denied.needed.action} on {denied.needed.resource}, "
-                "which its event source mapping needs"
-            ) from None
-        if service == "sqs":
-            queue = moto_backends.backend("sqs").queues[source.source_arn.rpartition(":")[2]]
+        _require_of(source.function, needs, "its event source mapping")
+
+
+def _require_of(function: FunctionSpec, needs: list[Permission], what: str) -> None:
+    try:
+        function.role.require(needs)
+    except PermissionDenied as denied:
+        raise TemplateError(
+            f"the role of {function.label} lacks {denied.needed.action} on {denied.needed.resource}, which {what} needs"
+        ) from None
+
+
+def _check_visibility(stack: Stack) -> None:
+    """Lambda refuses a mapping of a queue whose visibility timeout is shorter than the function's time-out."""
+    for source in stack.event_sources:
+        if source.source_arn.split(":")[2] == "sqs":
+            queue = queue_of(source.source_arn)
             if queue.visibility_timeout < source.function.timeout:
                 raise TemplateError(
                     f"the visibility timeout of {queue.name} ({queue.visibility_timeout} s) is less than the timeout "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,18 +58,16 @@ class Role:
     trusted_services: frozenset[str]
     """Service principals that may assume it."""
     statements: list[dict[str, Any]] = field(default_factory=list)
+    observe: Callable[[Permission, bool], None] = field(default=lambda _permission, _allowed: None, repr=False)
+    """Called with each decision: a test records which grants are used."""
 
     def require(self, permissions: Iterable[Permission]) -> None:
         """Raise `PermissionDenied` for the first permission that is missing."""
         for permission in permissions:
-            allowed = False
-            for statement in self.statements:
-                if statement_covers(statement, permission):
-                    if statement["Effect"] == "Deny":
-                        raise PermissionDenied(permission, explicit=True)
-                    allowed = True
-            if not allowed:
-                raise PermissionDenied(permission, explicit=False)
+            effects = {statement["Effect"] for statement in self.statements if statement_covers(statement, permission)}
+            self.observe(permission, effects == {"Allow"})
+            if effects != {"Allow"}:
+                raise PermissionDenied(permission, explicit="Deny" in effects)
 
 
 def statement_covers(statement: Mapping[str, Any], needed: Permission) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from local.system import LocalSystem
-from tests.e2e.tiny_stack import assembly
+from tests.e2e import tiny_stack
+from tests.grants import scene
 
 
 class _Systems:
@@ -24,7 +25,8 @@ class _Systems:
     def get(self, kind: str, factory: pytest.TempPathFactory) -> LocalSystem:
         if self.running is None or self.kind != kind:
             self.end()
-            cloud = assembly(factory.mktemp("tiny")) if kind == "tiny" else None
+            make = {"tiny": tiny_stack.assembly, "grants": scene.assembly}.get(kind)
+            cloud = make(factory.mktemp(kind)) if make else None
             self.running, self.kind = LocalSystem.start(assembly=cloud, seed=1), kind
         return self.running
 
@@ -51,3 +53,9 @@ def system(_systems: _Systems, tmp_path_factory: pytest.TempPathFactory) -> Loca
 def tiny(_systems: _Systems, tmp_path_factory: pytest.TempPathFactory) -> LocalSystem:
     """The local runtime with the handlers of tiny_stack.py."""
     return _systems.get("tiny", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def grants_system(_systems: _Systems, tmp_path_factory: pytest.TempPathFactory) -> LocalSystem:
+    """Taskyard with one task type more, of tests/grants."""
+    return _systems.get("grants", tmp_path_factory)

@@ -146,7 +146,8 @@ def _write(path: Path, text: str) -> None:
 
 def template() -> dict[str, Any]:
     table, queue, dead = _arn("Table"), _arn("Queue"), _arn("Dead")
-    everything = [table, queue, dead, _arn("Failures"), {"Fn::GetAtt": ["Table", "StreamArn"]}]
+    streams = {"Fn::Join": ["", [table, "/stream/*"]]}
+    everything = [table, queue, dead, _arn("Failures"), streams]
     return {
         "Resources": {
             "Table": {
@@ -197,7 +198,7 @@ def template() -> dict[str, Any]:
                     _allow("execute-api:Invoke", _invoked("GET/echo")),
                     _allow("execute-api:Invoke", _invoked("*/things/*")),
                     {**_allow("execute-api:Invoke", _invoked("*/things/secret")), "Effect": "Deny"},
-                    _allow("ses:SendEmail", {"Fn::Sub": "arn:aws:ses:*:${AWS::AccountId}:identity/*"}),
+                    _allow("ses:SendEmail", {"Fn::Sub": "arn:aws:ses:*:${AWS::AccountId}:*"}),
                 ],
             ),
             "WorkRole": _role("lambda", [_allow(["dynamodb:*", "sqs:*"], everything)]),

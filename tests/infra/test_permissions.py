@@ -8,13 +8,14 @@ from infra.config import config_of
 from tests.infra.template import PARTS, Template, as_list, target
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"}
+CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 DISPATCH = {"sqs:SendMessage", "scheduler:CreateSchedule", "iam:PassRole"}
 ANSWER = {"states:SendTaskSuccess"}
 TELL = {"states:StartExecution"}
 WORKER = {
     *LOGS,
     *CONSUME,
+    "sqs:ChangeMessageVisibility",
     *DISPATCH,
     "dynamodb:GetItem",
     "dynamodb:PutItem",

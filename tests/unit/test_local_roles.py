@@ -103,7 +103,10 @@ def test_a_condition_that_is_not_known_never_allows() -> None:
         ),
         (
             AwsCall("ses", "SendEmail", {"Source": "A <a@b.c>"}, "/"),
-            [("ses:SendEmail", "arn:aws:ses:us-east-1:123456789012:identity/a@b.c")],
+            [
+                ("ses:SendEmail", "arn:aws:ses:us-east-1:123456789012:identity/a@b.c"),
+                ("ses:SendEmail", "arn:aws:ses:us-east-1:123456789012:configuration-set/default"),
+            ],
         ),
         (AwsCall("sts", "GetCallerIdentity", {}, "/"), []),
         (AwsCall("monitoring", "PutMetricData", {}, "/"), [("cloudwatch:PutMetricData", "*")]),
@@ -115,7 +118,7 @@ def test_what_a_call_needs(call: AwsCall, needs: list[tuple[str, str]]) -> None:
 
 @pytest.mark.parametrize(("senders", "allowed"), [(["a@b.c", "d@b.c"], True), (["d@b.c"], False)])
 def test_a_mail_needs_a_statement_that_allows_its_sender(senders: list[str], allowed: bool) -> None:
-    (needed,) = AwsCall("ses", "SendEmail", {"Source": "A <a@b.c>"}, "/").required_permissions()
+    needed, _ = AwsCall("ses", "SendEmail", {"Source": "A <a@b.c>"}, "/").required_permissions()
     condition = {"StringEquals": {"ses:FromAddress": senders}}
     statement = {"Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*", "Condition": condition}
     assert statement_covers(statement, needed) is allowed
