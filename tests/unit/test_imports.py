@@ -124,6 +124,13 @@ def test_the_api_reads_no_request_models_and_no_openapi_before_a_request_needs_t
 
 
 @pytest.mark.parametrize("part", PARTS)
+def test_only_functions_that_take_requests_import_rules_of_identities(part: str) -> None:
+    assert bool(of_package(part, "functions.core.identity")) == (part in ("api", "producer"))
+    of_one_kind = ("functions.core.identity.claims", "functions.core.identity.iam")
+    assert of_package(part, *of_one_kind) == [], "the first request imports what its kind of identity needs"
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_function_imports_of_the_client_only_the_handler_api(part: str) -> None:
     outside = [name for name in of_package(part, "taskyard") if not f"{name}.".startswith("taskyard.tasks.")]
     assert outside in ([], ["taskyard"])
