@@ -214,6 +214,7 @@ LISTS: list[tuple[str, dict[str, str]]] = [
     ("/workflows", {}),
     ("/schedules", {}),
     ("/notifications", {"state": "UNDELIVERABLE"}),
+    ("/audit", {}),
 ]
 
 
@@ -227,6 +228,7 @@ def fill(api: Api, clock: Clock) -> None:
     store = NotificationStore(table=wiring.table(environment), shards=environment.listing_shards)
     for at in range(2):
         letter = create(api, "/tasks", FAILING)
+        assert api("DELETE", f"/tasks/{ready_task(api)}").status == 204
         ready_task(api)
         workflow(api)
         schedule(api)
