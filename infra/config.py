@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from infra.auth import Auth, Cognito, Iam, auth_faults
+from infra.auth import Auth, Cognito, Iam, Jwt, auth_faults
 
 # The longest DelaySeconds of SQS: a message may stand in its queue this long on purpose.
 MAX_DELAY_SECONDS = 900
@@ -21,6 +22,21 @@ class LaneConfig:
     max_concurrency: int
     # Seconds that a due task may wait before the alarm.
     tolerated_wait_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteThrottle:
+    """`route`: its key, `POST /tasks/batch`. `rate`: requests per second. `burst`: at once. Of each HTTP API."""
+
+    route: str
+    rate: int
+    burst: int
+
+
+# Each of these requests changes up to a thousand tasks.
+BULK_THROTTLES = tuple(
+    RouteThrottle(route=route, rate=10, burst=20) for route in ("POST /tasks/cancel", "POST /dead-letters/redrive")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +70,14 @@ class Config:
     # loopback where this is `any`.
     webhook_reach: Literal["public", "any"]
     log_level: Literal["DEBUG", "INFO", "WARNING"]
+    # True: a KMS key of the environment encrypts table, documents, queues, logs and alarms. False: the services' keys.
+    customer_key: bool
     # False: deleting the stack deletes the tasks, and the table can be deleted.
     keep_data: bool
+    # Limits of single routes, below those of the stage.
+    route_throttles: tuple[RouteThrottle, ...] = ()
+    # Origins of web pages that may call the API, `https://yard.example.com`; none: no page of another origin.
+    cors_origins: tuple[str, ...] = ()
     # Other addresses of verified identities that SEND_EMAIL may send from, spelled exactly as payloads have them.
     mail_senders: tuple[str, ...] = ()
     # Gets a confirmation mail from SNS at the first deployment; None: the topic has no subscriber.
@@ -70,9 +92,13 @@ class Config:
         return f"Taskyard-{self.environment}"
 
     @property
-    def tenant_from(self) -> Literal["account", "principal"]:
-        """What the tenant of an IAM principal is."""
-        return next((entry.tenant_from for entry in self.auth if isinstance(entry, Iam)), "account")
+    def iam(self) -> Iam | None:
+        return next((entry for entry in self.auth if isinstance(entry, Iam)), None)
+
+    @property
+    def token_auth(self) -> Jwt | Cognito | None:
+        """Whose tokens the JWT API takes; None where there is none."""
+        return next((entry for entry in self.auth if isinstance(entry, Jwt | Cognito)), None)
 
     @property
     def senders(self) -> tuple[str, ...]:
@@ -113,6 +139,8 @@ LOG_RETENTION_DAYS = frozenset(
     {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 )
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|\*")
+
 CONFIGS: Mapping[str, Config] = MappingProxyType(
     {
         "dev": Config(
@@ -138,7 +166,9 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             mail_senders=("no-reply@example.com",),
             webhook_reach="any",
             log_level="INFO",
+            customer_key=False,
             keep_data=False,
+            route_throttles=BULK_THROTTLES,
         ),
         "prod": Config(
             environment="prod",
@@ -163,7 +193,9 @@ CONFIGS: Mapping[str, Config] = MappingProxyType(
             mail_from="taskyard@example.com",
             webhook_reach="public",
             log_level="INFO",
+            customer_key=True,
             keep_data=True,
+            route_throttles=BULK_THROTTLES,
         ),
     }
 )
@@ -207,4 +239,21 @@ def config_faults(config: Config) -> Iterator[str]:
     for lane in config.lanes:
         if not 2 <= lane.max_concurrency <= 1000:
             yield f"lane {lane.name}: max_concurrency is {lane.max_concurrency}: it must be 2 to 1000 (event sources)"
+    for at, throttle in enumerate(config.route_throttles):
+        for name in ("rate", "burst"):
+            value, limit = getattr(throttle, name), getattr(config, f"throttle_{name}")
+            if not 1 <= value <= limit:
+                yield f"route_throttles[{at}].{name} is {value}: it must be 1 to {limit} (throttle_{name})"
+    for at, origin in enumerate(config.cors_origins):
+        if not _ORIGIN.fullmatch(origin):
+            yield f"cors_origins[{at}] is {origin!r}: it must be an origin without a path, such as https://example.com"
     yield from auth_faults(config.auth)
+
+
+def check_routes(config: Config, routes: Collection[str]) -> None:
+    """`routes`: the keys of all routes (`POST /tasks`), known once they are built. Raises InvalidConfigError."""
+    for at, throttle in enumerate(config.route_throttles):
+        if throttle.route not in routes:
+            raise InvalidConfigError(
+                f"infra/config.py: {config.environment}: route_throttles[{at}].route: there is no {throttle.route!r}"
+            )

@@ -13,7 +13,7 @@ from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
-from infra.auth import CALLBACK_PORTS, ROLES, ServiceClient
+from infra.auth import ROLES, Cognito, ServiceClient
 
 RESOURCE_SERVER = "taskyard"
 
@@ -32,15 +32,12 @@ class Identity(Construct):
         *,
         environment: str,
         keep_data: bool,
-        service_clients: Sequence[ServiceClient] = (),
-        login_domain_prefix: str | None = None,
-        callback_ports: Sequence[int] = CALLBACK_PORTS,
-        threat_protection: bool = False,
+        config: Cognito,
     ) -> None:
-        """`keep_data`: the pool cannot be deleted, and outlives the stack. `login_domain_prefix`: unique in the region;
-        None for one of the environment and the account. `threat_protection`: block compromised passwords and risky
-        logins, which takes the Plus plan and its price per active user."""
+        """`keep_data`: the pool cannot be deleted, and outlives the stack, as do the groups of its users."""
         super().__init__(scope, id)
+        threat_protection = config.threat_protection
+        removal = cdk.RemovalPolicy.RETAIN if keep_data else cdk.RemovalPolicy.DESTROY
         self.pool = cognito.UserPool(
             self,
             "Pool",
@@ -69,7 +66,7 @@ class Identity(Construct):
             ),
             account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
             deletion_protection=keep_data,
-            removal_policy=cdk.RemovalPolicy.RETAIN if keep_data else cdk.RemovalPolicy.DESTROY,
+            removal_policy=removal,
         )
         acknowledge(self.pool, _findings(threat_protection=threat_protection))
         scopes = {
@@ -78,22 +75,23 @@ class Identity(Construct):
         }
         server = self.pool.add_resource_server("Scopes", identifier=RESOURCE_SERVER, scopes=list(scopes.values()))
         for role, description in ROLES.items():
-            cognito.CfnUserPoolGroup(
+            group = cognito.CfnUserPoolGroup(
                 self,
                 f"Group{role.title()}",
                 user_pool_id=self.pool.user_pool_id,
                 group_name=role,
                 description=description,
             )
-        self._service_clients = tuple(service_clients)
-        self.people = self._people_client(callback_ports)
+            # A group that is deleted takes the roles of its users with it.
+            group.apply_removal_policy(removal)
+        self.people = self._people_client(config.callback_ports)
         self.services = {
             client.name: self._service_client(
                 client, [cognito.OAuthScope.resource_server(server, scopes[role]) for role in client.roles]
             )
-            for client in service_clients
+            for client in config.service_clients
         }
-        prefix = login_domain_prefix or f"taskyard-{environment}-{cdk.Aws.ACCOUNT_ID}"
+        prefix = config.login_domain_prefix or f"taskyard-{environment}-{cdk.Aws.ACCOUNT_ID}"
         self.domain = self.pool.add_domain(
             "Domain",
             cognito_domain=cognito.CognitoDomainOptions(domain_prefix=prefix),
@@ -120,13 +118,9 @@ class Identity(Construct):
         return [client.user_pool_client_id for client in (self.people, *self.services.values())]
 
     @property
-    def client_tenants(self) -> list[dict[str, str]]:
-        """`clientTenants` of the function's rules: the clients of services that have a tenant given."""
-        return [
-            {"client": self.services[client.name].user_pool_client_id, "tenant": client.tenant}
-            for client in self._service_clients
-            if client.tenant is not None
-        ]
+    def client_ids(self) -> dict[str, str]:
+        """By the name of the service."""
+        return {name: client.user_pool_client_id for name, client in self.services.items()}
 
     def _people_client(self, callback_ports: Sequence[int]) -> cognito.UserPoolClient:
         """Public, as no program on a laptop can keep a secret: the code is bound to it by PKCE."""
@@ -164,21 +158,22 @@ class Identity(Construct):
         )
 
     def _outputs(self) -> None:
-        """Secrets are no outputs: `aws cognito-idp describe-user-pool-client` shows them to who may see them."""
-        cdk.CfnOutput(self, "Issuer", value=self.issuer, description="Who issues the tokens of the API")
-        cdk.CfnOutput(self, "UserPoolId", value=self.pool.user_pool_id, description="Where users and groups are added")
+        """Of the stack, so that their names have no prefix. Secrets are none of them: `aws cognito-idp
+        describe-user-pool-client` shows them to who may see them."""
+        stack = cdk.Stack.of(self)
+        cdk.CfnOutput(stack, "UserPoolId", value=self.pool.user_pool_id, description="Where users and groups are added")
         cdk.CfnOutput(
-            self, "LoginUrl", value=self.domain.base_url(), description="The login page, and the token endpoint"
+            stack, "LoginUrl", value=self.domain.base_url(), description="The login page, and the token endpoint"
         )
         cdk.CfnOutput(
-            self,
+            stack,
             "PeopleClientId",
             value=self.people.user_pool_client_id,
             description="For taskyard login: a public client, without a secret",
         )
         for name, client in self.services.items():
             cdk.CfnOutput(
-                self,
+                stack,
                 f"ServiceClientId{''.join(part.title() for part in name.split('-'))}",
                 value=client.user_pool_client_id,
                 description=f"Of the service {name}",

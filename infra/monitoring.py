@@ -40,6 +40,8 @@ LIFECYCLE_METRICS = (
 NOTIFICATION_METRICS = ("NotificationDelivered", "NotificationRetried", "NotificationUndeliverable")
 # Milliseconds. Drift is how late a task began, measured from its due time; wait is its time in the lane.
 DURATION_METRICS = (("QueueWait", "Queue wait"), ("RunTime", "Run time"), ("Drift", "Drift at the due time"))
+# Of one HTTP API in five minutes: fewer are a client's to try again.
+SERVER_ERRORS = 5
 SCHEDULE_METRICS = ("ScheduleFired", "ScheduleSkipped", "ScheduleMissed", "ScheduleRefused")
 
 
@@ -74,8 +76,9 @@ class Monitoring(Construct):
             "firing": producer.firing,
             "notifier": notifier.function,
         }
-        self.topic = _alarm_topic(self, email=config.alarm_email)
+        self.topic = _alarm_topic(self, email=config.alarm_email, shared_key=shared.package.encryption.key)
         self._task_alarms(observer)
+        self._api_alarms(api)
         self._notification_alarms(notifier)
         self._alarm(
             "RunExecutions",
@@ -145,6 +148,15 @@ class Monitoring(Construct):
             threshold=1,
             description="The observer gave up on changes: counts per state are off until they are put right.",
         )
+
+    def _api_alarms(self, api: Api) -> None:
+        for each in api.http_apis:
+            self._alarm(
+                f"{each.name.title()}ApiServerErrors",
+                each.metric("5xx", period=FIVE_MINUTES),
+                threshold=SERVER_ERRORS,
+                description=f"The {each.name.upper()} API answers 5xx: the function is throttled, or fails.",
+            )
 
     def _error_metric(self, name: str, function: Function) -> cw.IMetric:
         if name in ("notifier", "workflow"):
@@ -289,9 +301,9 @@ class Monitoring(Construct):
             _graph(
                 "Requests",
                 [
-                    api.http.metric_count(period=MINUTE, label="requests"),
-                    api.http.metric_client_error(period=MINUTE, label="4xx"),
-                    api.http.metric_server_error(period=MINUTE, label="5xx"),
+                    each.metric(name, label=f"{each.name} {label}", period=MINUTE)
+                    for each in api.http_apis
+                    for name, label in (("Count", "requests"), ("4xx", "4xx"), ("5xx", "5xx"))
                 ],
             ),
             _graph(
@@ -343,10 +355,11 @@ def _graph(title: str, metrics: Sequence[cw.IMetric], *, unit: str | None = None
     )
 
 
-def _alarm_topic(scope: Construct, *, email: str | None) -> sns.Topic:
-    """Encrypted with a key of its own: CloudWatch may not use the one that AWS manages for SNS (docs/adr/0012)."""
+def _alarm_topic(scope: Construct, *, email: str | None, shared_key: kms.Key | None) -> sns.Topic:
+    """Encrypted with the environment's key, or one of its own: CloudWatch may not use the one that AWS manages for SNS
+    (docs/adr/0012)."""
     alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")
-    key = kms.Key(
+    key = shared_key or kms.Key(
         scope,
         "Key",
         description="Alarms of Taskyard",

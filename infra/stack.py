@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from constructs import Construct
 
+from infra.auth import Cognito
 from infra.build.assets import Assets
 from infra.build.routes import ApiRoute
 from infra.config import Config
+from infra.encryption import Encryption
 from infra.functions.api import Api
 from infra.functions.dead_letter import DeadLetter
 from infra.functions.function import DeploymentPackage
@@ -19,6 +21,7 @@ from infra.functions.producer import Producer
 from infra.functions.shared_resources import SharedResources
 from infra.functions.worker import Workers
 from infra.functions.workflow import Workflow
+from infra.identity import Identity
 from infra.monitoring import Monitoring
 from infra.resources.lanes import Lanes
 from infra.resources.schedules import Schedules
@@ -34,17 +37,28 @@ class TaskyardStack(cdk.Stack):
         super().__init__(scope, config.stack_name, description=f"Taskyard {config.environment}: background tasks")
         self.template_options.metadata = {"Bytecode": assets.bytecode}
 
-        package = DeploymentPackage(self, "Bundle", config=config, assets=assets)
-        storage = Storage(self, "Storage", config=config)
-        lanes = Lanes(self, "Lanes", config=config)
+        encryption = Encryption(self, "Encryption", config=config)
+        package = DeploymentPackage(self, "Bundle", config=config, assets=assets, encryption=encryption)
+        storage = Storage(self, "Storage", config=config, encryption=encryption)
+        lanes = Lanes(self, "Lanes", config=config, encryption=encryption)
+        identity = None
+        if isinstance(config.token_auth, Cognito):
+            identity = Identity(
+                self,
+                "Identity",
+                environment=config.environment,
+                keep_data=config.keep_data,
+                config=config.token_auth,
+            )
         shared = SharedResources(
             config=config,
             package=package,
             storage=storage,
             lanes=lanes,
-            timers=Timers(self, "Timers", lanes=lanes),
+            timers=Timers(self, "Timers", lanes=lanes, encryption=encryption),
             machines=StateMachines(self, config=config),
             schedules=Schedules(self, "Schedules", config=config),
+            identity=identity,
         )
 
         # A request becomes a wake-up in a lane, at once or by a timer, and a record in the table.
@@ -75,7 +89,18 @@ class TaskyardStack(cdk.Stack):
             notifier=notifier,
         )
 
-        cdk.CfnOutput(self, "ApiUrl", value=api.http.api_endpoint, description="Where requests are sent, signed")
+        cdk.CfnOutput(
+            self,
+            "ApiUrl",
+            value=api.http_apis[0].api.api_endpoint,
+            description="Where requests are sent, with a token" if api.jwt else "Where requests are sent, signed",
+        )
+        if api.iam:
+            cdk.CfnOutput(
+                self, "IamApiUrl", value=api.iam.api.api_endpoint, description="Where requests are sent, signed"
+            )
+        if api.issuer:
+            cdk.CfnOutput(self, "Issuer", value=api.issuer, description="Who issues the tokens of the API")
         cdk.CfnOutput(
             self,
             "ProducerFunction",

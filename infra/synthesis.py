@@ -27,7 +27,7 @@ from infra.build.assets import (
 from infra.build.bytecode import Compiler, find_compiler
 from infra.build.routes import ApiRoute, build_routes
 from infra.build.task_files import check_task_files
-from infra.config import config_of
+from infra.config import check_routes, config_of
 
 
 def template_path(environment: str, out: Path) -> Path:
@@ -56,7 +56,9 @@ def synthesize(environment: str, out: Path, *, force: bool = False, check: bool 
         print(f"synthesizing {environment} ...", file=sys.stderr, flush=True)
         # First: a synth that dies leaves no stamp, and the next one writes everything again.
         stamp.unlink(missing_ok=True)
-        _write(environment, out, assets=build_assets(compiler), routes=build_routes(), check=check)
+        routes = build_routes()
+        check_routes(config_of(environment), [f"{route.method} {route.path}" for route in routes])
+        _write(environment, out, assets=build_assets(compiler), routes=routes, check=check)
         stamp.write_text(digest)
         print(f"synthesized {environment} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     return template

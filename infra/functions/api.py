@@ -1,38 +1,22 @@
-"""The HTTP API and the function behind it."""
+"""The api function, and the HTTP APIs in front of it: one for each entry of the configuration's `auth`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
-from aws_cdk import aws_apigatewayv2 as apigw
-from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer
-from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
+from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer, HttpJwtAuthorizer
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
+from infra.auth import Cognito, Jwt
 from infra.build.routes import ApiRoute
-from infra.functions.function import Function, vended_log_group
+from infra.functions.function import Function
+from infra.functions.http_api import IAM_CALLER, JWT_CALLER, Authorization, HttpApi
 from infra.functions.shared_resources import SharedResources
-
-# One line per request. `integrationError` and `authorizerError` say why a request never reached the function.
-_ACCESS_LOG = {
-    "requestId": "$context.requestId",
-    "time": "$context.requestTime",
-    "route": "$context.routeKey",
-    "path": "$context.path",
-    "status": "$context.status",
-    "caller": "$context.identity.userArn",
-    "ip": "$context.identity.sourceIp",
-    "latencyMs": "$context.responseLatency",
-    "integrationMs": "$context.integrationLatency",
-    "integrationError": "$context.integrationErrorMessage",
-    "error": "$context.error.message",
-}
 
 
 class Api(Construct):
-    """HTTP API → api function. Every route but an open one takes signed requests only."""
+    """HTTP APIs → api function. `jwt`, `iam`: None where callers cannot be authorized so. An HTTP API authorizes each
+    route in one way, so there are two with the same routes (docs/adr/0021)."""
 
     def __init__(self, scope: Construct, id: str, *, shared: SharedResources, routes: Sequence[ApiRoute]) -> None:
         super().__init__(scope, id)
@@ -63,47 +47,40 @@ class Api(Construct):
                 machines.allow_answer(),
             ],
         )
-        self.http = apigw.HttpApi(
-            self, "Http", api_name=config.stack_name, create_default_stage=False, description="Submit and watch tasks"
-        )
-        # One permission for the whole API: one per route would fill the function's policy, which holds 20 KB.
-        integration = HttpLambdaIntegration("Handler", self.function.function, scope_permission_to_route=False)
-        signed = HttpIamAuthorizer()
-        for route in routes:
-            created = self.http.add_routes(
-                path=route.path,
-                methods=[apigw.HttpMethod[route.method]],
-                integration=integration,
-                authorizer=apigw.HttpNoneAuthorizer() if route.open else signed,
+
+        def http_api(id: str, authorization: Authorization) -> HttpApi:
+            return HttpApi(
+                self,
+                id,
+                config=config,
+                encryption=shared.package.encryption,
+                routes=routes,
+                function=self.function.function,
+                authorization=authorization,
             )
-            if route.open:
-                for each in created:
-                    acknowledge(
-                        each,
-                        {"AwsSolutions-APIG4": "Health and the documentation hold no data: anybody may read them."},
-                    )
-        # What no route takes, the function refuses as it refuses everything; strangers do not reach it here either.
-        apigw.HttpRoute(
-            self,
-            "Default",
-            http_api=self.http,
-            route_key=apigw.HttpRouteKey.DEFAULT,
-            integration=integration,
-            authorizer=signed,
-        )
-        self.access_log = vended_log_group(self, "AccessLog", config=config, log="api-access")
-        self.stage = apigw.CfnStage(
-            self,
-            "Stage",
-            api_id=self.http.api_id,
-            stage_name="$default",
-            auto_deploy=True,
-            access_log_settings=apigw.CfnStage.AccessLogSettingsProperty(
-                destination_arn=self.access_log.log_group_arn, format=json.dumps(_ACCESS_LOG)
-            ),
-            default_route_settings=apigw.CfnStage.RouteSettingsProperty(
-                throttling_rate_limit=config.throttle_rate,
-                throttling_burst_limit=config.throttle_burst,
-                detailed_metrics_enabled=True,
-            ),
-        )
+
+        # Who issues the tokens of the JWT API; None where there is none.
+        self.issuer: str | None = None
+        self.jwt = None
+        match config.token_auth:
+            case Jwt(issuer=issuer, audience=audience, scopes=scopes):
+                self.issuer = issuer
+                self.jwt = http_api("Jwt", _jwt_authorization(issuer, audience, scopes))
+            case Cognito() if identity := shared.identity:
+                self.issuer = identity.issuer
+                # No scopes: people's tokens have those of OpenID only; their roles are groups.
+                self.jwt = http_api("Jwt", _jwt_authorization(identity.issuer, identity.audience))
+        self.iam = None
+        if config.iam:
+            iam = Authorization(name="iam", authorizer=HttpIamAuthorizer(), log_fields=IAM_CALLER)
+            self.iam = http_api("Iam", iam)
+
+    @property
+    def http_apis(self) -> tuple[HttpApi, ...]:
+        """The JWT API first. At least one, as a configuration without any is refused."""
+        return tuple(api for api in (self.jwt, self.iam) if api)
+
+
+def _jwt_authorization(issuer: str, audience: Sequence[str], scopes: tuple[str, ...] = ()) -> Authorization:
+    authorizer = HttpJwtAuthorizer("Token", issuer, jwt_audience=list(audience))
+    return Authorization(name="jwt", authorizer=authorizer, log_fields=JWT_CALLER, scopes=scopes)

@@ -15,6 +15,7 @@ from constructs import Construct
 from infra.acknowledgements import acknowledge
 from infra.build.assets import Asset, Assets
 from infra.config import Config
+from infra.encryption import Encryption
 from infra.functions.variables import VARIABLES
 
 NAMESPACE = "Taskyard"
@@ -40,11 +41,12 @@ _ACCEPTED_WILDCARDS = {
 
 
 class DeploymentPackage(Construct):
-    """What all functions share: the code, the layer of dependencies, and the configuration."""
+    """What all functions share: the code, the layer of dependencies, the configuration, and the key of what is kept."""
 
-    def __init__(self, scope: Construct, id: str, *, config: Config, assets: Assets) -> None:
+    def __init__(self, scope: Construct, id: str, *, config: Config, assets: Assets, encryption: Encryption) -> None:
         super().__init__(scope, id)
         self.config = config
+        self.encryption = encryption
         self.code = _code(assets.code)
         self.layer = lambda_.LayerVersion(
             self,
@@ -60,22 +62,25 @@ def _code(asset: Asset) -> lambda_.Code:
     return lambda_.Code.from_asset(str(asset.path), asset_hash=asset.hash, asset_hash_type=cdk.AssetHashType.CUSTOM)
 
 
-def log_group(scope: Construct, id: str, *, config: Config, name: str | None = None) -> logs.LogGroup:
+def log_group(
+    scope: Construct, id: str, *, config: Config, encryption: Encryption, name: str | None = None
+) -> logs.LogGroup:
     """A log group with the retention of the configuration, deleted with the stack."""
     return logs.LogGroup(
         scope,
         id,
         log_group_name=name,
         retention=_RETENTION[config.log_retention_days],
+        encryption_key=encryption.key,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
 
 
-def vended_log_group(scope: Construct, id: str, *, config: Config, log: str) -> logs.LogGroup:
+def vended_log_group(scope: Construct, id: str, *, config: Config, encryption: Encryption, log: str) -> logs.LogGroup:
     """A log group that another AWS service writes to (an API's access log). Such a service adds each group to a
     resource policy of the account, which is limited to 5,120 characters; when it is full, the stage cannot be created.
     That policy covers groups below /aws/vendedlogs/ already."""
-    return log_group(scope, id, config=config, name=f"/aws/vendedlogs/{config.stack_name}/{log}")
+    return log_group(scope, id, config=config, encryption=encryption, name=f"/aws/vendedlogs/{config.stack_name}/{log}")
 
 
 class Function(Construct):
@@ -84,6 +89,7 @@ class Function(Construct):
     `service`: its name in logs and metrics. `folder`: its folder below functions/, by default that of the service's
     name: the handler of `dead-letter` is `functions.dead_letter.handler.handler`. `environment`: variables that
     infra/functions/variables.py describes. `statements`: all that its role may do besides writing to its log group.
+    The key of what they allow is added.
     `name`: fixed for a function that others find by name; else CloudFormation names it. Raises ValueError.
     """
 
@@ -114,7 +120,7 @@ class Function(Construct):
         }
         if unknown := sorted(set(variables) - set(VARIABLES)):
             raise ValueError(f"{service}: infra/functions/variables.py does not describe {', '.join(unknown)}")
-        logs_group = log_group(self, "Logs", config=config)
+        logs_group = log_group(self, "Logs", config=config, encryption=package.encryption)
         write_logs = iam.PolicyStatement(
             sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[logs_group.log_group_arn]
         )
@@ -124,7 +130,11 @@ class Function(Construct):
             "Role",
             description=f"Taskyard {config.environment}: {service}",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            inline_policies={"function": iam.PolicyDocument(statements=[write_logs, *statements])},
+            inline_policies={
+                "function": iam.PolicyDocument(
+                    statements=[write_logs, *statements, *package.encryption.allow_key(statements)]
+                )
+            },
         )
         self._acknowledge_wildcards(role, statements)
         self.function = lambda_.Function(

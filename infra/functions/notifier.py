@@ -45,7 +45,7 @@ class Notifier(Construct):
         super().__init__(scope, id)
         config, storage = shared.config, shared.storage
         stack = cdk.Stack.of(self)
-        if config.tenant_from == "account":
+        if config.iam and config.iam.tenant_from == "account":
             # The only tenant known at deployment. Other secrets are created by hand: docs/notifications.md.
             self._default_secret(f"{config.webhook_secrets}/{stack.account}/default")
         self.function = Function(

@@ -29,7 +29,7 @@ class Observer(Construct):
         self, scope: Construct, id: str, *, config: Config, package: DeploymentPackage, storage: Storage
     ) -> None:
         super().__init__(scope, id)
-        self.failures = failure_queue(self, "Failures")
+        self.failures = failure_queue(self, "Failures", encryption=package.encryption)
         self.function = Function(
             self,
             "Handler",

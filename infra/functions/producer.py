@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
@@ -34,13 +33,8 @@ class Producer(Construct):
     def __init__(self, scope: Construct, id: str, *, shared: SharedResources) -> None:
         super().__init__(scope, id)
         schedules = shared.schedules
-        self.failures = sqs.Queue(
-            self,
-            "Failures",
-            visibility_timeout=RETRY_INTERVAL,
-            retention_period=FAILURES_RETENTION,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+        self.failures = shared.package.encryption.queue(
+            self, "Failures", retention=FAILURES_RETENTION, visibility=RETRY_INTERVAL
         )
         acknowledge(
             self.failures,

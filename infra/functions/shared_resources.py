@@ -10,6 +10,7 @@ from aws_cdk import aws_iam as iam
 from infra.auth import auth_rules
 from infra.config import Config
 from infra.functions.function import DeploymentPackage
+from infra.identity import Identity
 from infra.resources.lanes import Lanes
 from infra.resources.schedules import Schedules
 from infra.resources.state_machines import StateMachines
@@ -28,6 +29,8 @@ class SharedResources:
     timers: Timers
     machines: StateMachines
     schedules: Schedules
+    # None where no user pool issues the tokens.
+    identity: Identity | None
 
     def task_environment(self) -> dict[str, str]:
         """Variables of functions that write tasks and send wake-ups (TaskEnvironment)."""
@@ -47,12 +50,17 @@ class SharedResources:
         return {
             **self.task_environment(),
             "DOCUMENT_BUCKET": self.storage.documents.bucket_name,
-            "AUTH": cdk.Stack.of(self.package).to_json_string(auth_rules(self.config.auth)),
+            "AUTH": self._auth_as_json(),
             "WEBHOOK_REACH": self.config.webhook_reach,
             # Read by the model of SEND_EMAIL, which refuses other senders at submit.
             "MAIL_SENDERS": ",".join(self.config.senders),
             **self.schedules.environment(),
         }
+
+    def _auth_as_json(self) -> str:
+        """The variable AUTH; the ids of clients of a user pool are resolved at deployment."""
+        ids = self.identity.client_ids if self.identity else {}
+        return cdk.Stack.of(self.package).to_json_string(auth_rules(self.config.auth, cognito_clients=ids))
 
     def webhook_environment(self) -> dict[str, str]:
         """Variables of functions that call webhooks and sign what they send."""

@@ -12,6 +12,7 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge
 from infra.config import Config, LaneConfig
+from infra.encryption import Encryption
 
 # Receives before SQS moves a wake-up to the dead-letter queue. Attempts are counted in the record; this counts
 # failures before that, throttling included, so it is high.
@@ -40,28 +41,21 @@ class Lane:
 class Lanes(Construct):
     """Every lane's queues, and the statements that let a role use them."""
 
-    def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
+    def __init__(self, scope: Construct, id: str, *, config: Config, encryption: Encryption) -> None:
         super().__init__(scope, id)
-        self.lanes = tuple(self._lane(lane, config=config) for lane in config.lanes)
+        self.lanes = tuple(self._lane(lane, config=config, encryption=encryption) for lane in config.lanes)
 
-    def _lane(self, lane: LaneConfig, *, config: Config) -> Lane:
+    def _lane(self, lane: LaneConfig, *, config: Config, encryption: Encryption) -> Lane:
         title = lane.name.title()
-        dead_letters = sqs.Queue(
-            self,
-            f"{title}DeadLetters",
-            retention_period=RETENTION,
-            visibility_timeout=DEAD_LETTER_VISIBILITY,
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+        dead_letters = encryption.queue(
+            self, f"{title}DeadLetters", retention=RETENTION, visibility=DEAD_LETTER_VISIBILITY
         )
-        queue = sqs.Queue(
+        queue = encryption.queue(
             self,
             f"{title}Queue",
-            retention_period=RETENTION,
-            visibility_timeout=cdk.Duration.seconds(config.visibility_seconds),
-            dead_letter_queue=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_RECEIVES),
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
+            retention=RETENTION,
+            visibility=cdk.Duration.seconds(config.visibility_seconds),
+            dead_letters=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_RECEIVES),
         )
         return Lane(config=lane, queue=queue, dead_letters=dead_letters)
 
@@ -96,11 +90,9 @@ def allow_consume(lane: Lane) -> iam.PolicyStatement:
     return _allow("Consume", (*CONSUMER_ACTIONS, "ChangeMessageVisibility"), [lane.queue])
 
 
-def failure_queue(scope: Construct, id: str) -> sqs.Queue:
+def failure_queue(scope: Construct, id: str, *, encryption: Encryption) -> sqs.Queue:
     """A queue without a consumer: an operator reads it, and an alarm watches it."""
-    queue = sqs.Queue(
-        scope, id, retention_period=RETENTION, encryption=sqs.QueueEncryption.SQS_MANAGED, enforce_ssl=True
-    )
+    queue = encryption.queue(scope, id, retention=RETENTION)
     acknowledge(queue, {"AwsSolutions-SQS3": "It is itself where failures end; nothing consumes it that could fail."})
     return queue
 

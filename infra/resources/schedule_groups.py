@@ -3,6 +3,8 @@ function create them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
@@ -10,9 +12,14 @@ from constructs import Construct
 
 
 def scheduler_role(
-    scope: Construct, group: scheduler.CfnScheduleGroup, *, description: str, policy: str, target: iam.PolicyStatement
+    scope: Construct,
+    group: scheduler.CfnScheduleGroup,
+    *,
+    description: str,
+    policy: str,
+    statements: Sequence[iam.PolicyStatement],
 ) -> iam.Role:
-    """A role that EventBridge Scheduler may assume for this group only. `target`: what they may call."""
+    """A role that EventBridge Scheduler may assume for this group only. `statements`: what its schedules may call."""
     account = cdk.Stack.of(scope).account
     return iam.Role(
         scope,
@@ -22,7 +29,7 @@ def scheduler_role(
             "scheduler.amazonaws.com",
             conditions={"StringEquals": {"aws:SourceAccount": account, "aws:SourceArn": group.attr_arn}},
         ),
-        inline_policies={policy: iam.PolicyDocument(statements=[target])},
+        inline_policies={policy: iam.PolicyDocument(statements=list(statements))},
     )
 
 

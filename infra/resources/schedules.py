@@ -31,9 +31,11 @@ class Schedules(Construct):
             self.group,
             description="EventBridge Scheduler: fire a schedule",
             policy="fire",
-            target=iam.PolicyStatement(
-                sid="Fire", actions=["lambda:InvokeFunction"], resources=[self.firing_arn, producer_arn]
-            ),
+            statements=[
+                iam.PolicyStatement(
+                    sid="Fire", actions=["lambda:InvokeFunction"], resources=[self.firing_arn, producer_arn]
+                )
+            ],
         )
 
     def environment(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge
 from infra.config import Config
+from infra.encryption import Encryption
 
 LISTING_INDEX = "listing"
 DEAD_LETTER_INDEX = "deadLetters"
@@ -24,7 +25,7 @@ def _key(name: str) -> dynamodb.Attribute:
 class Storage(Construct):
     """The table of all records (stream, TTL, two indexes of keys) and the bucket of documents."""
 
-    def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
+    def __init__(self, scope: Construct, id: str, *, config: Config, encryption: Encryption) -> None:
         super().__init__(scope, id)
         removal = cdk.RemovalPolicy.RETAIN if config.keep_data else cdk.RemovalPolicy.DESTROY
         self.table = dynamodb.Table(
@@ -38,6 +39,8 @@ class Storage(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if encryption.key else None,
+            encryption_key=encryption.key,
             deletion_protection=config.keep_data,
             removal_policy=removal,
         )
@@ -53,7 +56,10 @@ class Storage(Construct):
         self.documents = s3.Bucket(
             self,
             "Documents",
-            encryption=s3.BucketEncryption.S3_MANAGED,
+            encryption=s3.BucketEncryption.KMS if encryption.key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=encryption.key,
+            # A key of the bucket for a while, in place of a call of KMS for each document.
+            bucket_key_enabled=True if encryption.key else None,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,

@@ -6,6 +6,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
+from infra.encryption import Encryption
 from infra.resources.lanes import Lanes
 from infra.resources.schedule_groups import allow_schedules, scheduler_role
 
@@ -13,20 +14,21 @@ from infra.resources.schedule_groups import allow_schedules, scheduler_role
 class Timers(Construct):
     """The group of timers, and the role with which EventBridge Scheduler fires them."""
 
-    def __init__(self, scope: Construct, id: str, *, lanes: Lanes) -> None:
+    def __init__(self, scope: Construct, id: str, *, lanes: Lanes, encryption: Encryption) -> None:
         super().__init__(scope, id)
         self.group = scheduler.CfnScheduleGroup(self, "Group")
         # The dead-letter queues too: Scheduler sends a failed firing there with the same role, and the dead-letter
         # function sends it to the lane again.
         queues = [queue for lane in lanes.lanes for queue in (lane.queue, lane.dead_letters)]
+        wake = iam.PolicyStatement(
+            sid="Wake", actions=["sqs:SendMessage"], resources=[queue.queue_arn for queue in queues]
+        )
         self.role = scheduler_role(
             self,
             self.group,
             description="EventBridge Scheduler: wake a lane",
             policy="wake",
-            target=iam.PolicyStatement(
-                sid="Wake", actions=["sqs:SendMessage"], resources=[queue.queue_arn for queue in queues]
-            ),
+            statements=[wake, *encryption.allow_key([wake])],
         )
 
     def allow(self, *actions: str) -> list[iam.PolicyStatement]:

@@ -29,7 +29,7 @@ def test_the_environment_of_a_function_misses_each_variable_that_is_removed(temp
     read = importlib.import_module("functions.runtime.environment").ENVIRONMENT_CLASSES[handler]
     variables = template.variables(part)
     # Read by Powertools, or by a task type, not by the environment.
-    of_others = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "AUTH"}
+    of_others = {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
     if not part.startswith("worker"):
         of_others.add("MAIL_SENDERS")
     for name in set(variables) - of_others:
