@@ -26,8 +26,8 @@ ROLES: Mapping[str, str] = MappingProxyType(
 """Each includes the roles before it."""
 CALLBACK_PORTS = (8976, 8977, 8978)
 """Where `taskyard login` listens on the loopback: the first that is free. Cognito compares callback URLs exactly."""
-AUTH_LIMIT = 2048
-"""Bytes of the variable AUTH. All variables of a function may hold 4,096, of which the others take about 1,700."""
+AUTH_LIMIT = 1280
+"""Bytes of the variable AUTH. All variables of a function may hold 4,096, of which the others take about 2,500."""
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CLIENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DOMAIN_PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -200,9 +200,9 @@ def _iam_faults(iam: Iam) -> Iterator[str]:
     for at, rule in enumerate(iam.roles):
         path = f".roles[{at}]"
         if not rule.arn.startswith(("arn:", "*")):
-            yield f"{path}.arn: {rule.arn!r} is no pattern of ARNs, such as 'arn:aws:iam::111122223333:role/orders-*'"
+            yield f"{path}.arn: {rule.arn!r} is no pattern of ARNs, such as 'arn:*:iam::111122223333:role/orders-*'"
         elif ":assumed-role/" in rule.arn or ":sts:" in rule.arn:
-            yield f"{path}.arn: {rule.arn!r} names a session: name the role, 'arn:aws:iam::<account>:role/<name>'"
+            yield f"{path}.arn: {rule.arn!r} names a session: name the role, 'arn:*:iam::<account>:role/<name>'"
         elif rule.arn.count("/") > 1:
             yield f"{path}.arn: {rule.arn!r} has a path, which no caller's ARN has: leave it out"
         yield from _role_faults(path, rule.roles)

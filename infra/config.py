@@ -93,6 +93,7 @@ class Config:
 
     @property
     def iam(self) -> Iam | None:
+        """Who may sign requests; None where there is no IAM API."""
         return next((entry for entry in self.auth if isinstance(entry, Iam)), None)
 
     @property

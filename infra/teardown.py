@@ -21,11 +21,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.config import CONFIGS, UnknownEnvironmentError, config_of
 
 TABLE, BUCKET, MACHINE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::StepFunctions::StateMachine"
+USER_POOL, KEY = "AWS::Cognito::UserPool", "AWS::KMS::Key"
+ORDER = (MACHINE, TABLE, BUCKET, USER_POOL, KEY)
+"""Executions first, as what they start writes documents; the key last, as what else stays cannot be read without."""
+KEY_WAITING_DAYS = 7
+"""How long KMS keeps a key that is to be deleted: the shortest that it allows."""
 ROUNDS = 10
 """How often executions are listed and stopped at most: running tasks may start others in the meantime."""
 NEVER_IN_SERVICE = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
 """Of a stack whose first deployment failed."""
-GONE = frozenset({"ResourceNotFoundException", "NoSuchBucket", "StateMachineDoesNotExist"})
+GONE = frozenset({"ResourceNotFoundException", "NoSuchBucket", "StateMachineDoesNotExist", "NotFoundException"})
+STAYS = "stays"
 REASON = "the stack is being deleted"
 
 
@@ -56,23 +62,29 @@ class Teardown:
         if stack is None:
             return [f"there is no stack {self.stack}"]
         is_failed_creation = stack["StackStatus"] in NEVER_IN_SERVICE
-        # Executions first: what they start writes documents.
-        resources = sorted(self._resources(), key=lambda it: it.kind != MACHINE)
-        return [line for resource in resources if (line := self._clear(resource, is_failed_creation))]
+        lines = []
+        for resource in sorted(self._resources(), key=lambda it: ORDER.index(it.kind)):
+            # The key of data that stay is not deleted.
+            is_leftover = is_failed_creation and not (
+                resource.kind == KEY and any(line.startswith(STAYS) for line in lines)
+            )
+            if line := self._clear(resource, is_leftover):
+                lines.append(line)
+        return lines
 
-    def _clear(self, resource: Resource, is_failed_creation: bool) -> str | None:
+    def _clear(self, resource: Resource, is_leftover: bool) -> str | None:
         try:
             if resource.kind == MACHINE:
                 return self._stop_executions(resource.id)
             if not resource.retained:
                 return self._empty(resource.id) if resource.kind == BUCKET else None
-            if is_failed_creation and not self._holds_data(resource):
+            if is_leftover and not self._holds_data(resource):
                 return self._delete(resource)
         except ClientError as error:
             if error.response["Error"]["Code"] in GONE:
                 return f"is gone already: {resource.id} ({resource.kind})"
             raise
-        return f"stays, and CloudFormation leaves it: {resource.id} ({resource.kind})"
+        return f"{STAYS}, and CloudFormation leaves it: {resource.id} ({resource.kind})"
 
     def _describe_stack(self) -> Any:
         try:
@@ -83,13 +95,13 @@ class Teardown:
             raise
 
     def _resources(self) -> Iterator[Resource]:
-        """The existing tables, buckets and state machines of the stack."""
+        """What of the stack exists and takes preparation."""
         cloudformation = self.session.client("cloudformation")
         template = cloudformation.get_template(StackName=self.stack)["TemplateBody"]["Resources"]
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.stack):
             for summary in page["StackResourceSummaries"]:
                 gone = summary["ResourceStatus"] == "DELETE_COMPLETE" or not summary.get("PhysicalResourceId")
-                if summary["ResourceType"] in (TABLE, BUCKET, MACHINE) and not gone:
+                if summary["ResourceType"] in ORDER and not gone:
                     policy = template[summary["LogicalResourceId"]].get("DeletionPolicy", "Delete")
                     yield Resource(
                         kind=summary["ResourceType"],
@@ -127,6 +139,10 @@ class Teardown:
         if resource.kind == TABLE:
             page = self.session.client("dynamodb").scan(TableName=resource.id, Limit=1, ConsistentRead=True)
             return bool(page["Items"])
+        if resource.kind == USER_POOL:
+            return bool(self.session.client("cognito-idp").list_users(UserPoolId=resource.id, Limit=1)["Users"])
+        if resource.kind == KEY:
+            return False
         listed = self.session.client("s3").list_object_versions(Bucket=resource.id, MaxKeys=1)
         return bool(listed.get("Versions") or listed.get("DeleteMarkers"))
 
@@ -136,9 +152,27 @@ class Teardown:
             dynamodb.update_table(TableName=resource.id, DeletionProtectionEnabled=False)
             dynamodb.get_waiter("table_exists").wait(TableName=resource.id)
             dynamodb.delete_table(TableName=resource.id)
+        elif resource.kind == USER_POOL:
+            self._delete_user_pool(resource.id)
+        elif resource.kind == KEY:
+            self._delete_key(resource.id)
         else:
             self.session.client("s3").delete_bucket(Bucket=resource.id)
         return f"deleted, left by a failed first deployment: {resource.id} ({resource.kind})"
+
+    def _delete_user_pool(self, pool: str) -> None:
+        """A pool with a domain is not deleted, nor one that is protected."""
+        cognito = self.session.client("cognito-idp")
+        if domain := cognito.describe_user_pool(UserPoolId=pool)["UserPool"].get("Domain"):
+            cognito.delete_user_pool_domain(UserPoolId=pool, Domain=domain)
+        # Resets its other settings, too.
+        cognito.update_user_pool(UserPoolId=pool, DeletionProtection="INACTIVE")
+        cognito.delete_user_pool(UserPoolId=pool)
+
+    def _delete_key(self, key: str) -> None:
+        kms = self.session.client("kms")
+        if kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] != "PendingDeletion":
+            kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=KEY_WAITING_DAYS)
 
 
 def main(argv: Sequence[str], session: Any = None) -> int:

@@ -22,9 +22,18 @@ FREE = frozenset(
         "AWS::ApiGatewayV2::Integration",
         "AWS::ApiGatewayV2::Route",
         "AWS::ApiGatewayV2::Stage",
+        "AWS::ApiGatewayV2::Authorizer",
         "AWS::CloudWatch::Alarm",
+        # A pool is paid for by the users who log in; of its clients, those of services are counted below.
+        "AWS::Cognito::ManagedLoginBranding",
+        "AWS::Cognito::UserPool",
+        "AWS::Cognito::UserPoolClient",
+        "AWS::Cognito::UserPoolDomain",
+        "AWS::Cognito::UserPoolGroup",
+        "AWS::Cognito::UserPoolResourceServer",
         "AWS::DynamoDB::Table",
         "AWS::IAM::Role",
+        "AWS::KMS::Alias",
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::Function",
         "AWS::Lambda::LayerVersion",
@@ -76,7 +85,7 @@ def items(template: Mapping[str, Any], standing: Standing | None = None) -> list
     metrics = sum(alarm_metrics(it) for it in of_type.get("AWS::CloudWatch::Alarm", []))
     counted = {
         "AWS::CloudWatch::Dashboard": ("dashboard", price.dashboard),
-        "AWS::KMS::Key": ("key of the alarm topic", price.customer_key),
+        "AWS::KMS::Key": ("KMS key", price.customer_key),
         "AWS::SecretsManager::Secret": ("secret that signs webhooks", price.secret),
     }
     if unknown := set(of_type) - FREE - set(counted) - {"AWS::Lambda::EventSourceMapping"}:
@@ -85,6 +94,11 @@ def items(template: Mapping[str, Any], standing: Standing | None = None) -> list
         Item(what="alarms", count=metrics, dollars=metrics * price.alarm_metric),
         Item(what="queues that Lambda polls", count=polled, dollars=polled * polls),
     ]
+    clients = sum(
+        "client_credentials" in it.get("AllowedOAuthFlows", [])
+        for it in of_type.get("AWS::Cognito::UserPoolClient", [])
+    )
+    found.append(Item(what="clients of services", count=clients, dollars=clients * price.service_client))
     for kind, (what, each) in counted.items():
         count = len(of_type.get(kind, []))
         found.append(Item(what=what, count=count, dollars=count * each))

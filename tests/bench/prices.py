@@ -39,6 +39,8 @@ class Standing:
     customer_key: float = 1.00
     """Of KMS. Each of the first two rotations, a year apart, adds as much."""
     secret: float = 0.40
+    service_client: float = 6.00
+    """Of a Cognito user pool, for tokens that it gets for itself. Each 1,000 tokens are 2.25 more."""
     polls: float = 5 * 3 * 60 * 730
     """Requests to SQS. Lambda's pollers of a queue are five, while it is empty; each long poll takes 20 seconds."""
     table_gb: float = 0.25

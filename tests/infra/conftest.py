@@ -15,6 +15,7 @@ from infra.build.assets import ROOT, Assets, build_assets
 from infra.build.bytecode import find_compiler
 from infra.synthesis import template_path
 from tests.infra.template import Template, read
+from tests.infra.variants import synthesize_variants
 
 ENVIRONMENTS = ("dev", "prod")
 
@@ -81,3 +82,11 @@ def dev(syntheses: Mapping[str, Synthesis]) -> Template:
 @pytest.fixture
 def prod(syntheses: Mapping[str, Synthesis]) -> Template:
     return read(syntheses["prod"].template, "prod")
+
+
+@pytest.fixture(scope="session")
+def variants(
+    tmp_path_factory: pytest.TempPathFactory, offline: Mapping[str, str], assets: Assets
+) -> dict[str, Template]:
+    """Templates of configurations that no environment has (tests/infra/variants.py)."""
+    return synthesize_variants(tmp_path_factory.mktemp("variants"), offline)

@@ -21,30 +21,32 @@ from infra.synthesis import use_bundled_node
 use_bundled_node()
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
-from infra.auth import ServiceClient
+from infra.auth import Cognito, ServiceClient
 from infra.identity import Identity
 
 app = cdk.App(
     outdir=sys.argv[1], analytics_reporting=False, tree_metadata=False, builtin_cloud_formation_validation=True
 )
 small = cdk.Stack(app, "Small")
-Identity(small, "Identity", environment="dev", keep_data=False)
+Identity(small, "Identity", environment="dev", keep_data=False, config=Cognito())
 large = cdk.Stack(app, "Large")
 identity = Identity(
     large,
     "Identity",
     environment="prod",
     keep_data=True,
-    login_domain_prefix="yard-of-acme",
-    callback_ports=(9001,),
-    threat_protection=True,
-    service_clients=(
-        ServiceClient(name="order-service", roles=("submitter",), tenant="orders"),
-        ServiceClient(name="ops", roles=("viewer", "operator")),
+    config=Cognito(
+        login_domain_prefix="yard-of-acme",
+        callback_ports=(9001,),
+        threat_protection=True,
+        service_clients=(
+            ServiceClient(name="order-service", roles=("submitter",), tenant="orders"),
+            ServiceClient(name="ops", roles=("viewer", "operator")),
+        ),
     ),
 )
 cdk.CfnOutput(large, "Audience", value=cdk.Fn.join(" ", identity.audience))
-cdk.CfnOutput(large, "ClientTenants", value=large.to_json_string(identity.client_tenants))
+cdk.CfnOutput(large, "ClientIds", value=large.to_json_string(identity.client_ids))
 cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
 app.synth()
 """
@@ -185,15 +187,24 @@ def test_every_client_is_in_the_audience(large: Template) -> None:
     )
 
 
-def test_tenant_of_a_service_goes_with_its_client(large: Template) -> None:
-    parts = large.body["Outputs"]["ClientTenants"]["Value"]["Fn::Join"][1]
-    (client,) = [part for part in parts if isinstance(part, dict)]
-    assert large.properties(client)["ClientName"] == "order-service"
-    text = "".join(part if isinstance(part, str) else "id" for part in parts)
-    assert json.loads(text) == [{"client": "id", "tenant": "orders"}]
+def test_client_ids_are_known_by_the_names_of_their_services(large: Template) -> None:
+    parts = large.body["Outputs"]["ClientIds"]["Value"]["Fn::Join"][1]
+    text = "".join(part if isinstance(part, str) else large.properties(part)["ClientName"] for part in parts)
+    assert json.loads(text) == {"order-service": "order-service", "ops": "ops"}
+
+
+@pytest.mark.parametrize(("stack", "policy"), [("Small", "Delete"), ("Large", "Retain")])
+def test_groups_of_users_outlive_the_stack_with_the_pool(assembly: Path, stack: str, policy: str) -> None:
+    resources = read_stack(assembly, stack).body["Resources"].values()
+    groups = [it for it in resources if it["Type"] == "AWS::Cognito::UserPoolGroup"]
+    assert len(groups) == 4
+    assert all(it.get("DeletionPolicy", "Delete") == policy for it in groups)
+
+
+def test_outputs_have_no_prefix(small: Template) -> None:
+    assert set(small.body["Outputs"]) == {"UserPoolId", "LoginUrl", "PeopleClientId"}
 
 
 def test_no_secret_is_an_output(large: Template) -> None:
     outputs = json.dumps(large.body["Outputs"])
     assert "ClientSecret" not in outputs
-    assert "cognito-idp" in outputs or "ProviderURL" in outputs

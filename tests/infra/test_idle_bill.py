@@ -14,6 +14,7 @@ from tests.bench.prices import Standing
 from tests.infra.conftest import Synthesis
 from tests.infra.template import Template
 
+CLIENT = "AWS::Cognito::UserPoolClient"
 ALARM = "AWS::CloudWatch::Alarm"
 FREE_DASHBOARD_METRICS = 50
 MAPPING = "AWS::Lambda::EventSourceMapping"
@@ -38,7 +39,7 @@ def test_every_standing_resource_is_counted(template: Template) -> None:
     assert counted == {
         "alarms": len(template.of_type(ALARM)),
         "dashboard": 1,
-        "key of the alarm topic": len(template.of_type("AWS::KMS::Key")),
+        "KMS key": len(template.of_type("AWS::KMS::Key")),
         "secret that signs webhooks": len(template.of_type("AWS::SecretsManager::Secret")),
         "queues that Lambda polls": len(template.of_type(MAPPING)) - len(template.sources("observer")),
     }
@@ -60,6 +61,8 @@ def test_the_dashboard_shows_too_many_metrics_to_be_free(template: Template) -> 
         ({"A": {"Type": ALARM, "Properties": {"MetricName": "Errors"}}}, 0.10),
         ({"A": {"Type": ALARM, "Properties": {"Metrics": [{"MetricStat": {}}, {"MetricStat": {}}, {}]}}}, 0.20),
         ({"Q": {"Type": "AWS::SQS::Queue"}}, 0.0),
+        ({"C": {"Type": CLIENT, "Properties": {"AllowedOAuthFlows": ["code"]}}}, 0.0),
+        ({"C": {"Type": CLIENT, "Properties": {"AllowedOAuthFlows": ["client_credentials"]}}}, 6.00),
         (
             {
                 "Q": {"Type": "AWS::SQS::Queue"},

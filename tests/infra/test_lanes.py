@@ -58,7 +58,7 @@ def test_one_function_takes_all_dead_letters(template: Template) -> None:
 
 def test_queues_are_encrypted_and_refuse_plain_http(template: Template) -> None:
     queues = template.of_type("AWS::SQS::Queue")
-    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
+    assert all(queue.get("SqsManagedSseEnabled") or queue.get("KmsMasterKeyId") for queue in queues.values())
     guarded = {
         target(queue)
         for policy in template.of_type("AWS::SQS::QueuePolicy").values()

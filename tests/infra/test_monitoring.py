@@ -115,6 +115,24 @@ def test_changes_that_the_observer_gave_up_on_alarm(template: Template) -> None:
     assert len(_of(template, "ApproximateNumberOfMessagesVisible", queue)) == 1
 
 
+def test_server_errors_of_each_api_alarm(template: Template) -> None:
+    apis = template.of_type("AWS::ApiGatewayV2::Api")
+    assert len(apis) == 2
+    for api in apis:
+        (alarm,) = _of(template, "5xx", api)
+        assert (alarm["Namespace"], alarm["Statistic"], alarm["Period"]) == ("AWS/ApiGateway", "Sum", 300)
+        assert alarm["Threshold"] == 5
+
+
+def test_the_dashboard_shows_the_requests_of_each_api(template: Template) -> None:
+    (dashboard,) = template.of_type("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(template.resolve(dashboard["DashboardBody"]))["widgets"]
+    (requests,) = [it["properties"] for it in widgets if it["properties"].get("title") == "Requests"]
+    shown = {(metric[3], metric[1]) for metric in requests["metrics"]}
+    apis = [f"ref-{api}" for api in template.of_type("AWS::ApiGatewayV2::Api")]
+    assert shown == {(api, name) for api in apis for name in ("Count", "4xx", "5xx")}
+
+
 def test_every_alarm_tells_one_encrypted_topic(template: Template) -> None:
     (name,) = template.of_type("AWS::SNS::Topic")
     assert all(alarm["AlarmActions"] == [{"Ref": name}] for alarm in _alarms(template))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -12,7 +13,7 @@ from moto import mock_aws
 from moto.cloudformation import cloudformation_backends
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from infra.teardown import ROUNDS, Teardown, TeardownError, main
+from infra.teardown import ROUNDS, USER_POOL, Resource, Teardown, TeardownError, main
 
 REGION = "us-east-1"
 ROLE = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/machine"
@@ -39,6 +40,7 @@ def template(*, retained: bool) -> dict[str, Any]:
                 "DeletionPolicy": policy,
                 "Properties": {"BucketName": "documents"},
             },
+            "Key": {"Type": "AWS::KMS::Key", "DeletionPolicy": policy, "Properties": {"KeyPolicy": {}}},
             "Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": machine},
         }
     }
@@ -100,6 +102,12 @@ def names(session: boto3.Session) -> tuple[list[str], list[str]]:
     return session.client("dynamodb").list_tables()["TableNames"], [bucket["Name"] for bucket in buckets]
 
 
+def key_states(session: boto3.Session) -> list[str]:
+    kms = session.client("kms")
+    keys = [key["KeyId"] for key in kms.list_keys()["Keys"]]
+    return [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]
+
+
 def test_running_executions_are_stopped(session: boto3.Session) -> None:
     teardown = deployed(session)
     start(session, 3)
@@ -131,14 +139,16 @@ def test_what_holds_data_stays_as_it_is(session: boto3.Session) -> None:
     lines = teardown.run()
     assert versions(session) == 4
     assert names(session) == (["tasks"], ["documents"])
-    assert sum(line.startswith("stays") for line in lines) == 2
+    assert sum(line.startswith("stays") for line in lines) == 3
+    assert key_states(session) == ["Enabled"]
 
 
 def test_what_a_failed_first_deployment_left_is_deleted(session: boto3.Session) -> None:
     teardown = deployed(session, environment="prod", failed_first=True)
     lines = teardown.run()
     assert names(session) == ([], [])
-    assert sum(line.startswith("deleted, left by a failed first deployment") for line in lines) == 2
+    assert sum(line.startswith("deleted, left by a failed first deployment") for line in lines) == 3
+    assert key_states(session) == ["PendingDeletion"]
 
 
 def test_data_is_kept_though_the_first_deployment_failed(session: boto3.Session) -> None:
@@ -148,6 +158,58 @@ def test_data_is_kept_though_the_first_deployment_failed(session: boto3.Session)
     teardown.run()
     assert names(session) == (["tasks"], ["documents"])
     assert versions(session) == 4
+    assert key_states(session) == ["Enabled"], "without it, what stays cannot be read"
+
+
+def pool_of(session: boto3.Session) -> str:
+    """A user pool that cannot be deleted as it is: it is protected, and has a domain."""
+    cognito = session.client("cognito-idp")
+    pool: str = cognito.create_user_pool(PoolName="people", DeletionProtection="ACTIVE")["UserPool"]["Id"]
+    cognito.create_user_pool_domain(Domain="yard", UserPoolId=pool)
+    return pool
+
+
+def pools(session: boto3.Session) -> list[str]:
+    return [it["Id"] for it in session.client("cognito-idp").list_user_pools(MaxResults=10)["UserPools"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeardownWithPool(Teardown):
+    """moto's CloudFormation knows no user pools: this one is made beside the stack."""
+
+    pool: str
+    retained: bool
+
+    def _resources(self) -> Iterator[Resource]:
+        yield from super()._resources()
+        yield Resource(kind=USER_POOL, id=self.pool, retained=self.retained)
+
+
+@pytest.mark.parametrize(
+    ("environment", "failed_first", "has_users", "stays"),
+    [
+        ("dev", False, True, True),
+        ("prod", False, False, True),
+        ("prod", True, False, False),
+        ("prod", True, True, True),
+    ],
+)
+def test_user_pool_is_deleted_only_without_users_and_after_a_failed_first_deployment(
+    session: boto3.Session, environment: str, failed_first: bool, has_users: bool, stays: bool
+) -> None:
+    pool = pool_of(session)
+    if has_users:
+        session.client("cognito-idp").admin_create_user(UserPoolId=pool, Username="ann@example.com")
+    stack = deployed(session, environment=environment, failed_first=failed_first).stack
+    teardown = TeardownWithPool(stack=stack, session=session, pool=pool, retained=environment == "prod")
+    lines = [line for line in teardown.run() if pool in line]
+    assert pools(session) == ([pool] if stays else [])
+    # CloudFormation deletes the pool of dev, with its users.
+    assert [line.partition(",")[0] for line in lines] == (
+        [] if environment == "dev" else ["stays" if stays else "deleted"]
+    )
+    teardown.run()
+    assert pools(session) == ([pool] if stays else [])
 
 
 @pytest.mark.parametrize(("environment", "failed_first"), [("dev", False), ("prod", False), ("prod", True)])

@@ -1,0 +1,59 @@
+"""Stacks of configurations that no environment has, synthesized by a program, held against cdk-nag."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.build.assets import ROOT
+from tests.infra.template import Template
+
+# In a process of its own, as app.py is: jsii's Node is of the process.
+PROGRAM = """
+import sys
+from dataclasses import replace
+from infra.synthesis import use_bundled_node
+use_bundled_node()
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+from infra.auth import Iam, Jwt
+from infra.build.assets import build_assets
+from infra.build.bytecode import find_compiler
+from infra.build.routes import build_routes
+from infra.config import CONFIGS
+from infra.stack import TaskyardStack
+
+app = cdk.App(
+    outdir=sys.argv[1], analytics_reporting=False, tree_metadata=False, builtin_cloud_formation_validation=True
+)
+assets, routes = build_assets(find_compiler()), build_routes()
+jwt = Jwt(
+    issuer="https://acme.eu.auth0.com/",
+    audience=("taskyard", "orders"),
+    tenant_claim="tenant",
+    scopes=("taskyard/viewer", "taskyard/admin"),
+)
+tokens = replace(CONFIGS["dev"], environment="tokens", auth=(jwt,), cors_origins=("https://yard.example.com",))
+signed = replace(CONFIGS["dev"], environment="signed", auth=(Iam(tenant_from="principal"),), route_throttles=())
+for config in (tokens, signed):
+    TaskyardStack(app, config=config, assets=assets, routes=routes)
+cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+app.synth()
+"""
+
+
+def synthesize_variants(out: Path, offline: Mapping[str, str]) -> dict[str, Template]:
+    """`tokens`: only the JWT API, of an issuer elsewhere, with scopes and CORS. `signed`: only the IAM API, without
+    limits of single routes."""
+    command = [sys.executable, "-c", PROGRAM, str(out)]
+    environment = {**offline, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    # cdk-nag's findings, and a validation that fails, end it with another code.
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return {
+        name: Template(body=json.loads((out / f"Taskyard-{name}.template.json").read_text()), out=out, environment=name)
+        for name in ("tokens", "signed")
+    }
