@@ -62,7 +62,7 @@ class Teardown:
         if stack is None:
             return [f"there is no stack {self.stack}"]
         is_failed_creation = stack["StackStatus"] in NEVER_IN_SERVICE
-        lines = []
+        lines: list[str] = []
         for resource in sorted(self._resources(), key=lambda it: ORDER.index(it.kind)):
             # The key of data that stay is not deleted.
             is_leftover = is_failed_creation and not (

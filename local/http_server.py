@@ -1,6 +1,6 @@
 """HTTP/1.1 on an asyncio event loop, as far as curl, boto3, httpx and AWS's runtime client need it.
 
-Three servers of one local system use it (the HTTP API, the AWS endpoint, a Lambda Runtime API per process). An
+Three servers of one local system use it (the HTTP API, the AWS endpoint, a Lambda Runtime API per process). A
 response that needs no waiting is written at once, without a task, which halves the cost of an AWS call.
 
 Requests are read strictly: a request that two readers of RFC 9112 may understand differently is refused. A request of
@@ -69,6 +69,8 @@ class Response:
 
 
 App = Callable[[Request], Response | Awaitable[Response]]
+AllowsPage = Callable[[str, str], bool]
+"""(request target, origin) → whether web pages of that other origin may send this."""
 
 
 class Refused(Exception):
@@ -82,10 +84,13 @@ class Refused(Exception):
 class RequestReader:
     """Parses the requests of one connection. Each byte is read once, also when few arrive at a time."""
 
-    def __init__(self, body_limit: int, expected: Callable[[], None]) -> None:
+    def __init__(
+        self, body_limit: int, expected: Callable[[], None], allows_page: AllowsPage = lambda target, origin: False
+    ) -> None:
         """`expected` tells a client that waits for it (`Expect: 100-continue`) to send the body."""
         self.buffer = bytearray()
         self._body_limit = body_limit
+        self._allows_page = allows_page
         self._expected = expected
         self._within = False
         self._requests = self._read_requests()
@@ -119,7 +124,9 @@ class RequestReader:
         modern = line[3] == "1"
         if "," in headers.get("host", "") or (modern and "host" not in headers):
             raise Refused(400)
-        if _is_cross_origin(headers):
+        if not _is_loopback_host(headers) or (
+            _is_cross_origin(headers) and not self._allows_page(line[2], headers.get("origin", ""))
+        ):
             raise Refused(403)
         if not modern:
             headers.setdefault("connection", "close")
@@ -194,14 +201,17 @@ class RequestReader:
         return data
 
 
+def _is_loopback_host(headers: dict[str, str]) -> bool:
+    """Another name that leads here shows DNS rebinding."""
+    return bool(_LOOPBACK.fullmatch(headers.get("host", "localhost")))
+
+
 def _is_cross_origin(headers: dict[str, str]) -> bool:
-    """Whether a web page of another origin sent this. `host` shows DNS rebinding, `origin` and `sec-fetch-site` show
-    any other page. Clients that are not browsers send neither of the two."""
-    host = headers.get("host", "localhost")
-    return (
-        not _LOOPBACK.fullmatch(host)
-        or headers.get("origin", f"http://{host}").lower() != f"http://{host}".lower()
-        or headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    """Whether a web page of another origin sent this. Clients that are not browsers send neither of the two headers."""
+    own = f"http://{headers.get('host', 'localhost')}".lower()
+    return headers.get("origin", own).lower() != own or headers.get("sec-fetch-site", "none") not in (
+        "none",
+        "same-origin",
     )
 
 
@@ -210,7 +220,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._reader = RequestReader(server.body_limit, self._ask_for_body)
+        self._reader = RequestReader(server.body_limit, self._ask_for_body, server.allows_page)
         self._task: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._lingering = False
@@ -324,12 +334,19 @@ class Server:
     """A listening socket on loopback. `refusal`: the answer to a request that is not read to its end."""
 
     def __init__(
-        self, app: App, *, body_limit: int, request_seconds: float, refusal: Callable[[int], Response]
+        self,
+        app: App,
+        *,
+        body_limit: int,
+        request_seconds: float,
+        refusal: Callable[[int], Response],
+        allows_page: AllowsPage,
     ) -> None:
         self.app = app
         self.body_limit = body_limit
         self.request_seconds = request_seconds
         self.refusal = refusal
+        self.allows_page = allows_page
         self.connections: set[Connection] = set()
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -347,9 +364,12 @@ class Server:
         body_limit: int = 1 << 30,
         request_seconds: float = REQUEST_SECONDS,
         refusal: Callable[[int], Response] = Response,
+        allows_page: AllowsPage = lambda target, origin: False,
     ) -> Server:
         """Listen on 127.0.0.1:`port` (0: any free one). OSError when it is taken."""
-        server = cls(app, body_limit=body_limit, request_seconds=request_seconds, refusal=refusal)
+        server = cls(
+            app, body_limit=body_limit, request_seconds=request_seconds, refusal=refusal, allows_page=allows_page
+        )
         listening = await asyncio.get_running_loop().create_server(
             lambda: Connection(server), "127.0.0.1", port, family=socket.AF_INET
         )

@@ -20,7 +20,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -32,13 +31,14 @@ from local.aws import moto_backends, moto_patches, provisioning
 from local.aws.calls import AwsCall
 from local.aws.principals import Principal, Principals
 from local.clock import Clock, VirtualTimers
+from local.endpoints.api_servers import ApiServers
 from local.endpoints.aws import AwsEndpoint, Mail
-from local.endpoints.http_api import BODY_LIMIT, HttpApi, gateway_response
 from local.event_sources.wiring import EventSources
 from local.functions import layers
 from local.functions.fork_server import ForkServer
 from local.functions.function import Function
-from local.http_server import Request, Response, Server
+from local.http_server import Response, Server
+from local.identity.issuer import DEFAULT_TTL_SECONDS, Issuer
 from local.step_functions.executions import Executions
 from local.step_functions.state_machines import Execution
 from local.template import cloud_assembly
@@ -85,16 +85,18 @@ class LocalSystem:
         self._report = report
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="local-system", daemon=True)
-        self._servers: list[Server] = []
+        self._aws_server: Server | None = None
+        self._api_servers: ApiServers | None = None
         self._fork_servers: dict[tuple[Path, ...], ForkServer] = {}
         self.functions: dict[str, Function] = {}
         self._sources: EventSources | None = None
         self._executions: Executions | None = None
-        self._gateway: HttpApi | None = None
         self._expiry_task: asyncio.Task[None] | None = None
         self._remove: Path | None = None
         self.url = ""
-        """Of the HTTP API."""
+        """Of the HTTP API that takes tokens, else of the one that takes signatures."""
+        self.iam_url: str | None = None
+        """Of the HTTP API that takes signatures; None for a template without one."""
         self.endpoint = ""
         """Of AWS: for boto3's `endpoint_url`."""
 
@@ -172,6 +174,24 @@ class LocalSystem:
         """The mails that SES accepted, oldest first."""
         return list(self._aws.mail)
 
+    def token(
+        self, role: str = "admin", tenant: str | None = ACCOUNT, ttl_seconds: float = DEFAULT_TTL_SECONDS
+    ) -> str | None:
+        """A token for the HTTP API at `url`; None when the template has none that takes tokens. Raises
+        InvalidTokenRequest."""
+        minter = self._api_servers.minter if self._api_servers else None
+        return minter.mint(role, tenant, ttl_seconds).token if minter else None
+
+    @property
+    def issuer(self) -> Issuer | None:
+        """Who issues the tokens of the HTTP API at `url`; None when the template has none that takes tokens."""
+        return self._api_servers.issuer if self._api_servers else None
+
+    @property
+    def token_secret(self) -> str:
+        """Who has it may have tokens made: `POST /_local/token`, with it as the bearer token."""
+        return self._api_servers.token_secret if self._api_servers else ""
+
     def executions(self) -> list[Execution]:
         """Executions of all state machines: those that ended last, and those that run."""
         return self._executions.all() if self._executions else []
@@ -246,21 +266,14 @@ class LocalSystem:
         moto_backends.reset()
         self.timers = VirtualTimers(self.clock, self._loop)
         self._aws = AwsEndpoint(self.principals, self.usage, self.clock, self._report)
-        self._servers.append(await Server.start(self._aws.serve))
-        self.endpoint = f"http://{self._servers[0].address}"
+        self._aws_server = await Server.start(self._aws.serve)
+        self.endpoint = f"http://{self._aws_server.address}"
         try:
-            self._servers.append(
-                await Server.start(
-                    lambda request: self._gateway.serve(request) if self._gateway else gateway_response(503),
-                    self._port,
-                    body_limit=BODY_LIMIT,
-                    refusal=gateway_response,
-                )
-            )
+            self._api_servers = servers = await ApiServers.start(self.template, self._port)
         except OSError:
             raise PortTaken(self._port) from None
-        self.url = f"http://{self._servers[1].address}"
-        self.stack = Stack(self._assembly, self.endpoint, self.url)
+        self.url, self.iam_url = servers.url, servers.iam_url
+        self.stack = Stack(self._assembly, self.endpoint, servers.urls, servers.issuer_url)
         provisioning.provision(self.stack)
         self._make_functions()
         self._sources = EventSources(
@@ -281,12 +294,12 @@ class LocalSystem:
             randomness=randomness,
         )
         self._aws.executions = self._executions
-        self._gateway = HttpApi(
-            self.stack.routes,
+        servers.serve(
+            self.stack,
             self.functions,
             principals=self.principals,
             clock=self.clock,
-            local_page=self._local_page,
+            mail=lambda: self._aws.mail,
             report=self._report,
         )
         self._expiry_task = self._loop.create_task(self._delete_expired_regularly())
@@ -327,12 +340,6 @@ class LocalSystem:
             self.functions[spec.arn].prestart()
         self._aws.functions = self.functions
 
-    def _local_page(self, request: Request) -> Response | None:
-        if request.path == "/_local/mail":
-            body = json.dumps([asdict(mail) for mail in self._aws.mail]).encode()
-            return Response(200, body, [("content-type", "application/json")])
-        return None
-
     def _by_label(self, label: str) -> Function:
         return next(function for function in self.functions.values() if function.spec.label == label)
 
@@ -351,7 +358,7 @@ class LocalSystem:
 
     def _busy(self, windows: bool) -> bool:
         return (
-            (self._gateway is not None and self._gateway.in_flight > 0)
+            (self._api_servers is not None and self._api_servers.in_flight > 0)
             or any(function.busy for function in self.functions.values())
             or (self._sources is not None and self._sources.busy(windows=windows))
             or (self._executions is not None and self._executions.busy)
@@ -388,8 +395,9 @@ class LocalSystem:
             await self._settle(patience, windows=False)
 
     async def _stop(self) -> None:
-        for server in self._servers:
-            server.close()
+        for server in (self._aws_server, self._api_servers):
+            if server:
+                server.close()
         if self._sources:
             self._sources.close()
         if self._executions:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import boto3
 from taskyard import Task, Taskyard, TaskyardError
 from taskyard.cli import text
 from taskyard.cli.text import attempts_text, console_for, printable, seconds, status_note, time_text
@@ -20,6 +21,7 @@ from local.demo.webhook_receiver import Receiver, webhook_receiver
 from local.endpoints.aws import Mail
 from local.system import LocalSystem
 from local.template.cloud_assembly import CloudAssemblyError
+from local.template.intrinsics import REGION
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,9 +96,10 @@ def main() -> int:
         with (
             LocalSystem.start(port=0, report=reports.append, seed=schedule.SEED) as system,
             webhook_receiver() as receiver,
-            Taskyard(system.url, "none") as yard,
+            Taskyard(system.url, system.token() or _admin_session(system)) as yard,
         ):
-            print(f"It serves {system.url}\n", flush=True)
+            how = "with a token of the role admin" if system.token() else "signed by the administrator"
+            print(f"It serves {system.url}; each request goes there {how}\n", flush=True)
             wrong = run(yard, system, receiver)
     except (CloudAssemblyError, TaskyardError) as error:
         wrong = [f"the demo ended early: {error}"]
@@ -109,6 +112,11 @@ def main() -> int:
     if reports:
         print("\nThe local system reported:", *(f"  {line}" for line in reports), sep="\n")
     return 1
+
+
+def _admin_session(system: LocalSystem) -> boto3.Session:
+    """For a template whose API takes signatures only."""
+    return boto3.Session(system.admin.access_key, system.admin.secret, region_name=REGION)
 
 
 def run(yard: Taskyard, system: LocalSystem, receiver: Receiver) -> list[str]:

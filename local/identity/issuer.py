@@ -1,12 +1,12 @@
 """The local system's own OpenID issuer: whoever runs the system may have a token of any role and tenant.
 
-Its tokens look as Cognito's access tokens do. The key is made at each start, so no token outlives the system.
+It stands in for the issuer that the template names. The key is made at each start, so no token outlives the system.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,8 +15,6 @@ from local.identity.jose import ALGORITHM, SigningKey, compact_json
 
 CLIENT = "taskyard-local"
 """The client id of each token, and so the audience that an authorizer has to be configured with."""
-SCOPE_PREFIX = "taskyard/"
-TENANT_CLAIM = "custom:tenant"
 DISCOVERY_PATH = "/.well-known/openid-configuration"
 KEYS_PATH = "/.well-known/jwks.json"
 DEFAULT_TTL_SECONDS = 12 * 3600
@@ -52,26 +50,19 @@ class Issuer:
             "id_token_signing_alg_values_supported": [ALGORITHM],
         }
 
-    def mint(
-        self, roles: Iterable[str], *, tenant: str | None, ttl_seconds: float = DEFAULT_TTL_SECONDS, **claims: Any
-    ) -> str:
-        """A token for `ttl_seconds` from now. `claims` stand beside its own, or instead of them; None leaves one out.
-        A `tenant` of None is for operators, who name one in each request."""
+    def mint(self, claims: Mapping[str, Any], *, ttl_seconds: float = DEFAULT_TTL_SECONDS) -> str:
+        """A token for `ttl_seconds` from now. `claims` stand beside its own, or instead of them; None leaves one
+        out."""
         now = int(self._now())
         own = {
             "iss": self.url,
-            "sub": "local-developer",
-            "username": "developer",
             "client_id": self.client,
-            "token_use": "access",
-            "scope": " ".join(f"{SCOPE_PREFIX}{role}" for role in roles),
-            TENANT_CLAIM: tenant,
             "auth_time": now,
             "iat": now,
             "exp": int(now + ttl_seconds),
             "jti": str(uuid.uuid4()),
         }
-        return self.key.sign({name: value for name, value in (own | claims).items() if value is not None})
+        return self.key.sign({name: value for name, value in (own | dict(claims)).items() if value is not None})
 
 
 def _json(document: Any) -> Response:

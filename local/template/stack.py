@@ -1,4 +1,4 @@
-"""The resolved stack: names and ARNs of all resources, roles, functions, routes, event sources.
+"""The resolved stack: names and ARNs of all resources, roles, functions, event sources.
 
 All of it is computed from the template. aws/provisioning.py creates the resources.
 """
@@ -6,6 +6,7 @@ All of it is computed from the template. aws/provisioning.py creates the resourc
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ _REGIONAL_RESOURCES = {
     "AWS::ApiGatewayV2::Integration": ("", "apigateway", "/integrations/{}"),
     "AWS::ApiGatewayV2::Authorizer": ("", "apigateway", "/authorizers/{}"),
     "AWS::ApiGatewayV2::Stage": ("StageName", "apigateway", "/stages/{}"),
+    "AWS::Cognito::UserPool": ("", "cognito-idp", "userpool/{}"),
+    "AWS::Cognito::UserPoolClient": ("", "cognito-idp", "userpoolclient/{}"),
+    "AWS::Cognito::UserPoolDomain": ("Domain", "cognito-idp", "userpooldomain/{}"),
+    "AWS::Cognito::UserPoolResourceServer": ("Identifier", "cognito-idp", "userpoolresourceserver/{}"),
     "AWS::KMS::Key": ("", "kms", "key/{}"),
     "AWS::CloudWatch::Alarm": ("AlarmName", "cloudwatch", "alarm:{}"),
     "AWS::CloudWatch::Dashboard": ("DashboardName", "cloudwatch", "dashboard/{}"),
@@ -79,26 +84,17 @@ class EventSource:
         return "ReportBatchItemFailures" in self.properties.get("FunctionResponseTypes", [])
 
 
-@dataclass(frozen=True)
-class RouteSpec:
-    """A route of the HTTP API. `key` is `GET /tasks/{id}` or `$default`."""
-
-    key: str
-    function: FunctionSpec
-    signed: bool
-    api: str
-    """The id of the API."""
-
-
 class Stack:
-    """A template with its references resolved. `endpoint` is the URL of the AWS endpoint, `api_url` of the HTTP API."""
+    """A template with its references resolved. `endpoint` is the URL of the AWS endpoint; `api_urls` are those of the
+    HTTP APIs by logical id; `issuer` is who issues tokens here, in place of a user pool."""
 
-    def __init__(self, assembly: CloudAssembly, endpoint: str, api_url: str) -> None:
+    def __init__(self, assembly: CloudAssembly, endpoint: str, api_urls: Mapping[str, str], issuer: str) -> None:
         self.assembly = assembly
         self.name = assembly.stack_name
         self.resources: dict[str, dict[str, Any]] = assembly.template["Resources"]
         self._endpoint = endpoint
-        self._api_url = api_url
+        self._api_urls = api_urls
+        self._issuer = issuer
         self.resolver = Resolver(assembly.template, self.name, self.reference)
         self.roles = {self.reference(name, "Arn"): self._role(name) for name in self.of_type("AWS::IAM::Role")}
         self._attach_policies()
@@ -111,7 +107,6 @@ class Stack:
             for properties in map(self.properties, self.of_type("AWS::Lambda::EventSourceMapping"))
             if properties.get("Enabled", True)
         ]
-        self.routes = [self._route(name) for name in self.of_type("AWS::ApiGatewayV2::Route")]
 
     def of_type(self, kind: str) -> list[str]:
         """Logical ids of the resources of a type whose condition holds."""
@@ -170,7 +165,13 @@ class Stack:
             case "AWS::StepFunctions::StateMachine", "Name":
                 return physical
             case "AWS::ApiGatewayV2::Api", "ApiEndpoint":
-                return self._api_url
+                return self._api_urls[name]
+            case "AWS::Cognito::UserPool", "ProviderURL":
+                return self._issuer
+            case "AWS::Cognito::UserPool", "UserPoolId":
+                return physical
+            case "AWS::Cognito::UserPoolClient", "ClientId":
+                return physical
             case "AWS::ApiGatewayV2::Api", "ApiId":
                 return physical
         raise TemplateError(f"the local runtime does not know {kind}.{attribute} (of {name})")
@@ -246,28 +247,6 @@ class Stack:
         if directory is None or not directory.is_dir():
             raise TemplateError(f"the code of {name} ({key}) is not a directory of the cloud assembly")
         return directory
-
-    def _route(self, name: str) -> RouteSpec:
-        properties = self.properties(name)
-        kind = properties.get("AuthorizationType", "NONE")
-        if kind not in ("NONE", "AWS_IAM"):
-            raise TemplateError(f"{name}: the local runtime does not know the authorizer {kind}")
-        integration_id = properties["Target"].removeprefix("integrations/")
-        integration = next(
-            self.properties(candidate)
-            for candidate in self.of_type("AWS::ApiGatewayV2::Integration")
-            if self.reference(candidate, None) == integration_id
-        )
-        if integration.get("PayloadFormatVersion") != "2.0":
-            raise TemplateError(f"{name}: the local runtime knows payload format 2.0 only")
-        function = self.function_of(integration["IntegrationUri"])
-        if not any(
-            permission["Principal"] == "apigateway.amazonaws.com"
-            and self.function_of(permission["FunctionName"]) is function
-            for permission in map(self.properties, self.of_type("AWS::Lambda::Permission"))
-        ):
-            raise TemplateError(f"{name}: API Gateway has no permission to invoke {function.label}")
-        return RouteSpec(properties["RouteKey"], function, kind == "AWS_IAM", properties["ApiId"])
 
 
 def _as_list(value: Any) -> list[Any]:

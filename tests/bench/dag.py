@@ -90,7 +90,8 @@ def moves(server: Server, shape: str, size: int) -> int:
         for node in specs(shape, size)
     }
     connection = http.client.HTTPConnection(server.system.url.removeprefix("http://"))
-    connection.request("POST", "/workflows", json.dumps({"nodes": nodes}), {"content-type": "application/json"})
+    headers = {"content-type": "application/json", "authorization": f"Bearer {server.token}"}
+    connection.request("POST", "/workflows", json.dumps({"nodes": nodes}), headers)
     run = json.loads(connection.getresponse().read())["id"]
     connection.close()
 

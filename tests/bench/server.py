@@ -39,6 +39,13 @@ class Server:
     counting: Counting = field(default_factory=Counting)
 
     @property
+    def token(self) -> str:
+        """For the HTTP API."""
+        token = self.system.token()
+        assert token is not None, "the dev template has an API that takes tokens"
+        return token
+
+    @property
     def notes(self) -> Path:
         return self.directory / "notes"
 
@@ -61,6 +68,7 @@ class Server:
             "BENCH_LABEL": label,
             "BENCH_NOTES": str(self.notes),
             "TASKYARD_URL": self.system.url,
+            "TASKYARD_TOKEN": self.token,
         }
 
     def as_function(self, label: str, function: str) -> dict[str, str]:

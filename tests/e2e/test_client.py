@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from taskyard import AsyncTaskyard, Conflict, InvalidRequest, NotFound, Retry, Taskyard
 
+from tests.e2e.callers import token
+
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("taskyard")]
 
 
 @pytest.fixture
 def yard(system: Any) -> Any:
-    with Taskyard(system.url) as yard:
+    with Taskyard(system.url, token(system)) as yard:
         yield yard
 
 
@@ -89,7 +91,7 @@ def test_list_reads_all_pages_and_stats_and_health_answer(yard: Taskyard) -> Non
 
 def test_async_client_submits_many_tasks_at_once(system: Any) -> None:
     async def run() -> list[str]:
-        async with AsyncTaskyard(system.url) as yard:
+        async with AsyncTaskyard(system.url, token(system)) as yard:
             tasks = await asyncio.gather(*(yard.submit("DELAYED_MESSAGE", {"message": str(n)}) for n in range(8)))
             done = await asyncio.gather(*(yard.wait(task.id, timeout=60) for task in tasks))
             return [task.state for task in done]

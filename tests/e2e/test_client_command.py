@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.callers import token
+
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("taskyard")]
 
 
 @pytest.fixture
 def taskyard(system: Any) -> Any:
     def run(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "taskyard", "--url", system.url, *argv]
+        command = [sys.executable, "-m", "taskyard", "--url", system.url, "--auth", token(system), *argv]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=90)
 
     return run

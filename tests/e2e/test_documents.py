@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from taskyard import Taskyard
 
 from local.system import LocalSystem
 from tests.documents import Example, examples
+from tests.e2e.callers import token
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("taskyard")]
 
@@ -32,7 +34,13 @@ def given(yard: Taskyard) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("example", RUN, ids=str)
-def test_python_example_runs(system: LocalSystem, monkeypatch: pytest.MonkeyPatch, example: Example) -> None:
+def test_python_example_runs(
+    system: LocalSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, example: Example
+) -> None:
     monkeypatch.setenv("TASKYARD_URL", system.url)
+    monkeypatch.setenv("TASKYARD_TOKEN", token(system))
+    profiles = tmp_path / "config"
+    profiles.write_text("[profile prod]\nregion = eu-central-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profiles))
     with Taskyard() as yard:
         exec(compile(example.text, str(example), "exec"), given(yard))

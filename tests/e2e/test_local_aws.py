@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local.system import LocalSystem
+from tests.e2e.callers import bearer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tiny")]
 
@@ -24,7 +25,7 @@ ITEM = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 def call(tiny: LocalSystem, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
     """The api function makes the call."""
     body = {"do": "aws", "service": service, "call": operation, "with": parameters}
-    answer: dict[str, Any] = httpx.post(f"{tiny.url}/ask", json=body, timeout=30).json()
+    answer: dict[str, Any] = httpx.post(f"{tiny.url}/ask", json=body, headers=bearer(tiny), timeout=30).json()
     return answer
 
 
@@ -207,7 +208,7 @@ def test_a_runtime_api_is_its_own_function_s_only(tiny: LocalSystem, method: str
 
 def runtime_api(tiny: LocalSystem) -> str:
     """The address that a running api function has, without its key."""
-    env = httpx.post(f"{tiny.url}/ask", json={}, timeout=30).json()["env"]
+    env = httpx.post(f"{tiny.url}/ask", json={}, headers=bearer(tiny), timeout=30).json()["env"]
     return f"http://{env['AWS_LAMBDA_RUNTIME_API'].partition('/')[0]}"
 
 

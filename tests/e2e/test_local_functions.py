@@ -16,12 +16,13 @@ import pytest
 
 from infra.build.assets import BUILD
 from local.system import FunctionFailed, LocalSystem
+from tests.e2e.callers import bearer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tiny")]
 
 
 def ask(tiny: LocalSystem, **body: Any) -> httpx.Response:
-    return httpx.post(f"{tiny.url}/ask", json=body, timeout=30)
+    return httpx.post(f"{tiny.url}/ask", json=body, headers=bearer(tiny), timeout=30)
 
 
 def test_a_function_sees_the_template_s_environment_and_nothing_of_the_developer_s(

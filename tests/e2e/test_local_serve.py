@@ -10,10 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import httpx
 import pytest
+from taskyard import Forbidden, Taskyard
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("serve")]
@@ -40,6 +42,11 @@ class Serving:
             [*self.command, str(port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
+    def document(self) -> dict[str, Any]:
+        """What the endpoint file says."""
+        document: dict[str, Any] = json.loads((self.directory / "endpoint.json").read_text())
+        return document
+
     def children(self) -> list[int]:
         """The process ids of the fork server and of all functions."""
         listed = subprocess.run(
@@ -53,7 +60,7 @@ class Serving:
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Iterator[Serving]:
-    started = Serving(tmp_path)
+    started = Serving(tmp_path / ".local")
     yield started
     started.process.kill()
     started.process.communicate()
@@ -102,6 +109,40 @@ def test_the_endpoint_file_and_the_console_tell_its_owner_the_keys_of_its_aws(se
         aws_secret_access_key=aws["secretAccessKey"],
     )
     assert dynamodb.list_tables()["TableNames"]
+
+
+def test_the_curl_line_of_the_console_submits_a_task_when_it_is_pasted(serving: Serving) -> None:
+    assert serving.process.stdout
+    line = next(line for line in serving.process.stdout if "curl" in line)
+    pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(pasted.stdout)["type"] == "DELAYED_MESSAGE"
+
+
+def test_the_client_finds_the_token_in_the_endpoint_file(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(serving.directory.parent)
+    with Taskyard() as yard:
+        assert (yard.url, yard.auth) == (serving.url, "bearer")
+        made = yard.submit("DELAYED_MESSAGE", {"message": "hi"})
+    aws = serving.document()["aws"]
+    session = boto3.Session(aws["accessKeyId"], aws["secretAccessKey"], region_name=aws["region"])
+    with Taskyard(serving.document()["iamUrl"], session) as yard:
+        assert yard.get(made.id).id == made.id
+
+
+def test_the_token_command_makes_a_token_of_the_role_and_the_tenant_asked_for(serving: Serving) -> None:
+    def token(*arguments: str) -> str:
+        command = [sys.executable, "-m", "taskyard", "token", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "client")}
+        done = subprocess.run(
+            command, cwd=serving.directory.parent, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    with Taskyard(serving.url, token("--role", "viewer", "--tenant", "acme", "--ttl", "1h")) as yard:
+        assert list(yard.list()) == []
+        with pytest.raises(Forbidden, match="submitter"):
+            yard.submit("DELAYED_MESSAGE", {"message": "hi"})
 
 
 def test_functions_do_not_outlive_a_system_that_is_killed(serving: Serving) -> None:

@@ -13,19 +13,20 @@ import pytest
 from local.aws.calls import AwsCall, access_denied_response
 from local.http_server import Response
 from local.system import LocalSystem
+from tests.e2e.callers import bearer
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
 
 def submit(system: LocalSystem, **body: Any) -> str:
     task = {"type": "DELAYED_MESSAGE", "payload": {"message": "hello"}, **body}
-    answer = httpx.post(f"{system.url}/tasks", json=task, timeout=30)
+    answer = httpx.post(f"{system.url}/tasks", json=task, headers=bearer(system), timeout=30)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
 
 def task(system: LocalSystem, id: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{system.url}/tasks/{id}", timeout=30).json()
+    found: dict[str, Any] = httpx.get(f"{system.url}/tasks/{id}", headers=bearer(system), timeout=30).json()
     return found
 
 
@@ -42,17 +43,20 @@ def task(system: LocalSystem, id: str) -> dict[str, Any]:
 def test_what_no_route_takes_is_refused_as_a_problem(
     system: LocalSystem, method: str, path: str, status: int, slug: str
 ) -> None:
-    answer = httpx.request(method, f"{system.url}{path}", timeout=30)
+    answer = httpx.request(method, f"{system.url}{path}", headers=bearer(system), timeout=30)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert answer.json()["type"] == f"urn:taskyard:problem:{slug}"
     assert ("allow" in answer.headers) == (status == 405)
 
 
-def test_what_no_route_takes_costs_a_stranger_no_invocation(system: LocalSystem) -> None:
+@pytest.mark.parametrize(("api", "status", "message"), [("url", 401, "Unauthorized"), ("iam_url", 403, "Forbidden")])
+def test_what_no_route_takes_costs_a_stranger_no_invocation(
+    system: LocalSystem, api: str, status: int, message: str
+) -> None:
     assert system.settle()
     before = len([each for each in system.invocations if each.function == "api"])
-    answer = httpx.get(f"{system.url}/task", headers={"authorization": "Bearer x"})
-    assert (answer.status_code, answer.json()) == (403, {"message": "Forbidden"})
+    answer = httpx.get(f"{getattr(system, api)}/task", headers={"authorization": "Bearer x"})
+    assert (answer.status_code, answer.json()) == (status, {"message": message})
     assert len([each for each in system.invocations if each.function == "api"]) == before
 
 
@@ -64,7 +68,7 @@ def test_an_internal_error_names_the_file_that_has_its_cause(system: LocalSystem
 
     system.intercept(refuse)
     try:
-        problem = httpx.get(f"{system.url}/tasks/{'0' * 26}", timeout=30).json()
+        problem = httpx.get(f"{system.url}/tasks/{'0' * 26}", headers=bearer(system), timeout=30).json()
     finally:
         system.intercept(lambda caller, call, answer: answer())
     assert problem["type"] == "urn:taskyard:problem:internal-error"

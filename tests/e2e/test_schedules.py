@@ -15,6 +15,7 @@ from taskyard import InvalidRequest, NotFound, Producer, Taskyard
 from local.aws.calls import AwsCall, error_response
 from local.http_server import Response
 from local.system import LocalSystem
+from tests.e2e.callers import bearer, token
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("e2e")]
 
@@ -24,17 +25,17 @@ TASK = {"type": "DELAYED_MESSAGE", "payload": {"message": "again"}}
 @contextmanager
 def schedule(system: LocalSystem, **fields: Any) -> Iterator[httpx.URL]:
     """The URL of a schedule that is deleted in the end."""
-    answer = httpx.post(f"{system.url}/schedules", json={"task": TASK, **fields}, timeout=30)
+    answer = httpx.post(f"{system.url}/schedules", json={"task": TASK, **fields}, headers=bearer(system), timeout=30)
     assert answer.status_code == 201, answer.text
     url = httpx.URL(system.url).join(answer.headers["location"])
     try:
         yield url
     finally:
-        assert httpx.delete(url, timeout=30).status_code == 204
+        assert httpx.delete(url, headers=bearer(system), timeout=30).status_code == 204
 
 
-def look(url: httpx.URL) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(url, timeout=30).json()
+def look(system: LocalSystem, url: httpx.URL) -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(url, headers=bearer(system), timeout=30).json()
     return found
 
 
@@ -44,7 +45,7 @@ def tasks_of(system: LocalSystem, url: httpx.URL) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     query: dict[str, str] = {"limit": "100"}
     while True:
-        page = httpx.get(f"{system.url}/tasks", params=query, timeout=30).json()
+        page = httpx.get(f"{system.url}/tasks", params=query, headers=bearer(system), timeout=30).json()
         ours = [task for task in page["tasks"] if (task["idempotencyKey"] or "").startswith(prefix)]
         found |= {task["idempotencyKey"].removeprefix(prefix): task for task in ours}
         if page["cursor"] is None:
@@ -58,7 +59,7 @@ def until(system: LocalSystem, time: datetime) -> float:
 
 def test_every_minute_for_an_hour_is_sixty_tasks(system: LocalSystem) -> None:
     with schedule(system, rate="1 minute") as url:
-        first = datetime.fromisoformat(look(url)["nextTimes"][0])
+        first = datetime.fromisoformat(look(system, url)["nextTimes"][0])
         system.clock.advance(until(system, first) + 3599)
         assert system.settle()
         tasks = tasks_of(system, url)
@@ -67,26 +68,26 @@ def test_every_minute_for_an_hour_is_sixty_tasks(system: LocalSystem) -> None:
         assert {task["state"] for task in tasks.values()} == {"SUCCESS"}
         late = [datetime.fromisoformat(task["createdAt"]) - datetime.fromisoformat(at) for at, task in tasks.items()]
         assert all(timedelta(0) <= each < timedelta(seconds=65) for each in late)
-        assert look(url)["fired"] == 60
+        assert look(system, url)["fired"] == 60
 
 
 @pytest.mark.parametrize("days", ["15W * ?", "LW * ?", "1W,20,L * ?", "? * FRIL,MON#1,WED"])
 def test_the_days_of_aws_fire_at_the_times_that_were_told(system: LocalSystem, days: str) -> None:
     with schedule(system, cron=f"cron(0 9 {days} *)") as url:
-        for number, time in enumerate(look(url)["nextTimes"][:2], 1):
+        for number, time in enumerate(look(system, url)["nextTimes"][:2], 1):
             system.clock.advance(until(system, datetime.fromisoformat(time)) + 120)
             assert system.settle()
-            assert (look(url)["fired"], look(url)["lastScheduledAt"]) == (number, time)
+            assert (look(system, url)["fired"], look(system, url)["lastScheduledAt"]) == (number, time)
 
 
 def test_paused_nothing_fires_and_resumed_it_does(system: LocalSystem) -> None:
     with schedule(system, cron="* * * * *") as url:
-        assert httpx.patch(url, json={"paused": True}, timeout=30).json()["nextTimes"] == []
+        assert httpx.patch(url, json={"paused": True}, headers=bearer(system), timeout=30).json()["nextTimes"] == []
         system.clock.advance(3600)
-        assert look(url)["fired"] == 0
-        httpx.patch(url, json={"paused": False}, timeout=30)
+        assert look(system, url)["fired"] == 0
+        httpx.patch(url, json={"paused": False}, headers=bearer(system), timeout=30)
         system.clock.advance(180)
-        assert look(url)["fired"] in (2, 3)
+        assert look(system, url)["fired"] in (2, 3)
     system.clock.advance(180)
     assert len(tasks_of(system, url)) in (2, 3)
 
@@ -97,12 +98,12 @@ def test_it_ends_when_it_should(system: LocalSystem) -> None:
     with schedule(system, rate="1 minute", startAt=begin.isoformat(), endAt=end.isoformat()) as url:
         system.clock.advance(3600)
         assert len(tasks_of(system, url)) == 4
-        assert look(url)["nextTimes"] == []
+        assert look(system, url)["nextTimes"] == []
 
 
 def test_after_an_outage_the_last_one_is_caught_up(system: LocalSystem) -> None:
     with schedule(system, rate="10 minutes", catchUp="last") as url, schedule(system, rate="10 minutes") as none:
-        times = [datetime.fromisoformat(at) for at in look(url)["nextTimes"]]
+        times = [datetime.fromisoformat(at) for at in look(system, url)["nextTimes"]]
         # All at once: nothing could run on the way.
         system.clock.advance(until(system, times[4]) - 60, step=False)
         assert system.settle()
@@ -144,13 +145,13 @@ def test_a_firing_that_the_table_refuses_for_minutes_is_not_lost(system: LocalSy
         return answer()
 
     with schedule(system, rate="1 day", catchUp="last") as url:
-        first = datetime.fromisoformat(look(url)["nextTimes"][0])
+        first = datetime.fromisoformat(look(system, url)["nextTimes"][0])
         system.intercept(tap)
         # Lambda tries it after one and two minutes again, then puts it into the queue of what failed.
         system.clock.advance(until(system, first) + 400)
         system.intercept(lambda caller, call, answer: answer())
         assert len(refused) >= 4
-        assert look(url)["fired"] == 0
+        assert look(system, url)["fired"] == 0
         system.clock.advance(600)
         assert system.settle()
         assert list(tasks_of(system, url)) == [f"{first:%Y-%m-%dT%H:%M:00.000Z}"]
@@ -162,7 +163,7 @@ def test_a_script_submits_by_invoking_the_producer(system: LocalSystem) -> None:
     tasks = [producer.submit("DELAYED_MESSAGE", {"message": "no HTTP"}, key="direct") for _ in range(2)]
     assert tasks[0].id == tasks[1].id
     assert system.settle()
-    with Taskyard(system.url, "none") as yard:
+    with Taskyard(system.url, token(system)) as yard:
         assert yard.get(tasks[0].id).succeeded
         # The key is one key, over HTTP as well.
         over_http = yard.submit("DELAYED_MESSAGE", {"message": "no HTTP"}, idempotency_key="direct")
@@ -172,7 +173,7 @@ def test_a_script_submits_by_invoking_the_producer(system: LocalSystem) -> None:
 
 
 def test_the_sdk_speaks_of_schedules(system: LocalSystem) -> None:
-    with Taskyard(system.url, "none") as yard:
+    with Taskyard(system.url, token(system)) as yard:
         made = yard.schedules.create(TASK, cron="0 9 * * MON-FRI", timezone="Europe/Berlin", name="sdk")
         assert len(made.next_times) == 5
         assert yard.schedules.pause(made.id).paused

@@ -19,6 +19,7 @@ from local.aws.calls import AwsCall
 from local.http_server import Response
 from local.step_functions.state_machines import Execution
 from local.system import LocalSystem
+from tests.e2e.callers import token
 from tests.e2e.test_notifications import check_signature
 from tests.integration.receiver import receiver
 
@@ -30,7 +31,7 @@ BAD = {"type": "FAIL_SOMETIMES", "payload": {"probability": 1}, "maxRetries": 0}
 
 @pytest.fixture
 def yard(system: LocalSystem) -> Iterator[Taskyard]:
-    with Taskyard(system.url) as yard:
+    with Taskyard(system.url, token(system)) as yard:
         yield yard
 
 

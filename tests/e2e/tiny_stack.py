@@ -206,7 +206,11 @@ def template() -> dict[str, Any]:
                 "api",
                 "ApiRole",
                 3,
-                {"MAIL_FROM": "a@example.com", "API_URL": {"Fn::GetAtt": ["Http", "ApiEndpoint"]}},
+                {
+                    "MAIL_FROM": "a@example.com",
+                    "API_URL": {"Fn::GetAtt": ["Http", "ApiEndpoint"]},
+                    "AUTH": json.dumps({"iam": {}, "jwt": {"rolesClaims": ["scope"], "tenantClaim": "org"}}),
+                },
             ),
             "Worker": _function("worker", "WorkRole", 8),
             "DeadWorker": _function("dead", "WorkRole", 8),
@@ -244,8 +248,44 @@ def template() -> dict[str, Any]:
             "Echo": _route("ANY /echo", "AWS_IAM"),
             "Thing": _route("GET /things/{id}", "AWS_IAM"),
             "Open": _route("GET /open", "NONE"),
+            "Pool": {"Type": "AWS::Cognito::UserPool"},
+            "People": {"Type": "AWS::Cognito::UserPoolClient"},
+            "TokenHttp": {
+                "Type": "AWS::ApiGatewayV2::Api",
+                "Properties": {
+                    "ProtocolType": "HTTP",
+                    "CorsConfiguration": {
+                        "AllowOrigins": ["https://console.example"],
+                        "AllowMethods": ["GET", "POST"],
+                        "AllowHeaders": ["authorization", "content-type"],
+                        "ExposeHeaders": ["location"],
+                        "MaxAge": 300,
+                    },
+                },
+            },
+            "Tokens": {
+                "Type": "AWS::ApiGatewayV2::Authorizer",
+                "Properties": {
+                    "ApiId": {"Ref": "TokenHttp"},
+                    "AuthorizerType": "JWT",
+                    "IdentitySource": ["$request.header.Authorization"],
+                    "JwtConfiguration": {
+                        "Issuer": {"Fn::GetAtt": ["Pool", "ProviderURL"]},
+                        "Audience": [{"Ref": "People"}],
+                    },
+                },
+            },
+            "TokenAsk": _token_route("POST /ask"),
+            "TokenEcho": _token_route("ANY /echo"),
+            "TokenThing": _token_route("GET /things/{id}"),
+            "TokenScoped": _token_route("GET /scoped", "tiny/read", "tiny/write"),
+            "TokenOpen": _route("GET /open", "NONE", "TokenHttp"),
         },
-        "Outputs": {"Url": {"Value": {"Fn::GetAtt": ["Http", "ApiEndpoint"]}}},
+        "Outputs": {
+            "Url": {"Value": {"Fn::GetAtt": ["TokenHttp", "ApiEndpoint"]}},
+            "IamUrl": {"Value": {"Fn::GetAtt": ["Http", "ApiEndpoint"]}},
+            "Issuer": {"Value": {"Fn::GetAtt": ["Pool", "ProviderURL"]}},
+        },
     }
 
 
@@ -308,13 +348,19 @@ def _source(function: str, arn: Any, **properties: Any) -> dict[str, Any]:
     }
 
 
-def _route(key: str, authorization: str) -> dict[str, Any]:
+def _route(key: str, authorization: str, api: str = "Http", **properties: Any) -> dict[str, Any]:
     return {
         "Type": "AWS::ApiGatewayV2::Route",
         "Properties": {
-            "ApiId": {"Ref": "Http"},
+            "ApiId": {"Ref": api},
             "RouteKey": key,
             "AuthorizationType": authorization,
             "Target": {"Fn::Join": ["/", ["integrations", {"Ref": "Integration"}]]},
+            **properties,
         },
     }
+
+
+def _token_route(key: str, *scopes: str) -> dict[str, Any]:
+    more = {"AuthorizationScopes": list(scopes)} if scopes else {}
+    return _route(key, "JWT", "TokenHttp", AuthorizerId={"Ref": "Tokens"}, **more)

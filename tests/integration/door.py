@@ -9,13 +9,24 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from functions.api.routes import ROUTES
-from local.aws.principals import Principals
+from local.aws.principals import Principal
 from local.clock import Clock
 from local.endpoints.http_api import HttpApi
+from local.endpoints.iam_authorizer import IamAuthorizer
 from local.functions.function import Function
 from local.http_server import Request, Response
-from local.template.stack import FunctionSpec, RouteSpec
+from local.template.http_apis import RouteSpec
+from local.template.intrinsics import ACCOUNT
+from local.template.stack import FunctionSpec
 from tests.integration.cloud import Cloud
+
+
+class _DeveloperSigns:
+    """In place of the IAM authorizer: requests need no signature, and are of one principal of the local account."""
+
+    def authorize(self, request: Request, *, api: str, path: str) -> Principal:
+        arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/DevelopmentCaller/local"
+        return Principal("developer", arn, None, "local-developer", "local")
 
 
 class Door:
@@ -24,17 +35,12 @@ class Door:
     def __init__(self, aws: Cloud, clock: Any) -> None:
         self._aws = aws
         api = cast(FunctionSpec, SimpleNamespace(arn="api"))
-        routes = [RouteSpec(route.key, api, not route.open, "api") for route in ROUTES]
-        routes.append(RouteSpec("$default", api, True, "api"))
+        routes = [RouteSpec(route.key, api, "NONE" if route.open else "AWS_IAM", "api") for route in ROUTES]
+        routes.append(RouteSpec("$default", api, "AWS_IAM", "api"))
         function = cast(Function, SimpleNamespace(invoke=self._invoke))
         seconds = cast(Clock, SimpleNamespace(now=lambda: clock() / 1000))
         self._gateway = HttpApi(
-            routes,
-            {"api": function},
-            principals=Principals(),
-            clock=seconds,
-            local_page=lambda request: None,
-            report=print,
+            tuple(routes), {"api": function}, iam=cast(IamAuthorizer, _DeveloperSigns()), clock=seconds
         )
 
     async def _invoke(self, payload: bytes) -> Any:

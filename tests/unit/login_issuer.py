@@ -118,7 +118,7 @@ class LoginIssuer:
             case _:
                 pass
         answer: dict[str, Any] = {
-            "access_token": self.issuer.mint(["viewer"], tenant="acme", ttl_seconds=self.ttl_seconds),
+            "access_token": self.issuer.mint({"scope": "taskyard/viewer"}, ttl_seconds=self.ttl_seconds),
             "token_type": "Bearer",
             "expires_in": self.ttl_seconds,
         }

@@ -12,8 +12,6 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from functions.core.identity.claims import principal_of_claims
-from functions.core.identity.rules import JwtRules
 from local.identity.issuer import Issuer
 from local.identity.jose import SigningKey, Unreadable, compact_json, decode, decode_object, encode
 from local.identity.tokens import (
@@ -330,48 +328,21 @@ def test_claims_reach_the_function_as_texts() -> None:
     }
 
 
-@pytest.mark.parametrize("roles", [["viewer"], ["submitter", "admin"], ["operator"]])
-def test_minted_token_passes_and_makes_the_principal(roles: list[str]) -> None:
-    token = ISSUER.mint(roles, tenant="acme", ttl_seconds=5)
-    context = AUTHORIZER.authorize({"authorization": f"Bearer {token}"}, scopes=[], now=NOW + 4)
-    principal = principal_of_claims(context["jwt"]["claims"], JwtRules(tenant_claim="custom:tenant"))
-    assert (principal.tenant, sorted(principal.roles)) == ("acme", sorted(roles))
+def test_minted_token_passes_until_its_end() -> None:
+    token = ISSUER.mint({"sub": "s"}, ttl_seconds=5)
+    assert AUTHORIZER.verify(token, NOW + 4)["sub"] == "s"
     with pytest.raises(InvalidToken):
         AUTHORIZER.verify(token, NOW + 5)
 
 
-@pytest.mark.parametrize(
-    ("claims", "rules", "roles"),
-    [
-        ({"realm_access": {"roles": ["x", "admin"]}}, {"roles_claims": ("realm_access.roles",)}, {"admin"}),
-        (
-            {"resource_access": {"account": {"roles": ["operator"]}, "yard": {"roles": ["viewer"]}}},
-            {"roles_claims": ("resource_access.yard.roles",)},
-            {"viewer"},
-        ),
-        ({"permissions": ["taskyard:submitter"]}, {"roles_claims": ("permissions",)}, {"submitter"}),
-        ({"https://x.example/roles": ["viewer"]}, {"roles_claims": ("https://x.example/roles",)}, {"viewer"}),
-        ({"scp": ["taskyard.admin"]}, {"roles_claims": ("scp",)}, {"admin"}),
-    ],
-)
-def test_roles_of_other_issuers_tokens_reach_the_principal(
-    claims: dict[str, Any], rules: dict[str, Any], roles: set[str]
-) -> None:
-    token = ISSUER.mint([], tenant=None, org="acme", **claims)
-    context = AUTHORIZER.authorize({"authorization": token}, scopes=[], now=NOW)
-    principal = principal_of_claims(context["jwt"]["claims"], JwtRules(tenant_claim="org", **rules))
-    assert (principal.tenant, set(principal.roles)) == ("acme", roles)
-
-
 def test_minted_token_takes_other_claims() -> None:
-    token = ISSUER.mint([], tenant=None, client_id=None, aud=["other"], groups=["x"])
-    claims = AUTHORIZER.verify(token, NOW)
+    claims = AUTHORIZER.verify(ISSUER.mint({"client_id": None, "aud": ["other"], "groups": ["x"]}), NOW)
     assert claims["groups"] == ["x"]
-    assert not {"client_id", "custom:tenant"} & claims.keys()
+    assert "client_id" not in claims
 
 
 def test_two_tokens_are_never_the_same() -> None:
-    assert ISSUER.mint(["viewer"], tenant="a") != ISSUER.mint(["viewer"], tenant="a")
+    assert ISSUER.mint({}) != ISSUER.mint({})
 
 
 def test_issuer_serves_its_discovery_document_and_its_key() -> None:

@@ -57,6 +57,7 @@ def _connect(url: str | None, auth: str | None, tenant: str | None) -> "Taskyard
 def _run(args: argparse.Namespace, connect: Connect) -> int:
     from taskyard.cli.commands import COMMANDS
     from taskyard.cli.login import LOGIN_COMMANDS
+    from taskyard.cli.token import token
     from taskyard.cli.workflow import draw_file, draws_file
 
     auth = "none"
@@ -65,6 +66,8 @@ def _run(args: argparse.Namespace, connect: Connect) -> int:
             return draw_file(args)
         if args.command in LOGIN_COMMANDS:
             return LOGIN_COMMANDS[args.command](args)
+        if args.command == "token":
+            return token(args)
         with connect(args.url, args.auth, args.tenant or os.environ.get("TASKYARD_TENANT")) as yard:
             auth = yard.auth
             return COMMANDS[args.command](yard, args)

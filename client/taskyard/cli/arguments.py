@@ -75,6 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
     _workflow(command("workflow", "DAGs of tasks: run a file, show, cancel, run again, draw."), common_options)
     _login(command)
     _audit(command("audit", "List who did what, newest first. Takes the role admin."))
+    _token(
+        command("token", "Print a token of the local system that runs here, for a role and a tenant of your choice.")
+    )
     command("types", "List the task types of this deployment, with the fields of their payloads.")
     command("stats", "Counts per state and type, depth of each lane.")
 
@@ -325,6 +328,14 @@ def _login(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         "--device", action="store_true", help="show a code for a browser on another device (not with Cognito)"
     )
     command("logout", "Delete the stored tokens of the API at --url.")
+
+
+def _token(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "taskyard token --role ROLE [--tenant TENANT] [--ttl TIME] [--json]"
+    parser.add_argument(
+        "--role", required=True, choices=("viewer", "submitter", "admin", "operator"), help="includes those before it"
+    )
+    parser.add_argument("--ttl", type=values.duration, metavar="TIME", help="how long it is valid (default 12h)")
 
 
 def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from taskyard.errors import InvalidEndpoint, NoEndpoint
@@ -62,7 +63,8 @@ def find_endpoint(
         chosen_auth = chosen_auth or default_auth(normal_url(source_url))
     else:
         file = _endpoint_file(start)
-        source_url, token = _read_endpoint_file(file)
+        document = _read_endpoint_file(file)
+        source_url, token = document["url"], document["token"]
         source = str(file)
         chosen_auth = auth or token
     endpoint = Endpoint(normal_url(source_url), None if chosen_auth == "none" else chosen_auth, source)
@@ -112,8 +114,15 @@ def _endpoint_file(start: Path) -> Path:
     )
 
 
-def _read_endpoint_file(file: Path) -> tuple[str, str | None]:
-    """URL and token. Raises InvalidEndpoint for a file that another user may have written."""
+def local_document(start: Path) -> tuple[Path, Mapping[str, Any]]:
+    """The endpoint file of a local system, in `start` or the nearest folder above it, and what it says. Raises
+    NoEndpoint, InvalidEndpoint."""
+    file = _endpoint_file(start)
+    return file, _read_endpoint_file(file)
+
+
+def _read_endpoint_file(file: Path) -> Mapping[str, Any]:
+    """Has `url`, a text, and may have `token`. Raises InvalidEndpoint for a file that another user may have written."""
     try:
         with file.open(encoding="utf-8") as opened:
             status = os.fstat(opened.fileno())
@@ -121,8 +130,8 @@ def _read_endpoint_file(file: Path) -> tuple[str, str | None]:
             if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o022):
                 raise InvalidEndpoint(f"{file} is not used: it belongs to, or can be written by, another user")
             document = json.load(opened)
-        url, token = document["url"], document.get("token")
-        return str(url), None if token is None else str(token)
+        token = document.get("token")
+        return {**document, "url": str(document["url"]), "token": None if token is None else str(token)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidEndpoint(
             f"{file} cannot be read ({error}): a local system that was killed may have left it"

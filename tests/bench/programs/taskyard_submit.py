@@ -41,7 +41,8 @@ class ByHttp:
         self.connection = http.client.HTTPConnection(urlsplit(os.environ["TASKYARD_URL"]).netloc)
 
     def __call__(self, path: str, body: dict | None = None, method: str = "POST") -> tuple[int, str]:
-        self.connection.request(method, path, body and json.dumps(body), {"content-type": "application/json"})
+        headers = {"content-type": "application/json", "authorization": f"Bearer {os.environ['TASKYARD_TOKEN']}"}
+        self.connection.request(method, path, body and json.dumps(body), headers)
         answer = self.connection.getresponse()
         return answer.status, answer.read().decode()
 
