@@ -132,6 +132,7 @@ class Services:
     @cached_property
     def workflows(self) -> Workflows:
         from functions.api.workflows.workflows import Workflows
+        from functions.intake import services as intake_services
 
         return Workflows(
             runs=wiring.run_store(self.environment),
@@ -142,6 +143,7 @@ class Services:
             timeout_limit=self.timeout_limit,
             notifications=wiring.notification_starter(self.environment),
             webhook_reach=self.environment.webhook_reach,
+            admission=intake_services.admission(self.environment),
         )
 
     @cached_property

@@ -91,6 +91,33 @@ class PayloadTooLarge(TaskyardError):
         return f"payload of {self.size} bytes is above the limit of {self.limit}"
 
 
+class QuotaExceeded(TaskyardError):
+    """The tenant's quota is used up for now. `quota`: its name in QUOTAS. `limit`: its value. After
+    `retry_after_seconds` the same request fits, if the tenant submits nothing else until then."""
+
+    def __init__(self, quota: str, limit: float, retry_after_seconds: int) -> None:
+        self.quota = quota
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+    def __str__(self) -> str:
+        return (
+            f"the tenant's quota {self.quota} of {self.limit:g} is used up; try again in {self.retry_after_seconds} s"
+        )
+
+
+class BeyondQuota(TaskyardError):
+    """The request is larger than the tenant's quota: waiting does not help. `requested`: what it would take."""
+
+    def __init__(self, quota: str, limit: int, requested: int) -> None:
+        self.quota = quota
+        self.limit = limit
+        self.requested = requested
+
+    def __str__(self) -> str:
+        return f"{self.requested} is above the tenant's quota {self.quota} of {self.limit}; waiting does not help"
+
+
 class StoreUnavailable(TaskyardError):
     """DynamoDB, SQS, Scheduler or S3 refused for now (throttling, outage): the same request may be sent again."""
 

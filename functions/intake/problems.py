@@ -10,12 +10,14 @@ from typing import Any
 
 from functions.core.errors import (
     RESOURCES,
+    BeyondQuota,
     ChangedMeanwhile,
     IdempotencyKeyReused,
     InvalidRequest,
     NotAllowedInState,
     NotFound,
     PayloadTooLarge,
+    QuotaExceeded,
     Resource,
     StoreUnavailable,
     TaskyardError,
@@ -154,6 +156,24 @@ PROBLEM_TYPES: dict[type[Exception] | tuple[type[Exception], Resource], ProblemT
         "idempotency-key-reused",
         "The idempotency key belongs to another request",
         lambda error: {f"{error.what}Id": error.id},
+    ),
+    BeyondQuota: ProblemType(
+        403,
+        "beyond-quota",
+        "It is above the tenant's quota",
+        lambda error: {"quota": error.quota, "limit": error.limit, "requested": error.requested},
+    ),
+    QuotaExceeded: ProblemType(
+        429,
+        "quota-exceeded",
+        "The tenant's quota is used up for now",
+        # Also as a field: an answer of the producer function has no headers.
+        lambda error: {
+            "quota": error.quota,
+            "limit": error.limit,
+            "retryAfterSeconds": error.retry_after_seconds,
+        },
+        lambda error: {"Retry-After": str(error.retry_after_seconds)},
     ),
     StoreUnavailable: ProblemType(
         503,

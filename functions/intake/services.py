@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from functions.aws.clients import client
 from functions.aws.recurring_schedules import RecurringSchedules
@@ -12,6 +14,9 @@ from functions.runtime import wiring
 from functions.runtime.environment import IntakeEnvironment
 from functions.runtime.metrics import Metrics
 from functions.store.schedules import ScheduleStore
+
+if TYPE_CHECKING:
+    from functions.intake.admission import Admission
 
 
 def submission(environment: IntakeEnvironment) -> Submission:
@@ -23,6 +28,22 @@ def submission(environment: IntakeEnvironment) -> Submission:
         registry=wiring.registry,
         timeout_limit=environment.timeout_limit,
         webhook_reach=environment.webhook_reach,
+        admission=admission(environment),
+    )
+
+
+def admission(environment: IntakeEnvironment) -> Admission | None:
+    """None: the deployment has no quotas."""
+    if environment.quotas is None:
+        return None
+    from functions.core.quotas import QuotaRules
+    from functions.intake.admission import Admission
+    from functions.store.quotas import QuotaStore
+
+    return Admission(
+        rules=QuotaRules.from_json(environment.quotas),
+        usage=QuotaStore(wiring.table(environment)),
+        schedules=schedule_store(environment),
     )
 
 
@@ -40,6 +61,7 @@ def firings(environment: IntakeEnvironment, submission: Submission, metrics: Met
     return Firings(
         schedules=schedule_store(environment),
         tasks=wiring.task_store(environment),
-        submission=submission,
+        # A schedule was admitted when it was created: its firings are under no quota.
+        submission=replace(submission, admission=None),
         metrics=metrics,
     )

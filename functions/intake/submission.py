@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskyard.tasks.retry import RetryPolicy
 
@@ -31,6 +31,9 @@ from functions.runtime.dispatch import Dispatcher
 from functions.store.documents import Documents, require_payload_size
 from functions.store.tasks import Applied, TaskStore
 
+if TYPE_CHECKING:
+    from functions.intake.admission import Admission
+
 
 @dataclass(frozen=True)
 class SubmittedTask:
@@ -54,7 +57,7 @@ class PreparedTask:
 @dataclass(frozen=True, kw_only=True)
 class Submission:
     """`timeout_limit`: seconds, the longest time-out of an attempt in this deployment. `webhook_reach`: which addresses
-    a webhook of `notify` may have."""
+    a webhook of `notify` may have. `admission`: the quotas of tenants; None: there are none."""
 
     tasks: TaskStore
     documents: Documents
@@ -63,22 +66,31 @@ class Submission:
     registry: Callable[[], Registry]
     timeout_limit: int
     webhook_reach: Reach = "public"
+    admission: Admission | None = None
 
     def submit(
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
     ) -> SubmittedTask:
         """`header`: the header Idempotency-Key, unparsed. `key`: an idempotency key of Taskyard's own, instead of the
-        caller's. `now`: epoch ms. `random`: 80 bits. Raises as `prepare` does."""
-        prepared = self.prepare(body, header, tenant=tenant, now=now, random=random, key=key)
+        caller's. `now`: epoch ms. `random`: 80 bits. Raises as `validate` and `admit` do."""
+        valid = self.validate(body, header, tenant=tenant, now=now, random=random, key=key)
+        self.admit(tenant, 1, now=now)
+        prepared = self.with_dependencies(valid)
         return (
             prepared if isinstance(prepared, SubmittedTask) else self._accept(self.with_stored_payload(prepared), now)
         )
 
-    def prepare(
+    def admit(self, tenant: str, submits: int, *, now: int) -> None:
+        """Counts the submits of one request, which is valid, before anything is read or written for it. Raises
+        QuotaExceeded, BeyondQuota."""
+        if self.admission is not None:
+            self.admission.admit(tenant, submits, now=now)
+
+    def validate(
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int, key: str | None = None
-    ) -> PreparedTask | SubmittedTask:
-        """Checks the request and writes nothing. A SubmittedTask is the task of an earlier, equal request. Raises
-        InvalidRequest, UnknownTaskType, PayloadTooLarge."""
+    ) -> PreparedTask:
+        """Checks all of the request but its dependencies. No call of AWS. Raises InvalidRequest, UnknownTaskType,
+        PayloadTooLarge, BeyondQuota."""
         require_payload_size(body.get("payload"))
         parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
         key, key_errors = key_of_request(header, parsed) if key is None else (key, [])
@@ -100,13 +112,21 @@ class Submission:
         )
         fingerprint = Fingerprint(parsed.request.canonical_form(task_type.name), parsed.fields)
         task = replace(task, mask=mask, digest=fingerprint.digest, idempotency_key=key)
+        if self.admission is not None:
+            self.admission.require_payloads(tenant, [parsed.request.payload])
+        return PreparedTask(task, parsed.request.payload, fingerprint)
+
+    def with_dependencies(self, valid: PreparedTask) -> PreparedTask | SubmittedTask:
+        """Checks that the dependencies exist. A SubmittedTask is the task of an earlier, equal request. Raises
+        InvalidRequest."""
+        task = valid.task
         if errors := self._dependency_errors(task):
             # A dependency may have expired since an earlier, equal request was accepted: the task exists then.
-            earlier = self.tasks.get(tenant, task_id) if key is not None else None
-            if earlier is not None and fingerprint.matches(earlier.digest):
+            earlier = self.tasks.get(task.tenant, task.id) if task.idempotency_key is not None else None
+            if earlier is not None and valid.fingerprint.matches(earlier.digest):
                 return SubmittedTask(earlier, created=False)
             raise InvalidRequest(errors)
-        return PreparedTask(task, parsed.request.payload, fingerprint)
+        return valid
 
     def with_stored_payload(self, prepared: PreparedTask) -> PreparedTask:
         """Stores the payload. This comes before the wake-up, because a worker may claim the task at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.aws.clients import client
 from functions.observer.observation import Observer
@@ -12,6 +12,9 @@ from functions.runtime.environment import ObserverEnvironment
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
 from functions.store.table import Table
+
+if TYPE_CHECKING:
+    from functions.observer.open_tasks import OpenTasks
 
 SHARD_WITHOUT_NAME = "only"
 
@@ -36,4 +39,18 @@ def services() -> Observer:
     return Observer(
         counters=Counters(table),
         leftovers=Leftovers(table, environment.document_bucket, partial(client, "s3")),
+        open_tasks=open_tasks(environment, table),
+    )
+
+
+def open_tasks(environment: ObserverEnvironment, table: Table) -> OpenTasks | None:
+    """None: the deployment has no quotas."""
+    if environment.quotas is None:
+        return None
+    from functions.core.quotas import QuotaRules
+    from functions.observer.open_tasks import OpenTasks
+    from functions.store.quotas import QuotaStore
+
+    return OpenTasks(
+        rules=QuotaRules.from_json(environment.quotas), counters=Counters(table), usage=QuotaStore(table)
     )

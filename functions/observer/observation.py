@@ -8,13 +8,16 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.core.counts import JournalEntry, StateChange
 from functions.store import keys
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
 from functions.store.records import Item
+
+if TYPE_CHECKING:
+    from functions.observer.open_tasks import OpenTasks
 
 logger = logging.getLogger("taskyard.observer")
 
@@ -59,8 +62,11 @@ class StreamBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Observer:
+    """`open_tasks`: None when no tenant has quotas."""
+
     counters: Counters
     leftovers: Leftovers
+    open_tasks: OpenTasks | None = None
 
     def observe(self, records: Sequence[dict[str, Any]], *, stream_shard: str) -> str | None:
         """`records`: in stream order. Returns the sequence number from which Lambda must deliver the stream again, None
@@ -90,11 +96,12 @@ class Observer:
             write = partial(self.counters.write_journal, stream_shard, batch.changes)
             run_step("not counted", batch.changes[0].sequence, write)
         for tenant, journal_entries in batch.journal_entries.items():
-            run_step(
-                "not counted",
-                journal_entries[0].sequence,
-                partial(self.counters.add_to_counter, tenant, stream_shard, journal_entries),
-            )
+            first_sequence = journal_entries[0].sequence
+            add = partial(self.counters.add_to_counter, tenant, stream_shard, journal_entries)
+            run_step("not counted", first_sequence, add)
+            if self.open_tasks is not None:
+                # Also when the counter had these entries: an observer may have died between the two.
+                run_step("open tasks not copied", first_sequence, partial(self.open_tasks.copy, tenant))
         for sequence, item in batch.removed.items():
             delete = self.leftovers.delete_of_task if item["sk"]["S"] == keys.TASK else self.leftovers.delete_of_run
             run_step("leftovers not deleted", sequence, partial(delete, item))

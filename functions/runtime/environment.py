@@ -50,7 +50,8 @@ class TaskEnvironment(Environment):
 
 class IntakeEnvironment(TaskEnvironment):
     """Of the functions that take requests or firings of schedules. `firing_arn`: of the function that EventBridge
-    Scheduler invokes for each firing."""
+    Scheduler invokes for each firing. `quotas`: JSON, which functions/core/quotas.py parses; None: no tenant has
+    quotas."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__(variables)
@@ -63,6 +64,7 @@ class IntakeEnvironment(TaskEnvironment):
         self.schedule_group: Final = variables["SCHEDULE_GROUP"]
         self.schedule_role_arn: Final = variables["SCHEDULE_ROLE_ARN"]
         self.firing_arn: Final = variables["FIRING_ARN"]
+        self.quotas: Final = variables.get("QUOTAS")
 
     @property
     def timeout_limit(self) -> int:
@@ -99,9 +101,12 @@ class DeadLetterEnvironment(TaskEnvironment):
 
 
 class ObserverEnvironment(Environment):
+    """`quotas`: as in IntakeEnvironment."""
+
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__(variables)
         self.document_bucket: Final = variables["DOCUMENT_BUCKET"]
+        self.quotas: Final = variables.get("QUOTAS")
 
 
 class WorkflowEnvironment(TaskEnvironment):

@@ -81,6 +81,12 @@ def tally_key(tenant: str, run: str, round_: int, level: int, number: int) -> Ke
 
 
 JOIN = "JOIN"
+QUOTA = "QUOTA"
+
+
+def quota_key(tenant: str) -> Key:
+    """What a tenant has submitted of late, for its quotas."""
+    return {"pk": {"S": f"QUOTA#{tenant}"}, "sk": {"S": QUOTA}}
 
 
 def bulk_answer_key(tenant: str, route: str, key: str) -> Key:

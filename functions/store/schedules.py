@@ -62,6 +62,19 @@ class ScheduleStore:
         ]
         return {schedule.id: schedule for schedule in schedules}
 
+    def count(self, tenant: str) -> int:
+        """Of the tenant, as the listing index has them: a schedule is there a moment after its create."""
+
+        def count_in_shard(number: int) -> int:
+            entries = self.table.query(
+                IndexName="listing",
+                KeyConditionExpression="listPk = :pk",
+                ExpressionAttributeValues={":pk": string_value(keys.schedule_listing_partition(tenant, number))},
+            )
+            return sum(1 for _ in entries)
+
+        return sum(map(count_in_shard, range(self.shards)))
+
     def change(self, schedule: Schedule) -> bool:
         """Writes the schedule if the record still has the version before. False when another request was first, or when
         the schedule no longer exists."""

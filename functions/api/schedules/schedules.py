@@ -99,6 +99,8 @@ class Schedules:
         schedule = replace(schedule, digest=fingerprint.digest)
         if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
             return result_of_repeat(earlier, fingerprint)
+        if self.submission.admission is not None:
+            self.submission.admission.require_another_schedule(tenant)
         with scheduler_errors_as_invalid_request(parsed):
             if not self.scheduler.create(scheduler_definition(schedule, now=now)):
                 # Another request created it and died before its record, or is about to write it: the record decides.
@@ -161,10 +163,12 @@ class Schedules:
             raise NotFound("schedule", schedule_id)
 
     def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> SubmittedTask:
-        """Submits the task now, once for each Idempotency-Key. `header`: as it came. `random`: 80 bits."""
+        """Submits the task now, once for each Idempotency-Key. `header`: as it came. `random`: 80 bits. Raises as
+        `Submission.admit` does: it is a submit by request, unlike a firing."""
         now = self.clock()
         key = validated_header_key(header)
         schedule = self.find(tenant, schedule_id)
+        self.submission.admit(tenant, 1, now=now)
         return self.firing.run_now(schedule, key or time_ordered_id(now, random), now=now)
 
     # -- validation of a request
@@ -245,10 +249,7 @@ class Schedules:
         }
         task = None
         try:
-            prepared = self.submission.prepare(task_body, None, tenant=schedule.tenant, now=now, random=0)
-            # Without a key it cannot repeat an earlier request.
-            assert isinstance(prepared, PreparedTask)
-            task = prepared
+            task = self.submission.validate(task_body, None, tenant=schedule.tenant, now=now, random=0)
         except InvalidRequest as invalid:
             errors += [FieldError(join_paths(name, each.field), each.message) for each in invalid.errors]
         except UnknownTaskType as unknown:

@@ -49,14 +49,19 @@ class BatchSubmission:
         self, body: Mapping[str, Any], *, tenant: str, now: int, random: Callable[[], int], request_id: str
     ) -> tuple[schemas.BatchAnswer, list[Task]]:
         """The view, and the tasks that were created. `random`: 80 bits for each call. Raises InvalidRequest for a body
-        that is no batch; an error of one task is the result of that task."""
+        that is no batch, and what `Submission.admit` raises, for all valid tasks together; any other error of one task
+        is the result of that task."""
 
-        def prepare(task_body: Any) -> PreparedTask | SubmittedTask:
+        def validate(task_body: Any) -> PreparedTask:
             if not isinstance(task_body, dict):
                 raise InvalidRequest([FieldError("body", "must be an object")])
-            return self.submission.prepare(task_body, None, tenant=tenant, now=now, random=random())
+            return self.submission.validate(task_body, None, tenant=tenant, now=now, random=random())
 
-        results: list[SubmitResult] = mark_duplicates(map_parallel(prepare, task_bodies(body)))
+        valid = map_parallel(validate, task_bodies(body))
+        self.submission.admit(tenant, sum(isinstance(result, PreparedTask) for result in valid), now=now)
+        results: list[SubmitResult] = [*valid]
+        replace_pending(results, self.submission.with_dependencies)
+        results = mark_duplicates(results)
         replace_pending(results, self.submission.with_stored_payload)
         self._send_wakeups(results, now)
         replace_pending(results, self.submission.write)
@@ -102,7 +107,7 @@ def replace_pending(results: list[SubmitResult], work: Callable[[PreparedTask], 
         results[index] = replacement
 
 
-def mark_duplicates(results: Sequence[PreparedTask | SubmittedTask | Exception]) -> list[SubmitResult]:
+def mark_duplicates(results: Sequence[SubmitResult]) -> list[SubmitResult]:
     """The first task of each idempotency key is written, whatever the order of the threads; the later ones share its
     result."""
     first: dict[str, int] = {}

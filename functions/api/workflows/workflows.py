@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.api.workflows.requests import WORKFLOW_ALIASES, SubmitWorkflow, ValidWorkflow, validate
 from functions.aws.executions import Executions
@@ -24,6 +24,9 @@ from functions.intake.task_requests import Limits, parse
 from functions.runtime.notifications import NotificationStarter
 from functions.store.documents import Documents, require_payload_size
 from functions.store.runs import RunStore
+
+if TYPE_CHECKING:
+    from functions.intake.admission import Admission
 
 EXECUTION_NAMES_LIMIT = 10
 """Executions that one round may need: each but the last ended because the request that started it died."""
@@ -44,7 +47,7 @@ class SubmittedRun:
 @dataclass(frozen=True, kw_only=True)
 class Workflows:
     """`timeout_limit`: seconds, the most that one attempt of a node may run here. `webhook_reach`: where `notify` may
-    lead."""
+    lead. `admission`: the quotas of tenants; None: there are none."""
 
     runs: RunStore
     documents: Documents
@@ -54,6 +57,7 @@ class Workflows:
     timeout_limit: int
     notifications: NotificationStarter
     webhook_reach: Reach = "public"
+    admission: Admission | None = None
 
     def submit(
         self, body: Mapping[str, Any], header: str | None, *, tenant: str, now: int, random: int
@@ -64,6 +68,10 @@ class Workflows:
         parsed = parse(SubmitWorkflow, body, WORKFLOW_ALIASES, given)
         key, key_errors = key_of_request(header, parsed)
         valid = validate(parsed, key_errors, self.registry(), given, self.webhook_reach)
+        if self.admission is not None:
+            self.admission.require_workflow_nodes(tenant, len(valid.specs))
+            self.admission.require_payloads(tenant, (spec.payload for spec in valid.specs))
+            self.admission.admit(tenant, len(valid.specs), now=now)
         run_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, f"workflow\0{key}")
         if key is not None and (earlier := self.runs.get(tenant, run_id)):
             return earlier_run_result(earlier, valid, key)
