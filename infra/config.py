@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from infra.auth import Auth, Cognito, Iam, Jwt, auth_faults
+from infra.auth import AUTH_LIMIT, Auth, Cognito, Iam, Jwt, auth_faults, auth_rules
+from infra.quotas import TenantQuotas, quotas_faults, quotas_json
 
 # The longest DelaySeconds of SQS: a message may stand in its queue this long on purpose.
 MAX_DELAY_SECONDS = 900
@@ -80,6 +82,8 @@ class Config:
     cors_origins: tuple[str, ...] = ()
     # Other addresses of verified identities that SEND_EMAIL may send from, spelled exactly as payloads have them.
     mail_senders: tuple[str, ...] = ()
+    # What each tenant may submit and have (docs/operations.md). None: no quotas, and no cost of checking them.
+    quotas: TenantQuotas | None = None
     # Gets a confirmation mail from SNS at the first deployment; None: the topic has no subscriber.
     alarm_email: str | None = None
 
@@ -249,6 +253,12 @@ def config_faults(config: Config) -> Iterator[str]:
         if not _ORIGIN.fullmatch(origin):
             yield f"cors_origins[{at}] is {origin!r}: it must be an origin without a path, such as https://example.com"
     yield from auth_faults(config.auth)
+    if config.quotas is not None:
+        yield from quotas_faults(config.quotas)
+        variables = (json.dumps(auth_rules(config.auth), separators=(",", ":")), quotas_json(config.quotas))
+        size = sum(len(variable.encode()) for variable in variables)
+        if size > AUTH_LIMIT:
+            yield f"auth and quotas take {size} bytes in the variables AUTH and QUOTAS, of {AUTH_LIMIT} together"
 
 
 def check_routes(config: Config, routes: Collection[str]) -> None:

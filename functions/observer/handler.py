@@ -51,6 +51,4 @@ def open_tasks(environment: ObserverEnvironment, table: Table) -> OpenTasks | No
     from functions.observer.open_tasks import OpenTasks
     from functions.store.quotas import QuotaStore
 
-    return OpenTasks(
-        rules=QuotaRules.from_json(environment.quotas), counters=Counters(table), usage=QuotaStore(table)
-    )
+    return OpenTasks(rules=QuotaRules.from_json(environment.quotas), counters=Counters(table), usage=QuotaStore(table))

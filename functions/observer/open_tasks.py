@@ -24,6 +24,4 @@ class OpenTasks:
         if quota is None or quota.open_tasks is None:
             return
         states = self.counters.read(tenant).states
-        self.usage.set_open_tasks(
-            tenant, sum(count for state, count in states.items() if state not in TERMINAL)
-        )
+        self.usage.set_open_tasks(tenant, sum(count for state, count in states.items() if state not in TERMINAL))

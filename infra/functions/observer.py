@@ -10,6 +10,7 @@ from constructs import Construct
 
 from infra.config import Config
 from infra.functions.function import DeploymentPackage, Function
+from infra.functions.shared_resources import quotas_environment
 from infra.resources.lanes import failure_queue
 from infra.resources.storage import Storage
 
@@ -40,6 +41,7 @@ class Observer(Construct):
             environment={
                 "TABLE_NAME": storage.table.table_name,
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
+                **quotas_environment(config),
             },
             statements=[
                 *storage.allow_stream(),

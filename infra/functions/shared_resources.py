@@ -11,11 +11,17 @@ from infra.auth import auth_rules
 from infra.config import Config
 from infra.functions.function import DeploymentPackage
 from infra.identity import Identity
+from infra.quotas import quotas_json
 from infra.resources.lanes import Lanes
 from infra.resources.schedules import Schedules
 from infra.resources.state_machines import StateMachines
 from infra.resources.storage import Storage
 from infra.resources.timers import Timers
+
+
+def quotas_environment(config: Config) -> dict[str, str]:
+    """Of functions that check quotas, or count for them. Nothing where the configuration has none."""
+    return {} if config.quotas is None else {"QUOTAS": quotas_json(config.quotas)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +61,7 @@ class SharedResources:
             # Read by the model of SEND_EMAIL, which refuses other senders at submit.
             "MAIL_SENDERS": ",".join(self.config.senders),
             **self.schedules.environment(),
+            **quotas_environment(self.config),
         }
 
     def _auth_as_json(self) -> str:

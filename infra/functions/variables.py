@@ -24,6 +24,7 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "NOTIFY_MACHINE_ARN": "ARN of the state machine that delivers notifications.",
         "POWERTOOLS_METRICS_NAMESPACE": "CloudWatch namespace of the metrics. Powertools reads it.",
         "POWERTOOLS_SERVICE_NAME": "Name of the function in logs and metrics. Powertools reads it.",
+        "QUOTAS": "JSON: the quotas of tenants, `default` and `tenants`. Only where the configuration has quotas.",
         "RETENTION_DAYS": "Days after which a settled task expires.",
         "RUN_MACHINE_ARN": "ARN of the state machine that runs workflows.",
         "SCHEDULE_GROUP": "Name of the EventBridge Scheduler group of recurring schedules.",
