@@ -38,11 +38,11 @@ class QuotaStore:
         fits = []
         for at, (most, room) in enumerate(quota.thresholds(submits, now)):
             values |= {f":p{at}": number_value(most), f":c{at}": number_value(room)}
-            fits.append(f"({at_most(previous, f':p{at}')} AND {at_most(current, f':c{at}')})")
-        condition = f"({' OR '.join(fits)})"
+            fits.append(f"{at_most(previous, f':p{at}')} AND {at_most(current, f':c{at}')}")
+        condition = " OR ".join(fits)
         if (threshold := quota.open_tasks_threshold(submits)) is not None:
             values[":open"] = number_value(threshold)
-            condition += f" AND {at_most(OPEN_TASKS, ':open')}"
+            condition = f"({condition}) AND {at_most(OPEN_TASKS, ':open')}"
         answer = self.table.update(
             keys.quota_key(tenant),
             f"SET {current} = if_not_exists({current}, :zero) + :submits REMOVE {removed}",
