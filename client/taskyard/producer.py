@@ -13,6 +13,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Unpack
 
 from taskyard.api.tasks import calls
@@ -21,7 +22,7 @@ from taskyard.api.tasks.models import Task
 from taskyard.errors import NoCredentials, NoEndpoint, Unreachable
 from taskyard.transport.call import Response
 from taskyard.transport.idempotency_keys import checked_key, new_key
-from taskyard.transport.retries import Backoff, pause_before_retry
+from taskyard.transport.retries import Backoff, pause_before_retry, retry_after_seconds
 
 FUNCTION_VARIABLE = "TASKYARD_FUNCTION"
 
@@ -62,8 +63,10 @@ class Producer:
         while True:
             outcome = self._invoke(event)
             attempts += 1
-            status = outcome.status if isinstance(outcome, Response) else None
-            pause = pause_before_retry(self._backoff, attempts, status, None, self._draw())
+            status, retry_after = None, None
+            if isinstance(outcome, Response):
+                status, retry_after = outcome.status, retry_after_seconds(outcome.headers.get("retry-after"), _now())
+            pause = pause_before_retry(self._backoff, attempts, status, retry_after, self._draw())
             if pause is None:
                 if isinstance(outcome, Unreachable):
                     raise outcome
@@ -86,7 +89,10 @@ class Producer:
             # The function raised, timed out or died: it may have submitted the task before.
             return Unreachable(self.function, str((document or {}).get("errorMessage", "the function failed")))
         body = document.get("task", document.get("problem"))
-        return Response(int(document["status"]), {}, json.dumps(body).encode())
+        # An invocation has no headers: what the API says in one is a field of the problem here.
+        retry_after = document.get("problem", {}).get("retryAfterSeconds")
+        headers = {} if retry_after is None else {"retry-after": str(retry_after)}
+        return Response(int(document["status"]), headers, json.dumps(body).encode())
 
     def _error_response(self, response: Mapping[str, Any]) -> Response:
         code = response.get("Error", {}).get("Code", "")
@@ -100,6 +106,10 @@ class Producer:
         if self._client is None:
             self._client = _shared_client()
         return self._client
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @functools.cache

@@ -33,7 +33,7 @@ PROBLEM_DESCRIPTIONS = {
     413: "The payload is above 5 MB, or the body above what the gateway takes.",
     415: "The body is sent as something else than JSON.",
     422: "The request is not valid: `errors` names each field. Or the idempotency key belongs to another request.",
-    429: "Too many requests.",
+    429: "Too many requests, or a quota of the tenant is used up for now: `quota` names it.",
     500: "Something went wrong on our side.",
     503: "For now. The same request may be sent again.",
 }
@@ -185,11 +185,14 @@ def failure(route: Route, status: int) -> Json:
         description = NOT_FOUND[route.id_of]
     elif status == 403:
         slugs = [f"`{kind.slug}`" for kind in PROBLEM_TYPES.values() if kind.status == status]
-        description = f"The caller does not have the role `{route.role}`, or not in this tenant: {', '.join(slugs)}."
+        description = (
+            f"The caller does not have the role `{route.role}`, or not in this tenant, or the request is above a quota: "
+            f"{', '.join(slugs)}."
+        )
     else:
         description = route.conflict if status == 409 else PROBLEM_DESCRIPTIONS[status]
     described: Json = {"description": description, "content": content}
-    if status == 503:
+    if status in (429, 503):
         described["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
     if status == 401:
         described["headers"] = {"WWW-Authenticate": {"description": "RFC 6750.", "schema": {"type": "string"}}}

@@ -38,7 +38,12 @@ class Problem(TypedDict):
     workflowId: NotRequired[Annotated[str, Field(description="Of conflicts: the workflow concerned.")]]
     state: NotRequired[Annotated[str, Field(description="Of not-allowed-in-state.")]]
     size: NotRequired[Annotated[int, Field(description="Of payload-too-large, in bytes.")]]
-    limit: NotRequired[Annotated[int, Field(description="Of payload-too-large, in bytes.")]]
+    limit: NotRequired[
+        Annotated[float, Field(description="Of payload-too-large, in bytes; of quota-exceeded and beyond-quota.")]
+    ]
+    quota: NotRequired[Annotated[str, Field(description="Of quota-exceeded and beyond-quota: which one.")]]
+    requested: NotRequired[Annotated[int, Field(description="Of beyond-quota: what the request would take.")]]
+    retryAfterSeconds: NotRequired[Annotated[int, Field(description="Of quota-exceeded, as Retry-After.")]]
     service: NotRequired[Annotated[str, Field(description="Of unavailable: what refused.")]]
     requestId: NotRequired[Annotated[str, Field(description="Of internal-error: find it in the logs.")]]
 

@@ -71,6 +71,14 @@ def test_temporary_failure_of_the_producer_is_retried_with_the_same_key(trouble:
     assert len(client.events) == 2
 
 
+def test_quota_that_is_used_up_is_waited_for_as_long_as_the_producer_says() -> None:
+    refused = {"status": 429, "problem": {"status": 429, "title": "used up", "retryAfterSeconds": 7}}
+    client, pauses = Lambda(refused, {"status": 201, "task": task_document("t7")}), list[float]()
+    waiting = Producer("producer", client=client, backoff=Backoff(base=2), sleep=pauses.append, draw=lambda: 0.5)
+    assert waiting.submit("EMAIL").id == "t7"
+    assert pauses == [7 + 1]
+
+
 @pytest.mark.parametrize(
     ("trouble", "error"),
     [
