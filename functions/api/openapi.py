@@ -186,7 +186,7 @@ def failure(route: Route, status: int) -> Json:
     elif status == 403:
         slugs = [f"`{kind.slug}`" for kind in PROBLEM_TYPES.values() if kind.status == status]
         description = (
-            f"The caller does not have the role `{route.role}`, or not in this tenant, or the request is above a quota: "
+            f"The caller does not have the role `{route.role}`, or not in this tenant; or the request exceeds a quota: "
             f"{', '.join(slugs)}."
         )
     else:

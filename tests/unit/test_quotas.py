@@ -154,7 +154,8 @@ def test_more_submits_than_open_tasks_are_allowed_never_fit() -> None:
 @pytest.mark.parametrize(("milliseconds", "seconds"), [(1, 1), (1000, 1), (1001, 2), (1999, 2), (2000, 2)])
 def test_retry_after_is_whole_seconds_rounded_up(milliseconds: int, seconds: int) -> None:
     error = error_of_decision(FIVE, Wait(milliseconds, "submitsPerSecond"), 1)
-    assert error == QuotaExceeded("submitsPerSecond", 5, seconds)
+    assert isinstance(error, QuotaExceeded)
+    assert (error.quota, error.limit, error.retry_after_seconds) == ("submitsPerSecond", 5, seconds)
 
 
 def test_usage_of_a_larger_quota_from_before_is_over_when_its_windows_are() -> None:
@@ -178,7 +179,7 @@ def test_a_size_above_its_quota_is_beyond_it(check: object, quota: str, limit: i
     check(limit)
     with pytest.raises(BeyondQuota) as raised:
         check(limit + 1)
-    assert raised.value == BeyondQuota(quota, limit, limit + 1)
+    assert (raised.value.quota, raised.value.limit, raised.value.requested) == (quota, limit, limit + 1)
 
 
 @pytest.mark.parametrize("check", ["require_payload_bytes", "require_workflow_nodes", "require_schedules"])
