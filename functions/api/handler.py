@@ -21,9 +21,14 @@ from functions.intake import task_views as views
 from functions.runtime.environment import ApiEnvironment
 
 app = APIGatewayHttpResolver()
+PREFLIGHT_ROUTE = "OPTIONS /{proxy+}"
+"""Route of the template where CORS is configured: without an authorizer, unlike $default."""
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    if event.get("routeKey") == PREFLIGHT_ROUTE:
+        # API Gateway adds the CORS headers. A browser takes no other status than a success.
+        return {"statusCode": 204}
     try:
         return app.resolve(event, context)
     except Exception as error:
