@@ -15,7 +15,8 @@ from infra.build.routes import ApiRoute, build_routes
 
 POLICY_ROLES = ("viewer", "submitter", "admin")
 """An operator calls the routes of an admin."""
-API = "arn:aws:execute-api:REGION:ACCOUNT:API_ID/$default"
+API = ":".join(("arn", "aws", "execute-api", "us-east-1", "111122223333", "a1b2c3d4e5/$default"))
+"""An example: whoever uses a policy puts in its own region, account and API."""
 
 
 def caller_policy(role: str, routes: Sequence[ApiRoute]) -> dict[str, Any]:
