@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from functions.core.states import CLAIMABLE, REDRIVE_TRANSITIONS, State
 from functions.core.task import Task
 
 WRITER_MARGIN_MS = 30_000
 """Added to the longest function time-out. After that, the sender of a wake-up can no longer write its record."""
+TENANT_BYTES = 1024
+TASK_BYTES = 128
+"""AWS: a key has at most 2,048 bytes. One holds the names of the tenant and of the task."""
+COUNT_MAX = 2**53
 LOOK_AGAIN_SECONDS = 2
 """The delay when a settlement, or the write that the wake-up announces, is probably about to land."""
 
@@ -38,18 +43,34 @@ class WakeUp:
 
     @classmethod
     def parse(cls, body: str) -> WakeUp:
-        """Raises ValueError when `body` is not a wake-up."""
+        """Raises ValueError when `body` is not a wake-up.
+
+        Also for names that the table takes for no key and numbers that it takes for no number: the calls with them
+        fail for ever, and the message would go round between lane and dead-letter queue until it expires."""
         try:
             fields = json.loads(body)
-            return cls(
-                tenant=str(fields["tenant"]),
-                task=str(fields["task"]),
-                generation=int(fields["generation"]),
-                timeout_seconds=int(fields.get("timeout", 0)),
-                rounds=int(fields.get("rounds", 0)),
+            wakeup = cls(
+                tenant=_name(fields["tenant"], TENANT_BYTES),
+                task=_name(fields["task"], TASK_BYTES),
+                generation=_count(fields["generation"]),
+                timeout_seconds=_count(fields.get("timeout", 0)),
+                rounds=_count(fields.get("rounds", 0)),
             )
-        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
             raise ValueError(f"not a wake-up: {body[:200]}") from error
+        return wakeup
+
+
+def _name(value: Any, limit: int) -> str:
+    if not isinstance(value, str) or not 1 <= len(value.encode()) <= limit:
+        raise ValueError("no name of a tenant or task")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= COUNT_MAX:
+        raise ValueError("no number of a wake-up")
+    return value
 
 
 class Action(StrEnum):

@@ -73,6 +73,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         except ValueError as error:
             # The whole body is logged, because the message is deleted.
             logger.error("dropped, unreadable: %s", error, extra={"body": record["body"]})
+            returner.metrics.count("EventUnreadable")
             continue
         try:
             action = returner.process(wakeup, now=now, sent_at=int(record["attributes"]["SentTimestamp"]))

@@ -7,13 +7,15 @@ import os
 from functools import cache
 from typing import Any
 
-from functions.core.notifications.events import Notification
+from functions.core.notifications.events import Delivery, Notification
 from functions.core.times import epoch_ms
 from functions.notifier.delivery import AskedToWaitError, Deliverer, NotDeliveredError
 from functions.runtime import wiring
 from functions.runtime.environment import NotifierEnvironment
 from functions.runtime.metrics import Metrics
 from functions.store.notifications import NotificationStore
+
+logger = logging.getLogger("taskyard.notifier")
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -22,7 +24,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deliverer = services()
     by_design = (NotDeliveredError, AskedToWaitError)
     with deliverer.metrics.invocation("NotifierErrors", by_design=by_design, clock=wiring.clock):
-        notification = Notification.from_input(event["notification"])
+        try:
+            notification = Notification.from_input(event["notification"])
+        except ValueError as error:
+            # Another attempt would read the same. There is no record in which it could be listed.
+            logger.error("undeliverable, unreadable: %s", error, extra={"event": repr(event)[:2000]})
+            deliverer.metrics.count("NotificationUndeliverable")
+            return {"state": Delivery.UNDELIVERABLE}
         match event["step"]:
             case "deliver":
                 state = deliverer.attempt(notification, started_at=epoch_ms(event["startedAt"]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from functions.aws.clients import client
 from functions.observer.observation import Observer
 from functions.runtime.environment import ObserverEnvironment
+from functions.runtime.metrics import Metrics
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
 from functions.store.table import Table
@@ -27,7 +29,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     Lambda requires it in the response. At the end of a window Lambda invokes once more, with or without records.
     Emulators without windows have one shard per stream, and do not name it.
     """
-    first_failure = services().observe(event["Records"], stream_shard=event.get("shardId", SHARD_WITHOUT_NAME))
+    observer = services()
+    first_failure = observer.observe(event["Records"], stream_shard=event.get("shardId", SHARD_WITHOUT_NAME))
+    observer.metrics.flush(time.time_ns() // 1_000_000)
     return {"state": {}, "batchItemFailures": [] if first_failure is None else [{"itemIdentifier": first_failure}]}
 
 
@@ -40,6 +44,7 @@ def services() -> Observer:
         counters=Counters(table),
         leftovers=Leftovers(table, environment.document_bucket, partial(client, "s3")),
         open_tasks=open_tasks(environment, table),
+        metrics=Metrics(environment.name),
     )
 
 

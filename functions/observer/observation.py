@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from functions.core.counts import JournalEntry, StateChange
+from functions.core.counts import CountsByType, JournalEntry, StateChange
+from functions.runtime.metrics import Metrics
 from functions.store import keys
 from functions.store.counters import Counters
 from functions.store.leftovers import Leftovers
@@ -37,7 +38,7 @@ class StreamBatch:
 
     def add(self, record: dict[str, Any]) -> None:
         data = record["dynamodb"]
-        pk, sk = data["Keys"]["pk"]["S"], data["Keys"]["sk"]["S"]
+        pk, sk = _text(data["Keys"], "pk"), _text(data["Keys"], "sk")
         old, new = data.get("OldImage"), data.get("NewImage")
         sequence, at = int(data["SequenceNumber"]), int(data["ApproximateCreationDateTime"])
         self.numbers[sequence] = data["SequenceNumber"]
@@ -47,17 +48,17 @@ class StreamBatch:
                 sequence=sequence,
                 at=at,
                 tenant=tenant,
-                type=(new or old)["type"]["S"],
-                before=old["state"]["S"] if old else None,
-                after=new["state"]["S"] if new else None,
+                type=_text(new or old, "type"),
+                before=_text(old, "state") if old else None,
+                after=_text(new, "state") if new else None,
             )
             if change.before != change.after:
                 self.changes.append(change)
         elif sk.startswith(keys.JOURNAL_BATCH) and new:
-            for tenant, sums in json.loads(new["sums"]["S"]).items():
+            for tenant, sums in _sums(new).items():
                 self.journal_entries.setdefault(tenant, []).append(JournalEntry(sequence=sequence, at=at, sums=sums))
         if sk in (keys.TASK, keys.WORKFLOW) and old and is_removed_by_ttl(record):
-            self.removed[sequence] = old
+            self.removed[sequence] = {**old, **data["Keys"]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,7 @@ class Observer:
 
     counters: Counters
     leftovers: Leftovers
+    metrics: Metrics
     open_tasks: OpenTasks | None = None
 
     def observe(self, records: Sequence[dict[str, Any]], *, stream_shard: str) -> str | None:
@@ -78,9 +80,10 @@ class Observer:
         for record in records:
             try:
                 batch.add(record)
-            except (KeyError, TypeError, AttributeError, ValueError):
-                # Delivering it again would not make it readable.
+            except Exception:
+                # Delivering it again would not make it readable, and would hold up the records behind it.
                 logger.exception("unreadable stream record", extra={"record": repr(record)[:2000]})
+                self.metrics.count("EventUnreadable")
         failed_sequences: list[int] = []
 
         def run_step(error_message: str, sequence: int, action: Callable[[], None]) -> None:
@@ -106,6 +109,25 @@ class Observer:
             delete = self.leftovers.delete_of_task if item["sk"]["S"] == keys.TASK else self.leftovers.delete_of_run
             run_step("leftovers not deleted", sequence, partial(delete, item))
         return batch.numbers[min(failed_sequences)] if failed_sequences else None
+
+
+def _text(item: Item, name: str) -> str:
+    """A string attribute. Raises TypeError for anything else: a change with it could not be counted, and the changes
+    of the same batch would be given up with it."""
+    value = item[name]["S"]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no string")
+    return value
+
+
+def _sums(item: Item) -> dict[str, CountsByType]:
+    """The sums of a journal item by tenant. Raises TypeError, AttributeError, ValueError."""
+    by_tenant: dict[str, CountsByType] = json.loads(_text(item, "sums"))
+    for sums in by_tenant.values():
+        for states in sums.values():
+            if not all(type(by) is int for by in states.values()):
+                raise TypeError("a count is no integer")
+    return by_tenant
 
 
 def is_removed_by_ttl(record: dict[str, Any]) -> bool:

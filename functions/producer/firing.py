@@ -44,6 +44,7 @@ class FiringEvent:
             at, tenant, schedule = (str(event[name]) for name in ("scheduledTime", "tenant", "schedule"))
             if not SCHEDULE_ID.fullmatch(schedule) or not 1 <= len(tenant) <= TENANT_LIMIT:
                 raise ValueError(f"no firing of a schedule: {schedule[:50]!r} of {tenant[:50]!r}")
+            tenant.encode()  # half of a surrogate pair is no text that the table takes
             return cls(
                 tenant=tenant,
                 schedule=schedule,
@@ -51,7 +52,7 @@ class FiringEvent:
                 revision=str(event.get("revision", "")),
                 written_at=int(event.get("writtenAt", 0)),
             )
-        except (KeyError, TypeError, OverflowError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"no firing: {str(event)[:200]}") from error
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taskyard.producer")
 
+SERVER_ERROR = 500
+"""From this status on, the same request may succeed later."""
+
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     wired = services()
     try:
         function_arn = unqualified_arn(context.invoked_function_arn)
-        if "Records" in event and function_arn == wired.environment.firing_arn:
+        if isinstance(event, dict) and "Records" in event and function_arn == wired.environment.firing_arn:
             return handle_failed_invocations(event, context)
         return handle_event(event, context, function_arn)
     finally:
@@ -41,7 +45,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def handle_event(event: Mapping[str, Any], context: Any, function_arn: str) -> dict[str, Any]:
     """`function_arn`: of the function that was invoked with `event`."""
-    if "submit" in event and function_arn != services().environment.firing_arn:
+    if isinstance(event, dict) and "submit" in event and function_arn != services().environment.firing_arn:
         return handle_submit(event, context, function_arn)
     return handle_firing(event, function_arn)
 
@@ -52,14 +56,43 @@ def handle_failed_invocations(event: Mapping[str, Any], context: Any) -> dict[st
     failed = []
     for record in event["Records"]:
         try:
-            invocation = json.loads(record["body"])
-            handle_event(
-                invocation["requestPayload"], context, unqualified_arn(invocation["requestContext"]["functionArn"])
-            )
+            invocation = FailedInvocation.parse(record["body"])
+        except ValueError as error:
+            # A repetition would fail in the same way, every five minutes for a day. The whole body is logged, because
+            # the message is deleted.
+            logger.error("dropped, unreadable: %s", error, extra={"body": record["body"]})
+            services().metrics.count("EventUnreadable")
+            continue
+        try:
+            answer = handle_event(invocation.payload, context, invocation.function_arn)
+            if answer.get("status", 200) >= SERVER_ERROR:
+                # Nobody else reads the answer to this submit.
+                raise SubmitFailed(answer["problem"])
         except Exception:
             logger.warning("failed again", exc_info=True, extra={"messageId": record.get("messageId")})
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
+
+
+class SubmitFailed(Exception):
+    """The submit of a failed invocation failed again, by no fault of its own."""
+
+
+@dataclass(frozen=True)
+class FailedInvocation:
+    """An invocation that Lambda gave up. `function_arn`: of the function, unqualified."""
+
+    payload: Any
+    function_arn: str
+
+    @classmethod
+    def parse(cls, body: str) -> FailedInvocation:
+        """Raises ValueError when `body` is not Lambda's record of one."""
+        try:
+            invocation = json.loads(body)
+            return cls(invocation["requestPayload"], unqualified_arn(invocation["requestContext"]["functionArn"]))
+        except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+            raise ValueError("no failed invocation") from error
 
 
 def unqualified_arn(function_arn: str) -> str:
@@ -76,6 +109,7 @@ def handle_firing(event: Mapping[str, Any], function_arn: str) -> dict[str, Any]
     except ValueError as error:
         # Not a firing: a repetition would fail in the same way.
         logger.error("unreadable event: %s", error)
+        services().metrics.count("EventUnreadable")
         return {"outcome": "dropped", "reason": str(error), "task": None}
     result = services().firing_handler.handle(firing_event, function_arn=function_arn, now=now)
     level = logging.WARNING if result.outcome == "dropped" else logging.INFO

@@ -103,8 +103,8 @@ def test_looking_again_is_never_now(found: Task, receives: int) -> None:
 @given(
     st.builds(
         WakeUp,
-        tenant=st.text(),
-        task=st.text(),
+        tenant=st.text(min_size=1, max_size=200),
+        task=st.text(min_size=1, max_size=30),
         generation=st.integers(1, 10**6),
         timeout_seconds=st.integers(0, 900),
         rounds=st.integers(0, 100),
@@ -131,6 +131,20 @@ def test_any_other_text_is_refused(body: str) -> None:
         '{"tenant":"t","task":"x","generation":1e999}',
         '{"tenant":"t","task":"x","generation":"one"}',
         pytest.param("[" * 100_000, id="deep"),
+        # The table's calls refuse each of these, however often the message comes.
+        '{"tenant":"","task":"x","generation":1}',
+        '{"tenant":"t","task":"","generation":1}',
+        '{"tenant":"t","task":7,"generation":1}',
+        r'{"tenant":"t","task":"\ud800","generation":1}',
+        r'{"tenant":"\ud800","task":"x","generation":1}',
+        pytest.param(f'{{"tenant":"{"t" * 2048}","task":"x","generation":1}}', id="long tenant"),
+        pytest.param(f'{{"tenant":"t","task":"{"x" * 2048}","generation":1}}', id="long task"),
+        pytest.param(f'{{"tenant":"t","task":"x","generation":1{"0" * 200}}}', id="large number"),
+        '{"tenant":"t","task":"x","generation":-1}',
+        '{"tenant":"t","task":"x","generation":true}',
+        '{"tenant":"t","task":"x","generation":1.5}',
+        '{"tenant":"t","task":"x","generation":1,"timeout":"30"}',
+        '{"tenant":"t","task":"x","generation":1,"rounds":-1}',
     ],
 )
 def test_json_that_is_no_wake_up_is_refused(body: str) -> None:

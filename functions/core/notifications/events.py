@@ -30,6 +30,9 @@ Owner = Literal["task", "workflow"]
 ATTEMPTS_IN_EVENT = 5
 """The last attempts; the log is of the last one only. An event stays below 32 KB; AWS: an execution's input has at
 most 256 KB."""
+TEXT_BYTES = 900
+"""AWS: a key has at most 2,048 bytes. One holds tenant and id, another one id and event."""
+EPOCH_MAX = 10**12
 DEFAULT_SECRET_NAME = "default"  # noqa: S105 - the name of one
 
 
@@ -74,9 +77,31 @@ class Notification:
 
     @classmethod
     def from_input(cls, given: Mapping[str, Any]) -> Notification:
-        """The inverse of `to_input`."""
-        fields = dict(given)
-        return cls(owner=fields.pop("of"), **fields)
+        """The inverse of `to_input`. Raises ValueError for an input that it did not make: the state of its notification
+        could not be stored, and the machine would try for a day, then fail to give up."""
+        try:
+            fields = dict(given)
+            made = cls(owner=fields.pop("of"), **fields)
+            made._require_fields()
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"not a notification: {type(error).__name__}: {error}") from error
+        return made
+
+    def _require_fields(self) -> None:
+        """Raises ValueError, TypeError, KeyError, AttributeError."""
+        texts = (self.tenant, self.id, self.event, *([] if self.result_ref is None else [self.result_ref]))
+        if not all(isinstance(text, str) and 1 <= len(text.encode()) <= TEXT_BYTES for text in texts):
+            raise ValueError("tenant, id, event and result_ref are texts")
+        if self.owner not in ("task", "workflow") or type(self.target) is not int:
+            raise ValueError("of is task or workflow, target an integer")
+        if self.expires_at is not None and (type(self.expires_at) is not int or abs(self.expires_at) > EPOCH_MAX):
+            raise ValueError("expires_at is a time")
+        address = self.to["email" if "email" in self.to else "webhook"]
+        if not isinstance(address, str) or not isinstance(self.to.get("secret", ""), str):
+            raise ValueError("to has an address, and the name of a secret as text")
+        display_target(self.to).encode()
+        if not isinstance(self.body, dict) or not isinstance(self.body["data"], dict):
+            raise ValueError("body has data")
 
 
 def task_notifications(task: Task) -> Iterator[Notification]:
