@@ -10,7 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
+from taskyard import Taskyard
 
 from functions.core.quotas import Allowed, SubmitQuota, Usage, Wait
 from functions.store import keys
@@ -20,6 +22,7 @@ from local.aws.capacity import item_bytes
 from tests.integration.api import MESSAGE, Answer, Api
 from tests.integration.cloud import SHARDS, TABLE, TENANT, Cloud
 from tests.integration.conftest import START, Clock
+from tests.integration.door import Door
 from tests.integration.quick import Quick
 from tests.integration.scene import ID
 from tests.integration.schedules import EVERY_MINUTE, create, fire
@@ -178,6 +181,27 @@ def test_firings_are_not_refused_and_runs_by_request_are(
     assert api("POST", f"/schedules/{schedule['id']}/run").status == 429
     assert fire(aws, START + 60_000)["outcome"] == "submitted"
     assert submit(api).status == 429
+
+
+def test_client_waits_as_long_as_the_refusal_says_and_succeeds(
+    aws: Cloud, use_quotas: Callable[..., None], clock: Clock
+) -> None:
+    use_quotas(default=FIVE_A_SECOND)
+    door, pauses = Door(aws, clock), list[float]()
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        answer = door(request.method, request.url.raw_path.decode(), request.content, dict(request.headers))
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.advance(seconds)
+
+    transport = httpx.MockTransport(serve)
+    client = Taskyard("http://127.0.0.1:1", auth="none", transport=transport, sleep=sleep, draw=lambda: 0.0)
+    submitted = [client.submit("DELAYED_MESSAGE", MESSAGE["payload"]).id for _ in range(12)]
+    assert len(set(submitted)) == 12
+    assert pauses == [2.0, 1.0]
 
 
 # -- sizes
