@@ -25,6 +25,7 @@ from tests.grants.grants import Grant, GrantUse
 HANDLER = Path(__file__).parent / "handlers" / "grant_probe.py"
 LARGE_BYTES = 300_000
 """More than an item of the table takes: it goes to S3."""
+TOKEN_SECONDS = 3600
 ITEM_BYTES = 20_000
 """More than a record takes: it goes into an item of its own."""
 
@@ -80,6 +81,8 @@ class Scene:
     # -- requests
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        token = self.system.token("admin", ttl_seconds=TOKEN_SECONDS)
+        headers = {"Authorization": f"Bearer {token}", **headers}
         answer = httpx.request(method, self.system.url + path, json=body, headers=headers, timeout=60)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:300]}"
         return answer.json() if answer.content else None
