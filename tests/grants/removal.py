@@ -11,7 +11,8 @@ from tests.grants.grants import Grant
 from tests.grants.scenarios import SCENARIOS
 from tests.grants.scene import Scene
 
-TRIES = 3
+TRIES = 12
+"""Scenarios that are run without a grant before nothing is said to need it."""
 
 
 @dataclass(frozen=True)
