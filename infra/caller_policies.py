@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from infra.build.routes import ApiRoute, build_routes
+from .build.routes import ApiRoute, build_routes
 
 POLICY_ROLES = ("viewer", "submitter", "admin")
 """An operator calls the routes of an admin."""

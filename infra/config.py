@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from infra.auth import AUTH_LIMIT, Auth, Cognito, Iam, Jwt, auth_faults, auth_rules
-from infra.quotas import TenantQuotas, quotas_faults, quotas_json
+from .auth import AUTH_LIMIT, Auth, Cognito, Iam, Jwt, auth_faults, auth_rules
+from .quotas import TenantQuotas, quotas_faults, quotas_json
 
 # The longest DelaySeconds of SQS: a message may stand in its queue this long on purpose.
 MAX_DELAY_SECONDS = 900

@@ -14,7 +14,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import Config
+from .config import Config
 
 DATA_KEY_REUSE = cdk.Duration.hours(24)
 """How long SQS uses a data key before it asks KMS for another: the longest that it allows, and the cheapest."""

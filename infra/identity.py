@@ -12,8 +12,8 @@ import aws_cdk as cdk
 from aws_cdk import aws_cognito as cognito
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
-from infra.auth import ROLES, Cognito, ServiceClient
+from .acknowledgements import acknowledge
+from .auth import ROLES, Cognito, ServiceClient
 
 RESOURCE_SERVER = "taskyard"
 

@@ -13,17 +13,17 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.functions.api import Api
-from infra.functions.dead_letter import DeadLetter
-from infra.functions.function import NAMESPACE, Function
-from infra.functions.notifier import Notifier
-from infra.functions.observer import Observer
-from infra.functions.producer import Producer
-from infra.functions.shared_resources import SharedResources
-from infra.functions.worker import Workers
-from infra.functions.workflow import Workflow
-from infra.resources.schedules import Schedules
-from infra.resources.storage import Storage
+from .functions.api import Api
+from .functions.dead_letter import DeadLetter
+from .functions.function import NAMESPACE, Function
+from .functions.notifier import Notifier
+from .functions.observer import Observer
+from .functions.producer import Producer
+from .functions.shared_resources import SharedResources
+from .functions.worker import Workers
+from .functions.workflow import Workflow
+from .resources.schedules import Schedules
+from .resources.storage import Storage
 
 MINUTE = cdk.Duration.minutes(1)
 FIVE_MINUTES = cdk.Duration.minutes(5)

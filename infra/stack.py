@@ -7,27 +7,27 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.auth import Cognito
-from infra.build.assets import Assets
-from infra.build.routes import ApiRoute
-from infra.config import Config
-from infra.encryption import Encryption
-from infra.functions.api import Api
-from infra.functions.dead_letter import DeadLetter
-from infra.functions.function import DeploymentPackage
-from infra.functions.notifier import Notifier
-from infra.functions.observer import Observer
-from infra.functions.producer import Producer
-from infra.functions.shared_resources import SharedResources
-from infra.functions.worker import Workers
-from infra.functions.workflow import Workflow
-from infra.identity import Identity
-from infra.monitoring import Monitoring
-from infra.resources.lanes import Lanes
-from infra.resources.schedules import Schedules
-from infra.resources.state_machines import StateMachines
-from infra.resources.storage import Storage
-from infra.resources.timers import Timers
+from .auth import Cognito
+from .build.assets import Assets
+from .build.routes import ApiRoute
+from .config import Config
+from .encryption import Encryption
+from .functions.api import Api
+from .functions.dead_letter import DeadLetter
+from .functions.function import DeploymentPackage
+from .functions.notifier import Notifier
+from .functions.observer import Observer
+from .functions.producer import Producer
+from .functions.shared_resources import SharedResources
+from .functions.worker import Workers
+from .functions.workflow import Workflow
+from .identity import Identity
+from .monitoring import Monitoring
+from .resources.lanes import Lanes
+from .resources.schedules import Schedules
+from .resources.state_machines import StateMachines
+from .resources.storage import Storage
+from .resources.timers import Timers
 
 
 class TaskyardStack(cdk.Stack):

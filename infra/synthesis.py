@@ -12,9 +12,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.build.assets import (
-    LOCK_FILE,
-    ROOT,
+from .build.assets import (
     Assets,
     build_assets,
     code_digest,
@@ -24,10 +22,11 @@ from infra.build.assets import (
     layer_digest,
     read_below,
 )
-from infra.build.bytecode import Compiler, find_compiler
-from infra.build.routes import ApiRoute, build_routes
-from infra.build.task_files import check_task_files
-from infra.config import check_routes, config_of
+from .build.bytecode import Compiler, find_compiler
+from .build.locations import APP, CONSTRUCT, LOCK_FILE
+from .build.routes import ApiRoute, build_routes
+from .build.task_files import check_task_files
+from .config import check_routes, config_of
 
 
 def template_path(environment: str, out: Path) -> Path:
@@ -69,18 +68,19 @@ def failure(environment: str, error: Exception) -> str:
     the end of a traceback of a hundred, most of it jsii's."""
     what = " ".join(str(error).split())
     ours = [
-        f"{path.relative_to(ROOT)}:{frame.lineno}"
+        f"{path.relative_to(APP)}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if (path := Path(frame.filename)).is_relative_to(ROOT) and ".venv" not in path.relative_to(ROOT).parts
+        if (path := Path(frame.filename)).is_relative_to(APP) and ".venv" not in path.relative_to(APP).parts
     ]
     at = f" at {ours[-1]}" if ours else ""
     return f"synthesis of {environment} failed{at}: {type(error).__name__}: {what}"
 
 
 def _digest(environment: str, compiler: Compiler | None) -> str:
-    sources = read_below(ROOT / "infra")
+    sources = read_below(CONSTRUCT)
     for name in ("app.py", "cdk.json", "requirements/dev.txt"):
-        sources[name] = (ROOT / name).read_bytes()
+        if (APP / name).exists():
+            sources[name] = (APP / name).read_bytes()
     lock = LOCK_FILE.read_bytes()
     code = code_digest(code_sources(), lock, compiler)
     return digest_of(sources, salt=(environment, code, layer_digest(lock, compiler)))
@@ -102,7 +102,7 @@ def _write(environment: str, out: Path, *, assets: Assets, routes: Sequence[ApiR
     try:
         import aws_cdk as cdk
 
-        from infra.stack import TaskyardStack
+        from .stack import TaskyardStack
     finally:
         sys.dont_write_bytecode = kept
 

@@ -18,7 +18,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.config import CONFIGS, UnknownEnvironmentError, config_of
+from .config import CONFIGS, UnknownEnvironmentError, config_of
 
 TABLE, BUCKET, MACHINE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::StepFunctions::StateMachine"
 USER_POOL, KEY = "AWS::Cognito::UserPool", "AWS::KMS::Key"

@@ -12,6 +12,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.2.0"
+
 if TYPE_CHECKING:
     from taskyard.api.audit import AuditRecord
     from taskyard.api.dead_letters import Redrive

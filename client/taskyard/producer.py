@@ -20,6 +20,7 @@ from taskyard.api.tasks import calls
 from taskyard.api.tasks.calls import TaskOptions
 from taskyard.api.tasks.models import Task
 from taskyard.errors import NoCredentials, NoEndpoint, Unreachable
+from taskyard.extras import packages_of_extra
 from taskyard.transport.call import Response
 from taskyard.transport.idempotency_keys import checked_key, new_key
 from taskyard.transport.retries import Backoff, pause_before_retry, retry_after_seconds
@@ -74,7 +75,8 @@ class Producer:
             self._sleep(pause)
 
     def _invoke(self, event: Mapping[str, Any]) -> Response | Unreachable:
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+        with packages_of_extra("iam"):
+            from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
         try:
             answer = self._lambda_client().invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
@@ -115,8 +117,9 @@ def _now() -> datetime:
 @functools.cache
 def _shared_client() -> Any:
     """One client for all producers: creating it takes longer than a submit."""
-    from botocore.config import Config
-    from botocore.session import get_session
+    with packages_of_extra("iam"):
+        from botocore.config import Config
+        from botocore.session import get_session
 
     # Producer.submit retries: with the same key, and also after a problem that the function answers.
     config = Config(connect_timeout=5, read_timeout=35, retries={"total_max_attempts": 1})

@@ -31,13 +31,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.build.bytecode import RUNTIME, Compiler, compile_tree
-from infra.build.layer_python import run_module
-from infra.build.requirements import LAMBDA, THIS_MACHINE, install
+from .bytecode import RUNTIME, Compiler, compile_tree
+from .layer_python import run_module
+from .locations import BUILD, LOCK_FILE, ROOT
+from .requirements import LAMBDA, THIS_MACHINE, install
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / ".build"
-LOCK_FILE = ROOT / "requirements" / "functions.txt"
 # In the code: the task types as data.
 TASK_TYPES = "task-types.json"
 # In a layer: a copy of the lock that its packages were installed from.
@@ -99,12 +97,12 @@ class Assets:
 
 
 def read_below(folder: Path) -> dict[str, bytes]:
-    """Every source file below a folder of the checkout, by its path there; caches and hidden files are not."""
+    """Every source file below a folder, by its path from the folder's parent; caches and hidden files are not."""
     contents = {}
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         if path.is_file() and "__pycache__" not in parts and not any(part.startswith(".") for part in parts):
-            contents[path.relative_to(ROOT).as_posix()] = path.read_bytes()
+            contents[path.relative_to(folder.parent).as_posix()] = path.read_bytes()
     return contents
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from infra.build.assets import Assets, build_assets
-from infra.build.bytecode import RUNTIME, find_compiler
+from .assets import Assets, build_assets
+from .bytecode import RUNTIME, find_compiler
 
 DEFAULT_POOL = "default"
 Architecture = Literal["arm64", "x86_64"]

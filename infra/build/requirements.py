@@ -19,9 +19,10 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from infra.build.bytecode import RUNTIME
+from .bytecode import RUNTIME
+from .locations import LOCK_FILE
 
-FOLDER = Path(__file__).resolve().parents[2] / "requirements"
+FOLDER = LOCK_FILE.parent
 OLDEST_PYTHON = "3.11"  # pyproject.toml: requires-python
 _WHEELS_ONLY = ("--only-binary", ":all:")
 # uv names the package in its explanation, in one of these forms.

@@ -8,9 +8,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.build.assets import BUILD, LOCK_FILE, ROOT, build_local_layer
-from infra.build.layer_python import run_module
-from infra.config import DeploymentError
+from ..config import DeploymentError
+from .assets import build_local_layer
+from .layer_python import run_module
+from .locations import BUILD, LOCK_FILE, ROOT
 
 ROUTES_FILE = BUILD / "routes.json"
 

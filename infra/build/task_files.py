@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 
-from infra.build.assets import LOCK_FILE, ROOT, build_local_layer
-from infra.build.layer_python import TIMEOUT_SECONDS, run_module
-from infra.config import Config, DeploymentError
+from ..config import Config, DeploymentError
+from .assets import build_local_layer
+from .layer_python import TIMEOUT_SECONDS, run_module
+from .locations import LOCK_FILE, ROOT
 
 
 class InvalidTaskFilesError(DeploymentError):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from aws_cdk.aws_apigatewayv2_authorizers import HttpIamAuthorizer, HttpJwtAuthorizer
 from constructs import Construct
 
-from infra.auth import Cognito, Jwt
-from infra.build.routes import ApiRoute
-from infra.functions.function import Function
-from infra.functions.http_api import IAM_CALLER, JWT_CALLER, Authorization, HttpApi
-from infra.functions.shared_resources import SharedResources
+from ..auth import Cognito, Jwt
+from ..build.routes import ApiRoute
+from .function import Function
+from .http_api import IAM_CALLER, JWT_CALLER, Authorization, HttpApi
+from .shared_resources import SharedResources
 
 
 class Api(Construct):

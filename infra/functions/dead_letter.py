@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from constructs import Construct
 
-from infra.functions.function import Function
-from infra.functions.shared_resources import SharedResources
+from .function import Function
+from .shared_resources import SharedResources
 
 BATCH_SIZE = 10
 

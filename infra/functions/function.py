@@ -12,11 +12,11 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
-from infra.build.assets import Asset, Assets
-from infra.config import Config
-from infra.encryption import Encryption
-from infra.functions.variables import VARIABLES
+from ..acknowledgements import acknowledge
+from ..build.assets import Asset, Assets
+from ..config import Config
+from ..encryption import Encryption
+from .variables import VARIABLES
 
 NAMESPACE = "Taskyard"
 # Lambda's log retention accepts these numbers of days only, of those that a configuration may name.

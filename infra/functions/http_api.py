@@ -13,11 +13,11 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk.aws_apigatewayv2_integrations import HttpLambdaIntegration
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
-from infra.build.routes import ApiRoute
-from infra.config import Config
-from infra.encryption import Encryption
-from infra.functions.function import vended_log_group
+from ..acknowledgements import acknowledge
+from ..build.routes import ApiRoute
+from ..config import Config
+from ..encryption import Encryption
+from .function import vended_log_group
 
 # One line per request. The errors say why a request never reached the function. No header: one of them is the token.
 _ACCESS_LOG = {

@@ -12,11 +12,11 @@ import aws_cdk as cdk
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
-from infra.functions.function import Function
-from infra.functions.shared_resources import SharedResources
-from infra.functions.state_machine import state_machine
-from infra.functions.worker import allow_mail
+from ..acknowledgements import acknowledge
+from .function import Function
+from .shared_resources import SharedResources
+from .state_machine import state_machine
+from .worker import allow_mail
 
 # 5 + 10 + … + 2,560 s, then once an hour: 33 retries end after 24 h 25 min. The function gives up after 24 h; the
 # machine's limit applies when the function cannot. No jitter: it would shorten the sum.

@@ -8,11 +8,11 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.config import Config
-from infra.functions.function import DeploymentPackage, Function
-from infra.functions.shared_resources import quotas_environment
-from infra.resources.lanes import failure_queue
-from infra.resources.storage import Storage
+from ..config import Config
+from ..resources.lanes import failure_queue
+from ..resources.storage import Storage
+from .function import DeploymentPackage, Function
+from .shared_resources import quotas_environment
 
 RETRY_ATTEMPTS = 10
 # A record that cannot be observed within an hour goes to the failure queue, so that the shard behind it moves on.

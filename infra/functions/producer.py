@@ -9,10 +9,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
-from infra.functions.function import Function
-from infra.functions.shared_resources import SharedResources
-from infra.resources.lanes import CONSUMER_ACTIONS
+from ..acknowledgements import acknowledge
+from ..resources.lanes import CONSUMER_ACTIONS
+from .function import Function
+from .shared_resources import SharedResources
 
 TIMEOUT_SECONDS = 30
 # Lambda tries an invocation that failed twice more, after one and two minutes; then it is in the queue, from where it

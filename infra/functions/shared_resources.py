@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 
-from infra.auth import auth_rules
-from infra.config import Config
-from infra.functions.function import DeploymentPackage
-from infra.identity import Identity
-from infra.quotas import quotas_json
-from infra.resources.lanes import Lanes
-from infra.resources.schedules import Schedules
-from infra.resources.state_machines import StateMachines
-from infra.resources.storage import Storage
-from infra.resources.timers import Timers
+from ..auth import auth_rules
+from ..config import Config
+from ..identity import Identity
+from ..quotas import quotas_json
+from ..resources.lanes import Lanes
+from ..resources.schedules import Schedules
+from ..resources.state_machines import StateMachines
+from ..resources.storage import Storage
+from ..resources.timers import Timers
+from .function import DeploymentPackage
 
 
 def quotas_environment(config: Config) -> dict[str, str]:

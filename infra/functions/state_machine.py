@@ -10,8 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
-from infra.functions.function import Function
+from ..acknowledgements import acknowledge
+from .function import Function
 
 
 def state_machine(

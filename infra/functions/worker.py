@@ -8,9 +8,9 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.functions.function import Function
-from infra.functions.shared_resources import SharedResources
-from infra.resources.lanes import Lane, allow_consume
+from ..resources.lanes import Lane, allow_consume
+from .function import Function
+from .shared_resources import SharedResources
 
 BATCH_SIZE = 10
 

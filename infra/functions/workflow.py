@@ -9,10 +9,10 @@ from __future__ import annotations
 import aws_cdk as cdk
 from constructs import Construct
 
-from infra.functions.function import Function
-from infra.functions.run_machine import TIMEOUT_SECONDS, definition
-from infra.functions.shared_resources import SharedResources
-from infra.functions.state_machine import state_machine
+from .function import Function
+from .run_machine import TIMEOUT_SECONDS, definition
+from .shared_resources import SharedResources
+from .state_machine import state_machine
 
 
 class Workflow(Construct):

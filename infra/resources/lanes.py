@@ -10,9 +10,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
-from infra.config import Config, LaneConfig
-from infra.encryption import Encryption
+from ..acknowledgements import acknowledge
+from ..config import Config, LaneConfig
+from ..encryption import Encryption
 
 # Receives before SQS moves a wake-up to the dead-letter queue. Attempts are counted in the record; this counts
 # failures before that, throttling included, so it is high.

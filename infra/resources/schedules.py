@@ -7,8 +7,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.config import Config
-from infra.resources.schedule_groups import allow_schedules, scheduler_role
+from ..config import Config
+from .schedule_groups import allow_schedules, scheduler_role
 
 
 class Schedules(Construct):

@@ -8,9 +8,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
-from infra.config import Config
-from infra.encryption import Encryption
+from ..acknowledgements import acknowledge
+from ..config import Config
+from ..encryption import Encryption
 
 LISTING_INDEX = "listing"
 DEAD_LETTER_INDEX = "deadLetters"

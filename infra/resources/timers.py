@@ -6,9 +6,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from infra.encryption import Encryption
-from infra.resources.lanes import Lanes
-from infra.resources.schedule_groups import allow_schedules, scheduler_role
+from ..encryption import Encryption
+from .lanes import Lanes
+from .schedule_groups import allow_schedules, scheduler_role
 
 
 class Timers(Construct):

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PROJECT = Path(__file__).resolve().parents[2]
+_SOURCES = Path(__file__).resolve().parents[2]
+PROJECT = Path.cwd() if _SOURCES.name == "_runtime" else _SOURCES
+"""The folder of the app: has app.py, and gets cdk.out, .build and .local. From the wheel, where this is below
+taskyard/_runtime, the folder in which the local system is started."""
 
 
 class CloudAssemblyError(Exception):

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.build.assets import LOCK_FILE, build_local_layer, write_task_types
+from infra.build.assets import build_local_layer, write_task_types
+from infra.build.locations import LOCK_FILE
 from local.aws import moto_backends
 from local.system import LocalSystem
 from local.template import cloud_assembly

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from infra.synthesis import synthesize
 from tests.bench_init.measure import BASELINE, imports, measure, variants
 from tests.bench_init.report import Report, target

@@ -13,8 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.build.assets import BUILD, LOCK_FILE, Assets, build_assets, file_lock, layer_digest, prune
+from infra.build.assets import Assets, build_assets, file_lock, layer_digest, prune
 from infra.build.bytecode import RUNTIME, Compiler, compile_tree, find_compiler
+from infra.build.locations import BUILD, LOCK_FILE
 from infra.build.requirements import Platform, install
 
 

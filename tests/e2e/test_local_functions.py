@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.build.assets import BUILD
+from infra.build.locations import BUILD
 from local.system import FunctionFailed, LocalSystem
 from tests.e2e.callers import bearer
 

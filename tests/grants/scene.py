@@ -14,7 +14,8 @@ from typing import Any
 
 import httpx
 
-from infra.build.assets import LOCK_FILE, build_local_layer, write_task_types
+from infra.build.assets import build_local_layer, write_task_types
+from infra.build.locations import LOCK_FILE
 from local.aws.calls import AwsCall, error_response
 from local.http_server import Response
 from local.system import LocalSystem

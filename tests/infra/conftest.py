@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.assets import ROOT, Assets, build_assets
+from infra.build.assets import Assets, build_assets
 from infra.build.bytecode import find_compiler
+from infra.build.locations import ROOT
 from infra.synthesis import template_path
 from tests.infra.template import Template, read
 from tests.infra.variants import synthesize_variants

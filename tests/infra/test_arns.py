@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from tests.infra.template import Template
 
 PARTITION = re.compile(r"\barn:aws[a-z-]*:")

@@ -18,8 +18,6 @@ import pytest
 from infra.build import requirements
 from infra.build.assets import (
     LAYER_LOCK,
-    LOCK_FILE,
-    ROOT,
     SERVICES,
     TASK_TYPES,
     Assets,
@@ -32,6 +30,7 @@ from infra.build.assets import (
     write_task_types,
 )
 from infra.build.bytecode import Compiler, compile_tree, find_compiler
+from infra.build.locations import LOCK_FILE, ROOT
 from local.functions.layers import layer_directories
 from local.template.cloud_assembly import CloudAssemblyError
 from tests.infra.template import Template

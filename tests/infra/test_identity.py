@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from tests.infra.template import Template
 
 # In a process of its own, as app.py is: jsii's Node is of the process.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from tests.bench.idle import UnknownCostError, items, section, total
 from tests.bench.prices import Standing
 from tests.infra.conftest import Synthesis

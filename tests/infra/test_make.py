@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 
 
 class Make:

@@ -14,7 +14,7 @@ import pytest
 import app
 from infra import synthesis
 from infra.build import routes
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from infra.build.requirements import LAMBDA, MissingWheelError
 from infra.config import UnknownEnvironmentError, config_of
 from local.template.cloud_assembly import CloudAssemblyError, error_summary, synthesize

@@ -14,7 +14,8 @@ from types import MappingProxyType
 import pytest
 
 from infra import config
-from infra.build.assets import LOCK_FILE, ROOT, build_local_layer
+from infra.build.assets import build_local_layer
+from infra.build.locations import LOCK_FILE, ROOT
 from infra.build.task_files import InvalidTaskFilesError, check_task_files
 from infra.config import CONFIGS, InvalidConfigError, config_of
 

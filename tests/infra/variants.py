@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from tests.infra.template import Template
 
 # In a process of its own, as app.py is: jsii's Node is of the process.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from infra.config import Config
 from tests.model.costs import per_run, task_read_units, task_units
 from tests.model.quotas import MAXIMUM_CONCURRENCY, PARTITION_GIGABYTES, QUOTAS, Kind, Quota

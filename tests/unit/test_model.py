@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from infra.config import CONFIGS
 from tests.model.hot_keys import shares
 from tests.model.load import Load, constant, met_at

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
 

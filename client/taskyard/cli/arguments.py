@@ -1,9 +1,10 @@
 """The grammar of the command line. Imports nothing heavy, so that --help is quick."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+from taskyard import __version__
 from taskyard.cli import values
 from taskyard.cli.exit_codes import MEANINGS
 
@@ -36,7 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_globals(parser, default=None)
-    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    parser.add_argument(
+        "--version", action="version", version=f"taskyard {__version__}", help="print the version and exit"
+    )
     common_options = argparse.ArgumentParser(add_help=False)
     _add_globals(common_options, default=argparse.SUPPRESS)
     commands = _subcommands(parser, "command")
@@ -94,22 +97,6 @@ def _leaf(group: Any, name: str, help: str, common_options: argparse.ArgumentPar
     parser: argparse.ArgumentParser = group.add_parser(name, help=help, description=help, parents=[common_options])
     parser.set_defaults(help_parser=None)
     return parser
-
-
-class _Version(argparse.Action):
-    """Reads the version only for --version, because that is slow."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
-        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, **options)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(f"taskyard {version('taskyard')}")
-        except PackageNotFoundError:
-            print("taskyard, from a checkout that is not installed")
-        parser.exit()
 
 
 def _subcommands(parser: argparse.ArgumentParser, dest: str) -> Any:

@@ -15,6 +15,7 @@ from taskyard.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from taskyard.extras import MissingExtra
 from taskyard.login.errors import InvalidIssuer, IssuerUnreachable, LoginError
 
 
@@ -26,6 +27,7 @@ class ExitCode(IntEnum):
     REFUSED = 4
     UNAVAILABLE = 5
     NOT_ALLOWED = 6
+    MISSING_EXTRA = 7
     INTERRUPTED = 130
 
 
@@ -37,11 +39,14 @@ MEANINGS = {
     ExitCode.REFUSED: "refused: the request is invalid, or the task's state does not allow it",
     ExitCode.UNAVAILABLE: "no Taskyard API at the URL, or it or the issuer of tokens is not available now",
     ExitCode.NOT_ALLOWED: "no credentials, no login, or not allowed (401, 403)",
+    ExitCode.MISSING_EXTRA: "this needs an extra of the package, which is not installed (pip install 'taskyard[cli]')",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
 
 def exit_code_of(error: TaskyardError) -> ExitCode:
+    if isinstance(error, MissingExtra):
+        return ExitCode.MISSING_EXTRA
     if isinstance(error, NotFound):
         return ExitCode.NOT_FOUND
     if isinstance(error, IssuerUnreachable | InvalidIssuer):

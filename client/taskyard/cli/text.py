@@ -10,6 +10,7 @@ from taskyard.api.monitor import Stats
 from taskyard.api.notifications import Notification
 from taskyard.api.task_types import TaskType
 from taskyard.api.tasks.models import Task
+from taskyard.extras import packages_of_extra
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +36,8 @@ _WIDTH_WITHOUT_TERMINAL = 200
 
 def console_for(stream: IO[str] | None = None) -> "Console":
     """Markup is off, so that text of a task is printed as it is."""
-    from rich.console import Console
+    with packages_of_extra("cli"):
+        from rich.console import Console
 
     stream = stream or sys.stdout
     width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
@@ -108,8 +110,9 @@ def table(
     In one narrower than NARROW_WIDTH the columns `optional` are left out, and the columns `wrapping` are wrapped, so
     that ids and times are complete: a cut id cannot be copied.
     """
-    from rich.table import Table
-    from rich.text import Text
+    with packages_of_extra("cli"):
+        from rich.table import Table
+        from rich.text import Text
 
     all_rows = list(rows)
     names = [name for name in (all_rows[0] if all_rows else ()) if width >= NARROW_WIDTH or name not in optional]

@@ -11,6 +11,7 @@ from taskyard.api.tasks.models import Task
 from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.output import output_is_closed
 from taskyard.cli.text import console_for, summary, tasks_table
+from taskyard.extras import packages_of_extra
 
 if TYPE_CHECKING:
     from taskyard.client import Taskyard
@@ -84,7 +85,8 @@ def _follow_as_lines(views: Iterator[Sequence[Task]], as_json: bool) -> Sequence
 
 
 def _follow_as_table(views: Iterator[Sequence[Task]]) -> Sequence[Task]:
-    from rich.live import Live
+    with packages_of_extra("cli"):
+        from rich.live import Live
 
     tasks: Sequence[Task] = ()
     console = console_for()

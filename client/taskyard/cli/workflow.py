@@ -16,6 +16,7 @@ from taskyard.api.workflows.models import Node, Workflow
 from taskyard.cli.each_id import for_each_id
 from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.text import STYLES, console_for, notification_lines, printable, short_time_text, table, time_text
+from taskyard.extras import packages_of_extra
 from taskyard.files import workflow_file
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def _follow_as_lines(views: Iterator[tuple[Workflow, Sequence[Node]]]) -> Workfl
 
 
 def _follow_as_table(views: Iterator[tuple[Workflow, Sequence[Node]]]) -> Workflow:
-    from rich.live import Live
+    with packages_of_extra("cli"):
+        from rich.live import Live
 
     console = console_for()
     with Live(console=console, auto_refresh=False) as live:
@@ -167,8 +169,9 @@ def _follow_as_table(views: Iterator[tuple[Workflow, Sequence[Node]]]) -> Workfl
 
 
 def live_view(workflow: Workflow, nodes: Sequence[Node], width: int) -> "Group":
-    from rich.console import Group
-    from rich.text import Text
+    with packages_of_extra("cli"):
+        from rich.console import Group
+        from rich.text import Text
 
     ranked = sorted(
         nodes, key=lambda node: STATES_BY_INTEREST.index(node.state) if node.state in STATES_BY_INTEREST else 0

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from taskyard.extras import packages_of_extra
+
 DEPTH_LIMIT: Final = 100
 """Levels of nesting, as in the API."""
 EXPANDED_LIMIT: Final = 20_000_000
@@ -59,7 +61,8 @@ def _refuse_constant(name: str) -> NoReturn:
 def parse_yaml(content: bytes) -> Any:
     """The values of JSON only: plain `true`, `null` and numbers as in JSON, everything else is text (times, `on`,
     `12:30`, `007`). Names are text and unique in a mapping. Refuses tags of types that JSON does not have."""
-    import yaml
+    with packages_of_extra("cli"):
+        import yaml
 
     # The loader of libyaml, where it is installed, is several times as fast.
     loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

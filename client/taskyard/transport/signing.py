@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from taskyard.errors import NoCredentials
+from taskyard.extras import packages_of_extra
 
 SERVICE = "execute-api"
 _REGION = re.compile(r"\.execute-api\.([a-z0-9-]+)\.amazonaws\.com")
@@ -46,8 +47,9 @@ class IamSigner:
         self._session: Any = None if self._credentials is not None else identity
 
     def __call__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
+        with packages_of_extra("iam"):
+            from botocore.auth import SigV4Auth
+            from botocore.awsrequest import AWSRequest
 
         credentials, region = self._credentials_and_region(url)
         if credentials is None:
@@ -66,7 +68,8 @@ class IamSigner:
         if self._credentials is not None:
             return self._credentials, region
         if self._session is None:
-            from botocore.session import get_session
+            with packages_of_extra("iam"):
+                from botocore.session import get_session
 
             self._session = get_session()
         if region is None and hasattr(self._session, "get_config_variable"):
