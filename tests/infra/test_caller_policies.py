@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.build.assets import ROOT
+from infra.build.locations import ROOT
 from infra.build.routes import ApiRoute, build_routes
 from infra.caller_policies import API, POLICY_ROLES, caller_policy, section
 from local.template.roles import Permission, PermissionDenied, Role
