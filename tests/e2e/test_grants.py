@@ -86,7 +86,7 @@ def test_roles_of_other_environments_have_the_grants_of_dev(environment: str) ->
 def generic_grants(environment: str) -> set[tuple[Any, ...]]:
     cloud_assembly.synthesize(environment)
     cloud = cloud_assembly.load(cloud_assembly.PROJECT / "cdk.out", f"Taskyard-{environment}")
-    stack = Stack(cloud, "http://aws", "http://api")
+    stack = Stack(cloud, "http://aws", {}, "http://issuer")
     grants = [grant for label, role in role_labels(stack).items() for grant in grants_of(label, role)]
     return {
         (
