@@ -63,7 +63,7 @@ def test_minted_token_has_the_role_and_the_tenant_asked_for(issuer: str, role: s
     assert (principal.tenant, principal.roles) == ("acme", {Role(role)})
 
 
-@pytest.mark.parametrize("issuer", RULES.keys() - {"services"})
+@pytest.mark.parametrize("issuer", [name for name in RULES if name != "services"])
 def test_operator_token_without_tenant_has_none(issuer: str) -> None:
     claims = authorized(minter(RULES[issuer]).mint("operator", None).token)
     assert principal_of_claims(claims, parse_jwt_rules(RULES[issuer])).tenant is None
