@@ -37,7 +37,7 @@ def location_header(path: str) -> dict[str, str]:
 def task_response(request: ApiRequest, task: Task) -> Response[str]:
     """The whole task. The workflow of a node is one more read."""
     services = request.services
-    view = views.detail(task, services.documents, now=wiring.clock())
+    view = views.detail(task, services.documents, services.routing, now=wiring.clock())
     if task.notify:
         view["notifications"] = services.notifications.of_task(task)
     if task.membership:

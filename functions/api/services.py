@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from functions.api.monitor.stats import Stats
 from functions.api.tasks.listing import TaskListing
 from functions.core.errors import UnknownTaskType
+from functions.core.pools import Routing
 from functions.runtime import wiring
 from functions.runtime.environment import ApiEnvironment
 from functions.runtime.metrics import Metrics
@@ -51,6 +52,10 @@ class Services:
     @cached_property
     def documents(self) -> Documents:
         return wiring.documents(self.environment, self.environment.document_bucket)
+
+    @cached_property
+    def routing(self) -> Routing:
+        return wiring.routing(self.environment)
 
     @cached_property
     def submission(self) -> Submission:
@@ -127,7 +132,7 @@ class Services:
 
     @cached_property
     def listing(self) -> TaskListing:
-        return TaskListing(Listings(self.tasks), canonical_type)
+        return TaskListing(Listings(self.tasks), canonical_type, self.routing)
 
     @cached_property
     def workflows(self) -> Workflows:
@@ -141,6 +146,7 @@ class Services:
             machine_arn=self.environment.run_machine_arn,
             registry=wiring.registry,
             timeout_limit=self.timeout_limit,
+            routing=self.routing,
             notifications=wiring.notification_starter(self.environment),
             webhook_reach=self.environment.webhook_reach,
             admission=intake_services.admission(self.environment),

@@ -34,10 +34,17 @@ class Queues:
         self.client = client
         self.lanes = lanes
 
+    def lane(self, name: str) -> Lane:
+        """Raises StoreUnavailable for a lane that is not there. During a deployment, a function may have its new code,
+        with a new pool, for some seconds before its new variables."""
+        if name not in self.lanes:
+            raise StoreUnavailable("SQS", f"no lane {name} in this deployment")
+        return self.lanes[name]
+
     def send(self, lane: str, wakeup: WakeUp, *, delay_seconds: int = 0) -> None:
         delay = {"DelaySeconds": delay_seconds} if delay_seconds else {}
         with translate_transient_errors("SQS"):
-            self.client.send_message(QueueUrl=self.lanes[lane].url, MessageBody=wakeup.body(), **delay)
+            self.client.send_message(QueueUrl=self.lane(lane).url, MessageBody=wakeup.body(), **delay)
 
     def send_many(self, lane: str, wakeups: Sequence[tuple[WakeUp, int]]) -> None:
         """`wakeups`: with their delays in seconds; ten per call. Raises StoreUnavailable when SQS did not accept all of
@@ -48,7 +55,7 @@ class Queues:
                 for at, (wakeup, delay) in enumerate(wakeups[start : start + MESSAGES_PER_CALL])
             ]
             with translate_transient_errors("SQS"):
-                response = self.client.send_message_batch(QueueUrl=self.lanes[lane].url, Entries=entries)
+                response = self.client.send_message_batch(QueueUrl=self.lane(lane).url, Entries=entries)
             if failed := response.get("Failed"):
                 raise StoreUnavailable("SQS", str(failed[0].get("Code")))
 
@@ -56,7 +63,7 @@ class Queues:
         """Makes the message visible again after `seconds` (AWS: at most 12 hours after its receipt)."""
         with translate_transient_errors("SQS"):
             self.client.change_message_visibility(
-                QueueUrl=self.lanes[lane].url, ReceiptHandle=receipt, VisibilityTimeout=min(seconds, 11 * 3600)
+                QueueUrl=self.lane(lane).url, ReceiptHandle=receipt, VisibilityTimeout=min(seconds, 11 * 3600)
             )
 
     def delete_many(self, lane: str, receipts: Sequence[str]) -> None:
@@ -66,13 +73,13 @@ class Queues:
         for start in range(0, len(entries), MESSAGES_PER_CALL):
             with translate_transient_errors("SQS"):
                 self.client.delete_message_batch(
-                    QueueUrl=self.lanes[lane].url, Entries=entries[start : start + MESSAGES_PER_CALL]
+                    QueueUrl=self.lane(lane).url, Entries=entries[start : start + MESSAGES_PER_CALL]
                 )
 
     def depth(self, lane: str) -> Depth:
         with translate_transient_errors("SQS"):
             attributes = self.client.get_queue_attributes(
-                QueueUrl=self.lanes[lane].url,
+                QueueUrl=self.lane(lane).url,
                 AttributeNames=[
                     "ApproximateNumberOfMessages",
                     "ApproximateNumberOfMessagesNotVisible",

@@ -130,10 +130,6 @@ class Task:
     """Set for a node of a workflow run. `waiting_for` then holds indexes of the plan, not task ids."""
 
     @property
-    def lane(self) -> str:
-        return lane_of(self.priority)
-
-    @property
     def settled(self) -> bool:
         return self.state in TERMINAL
 
@@ -142,14 +138,6 @@ class Task:
 
     def with_changes(self, **changes: Any) -> Task:
         return replace(self, **changes)
-
-
-def lane_of(priority: int) -> str:
-    """Of 0-9. The three bands are the three lanes: a lane is a queue with a worker pool of its own. Within a lane
-    priorities make no order: SQS has none."""
-    if priority >= 7:
-        return "high"
-    return "normal" if priority >= 3 else "low"
 
 
 def id_for_key(tenant: str, key: str) -> str:

@@ -19,6 +19,7 @@ from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 from functions.core.errors import FieldError, InvalidRequest, UnknownTaskType
 from functions.core.field_errors import field_errors, field_path
 from functions.core.payloads.masking import MASK_TEXT, Mask, SecretRedactor, masked_path_values
+from functions.core.pools import DEFAULT, DEFAULT_POOL, Pool
 
 if TYPE_CHECKING:
     from functions.core.payloads.sensitive import SensitiveParts
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class RegisteredType:
     """`names[0]` is the name that is stored and shown; the others are accepted for it. `module`, `attribute`: where its
-    handler stands. `payload_schema`: JSON Schema of the payload; None: the handler takes any. The other fields are as
-    in taskyard.tasks.TaskType."""
+    handler stands. `pool`: runs it. `payload_schema`: JSON Schema of the payload; None: the handler takes any. The
+    other fields are as in taskyard.tasks.TaskType."""
 
     names: tuple[str, ...]
+    pool: Pool
     module: str
     attribute: str
     is_coroutine: bool
@@ -43,11 +45,12 @@ class RegisteredType:
     """Imports the handler's module. Raises what that raises."""
 
     @classmethod
-    def of(cls, declaration: TaskType, *, module: str, attribute: str) -> RegisteredType:
+    def of(cls, declaration: TaskType, *, module: str, attribute: str, pool: Pool = DEFAULT) -> RegisteredType:
         """Of a handler that is imported already. Raises what pydantic raises for a payload without a JSON Schema."""
         checked = declaration.payload_model is not None
         return cls(
             names=declaration.names,
+            pool=pool,
             module=module,
             attribute=attribute,
             is_coroutine=declaration.is_coroutine,
@@ -60,11 +63,12 @@ class RegisteredType:
         )
 
     @classmethod
-    def from_json(cls, entry: Mapping[str, Any]) -> RegisteredType:
-        """`entry`: as to_json made it."""
+    def from_json(cls, entry: Mapping[str, Any], pools: Mapping[str, Pool]) -> RegisteredType:
+        """`entry`: as to_json made it. `pools`: by name."""
         data = {name: entry[name] for name in FIELDS}
         return cls(
             names=(entry["name"], *entry["aliases"]),
+            pool=pools[entry["pool"]],
             retry=RetryPolicy(**entry["retry"]),
             load=partial(load_declaration, entry["module"], entry["attribute"]),
             **data,
@@ -72,7 +76,8 @@ class RegisteredType:
 
     def to_json(self) -> dict[str, Any]:
         data = {name: getattr(self, name) for name in FIELDS}
-        return {"name": self.name, "aliases": list(self.names[1:]), "retry": asdict(self.retry), **data}
+        names = {"name": self.name, "aliases": list(self.names[1:])}
+        return {**names, "pool": self.pool.name, "retry": asdict(self.retry), **data}
 
     @property
     def name(self) -> str:
@@ -170,26 +175,36 @@ def load_declaration(module: str, attribute: str) -> TaskType:
 class Registry:
     types: dict[str, RegisteredType] = field(default_factory=dict)
     """By every name that is accepted."""
+    pools: dict[str, Pool] = field(default_factory=lambda: {DEFAULT_POOL: DEFAULT})
+    """By name. The default pool is always one of them."""
 
     @classmethod
-    def of(cls, types: Iterable[RegisteredType]) -> Registry:
-        """Raises ValueError when two types claim one name: which one runs must not depend on the order of files."""
+    def of(cls, types: Iterable[RegisteredType], pools: Iterable[Pool] = ()) -> Registry:
+        """`pools`: those that may have no types; the pools of `types` are known by them. Raises ValueError when two
+        types claim one name: which one runs must not depend on the order of files."""
         by_name: dict[str, RegisteredType] = {}
         for each in types:
             for name in each.names:
                 if (other := by_name.setdefault(name, each)) is not each:
                     handlers = " and ".join(f"{one.module}.{one.attribute}" for one in (other, each))
                     raise ValueError(f"task type {name!r} has two handlers: {handlers}")
-        return cls(by_name)
+        known_pools = {DEFAULT_POOL: DEFAULT} | {pool.name: pool for pool in pools}
+        return cls(by_name, known_pools | {each.pool.name: each.pool for each in by_name.values()})
 
     @classmethod
     def from_json(cls, text: str) -> Registry:
         """`text`: of task-types.json."""
-        return cls.of(map(RegisteredType.from_json, json.loads(text)["task_types"]))
+        document = json.loads(text)
+        pools = {name: Pool.from_json(name, entry) for name, entry in document["pools"].items()}
+        return cls.of((RegisteredType.from_json(entry, pools) for entry in document["task_types"]), pools.values())
 
     def to_json(self) -> str:
         types = sorted({each.name: each for each in self.types.values()}.items())
-        return json.dumps({"task_types": [each.to_json() for _, each in types]}, ensure_ascii=False, indent=1)
+        document = {
+            "pools": {name: pool.to_json() for name, pool in sorted(self.pools.items())},
+            "task_types": [each.to_json() for _, each in types],
+        }
+        return json.dumps(document, ensure_ascii=False, indent=1)
 
     def find(self, name: str) -> RegisteredType:
         """Raises UnknownTaskType, which lists the known ones."""
@@ -197,6 +212,11 @@ class Registry:
         if registered is None:
             raise UnknownTaskType(name, self.names())
         return registered
+
+    def pool_of(self, name: str) -> Pool:
+        """Of the type with this name; the default pool, when there is none."""
+        registered = self.types.get(name)
+        return self.pools[DEFAULT_POOL] if registered is None else registered.pool
 
     def names(self) -> list[str]:
         return sorted(self.types)

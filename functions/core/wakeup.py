@@ -15,6 +15,8 @@ WRITER_MARGIN_MS = 30_000
 TENANT_BYTES = 1024
 TASK_BYTES = 128
 """AWS: a key has at most 2,048 bytes. One holds the names of the tenant and of the task."""
+TYPE_BYTES = 512
+"""Above the 128 characters that the name of a type may have."""
 COUNT_MAX = 2**53
 LOOK_AGAIN_SECONDS = 2
 """The delay when a settlement, or the write that the wake-up announces, is probably about to land."""
@@ -22,13 +24,15 @@ LOOK_AGAIN_SECONDS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class WakeUp:
-    """A message that names a task to look at. The record holds the state; the message holds none. `timeout_seconds`
-    lets a worker return a message that it has no time left for. `rounds`: how often the dead-letter function sent it
-    again."""
+    """A message that names a task to look at. The record holds the state; the message holds none. `type`: of the task,
+    which never changes: by it a worker knows before the claim whether the task is of its pool. "" in a wake-up that an
+    earlier release sent. `timeout_seconds` lets a worker return a message that it has no time left for. `rounds`: how
+    often the dead-letter function sent it again."""
 
     tenant: str
     task: str
     generation: int
+    type: str = ""
     timeout_seconds: int = 0
     rounds: int = 0
 
@@ -37,6 +41,7 @@ class WakeUp:
             "tenant": self.tenant,
             "task": self.task,
             "generation": self.generation,
+            "type": self.type,
             "timeout": self.timeout_seconds,
         }
         return json.dumps(fields | ({"rounds": self.rounds} if self.rounds else {}), separators=(",", ":"))
@@ -53,6 +58,7 @@ class WakeUp:
                 tenant=_name(fields["tenant"], TENANT_BYTES),
                 task=_name(fields["task"], TASK_BYTES),
                 generation=_count(fields["generation"]),
+                type=_name(fields["type"], TYPE_BYTES) if fields.get("type") else "",
                 timeout_seconds=_count(fields.get("timeout", 0)),
                 rounds=_count(fields.get("rounds", 0)),
             )

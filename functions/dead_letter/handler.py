@@ -58,7 +58,7 @@ class WakeUpReturner:
             now=now,
             rounds=wakeup.rounds + 1,
         )
-        self.metrics.count("WakeupReturned", lane=task.lane)
+        self.metrics.count("WakeupReturned", lane=self.dispatcher.routing.lane_of_task(task))
         return f"sent round again, for the {wakeup.rounds + 1}. time"
 
 

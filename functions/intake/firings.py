@@ -115,7 +115,7 @@ class Firings:
             return self._count(schedule, FiringResult(FiringOutcome.REFUSED, str(error)))
         if not done.created:
             return FiringResult(FiringOutcome.REPEATED, "its task is there already", task_id)
-        self.metrics.count("TaskSubmitted", lane=done.task.lane)
+        self.metrics.count("TaskSubmitted", lane=self.submission.dispatcher.routing.lane_of_task(done.task))
         return self._count(schedule, FiringResult(FiringOutcome.SUBMITTED, task=task_id))
 
     def run_now(self, schedule: Schedule, key: str, *, now: int) -> SubmittedTask:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from functions.core.payloads.masking import mask_value
+from functions.core.pools import Routing
 from functions.core.states import State
 from functions.core.task import Attempt, Document, RunMembership, Task
 from functions.core.times import iso_time, iso_time_or_none
@@ -18,10 +19,10 @@ ANSWER_LIMIT_BYTES = 6_000_000
 """Lambda answers at most 6 MB (6,291,556 bytes), with the body quoted inside; the rest is for the headers."""
 
 
-def detail(task: Task, documents: Documents, *, now: int) -> schemas.Task:
+def detail(task: Task, documents: Documents, routing: Routing, *, now: int) -> schemas.Task:
     """With payload and result, from wherever they are stored. One that does not fit the answer is named in
     `omitted`."""
-    view = view_of_record(task, now=now)
+    view = view_of_record(task, routing, now=now)
     view["payload"] = mask_value(task.mask, documents.read(task.tenant, task.id, task.payload))
     view["result"] = documents.read(task.tenant, task.id, task.result)
     if not fits_answer(view):
@@ -31,18 +32,18 @@ def detail(task: Task, documents: Documents, *, now: int) -> schemas.Task:
     return view
 
 
-def submitted_detail(task: Task, payload: Any, *, now: int) -> schemas.Task:
+def submitted_detail(task: Task, payload: Any, routing: Routing, *, now: int) -> schemas.Task:
     """Of a task that was just created. `payload`: the request has it, so no document is read."""
-    view = view_of_record(task, now=now)
+    view = view_of_record(task, routing, now=now)
     view["payload"] = mask_value(task.mask, payload)
     if not fits_answer(view):
         omit_field(view, "payload")
     return view
 
 
-def list_entry(task: Task, *, now: int) -> schemas.Task:
+def list_entry(task: Task, routing: Routing, *, now: int) -> schemas.Task:
     """Without the logs and tracebacks of attempts, and without a payload or result that would cost a read."""
-    view = view_of_record(task, now=now)
+    view = view_of_record(task, routing, now=now)
     for attempt in view["attempts"]:
         del attempt["log"], attempt["traceback"]
     if task.payload.ref is not None:
@@ -56,14 +57,14 @@ def list_entry(task: Task, *, now: int) -> schemas.Task:
     return view
 
 
-def summary(task: Task, *, now: int) -> schemas.BatchTask:
+def summary(task: Task, routing: Routing, *, now: int) -> schemas.BatchTask:
     """One of a thousand in an answer: the fields that identify it, of bounded size."""
     return {
         "id": task.id,
         "type": task.type,
         "state": task.state_at(now),
         "priority": task.priority,
-        "lane": task.lane,
+        "lane": routing.lane_of_task(task),
         "runAt": iso_time(task.available_at),
         "createdAt": iso_time(task.created_at),
         "attempt": task.attempt,
@@ -84,7 +85,7 @@ def fits_answer(view: Any) -> bool:
     )
 
 
-def view_of_record(task: Task, *, now: int) -> schemas.Task:
+def view_of_record(task: Task, routing: Routing, *, now: int) -> schemas.Task:
     """Everything but payload and result, which are None."""
     return {
         "id": task.id,
@@ -92,7 +93,7 @@ def view_of_record(task: Task, *, now: int) -> schemas.Task:
         "state": task.state_at(now),
         "reason": task.reason,
         "priority": task.priority,
-        "lane": task.lane,
+        "lane": routing.lane_of_task(task),
         "payload": None,
         "result": None,
         "runAt": iso_time(task.available_at),

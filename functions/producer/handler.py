@@ -141,10 +141,11 @@ def handle_submit(event: Mapping[str, Any], context: Any, function_arn: str) -> 
     except Exception as error:
         problem = problems.problem_of(error, request_id=context.aws_request_id)
         return {"status": problem.status, "problem": dict(problem.document)}
+    routing = wired.submission.dispatcher.routing
     if not submitted.created:
-        return {"status": 200, "task": views.detail(submitted.task, wired.submission.documents, now=now)}
-    wired.metrics.count("TaskSubmitted", lane=submitted.task.lane)
-    return {"status": 201, "task": views.submitted_detail(submitted.task, submitted.payload, now=now)}
+        return {"status": 200, "task": views.detail(submitted.task, wired.submission.documents, routing, now=now)}
+    wired.metrics.count("TaskSubmitted", lane=routing.lane_of_task(submitted.task))
+    return {"status": 201, "task": views.submitted_detail(submitted.task, submitted.payload, routing, now=now)}
 
 
 class Services:

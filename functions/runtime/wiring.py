@@ -11,6 +11,7 @@ from functions.aws.clients import client
 from functions.aws.executions import Executions
 from functions.aws.queues import Queues
 from functions.aws.timers import Timers
+from functions.core.pools import Routing
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
 from functions.runtime.environment import Environment, TaskEnvironment
@@ -84,9 +85,13 @@ def queues(environment: TaskEnvironment) -> Queues:
     return Queues(client("sqs"), environment.lanes)
 
 
+def routing(environment: TaskEnvironment) -> Routing:
+    return Routing(environment.lanes, registry)
+
+
 def dispatcher(environment: TaskEnvironment) -> Dispatcher:
     timers = Timers(partial(client, "scheduler"), environment.timer_group, environment.timer_role_arn)
-    return Dispatcher(queues(environment), timers)
+    return Dispatcher(queues(environment), timers, routing(environment))
 
 
 def executions() -> Executions:
@@ -145,4 +150,5 @@ def webhook_secrets(path: str) -> WebhookSecrets:
 
 def writer_ms(environment: TaskEnvironment) -> int:
     """The longest time between a wake-up and the record that it announces, whichever function writes them."""
-    return max(environment.worker_timeout_seconds, API_TIMEOUT_SECONDS) * 1000
+    longest_worker = routing(environment).longest_timeout(environment.worker_timeout_seconds)
+    return max(longest_worker, API_TIMEOUT_SECONDS) * 1000

@@ -11,6 +11,7 @@ from taskyard.tasks.text import truncate
 
 from functions.core.errors import PayloadTooLarge
 from functions.core.outcomes import Failed, Outcome, Succeeded
+from functions.core.pools import Routing
 from functions.core.settlement import Settlement, settle
 from functions.core.states import State
 from functions.core.task import ERROR_LIMIT, Document, Task
@@ -38,6 +39,10 @@ OVERTAKEN_SECONDS = (0.03, 0.12)
 first. Mostly the write lands within these pauses; to return the message instead costs seconds and three calls."""
 FRESH_MS = 1_000
 """A wake-up older than this cannot have overtaken its write by chance."""
+PASS_ON_DELAY_MS = 1_000
+"""Delay of a wake-up that goes to the lane of another pool. While a deployment replaces the workers one by one, two of
+them may each take the other's pool for the right one. The wake-up then goes back and forth once a second, and not as
+fast as it can."""
 
 
 METRICS_OF_STATE = {
@@ -90,6 +95,11 @@ class Pipeline:
         now = self.clock()
         if not self._has_time_for(delivery, now):
             return ShowAgain(0)
+        if not self.routing.runs_in(message.wakeup.type, self.lane):
+            # Of another pool, or from an earlier release, whose wake-ups do not name the type.
+            task = self.tasks.get(message.wakeup.tenant, message.wakeup.task)
+            if task is None or not self.routing.runs_in(task.type, self.lane):
+                return self._pass_on(delivery, task, now)
         result, now = self._claim(delivery, now)
         if isinstance(result, Applied):
             return self._run(result.task, ends_at)
@@ -97,6 +107,30 @@ class Pipeline:
         if task is not None and task.holder == holder and task.state is State.RUNNING:
             # The claim succeeded, its response was lost, and boto3 sent it again.
             return self._run(task, ends_at)
+        return self._carry_out(self._decide(task, message, now), task, delivery)
+
+    def _has_time_for(self, delivery: Delivery, now: int) -> bool:
+        """A task that asks for more than a whole invocation gets what a new invocation has; otherwise its message would
+        be returned for ever."""
+        needed = min(delivery.wakeup.timeout_seconds * 1000, self.invocation_ms - START_MARGIN_MS - SETTLE_MARGIN_MS)
+        return now + needed + SETTLE_MARGIN_MS <= delivery.ends_at
+
+    @property
+    def routing(self) -> Routing:
+        return self.dispatcher.routing
+
+    def _pass_on(self, delivery: Delivery, task: Task | None, now: int) -> Disposition:
+        """Does what any worker can do. When the task is to run, its wake-up goes to a lane of its pool. A crash between
+        the two leaves both messages: one claim wins."""
+        decision = self._decide(task, delivery.message, now)
+        if task is None or decision.action not in (Action.CLAIM, Action.TAKE_OVER):
+            return self._carry_out(decision, task, delivery)
+        self.dispatcher.dispatch(
+            task, generation=task.generation, at=now + PASS_ON_DELAY_MS, now=now, rounds=delivery.wakeup.rounds
+        )
+        return Delete()
+
+    def _decide(self, task: Task | None, message: Message, now: int) -> Decision:
         decision = decide(
             task,
             message.wakeup,
@@ -106,13 +140,7 @@ class Pipeline:
             writer_ms=self.writer_ms,
         )
         logger.info(decision.action, extra={"taskId": message.wakeup.task, "reason": decision.reason})
-        return self._carry_out(decision, task, delivery)
-
-    def _has_time_for(self, delivery: Delivery, now: int) -> bool:
-        """A task that asks for more than a whole invocation gets what a new invocation has; otherwise its message would
-        be returned for ever."""
-        needed = min(delivery.wakeup.timeout_seconds * 1000, self.invocation_ms - START_MARGIN_MS - SETTLE_MARGIN_MS)
-        return now + needed + SETTLE_MARGIN_MS <= delivery.ends_at
+        return decision
 
     # -- claim
 

@@ -16,7 +16,8 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "ENVIRONMENT": "Name of the deployment, `dev` or `prod`; a dimension of every metric.",
         "FIRING_ARN": "ARN of the function that EventBridge Scheduler calls when a schedule fires.",
         "LANE": "Name of the lane whose queue this worker consumes.",
-        "LANES": "JSON: name of each lane → `url`, `arn` and `deadLetterArn` of its queues.",
+        "LANES": "JSON: `url` and `arn` that the names of queues are appended to; `queues`: name of each lane → "
+        "names of its queue and its dead-letter queue.",
         "LISTING_SHARDS": "Number of partitions per tenant of both indexes.",
         "LOG_LEVEL": "Lowest level that is logged: DEBUG, INFO or WARNING. Powertools reads it.",
         "MAIL_FROM": "Sender of notification mail, and of tasks that name no sender.",

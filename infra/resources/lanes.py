@@ -60,15 +60,14 @@ class Lanes(Construct):
         return Lane(config=lane, queue=queue, dead_letters=dead_letters)
 
     def as_json(self) -> str:
-        """The variable LANES: `{"high": {"url": …, "arn": …, "deadLetterArn": …}, …}`, resolved at deployment."""
-        return cdk.Stack.of(self).to_json_string(
+        """The variable LANES: where the queues of this deployment are, and of each lane the names of its two queues.
+        Names only, so that the lanes of twelve pools fit the 4 KB that a function's variables may have."""
+        stack = cdk.Stack.of(self)
+        return stack.to_json_string(
             {
-                lane.name: {
-                    "url": lane.queue.queue_url,
-                    "arn": lane.queue.queue_arn,
-                    "deadLetterArn": lane.dead_letters.queue_arn,
-                }
-                for lane in self.lanes
+                "url": f"https://sqs.{stack.region}.{stack.url_suffix}/{stack.account}/",
+                "arn": f"arn:{stack.partition}:sqs:{stack.region}:{stack.account}:",
+                "queues": {lane.name: [lane.queue.queue_name, lane.dead_letters.queue_name] for lane in self.lanes},
             }
         )
 

@@ -76,8 +76,11 @@ class Server:
         """The environment of a template's function for a process that is not Lambda's: its lanes are one queue of the
         bench's own, which no event source mapping of the local system reads."""
         url = self.queue(label, VISIBILITY_SECONDS)
-        arn = f"arn:aws:sqs:us-east-1:{ACCOUNT}:{label}"
-        lanes = {name: {"url": url, "arn": arn, "deadLetterArn": arn} for name in ("high", "normal", "low")}
+        lanes = {
+            "url": url.removesuffix(label),
+            "arn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:",
+            "queues": {lane: [label, label] for lane in ("high", "normal", "low")},
+        }
         env = self.environment(label)
         return {
             **self.function(function).environment,

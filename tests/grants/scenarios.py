@@ -129,7 +129,7 @@ def looked_at_too_early(lane: str, scene: Scene) -> None:
     """A message that is shown again: the record that it announces is not written yet."""
     sqs, lanes = scene.system.aws("sqs"), scene.lanes()
     wakeup = {"tenant": ACCOUNT, "task": f"none-{scene.number()}", "generation": 1, "timeout": 1}
-    name = lanes[lane]["arn"].rpartition(":")[2]
+    name = lanes[lane].arn.rpartition(":")[2]
     sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"], MessageBody=json.dumps(wakeup))
     scene.settle()
 
@@ -174,7 +174,7 @@ def timer_to(lane: str, scene: Scene) -> None:
 def timer_past(lane: str, scene: Scene) -> None:
     """Scheduler cannot send to the lane: the wake-up goes to the dead-letter queue, and from there to the lane."""
     task = scene.submit(delaySeconds=HOUR, priority=lane)
-    grant = scene.grant("TimersRole", "sqs:SendMessage", scene.lanes()[lane]["arn"])
+    grant = scene.grant("TimersRole", "sqs:SendMessage", scene.lanes()[lane].arn)
     with scene.use.without(grant, expected=True):
         scene.advance(HOUR)
     scene.advance(120)

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 
+from functions.aws.queues import Lane
+from functions.runtime.environment import parse_lanes
 from infra.build.assets import build_local_layer, write_task_types
 from infra.build.locations import LOCK_FILE
 from local.aws.calls import AwsCall, error_response
@@ -135,14 +137,13 @@ class Scene:
         specs = self.system.stack.functions.values()
         return next(spec.environment for spec in specs if spec.label == function)
 
-    def lanes(self) -> dict[str, dict[str, str]]:
-        lanes: dict[str, dict[str, str]] = json.loads(self.environment("api")["LANES"])
-        return lanes
+    def lanes(self) -> dict[str, Lane]:
+        return parse_lanes(self.environment("api")["LANES"])
 
     def put_into_dead_letters(self, task: str, *, lane: str = "normal", generation: int = 1) -> None:
         """A wake-up of the task, as SQS moves it."""
         sqs = self.system.aws("sqs")
-        name = self.lanes()[lane]["deadLetterArn"].rpartition(":")[2]
+        name = self.lanes()[lane].dead_letter_arn.rpartition(":")[2]
         wakeup = {"tenant": ACCOUNT, "task": task, "generation": generation, "timeout": 1}
         sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"], MessageBody=json.dumps(wakeup))
         self.settle()

@@ -95,12 +95,11 @@ def test_a_function_gets_the_variables_that_it_uses(template: Template, part: st
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if "LANES" in VARIABLES[part]])
-def test_lanes_are_json_with_a_url_and_arns_for_each(template: Template, part: str) -> None:
+def test_lanes_are_json_with_the_names_of_two_queues_for_each(template: Template, part: str) -> None:
     lanes = json.loads(template.variables(part)["LANES"])
-    assert list(lanes) == ["high", "normal", "low"]
-    for lane in lanes.values():
-        assert set(lane) == {"url", "arn", "deadLetterArn"}
-    assert len({str(lane) for lane in lanes.values()}) == 3
+    assert set(lanes) == {"url", "arn", "queues"}
+    assert list(lanes["queues"]) == ["high", "normal", "low"]
+    assert len({str(name) for names in lanes["queues"].values() for name in names}) == 6
 
 
 def test_wake_ups_may_go_round(template: Template) -> None:

@@ -9,13 +9,16 @@ import importlib
 import json
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
+
+from functions.aws.queues import Lane
+from functions.runtime.environment import parse_lanes
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -90,9 +93,12 @@ class Cloud:
 
     # -- looking at what they left behind
 
+    def lanes(self) -> dict[str, Lane]:
+        return parse_lanes(self.env["LANES"])
+
     def wakeups(self, lane: str | None = None) -> list[dict[str, Any]]:
         """Every wake-up sent by message so far (since `forget_calls`): its body and `delay`, and its `lane`."""
-        urls = {lane["url"]: name for name, lane in json.loads(self.env["LANES"]).items()}
+        urls = {lane.url: name for name, lane in self.lanes().items()}
         sent = [
             json.loads(call.parameters["MessageBody"])
             | {"delay": call.parameters.get("DelaySeconds", 0), "lane": urls[call.parameters["QueueUrl"]]}
@@ -113,9 +119,9 @@ class Cloud:
 
     def deliver(self, lane: str = "normal", *, dead_letters: bool = False) -> dict[str, Any]:
         """Receives what is visible (at most ten messages), as the event that Lambda's poller would make of it."""
-        lanes = json.loads(self.env["LANES"])
-        url = lanes[lane]["url"] + ("-dead" if dead_letters else "")
-        arn = lanes[lane]["deadLetterArn" if dead_letters else "arn"]
+        found = self.lanes()[lane]
+        url = found.url + ("-dead" if dead_letters else "")
+        arn = found.dead_letter_arn if dead_letters else found.arn
         received = self.client("sqs").receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=0
         )
@@ -123,7 +129,7 @@ class Cloud:
 
     def work_off(self, lane: str = "normal") -> None:
         """Delivers what is visible until nothing is, and deletes what the worker is done with."""
-        url = json.loads(self.env["LANES"])[lane]["url"]
+        url = self.lanes()[lane].url
         while records := (event := self.deliver(lane))["Records"]:
             kept = {entry["itemIdentifier"] for entry in self.invoke("worker", event)["batchItemFailures"]}
             for record in records:
@@ -178,34 +184,43 @@ def provision(cloud: Cloud) -> None:
         ],
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )
-    sqs = cloud.client("sqs")
-    lanes = {}
     for lane in LANES:
-        dead = sqs.create_queue(QueueName=f"taskyard-test-{lane}-dead")["QueueUrl"]
-        dead_arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        url = sqs.create_queue(
-            QueueName=f"taskyard-test-{lane}",
-            Attributes={
-                "VisibilityTimeout": str(VISIBILITY_SECONDS),
-                "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": MAX_RECEIVES}),
-            },
-        )["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        lanes[lane] = {"url": url, "arn": arn, "deadLetterArn": dead_arn}
+        create_lane(cloud, lane)
     for group in (TIMER_GROUP, SCHEDULE_GROUP):
         cloud.client("scheduler").create_schedule_group(Name=group)
     cloud.client("s3").create_bucket(Bucket=BUCKET)
     cloud.client("ses").verify_email_identity(EmailAddress="taskyard@example.com")
-    cloud.env = environment(lanes)
+    cloud.env = environment()
 
 
-def environment(lanes: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of every function, on these lanes."""
+def create_lane(cloud: Cloud, lane: str) -> None:
+    """Its two queues."""
+    sqs = cloud.client("sqs")
+    dead = sqs.create_queue(QueueName=f"taskyard-test-{lane}-dead")["QueueUrl"]
+    dead_arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sqs.create_queue(
+        QueueName=f"taskyard-test-{lane}",
+        Attributes={
+            "VisibilityTimeout": str(VISIBILITY_SECONDS),
+            "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": MAX_RECEIVES}),
+        },
+    )
+
+
+def lanes_variable(names: Sequence[str] = LANES) -> str:
+    """LANES, as the template has it."""
+    queues = {name: [f"taskyard-test-{name}", f"taskyard-test-{name}-dead"] for name in names}
+    url, arn = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/", f"arn:aws:sqs:{REGION}:{ACCOUNT}:"
+    return json.dumps({"url": url, "arn": arn, "queues": queues})
+
+
+def environment(lanes: Sequence[str] = LANES) -> dict[str, str]:
+    """The variables of every function, with these lanes."""
     return {
         "ENVIRONMENT": "test",
         "TABLE_NAME": TABLE,
         "DOCUMENT_BUCKET": BUCKET,
-        "LANES": json.dumps(lanes),
+        "LANES": lanes_variable(lanes),
         "LANE": "normal",
         "TIMER_GROUP": TIMER_GROUP,
         "TIMER_ROLE_ARN": TIMER_ROLE,

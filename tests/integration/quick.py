@@ -17,7 +17,7 @@ from typing import Any
 
 from functions.core.wakeup import WakeUp
 from local.aws.capacity import item_bytes
-from tests.integration.cloud import LANES, TABLE, Cloud, environment
+from tests.integration.cloud import TABLE, Cloud, environment
 from tests.simulation.dynamodb import ConditionalCheckFailedException, DynamoDB
 
 WRITES = ("put_item", "update_item", "delete_item")
@@ -82,8 +82,7 @@ class Quick(Cloud):
             },
             self._wrote,
         )
-        lanes = {name: {"url": f"https://sqs/{name}", "arn": name, "deadLetterArn": name} for name in LANES}
-        self.env = environment(lanes) | {"LOG_LEVEL": "WARNING"}
+        self.env = environment() | {"LOG_LEVEL": "WARNING"}
 
     # -- what the functions call
 

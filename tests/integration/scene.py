@@ -15,6 +15,7 @@ from taskyard.tasks.retry import RetryPolicy
 from taskyard.tasks.task_type import TaskType
 
 from functions.aws.clients import client
+from functions.core.pools import DEFAULT, Pool
 from functions.core.states import State
 from functions.core.task import Document, Task
 from functions.core.task_types import RegisteredType, Registry
@@ -55,7 +56,7 @@ class Scene:
         return wiring.task_store(WorkerEnvironment(os.environ))
 
     def registry(self) -> Registry:
-        return Registry(self.types)
+        return Registry.of(self.types.values())
 
     def add(self, handler: Any) -> RegisteredType:
         """The type that the handler declares, for the worker to run."""
@@ -64,11 +65,11 @@ class Scene:
         self.types |= dict.fromkeys(made.names, made)
         return made
 
-    def handle(self, name: str, handler: Callable[..., Any]) -> None:
+    def handle(self, name: str, handler: Callable[..., Any], *, pool: Pool = DEFAULT) -> None:
         declaration = TaskType(
             names=(name,), handler=handler, payload_model=payload_model(handler), retry=POLICY, timeout_seconds=30
         )
-        self.types[name] = RegisteredType.of(declaration, module=__name__, attribute=name)
+        self.types[name] = RegisteredType.of(declaration, module=__name__, attribute=name, pool=pool)
 
     # -- records
 
@@ -123,12 +124,15 @@ class Scene:
         receives: int = 1,
         timeout: int = 30,
         rounds: int = 0,
+        type: str = "",
         number: int | None = None,
     ) -> dict[str, Any]:
         """A delivery. `age`: seconds since it was sent. `number` tells messages apart."""
         at = next(self._ids) if number is None else number
         record: dict[str, Any] = copy.deepcopy(event("worker", "one")["Records"][0])
-        wakeup = WakeUp(tenant=TENANT, task=task_id, generation=generation, timeout_seconds=timeout, rounds=rounds)
+        wakeup = WakeUp(
+            tenant=TENANT, task=task_id, generation=generation, type=type, timeout_seconds=timeout, rounds=rounds
+        )
         record["messageId"] = f"message-{at}"
         record["receiptHandle"] = f"receipt-{at}"
         record["body"] = wakeup.body()

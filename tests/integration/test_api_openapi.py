@@ -16,7 +16,8 @@ from functions.api.routes import ROUTES
 from functions.api.routing import Route
 from functions.api.tasks.requests import SUBMIT_EXAMPLES
 from functions.core.identity import rules
-from functions.core.task import id_for_key, lane_of
+from functions.core.pools import band_of
+from functions.core.task import id_for_key
 from tests.integration.api import MESSAGE, Answer, Api
 from tests.integration.cloud import EVENTS, TENANT, WORKER_TIMEOUT_SECONDS, Cloud
 
@@ -230,6 +231,6 @@ def test_every_answer_of_the_desk_is_as_described(api: Api, aws: Cloud) -> None:
 @pytest.mark.parametrize(("least", "most"), [(7, 9), (3, 6), (0, 2)])
 def test_the_text_of_priority_names_the_lane_of_each_band(schema: str, least: int, most: int) -> None:
     text = document(50)["components"]["schemas"][schema]["properties"]["priority"]["description"]
-    assert {lane_of(priority) for priority in range(least, most + 1)} == {lane_of(least)}
-    assert re.search(rf"{least} to {most} (is )?`{lane_of(least)}`", text)
+    assert {band_of(priority) for priority in range(least, most + 1)} == {band_of(least)}
+    assert re.search(rf"{least} to {most} (is )?`{band_of(least)}`", text)
     assert "within a lane priorities make no order" in text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.core.task import lane_of
+from functions.core.pools import band_of
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import EVENTS, Cloud, event
 from tests.integration.conftest import Clock
@@ -27,6 +27,7 @@ def test_a_small_immediate_task_takes_a_message_and_then_a_record(api: Api, aws:
             "tenant": "123456789012",
             "task": answer.body["id"],
             "generation": 1,
+            "type": "DELAYED_MESSAGE",
             "timeout": 30,
             "delay": 0,
             "lane": "normal",
@@ -87,8 +88,8 @@ def test_a_real_event_is_accepted(api: Api, name: str) -> None:
 
 @pytest.mark.parametrize("priority", range(10))
 def test_a_priority_is_a_lane(api: Api, aws: Cloud, priority: int) -> None:
-    assert api.submit(priority=priority)["lane"] == lane_of(priority)
-    assert [wakeup["lane"] for wakeup in aws.wakeups()] == [lane_of(priority)]
+    assert api.submit(priority=priority)["lane"] == band_of(priority)
+    assert [wakeup["lane"] for wakeup in aws.wakeups()] == [band_of(priority)]
 
 
 def test_up_to_a_quarter_of_an_hour_the_queue_waits(api: Api, aws: Cloud) -> None:

@@ -49,5 +49,5 @@ def test_dependent_rescheduled_while_released_keeps_new_time(scene: Scene) -> No
 
 def test_dependent_moved_to_other_lane_while_released_wakes_in_new_lane(scene: Scene) -> None:
     task = released(scene, priority=9)
-    assert (task.state, task.lane) == (State.READY, "high")
+    assert (task.state, task.priority) == (State.READY, 9)
     assert [sent["lane"] for sent in scene.aws.wakeups()] == ["normal", "high"]

@@ -205,7 +205,7 @@ def the_message_is_deleted_before_the_consequences() -> Patches:
     def wrong(self: Any, task: Any) -> None:
         message = getattr(running(), "message", None)
         if message is not None:
-            self.dispatcher.queues.delete_many(task.lane, [message.receipt])
+            self.dispatcher.queues.delete_many(self.dispatcher.routing.lane_of_task(task), [message.receipt])
         run(self, task)
 
     yield mock.patch.object(Pipeline, "process", remembering)

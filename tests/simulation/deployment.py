@@ -60,12 +60,9 @@ def queue_arn(name: str) -> str:
 def environment(function: str) -> dict[str, str]:
     """As the template sets it."""
     lanes = {
-        lane: {
-            "url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/{lane}",
-            "arn": queue_arn(lane),
-            "deadLetterArn": queue_arn(f"{lane}-dead"),
-        }
-        for lane in LANES
+        "url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/",
+        "arn": queue_arn(""),
+        "queues": {lane: [lane, f"{lane}-dead"] for lane in LANES},
     }
     return {
         "ENVIRONMENT": "dev",

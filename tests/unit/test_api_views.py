@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from taskyard.tasks.retry import RetryPolicy
 
+from functions.core.pools import BANDS, Routing
 from functions.core.states import State
 from functions.core.task import Attempt, Document, Task
+from functions.core.task_types import Registry
 from functions.core.times import iso_time_or_none
 from functions.intake import task_views as views
 
 CREATED = 1_770_000_000_000
+ROUTING = Routing(BANDS, Registry)
 FAILED = Attempt(
     number=1,
     started_at=CREATED + 10,
@@ -45,13 +48,13 @@ def test_times_are_iso_8601_with_milliseconds() -> None:
 
 
 def test_a_pending_task_reads_as_ready_once_due() -> None:
-    assert views.list_entry(task(), now=CREATED)["state"] == "PENDING"
-    assert views.list_entry(task(), now=CREATED + 60_000)["state"] == "READY"
+    assert views.list_entry(task(), ROUTING, now=CREATED)["state"] == "PENDING"
+    assert views.list_entry(task(), ROUTING, now=CREATED + 60_000)["state"] == "READY"
 
 
 def test_the_attempt_that_runs_stands_behind_those_that_failed() -> None:
     running = task(state=State.RUNNING, attempt=2, started_at=CREATED + 50, history=(FAILED,))
-    first, second = views.view_of_record(running, now=CREATED)["attempts"]
+    first, second = views.view_of_record(running, ROUTING, now=CREATED)["attempts"]
     assert first == {
         "number": 1,
         "startedAt": "2026-02-02T02:40:00.010Z",
@@ -74,24 +77,26 @@ def test_the_attempt_that_runs_stands_behind_those_that_failed() -> None:
 
 def test_the_attempt_that_succeeded_has_its_log() -> None:
     done = task(state=State.SUCCESS, attempt=1, started_at=CREATED + 5, ended_at=CREATED + 9, log=("said",))
-    (attempt,) = views.view_of_record(done, now=CREATED)["attempts"]
+    (attempt,) = views.view_of_record(done, ROUTING, now=CREATED)["attempts"]
     assert (attempt["outcome"], attempt["endedAt"], attempt["log"]) == ("SUCCESS", "2026-02-02T02:40:00.009Z", ["said"])
 
 
 def test_a_task_between_attempts_shows_those_that_ended() -> None:
     waiting = task(state=State.RETRY, attempt=1, started_at=CREATED + 10, history=(FAILED,))
-    assert [attempt["number"] for attempt in views.view_of_record(waiting, now=CREATED)["attempts"]] == [1]
+    assert [attempt["number"] for attempt in views.view_of_record(waiting, ROUTING, now=CREATED)["attempts"]] == [1]
 
 
 def test_in_a_list_documents_kept_elsewhere_are_left_out_and_named() -> None:
-    view = views.list_entry(task(payload=Document(ref="item:PAYLOAD#1"), result=Document(inline="[1]")), now=CREATED)
+    view = views.list_entry(
+        task(payload=Document(ref="item:PAYLOAD#1"), result=Document(inline="[1]")), ROUTING, now=CREATED
+    )
     assert "payload" not in view
     assert view["omitted"] == ["payload"]
     assert view["result"] == [1]
 
 
 def test_progress_has_a_time() -> None:
-    shown = views.view_of_record(task(progress={"fraction": 0.5, "note": "half", "at": CREATED}), now=CREATED)[
+    shown = views.view_of_record(task(progress={"fraction": 0.5, "note": "half", "at": CREATED}), ROUTING, now=CREATED)[
         "progress"
     ]
     assert shown == {"fraction": 0.5, "note": "half", "at": "2026-02-02T02:40:00.000Z"}

@@ -13,12 +13,16 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LANE = {"url": "https://sqs.test/q", "arn": "arn:q", "deadLetterArn": "arn:d"}
+LANES = {
+    "url": "https://sqs.test/",
+    "arn": "arn:",
+    "queues": {"high": ["h", "hd"], "normal": ["n", "nd"], "low": ["l", "ld"]},
+}
 ENVIRONMENT = {
     "ENVIRONMENT": "test",
     "TABLE_NAME": "tasks",
     "DOCUMENT_BUCKET": "documents",
-    "LANES": json.dumps({"high": LANE, "normal": LANE, "low": LANE}),
+    "LANES": json.dumps(LANES),
     "LANE": "normal",
     "TIMER_GROUP": "timers",
     "TIMER_ROLE_ARN": "arn:role",

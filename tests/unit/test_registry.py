@@ -249,6 +249,7 @@ def test_registered_type_says_of_its_declaration_what_the_file_needs() -> None:
     assert found == {
         "name": "WEBHOOK_CALL",
         "aliases": ["webhook"],
+        "pool": "default",
         "module": "functions.tasks.webhook_call",
         "attribute": "webhook_call",
         "is_coroutine": False,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from taskyard.tasks.text import truncate
 
-from functions.core.task import BASE32_ALPHABET, id_for_key, lane_of, time_ordered_id, to_base32
+from functions.core.task import BASE32_ALPHABET, id_for_key, time_ordered_id, to_base32
 from functions.store.keys import shard_of, task_key, tenant_and_task_id, time_sort_key
 
 times = st.integers(0, 2**48 - 1)
@@ -57,10 +57,6 @@ def test_shards_are_even() -> None:
 @given(st.integers(0, 10**13 - 1), st.integers(0, 10**13 - 1))
 def test_sort_keys_sort_by_time(one: int, other: int) -> None:
     assert (time_sort_key(one, "a") < time_sort_key(other, "a")) == (one < other)
-
-
-def test_lanes_of_priorities() -> None:
-    assert [lane_of(priority) for priority in range(10)] == ["low"] * 3 + ["normal"] * 4 + ["high"] * 3
 
 
 @given(st.text(max_size=50) | st.just("\ud800" * 9), st.integers(1, 20))

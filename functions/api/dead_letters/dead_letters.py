@@ -92,7 +92,7 @@ class DeadLetters:
             since=filter_.since or 0,
         )
         return {
-            "tasks": [views.list_entry(task, now=now) for task in page.tasks],
+            "tasks": [views.list_entry(task, self.dispatcher.routing, now=now) for task in page.tasks],
             "cursor": None if page.after is None else list_cursor(page.after, f"0.{filter_digest(tenant, filter_)}"),
         }
 

@@ -55,9 +55,9 @@ def run_schedule(request: ApiRequest) -> Response[str]:
     submitted = services.schedules.run(request.tenant, request.id, request.idempotency_key, random=secrets.randbits(80))
     task = submitted.task
     if submitted.created:
-        services.metrics.count("TaskSubmitted", lane=task.lane)
+        services.metrics.count("TaskSubmitted", lane=services.routing.lane_of_task(task))
         services.metrics.flush(now)
-    view = task_views.detail(task, services.documents, now=now)
+    view = task_views.detail(task, services.documents, services.routing, now=now)
     return json_response(201 if submitted.created else 200, view, location_header(f"/tasks/{task.id}"))
 
 

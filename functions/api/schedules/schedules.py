@@ -202,7 +202,7 @@ class Schedules:
             )
             changes["task"] = template
             if task is not None:
-                changes |= {"lane": task.task.lane, "mask": task.task.mask}
+                changes |= {"lane": self.submission.dispatcher.routing.lane_of_task(task.task), "mask": task.task.mask}
             errors += template_errors
         if errors:
             raise InvalidRequest(errors)

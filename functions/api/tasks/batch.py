@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest
+from functions.core.pools import Routing
 from functions.core.task import Task
 from functions.intake import problems
 from functions.intake import task_views as views
@@ -68,11 +69,12 @@ class BatchSubmission:
         results = [duplicate_result(result, results) for result in results]
         created = [result.task for result in results if isinstance(result, SubmittedTask) and result.created]
         refused = sum(isinstance(result, Exception) for result in results)
+        routing = self.submission.dispatcher.routing
         view: schemas.BatchAnswer = {
             "created": len(created),
             "existing": len(results) - len(created) - refused,
             "refused": refused,
-            "results": [result_view(index, result, now, request_id) for index, result in enumerate(results)],
+            "results": [result_view(index, result, routing, now, request_id) for index, result in enumerate(results)],
         }
         return view, created
 
@@ -132,10 +134,14 @@ def duplicate_result(result: SubmitResult, results: Sequence[SubmitResult]) -> S
     return original
 
 
-def result_view(index: int, result: SubmitResult, now: int, request_id: str) -> schemas.BatchResult:
+def result_view(index: int, result: SubmitResult, routing: Routing, now: int, request_id: str) -> schemas.BatchResult:
     if isinstance(result, SubmittedTask):
         status = 201 if result.created else 200
-        return {"index": index, "status": status, "task": views.summary(result.task, now=now)}
+        return {
+            "index": index,
+            "status": status,
+            "task": views.summary(result.task, routing, now=now),
+        }
     assert isinstance(result, Exception), result
     problem = problems.problem_of(result, request_id=request_id)
     return {"index": index, "status": problem.status, "problem": shortened_problem(problem.document)}

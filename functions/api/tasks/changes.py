@@ -17,7 +17,7 @@ from functions.core.errors import (
 )
 from functions.core.payloads.masking import Mask
 from functions.core.states import CANCELLABLE, State
-from functions.core.task import Document, Task, lane_of
+from functions.core.task import Document, Task
 from functions.core.task_types import Registry
 from functions.intake.idempotency_key import keyed_change
 from functions.intake.task_requests import CHANGE_ALIASES, ChangeTask, Limits, parse
@@ -81,7 +81,10 @@ class TaskChanges:
         due = request.due_at(now)
         priority = task.priority if request.priority is None else request.priority
         available_at = task.available_at if due is None else due
-        is_moved = available_at != task.available_at or lane_of(priority) != task.lane
+        routing = self.dispatcher.routing
+        is_moved = available_at != task.available_at or (
+            routing.lane_of(task.type, priority) != routing.lane_of_task(task)
+        )
         needs_wakeup = is_moved and task.state is not State.BLOCKED
         if needs_wakeup:
             # A crash after this leaves a wake-up of a generation that no record has: the worker drops it.

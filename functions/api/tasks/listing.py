@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from functions.api.paging import OTHER_FILTER, UNKNOWN_CURSOR, limit_of, list_cursor, list_position
 from functions.api.request import QueryParameters
 from functions.core.errors import FieldError, InvalidRequest
+from functions.core.pools import Routing
 from functions.core.states import State
 from functions.core.task import Task
 from functions.intake import task_views as views
@@ -39,6 +40,7 @@ class TaskListing:
 
     listings: Listings
     canonical_type: Callable[[str], str]
+    routing: Routing
 
     def page(self, parameters: QueryParameters, *, tenant: str, now: int) -> TaskList:
         query = task_query(parameters, tenant)
@@ -50,7 +52,7 @@ class TaskListing:
             matches=self._filter(query, now),
         )
         return {
-            "tasks": [views.list_entry(task, now=now) for task in page.tasks],
+            "tasks": [views.list_entry(task, self.routing, now=now) for task in page.tasks],
             "cursor": None if page.after is None else list_cursor(page.after, filter_digest(tenant, query)),
         }
 

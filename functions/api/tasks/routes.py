@@ -43,10 +43,10 @@ def submit_task(request: ApiRequest) -> Response[str]:
     task = submitted.task
     headers = location_header(f"/tasks/{task.id}")
     if not submitted.created:
-        return json_response(200, views.detail(task, services.documents, now=now), headers)
-    services.metrics.count("TaskSubmitted", lane=task.lane)
+        return json_response(200, views.detail(task, services.documents, services.routing, now=now), headers)
+    services.metrics.count("TaskSubmitted", lane=services.routing.lane_of_task(task))
     services.metrics.flush(now)
-    return json_response(201, views.submitted_detail(task, submitted.payload, now=now), headers)
+    return json_response(201, views.submitted_detail(task, submitted.payload, services.routing, now=now), headers)
 
 
 def list_tasks(request: ApiRequest) -> Response[str]:
@@ -80,7 +80,7 @@ def submit_batch(request: ApiRequest) -> Response[str]:
         request_id=request.request_id,
     )
     for task in created:
-        services.metrics.count("TaskSubmitted", lane=task.lane)
+        services.metrics.count("TaskSubmitted", lane=services.routing.lane_of_task(task))
     services.metrics.flush(now)
     return json_response(200, view)
 

@@ -14,6 +14,7 @@ from functions.api.workflows.requests import WORKFLOW_ALIASES, SubmitWorkflow, V
 from functions.aws.executions import Executions
 from functions.core.errors import IdempotencyKeyReused, NotAllowedInState, NotFound, StoreUnavailable
 from functions.core.idempotency import KeyedChange
+from functions.core.pools import Routing
 from functions.core.task import id_for_key, time_ordered_id
 from functions.core.task_types import Registry
 from functions.core.webhooks.addresses import Reach
@@ -55,6 +56,7 @@ class Workflows:
     machine_arn: str
     registry: Callable[[], Registry]
     timeout_limit: int
+    routing: Routing
     notifications: NotificationStarter
     webhook_reach: Reach = "public"
     admission: Admission | None = None
@@ -97,7 +99,8 @@ class Workflows:
             return earlier_run_result(earlier, valid, key) if key is not None else SubmittedRun(earlier, True, {})
         lanes: dict[str, int] = {}
         for spec in valid.specs:
-            lanes[spec.lane] = lanes.get(spec.lane, 0) + 1
+            lane = self.routing.lane_of(spec.type, spec.priority)
+            lanes[lane] = lanes.get(lane, 0) + 1
         return SubmittedRun(run, True, lanes)
 
     def find(self, tenant: str, run_id: str) -> Run:

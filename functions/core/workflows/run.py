@@ -10,7 +10,7 @@ from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.payloads.masking import Mask
 from functions.core.states import State
-from functions.core.task import Document, RunMembership, lane_of
+from functions.core.task import Document, RunMembership
 
 if TYPE_CHECKING:
     from functions.core.workflows.dag import Plan, PlanStep
@@ -94,10 +94,6 @@ class NodeSpec:
     retry: RetryPolicy
     available_at: int
     tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def lane(self) -> str:
-        return lane_of(self.priority)
 
 
 def node_task_id(run: str, index: int) -> str:
