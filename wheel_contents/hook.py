@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,21 +38,35 @@ CONTENTS = {
 LEFT_OUT = ("local/demo/",)
 
 
-def wheel_files(root: Path) -> Iterator[tuple[str, str]]:
-    """File of the repository and its place in the wheel, sorted; caches and hidden files are left out."""
+def wheel_files(root: Path) -> Iterator[tuple[Path, str]]:
+    """File of the repository and its place in the wheel; caches and hidden files are left out."""
     for source, place in CONTENTS.items():
         path = root / source
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
-            parts = file.relative_to(root).parts
+            name = file.relative_to(root).as_posix()
+            parts = name.split("/")
             if not file.is_file() or "__pycache__" in parts or any(part.startswith(".") for part in parts):
                 continue
-            name = "/".join(parts)
             if not name.startswith(LEFT_OUT):
-                yield str(file), place + name.removeprefix(source)
+                yield file, place + name.removeprefix(source)
 
 
 class WheelContents(BuildHookInterface[Any]):
+    """Adds the files from a copy: hatch puts a file into one place only, and the handler API has two."""
+
+    _copy: Path | None = None
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """`version`: of the build, `standard` or `editable`."""
-        if version == "standard" and self.target_name == "wheel":
-            build_data["force_include"].update(wheel_files(Path(self.root)))
+        if version != "standard" or self.target_name != "wheel":
+            return
+        self._copy = Path(tempfile.mkdtemp(prefix="taskyard-wheel-"))
+        for file, place in wheel_files(Path(self.root)):
+            copy = self._copy / place
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+            build_data["force_include"][str(copy)] = place
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        if self._copy is not None:
+            shutil.rmtree(self._copy)
