@@ -1,7 +1,7 @@
 # One command each; `make help` lists them. Needs git, make and Python >= 3.11; the rest comes from PyPI.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local synth lint check test bench bench-init bill grants simulate model deploy destroy lock clean
+.PHONY: help setup demo local synth lint check test bench bench-init bill grants simulate model deploy destroy lock wheel clean
 
 ENV ?= dev
 PORT ?= 4510
@@ -76,5 +76,9 @@ destroy: setup ## Stop what runs in ENV (dev), empty what goes with it, delete i
 lock: setup ## Write requirements/*.txt anew from *.in
 	@$(PY) -m infra.build.requirements
 
+wheel: setup ## Build the wheel into dist/
+	@rm -rf dist
+	@$(PY) -m hatchling build -t wheel -d dist
+
 clean: ## Remove what the commands made
-	@rm -rf .venv cdk.out .local .build .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf .venv dist cdk.out .local .build .pytest_cache .mypy_cache .ruff_cache

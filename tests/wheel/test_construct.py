@@ -40,20 +40,14 @@ def app(dev: VirtualEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-def asset_folders(folder: Path) -> set[str]:
-    """Their names are the digests of what they are built from."""
-    files = json.loads((folder / "cdk.out" / "Taskyard-dev.assets.json").read_text())["files"]
-    return {Path(file["source"]["path"]).name for file in files.values()}
+def test_app_synthesized_from_the_wheel_has_the_code_of_the_repository(app: Path) -> None:
+    """A directory of code is named by the digest of all its sources. It is in the app's folder."""
+    assert [path.name for path in (app / ".build" / "code").iterdir()] == [build_assets(find_compiler()).code.path.name]
 
 
-def test_app_synthesized_from_the_wheel_has_the_assets_of_the_repository(app: Path) -> None:
-    assets = build_assets(find_compiler())
-    assert {assets.code.path.name, assets.layer.path.name} <= asset_folders(app)
-
-
-def test_app_keeps_its_builds_in_its_own_folder(app: Path, dev: VirtualEnvironment) -> None:
-    assert [path.name for path in (app / ".build" / "code").iterdir()]
-    assert not list(dev.folder.rglob(".build"))
+def test_app_synthesized_from_the_wheel_writes_nothing_into_the_environment(app: Path, dev: VirtualEnvironment) -> None:
+    assert (app / "cdk.out" / "Taskyard-dev.template.json").exists()
+    assert not list(dev.runtime().rglob(".build")) + list(dev.runtime().rglob("routes.json"))
 
 
 @pytest.fixture(scope="session")
