@@ -302,6 +302,8 @@ class LocalSystem:
             mail=lambda: self._aws.mail,
             report=self._report,
         )
+        for line in self.stack.notes.lines:
+            self._report(line)
         self._expiry_task = self._loop.create_task(self._delete_expired_regularly())
 
     def _make_functions(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote
 from xml.sax.saxutils import escape
 
+from local.aws.s3_permissions import s3_operation, s3_permissions
 from local.http_server import Request, Response
 from local.template.intrinsics import ACCOUNT, REGION
 from local.template.roles import Permission
@@ -20,14 +23,6 @@ _JSON_10 = "application/x-amz-json-1.0"
 _PREFIXES = {"monitoring": "cloudwatch"}
 
 _SCHEDULER = {"POST": "Create", "PUT": "Update", "GET": "Get", "DELETE": "Delete"}
-_S3_OBJECT = {
-    "GET": "GetObject",
-    "HEAD": "GetObject",
-    "PUT": "PutObject",
-    "POST": "PutObject",
-    "DELETE": "DeleteObject",
-}
-_S3_BUCKET = {"GET": "ListBucket", "HEAD": "ListBucket", "PUT": "CreateBucket", "POST": "DeleteObject"}
 _SQS_SINGLE = {
     "SendMessageBatch": "SendMessage",
     "DeleteMessageBatch": "DeleteMessage",
@@ -47,6 +42,8 @@ class AwsCall:
     operation: str
     parameters: dict[str, Any]
     path: str
+    s3: tuple[Permission, ...] = ()
+    """For S3: the permissions that the request needs."""
 
     @classmethod
     def from_request(cls, service: str, request: Request) -> AwsCall:
@@ -64,7 +61,8 @@ class AwsCall:
         else:
             operation = _rest_operation(service, request)
         # Scheduler names the group in the query, where there is no body.
-        return cls(service, operation, parameters, unquote(request.target if service == "scheduler" else request.path))
+        path = unquote(request.target if service == "scheduler" else request.path)
+        return cls(service, operation, parameters, path, tuple(s3_permissions(request)) if service == "s3" else ())
 
     @property
     def queue(self) -> str:
@@ -90,7 +88,7 @@ class AwsCall:
                     f"sqs:{_SQS_SINGLE.get(self.operation, self.operation)}", _ARN.format("sqs") + self.queue
                 )
             case "s3":
-                yield Permission(f"s3:{self.operation}", "arn:aws:s3:::" + self.path.strip("/"))
+                yield from self.s3
             case "scheduler" if self.path.startswith("/schedules/"):
                 group, name = self.schedule
                 yield Permission(f"scheduler:{self.operation}", _ARN.format("scheduler") + f"schedule/{group}/{name}")
@@ -118,11 +116,32 @@ class AwsCall:
                 name = str(p.get("SecretId") or p.get("Name") or "*")
                 # AWS ends a secret's ARN with six characters of its own.
                 arn = name if name.startswith("arn:") else _ARN.format("secretsmanager") + f"secret:{name}-000000"
+                if not arn.endswith("-000000"):
+                    arn += "-000000"  # the caller left AWS's part out
                 yield Permission(f"secretsmanager:{self.operation}", arn)
             case "sns":
-                yield Permission(f"sns:{self.operation}", p.get("TopicArn") or "*")
+                operation = "Publish" if self.operation == "PublishBatch" else self.operation
+                yield Permission(f"sns:{operation}", p.get("TopicArn") or p.get("TargetArn"))
+            case "kms":
+                yield Permission(f"kms:{self.operation}", self._kms_key())
+            case "events" if self.operation == "PutEvents":
+                for entry in p.get("Entries", []):
+                    bus = str(entry.get("EventBusName") or "default")
+                    arn = bus if bus.startswith("arn:") else _ARN.format("events") + "event-bus/" + bus
+                    yield Permission("events:PutEvents", arn)
             case _:
-                yield Permission(f"{prefix}:{self.operation}", "*")
+                yield Permission(f"{prefix}:{self.operation}", None)
+
+    def _kms_key(self) -> str | None:
+        """The ARN of the key. None for an alias: which key it stands for is moto's knowledge."""
+        key = self.parameters.get("KeyId")
+        if key is None and "CiphertextBlob" in self.parameters:
+            # moto begins a ciphertext with the id of its key.
+            with contextlib.suppress(ValueError):
+                key = base64.b64decode(self.parameters["CiphertextBlob"])[:36].decode()
+        if key is None or "alias/" in key:
+            return None
+        return str(key) if key.startswith("arn:") else _ARN.format("kms") + "key/" + key
 
     def _dynamodb_permissions(self) -> Iterator[Permission]:
         p = self.parameters
@@ -147,8 +166,7 @@ def _rest_operation(service: str, request: Request) -> str:
             return "ListSchedules" if path.startswith("/schedules") else "ListScheduleGroups"
         return _SCHEDULER.get(method, method) + ("Schedule" if path.startswith("/schedules/") else "ScheduleGroup")
     if service == "s3":
-        names = _S3_OBJECT if path.strip("/").count("/") else _S3_BUCKET
-        return names.get(method, method)
+        return s3_operation(request)
     if service == "ses" and path == "/v2/email/outbound-emails":
         return "SendEmail"
     if service == "lambda" and path.endswith("/invocations"):

@@ -16,7 +16,11 @@ def receive_messages(queue: Any, count: int, now_ms: float, dead_lettered: Calla
     gone: list[Message] = []
     limit = queue.redrive_policy["maxReceiveCount"] if queue.dead_letter_queue else None
     oldest = now_ms - queue.message_retention_period * 1000
+    # A group of a FIFO queue waits while one of its messages is being processed, or waits for its next receive.
+    groups = {m.group_id for m in queue._messages if m.visible_at > now_ms} if queue.fifo_queue else set()
     for message in queue._messages:
+        if queue.fifo_queue and message.group_id in groups:
+            continue
         if message.visible_at > now_ms or message.delayed_until > now_ms:
             continue
         if message.sent_timestamp < oldest:

@@ -104,6 +104,9 @@ class AwsEndpoint:
                 self._count_units(principal.label, call, response)
             case "sqs" if response.status == 200:
                 self.notify_queue(call.queue)
+            case "sns" if response.status == 200 and call.operation in ("Publish", "PublishBatch"):
+                for queue in moto_backends.backend("sqs").queues:
+                    self.notify_queue(queue)
             case "scheduler" if response.status == 200 and call.path.startswith("/schedules/"):
                 self.schedule_changed(*call.schedule)
             case "ses" if response.status == 200 and call.operation in ("SendEmail", "SendRawEmail"):

@@ -13,7 +13,7 @@ from local.event_sources.table_streams import Stream, delete_expired
 from local.functions.async_invocations import AsyncInvocations
 from local.functions.function import CONCURRENCY, Function
 from local.schedules.scheduler import Scheduler
-from local.template.stack import Stack
+from local.template.stack import TABLES, Stack
 from local.usage import Usage
 
 
@@ -37,7 +37,7 @@ class EventSources:
         self._streams: dict[str, Stream] = {}
         self._queues: list[QueuePoller] = []
         self._readers: list[StreamPoller] = []
-        for name in stack.of_type("AWS::DynamoDB::Table"):
+        for name in (name for kind in TABLES for name in stack.of_type(kind)):
             table = provisioning.table_of(stack.reference(name, "Arn"))
             if table.stream_shard:
                 arn = stack.reference(name, "StreamArn")

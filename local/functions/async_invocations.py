@@ -28,7 +28,8 @@ class AsyncInvocations:
         self._running: set[asyncio.Task[None]] = set()
         self._configs: dict[str, dict[str, Any]] = {}
         for properties in map(stack.properties, stack.of_type("AWS::Lambda::EventInvokeConfig")):
-            self._configs[stack.function_of(properties["FunctionName"]).arn] = properties
+            if function := stack.find_function(properties["FunctionName"]):
+                self._configs[function.arn] = properties
 
     @property
     def busy(self) -> bool:

@@ -92,7 +92,7 @@ def _route(stack: Stack, name: str) -> RouteSpec:
     function, api = stack.function_of(integration["IntegrationUri"]), properties["ApiId"]
     if not any(
         permission["Principal"] == "apigateway.amazonaws.com"
-        and stack.function_of(permission["FunctionName"]) is function
+        and stack.find_function(permission["FunctionName"]) is function
         and _is_of_api(permission.get("SourceArn"), api)
         for permission in map(stack.properties, stack.of_type("AWS::Lambda::Permission"))
     ):

@@ -18,8 +18,15 @@ class TemplateError(Exception):
 class Resolver:
     """Turns a template's values into plain ones. `reference(logical id, attribute or None)` gives Ref and GetAtt."""
 
-    def __init__(self, template: dict[str, Any], stack_name: str, reference: Callable[[str, str | None], Any]) -> None:
+    def __init__(
+        self,
+        template: dict[str, Any],
+        stack_name: str,
+        reference: Callable[[str, str | None], Any],
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self._template = template
+        self._note = note
         self._reference = reference
         self._pseudo = {
             "AWS::AccountId": ACCOUNT,
@@ -34,8 +41,10 @@ class Resolver:
             "Ref": self._ref,
             "Fn::GetAtt": self._get_att,
             "Fn::Sub": self._sub,
-            "Fn::Join": lambda a: a[0].join(str(part) for part in self.resolve(a[1])),
-            "Fn::Select": lambda a: self.resolve(a[1])[int(self.resolve(a[0]))],
+            "Fn::Join": lambda a: a[0].join(str(part) for part in _as_list(self.resolve(a[1]))),
+            "Fn::Select": self._select,
+            "Fn::GetAZs": lambda a: [f"{self.resolve(a) or REGION}{zone}" for zone in "abc"],
+            "Fn::ImportValue": self._import_value,
             "Fn::Split": lambda a: self.resolve(a[1]).split(a[0]),
             "Fn::Base64": lambda a: base64.b64encode(str(self.resolve(a)).encode()).decode(),
             "Fn::FindInMap": self._find_in_map,
@@ -78,9 +87,19 @@ class Resolver:
         parameter = self._template.get("Parameters", {}).get(name)
         if parameter is not None:
             if "Default" not in parameter:
-                raise TemplateError(f"parameter {name} has no default")
-            return parameter["Default"]
+                self._note(f"the parameter {name} has no default, and a placeholder here")
+            return parameter.get("Default", f"parameter-{name}")
         return self._reference(name, None)
+
+    def _select(self, argument: list[Any]) -> Any:
+        """A list that is a placeholder here has one member."""
+        members, index = self.resolve(argument[1]), int(self.resolve(argument[0]))
+        return members[index] if isinstance(members, list) else f"{members}-{index}"
+
+    def _import_value(self, argument: Any) -> str:
+        name = str(self.resolve(argument))
+        self._note(f"the export {name} of another stack has a placeholder here")
+        return f"import-{name}"
 
     def _get_att(self, target: str | list[str]) -> Any:
         name, attribute = target.split(".", 1) if isinstance(target, str) else (target[0], ".".join(target[1:]))
@@ -107,3 +126,7 @@ class Resolver:
         if value is None:
             raise TemplateError(f"there is no mapping {argument}")
         return value
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

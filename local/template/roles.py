@@ -19,6 +19,9 @@ MANAGED_POLICIES = {
     "service-role/AWSLambdaBasicExecutionRole": [
         {"Effect": "Allow", "Action": ["logs:*"], "Resource": "*"},
     ],
+    "service-role/AWSLambdaVPCAccessExecutionRole": [
+        {"Effect": "Allow", "Action": ["logs:*", "ec2:*NetworkInterface*"], "Resource": "*"},
+    ],
     "AWSXRayDaemonWriteAccess": [{"Effect": "Allow", "Action": ["xray:*"], "Resource": "*"}],
     "AWSXrayWriteOnlyAccess": [{"Effect": "Allow", "Action": ["xray:*"], "Resource": "*"}],
 }
@@ -29,7 +32,8 @@ class Permission:
     """One permission that a call needs."""
 
     action: str
-    resource: str
+    resource: str | None
+    """None where it is not known here which resource the call is about: a grant for any resource suffices."""
     context: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -40,7 +44,7 @@ class PermissionDenied(Exception):
 
     def message(self, arn: str) -> str:
         """AWS's wording. `arn`: of the principal that was denied."""
-        missing = f"{self.needed.action} on resource: {self.needed.resource}"
+        missing = f"{self.needed.action} on resource: {self.needed.resource or '*'}"
         return f"User: {arn} is not authorized to perform: {missing} {self.reason()}"
 
     def reason(self) -> str:
@@ -78,7 +82,9 @@ def statement_covers(statement: Mapping[str, Any], needed: Permission) -> bool:
             return False
     elif not any(_fits_wildcard(pattern.lower(), action) for pattern in _as_list(statement["Action"])):
         return False
-    if "NotResource" in statement:
+    if needed.resource is None:
+        pass
+    elif "NotResource" in statement:
         if any(_fits_wildcard(pattern, needed.resource) for pattern in _as_list(statement["NotResource"])):
             return False
     elif not any(_fits_wildcard(pattern, needed.resource) for pattern in _as_list(statement["Resource"])):

@@ -6,52 +6,18 @@ All of it is computed from the template. aws/provisioning.py creates the resourc
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from local.template.cloud_assembly import CloudAssembly
-from local.template.intrinsics import ACCOUNT, REGION, Resolver, TemplateError
+from local.template.intrinsics import Resolver, TemplateError
+from local.template.notes import Notes
+from local.template.references import References
 from local.template.roles import MANAGED_POLICIES, Role
 
-STREAM_LABEL = "2026-01-01T00:00:00.000"
-
-# Type → (property of the physical name, service, end of the ARN). Other types cannot be referred to.
-_REGIONAL_RESOURCES = {
-    "AWS::DynamoDB::Table": ("TableName", "dynamodb", "table/{}"),
-    "AWS::SQS::Queue": ("QueueName", "sqs", "{}"),
-    "AWS::Lambda::Function": ("FunctionName", "lambda", "function:{}"),
-    "AWS::Lambda::LayerVersion": ("LayerName", "lambda", "layer:{}:1"),
-    "AWS::Logs::LogGroup": ("LogGroupName", "logs", "log-group:{}:*"),
-    "AWS::SNS::Topic": ("TopicName", "sns", "{}"),
-    "AWS::Scheduler::ScheduleGroup": ("Name", "scheduler", "schedule-group/{}"),
-    "AWS::StepFunctions::StateMachine": ("StateMachineName", "states", "stateMachine:{}"),
-    "AWS::ApiGatewayV2::Api": ("", "apigateway", "/apis/{}"),
-    "AWS::ApiGatewayV2::Integration": ("", "apigateway", "/integrations/{}"),
-    "AWS::ApiGatewayV2::Authorizer": ("", "apigateway", "/authorizers/{}"),
-    "AWS::ApiGatewayV2::Stage": ("StageName", "apigateway", "/stages/{}"),
-    "AWS::Cognito::UserPool": ("", "cognito-idp", "userpool/{}"),
-    "AWS::Cognito::UserPoolClient": ("", "cognito-idp", "userpoolclient/{}"),
-    "AWS::Cognito::UserPoolDomain": ("Domain", "cognito-idp", "userpooldomain/{}"),
-    "AWS::Cognito::UserPoolResourceServer": ("Identifier", "cognito-idp", "userpoolresourceserver/{}"),
-    "AWS::KMS::Key": ("", "kms", "key/{}"),
-    "AWS::CloudWatch::Alarm": ("AlarmName", "cloudwatch", "alarm:{}"),
-    "AWS::CloudWatch::Dashboard": ("DashboardName", "cloudwatch", "dashboard/{}"),
-    "AWS::SSM::Parameter": ("Name", "ssm", "parameter/{}"),
-    "AWS::SecretsManager::Secret": ("Name", "secretsmanager", "secret:{}"),
-}
-_GLOBAL_RESOURCES = {
-    "AWS::S3::Bucket": ("BucketName", "arn:aws:s3:::{}"),
-    "AWS::IAM::Role": ("RoleName", f"arn:aws:iam::{ACCOUNT}:role/{{}}"),
-    "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", f"arn:aws:iam::{ACCOUNT}:policy/{{}}"),
-}
-_REF_IS_ARN = {
-    "AWS::IAM::ManagedPolicy",
-    "AWS::Lambda::LayerVersion",
-    "AWS::SNS::Topic",
-    "AWS::StepFunctions::StateMachine",
-}
+TABLES = ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable")
 
 
 @dataclass(frozen=True)
@@ -69,6 +35,8 @@ class FunctionSpec:
     memory: int
     role: Role
     environment: dict[str, str]
+    reserved_concurrency: int | None = None
+    """Invocations at once, at most; None: no limit of its own."""
 
 
 @dataclass(frozen=True)
@@ -92,30 +60,37 @@ class Stack:
         self.assembly = assembly
         self.name = assembly.stack_name
         self.resources: dict[str, dict[str, Any]] = assembly.template["Resources"]
-        self._endpoint = endpoint
-        self._api_urls = api_urls
-        self._issuer = issuer
-        self.resolver = Resolver(assembly.template, self.name, self.reference)
+        self.notes = Notes()
+        self.resolver = Resolver(assembly.template, self.name, self.reference, self.notes.add)
+        self._references = References(
+            self.resources,
+            self.name,
+            endpoint=endpoint,
+            api_urls=api_urls,
+            issuer=issuer,
+            label=self._label,
+            resolve=self.resolver.resolve,
+            notes=self.notes,
+        )
         self.roles = {self.reference(name, "Arn"): self._role(name) for name in self.of_type("AWS::IAM::Role")}
         self._attach_policies()
-        functions = [self._function(name) for name in self.of_type("AWS::Lambda::Function")]
+        functions = [spec for name in self.of_type("AWS::Lambda::Function") if (spec := self._function(name))]
         self.functions = {function.arn: function for function in functions}
         if len({function.label for function in functions}) < len(functions):
             raise TemplateError("two functions have the same POWERTOOLS_SERVICE_NAME and LANE")
-        self.event_sources = [
-            EventSource(self.function_of(properties["FunctionName"]), properties["EventSourceArn"], properties)
-            for properties in map(self.properties, self.of_type("AWS::Lambda::EventSourceMapping"))
-            if properties.get("Enabled", True)
+        self.event_sources = list(self._event_sources())
+
+    def active(self) -> list[tuple[str, str]]:
+        """Logical id and type of the resources whose condition holds."""
+        return [
+            (name, resource["Type"])
+            for name, resource in self.resources.items()
+            if "Condition" not in resource or self.resolver.condition(resource["Condition"])
         ]
 
     def of_type(self, kind: str) -> list[str]:
         """Logical ids of the resources of a type whose condition holds."""
-        return [
-            name
-            for name, resource in self.resources.items()
-            if resource["Type"] == kind
-            and ("Condition" not in resource or self.resolver.condition(resource["Condition"]))
-        ]
+        return [name for name, other in self.active() if other == kind]
 
     def properties(self, name: str) -> dict[str, Any]:
         """The resolved properties of a resource."""
@@ -124,64 +99,26 @@ class Stack:
 
     def physical_name(self, name: str) -> str:
         """The name that the template gives, else one made of the stack's name and the logical id."""
-        kind = self.resources[name]["Type"]
-        name_property = _REGIONAL_RESOURCES[kind][0] if kind in _REGIONAL_RESOURCES else _GLOBAL_RESOURCES[kind][0]
-        explicit = self.resources[name].get("Properties", {}).get(name_property) if name_property else None
-        if explicit is not None:
-            return str(self.resolver.resolve(explicit))
-        if kind == "AWS::Lambda::Function":
-            return f"{self.name}-{self._label(name)}"
-        if kind == "AWS::Logs::LogGroup":
-            return f"/{self.name}/{name}"
-        return f"{self.name}-{name}".lower()[:63] if kind == "AWS::S3::Bucket" else f"{self.name}-{name}"[:80]
+        return self._references.physical_name(name)
 
     def reference(self, name: str, attribute: str | None) -> Any:
-        """Ref (no attribute) or GetAtt."""
-        if name not in self.resources:
-            raise TemplateError(f"there is no resource {name}")
-        kind = self.resources[name]["Type"]
-        if kind not in _REGIONAL_RESOURCES and kind not in _GLOBAL_RESOURCES:
-            raise TemplateError(f"{name}.{attribute or 'Ref'}: the local runtime has no {kind}")
-        physical = self.physical_name(name)
-        if kind in _GLOBAL_RESOURCES:
-            arn = _GLOBAL_RESOURCES[kind][1].format(physical)
-        else:
-            arn = f"arn:aws:{_REGIONAL_RESOURCES[kind][1]}:{REGION}:{ACCOUNT}:" + _REGIONAL_RESOURCES[kind][2].format(
-                physical
-            )
-        match kind, attribute:
-            case _, "Arn" | "TopicArn" | "LayerVersionArn":
-                return arn
-            case "AWS::SQS::Queue", None | "QueueUrl":
-                return f"{self._endpoint}/{ACCOUNT}/{physical}"
-            case _, None:
-                return arn if kind in _REF_IS_ARN else physical
-            case "AWS::DynamoDB::Table", "StreamArn":
-                return f"{arn}/stream/{STREAM_LABEL}"
-            case "AWS::SQS::Queue", "QueueName":
-                return physical
-            case "AWS::SNS::Topic", "TopicName":
-                return physical
-            case "AWS::StepFunctions::StateMachine", "Name":
-                return physical
-            case "AWS::ApiGatewayV2::Api", "ApiEndpoint":
-                return self._api_urls[name]
-            case "AWS::Cognito::UserPool", "ProviderURL":
-                return self._issuer
-            case "AWS::Cognito::UserPool", "UserPoolId":
-                return physical
-            case "AWS::Cognito::UserPoolClient", "ClientId":
-                return physical
-            case "AWS::ApiGatewayV2::Api", "ApiId":
-                return physical
-        raise TemplateError(f"the local runtime does not know {kind}.{attribute} (of {name})")
+        """Ref (no attribute) or GetAtt. Raises TemplateError for a resource that is not in the template."""
+        return self._references.reference(name, attribute)
 
-    def function_of(self, reference: str) -> FunctionSpec:
-        """The function of a name or an ARN, which may be part of an API Gateway URI or name a version."""
+    def find_function(self, reference: str) -> FunctionSpec | None:
+        """The function of a name or an ARN, which may be part of an API Gateway URI or name a version. None for one
+        that is not in the template, or is left out here."""
         for function in self.functions.values():
             if reference == function.name or re.search(re.escape(function.arn) + r"(?![\w-])", reference):
                 return function
-        raise TemplateError(f"there is no function {reference}")
+        return None
+
+    def function_of(self, reference: str) -> FunctionSpec:
+        """As `find_function`. Raises TemplateError for a function that does not run here."""
+        function = self.find_function(reference)
+        if function is None:
+            raise TemplateError(f"there is no function {reference}")
+        return function
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs by name."""
@@ -210,7 +147,7 @@ class Stack:
             if managed in MANAGED_POLICIES:
                 role.statements += MANAGED_POLICIES[managed]
             elif arn.startswith("arn:aws:iam::aws:"):
-                raise TemplateError(f"{name}: the local runtime does not know the managed policy {managed}")
+                self.notes.add(f"{name}: the managed policy {managed} grants nothing here")
         return role
 
     def _attach_policies(self) -> None:
@@ -218,35 +155,75 @@ class Stack:
         for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             for properties in map(self.properties, self.of_type(kind)):
                 for role in properties.get("Roles", []):
+                    if role not in by_name:
+                        continue  # a role of another stack
                     by_name[role].statements += _as_list(properties["PolicyDocument"]["Statement"])
 
-    def _function(self, name: str) -> FunctionSpec:
+    def _event_sources(self) -> Iterator[EventSource]:
+        sources = {self.reference(name, "Arn") for name in self.of_type("AWS::SQS::Queue")}
+        for kind in TABLES:
+            sources |= {self.reference(name, "StreamArn") for name in self.of_type(kind)}
+        left_out = {self.physical_name(name) for name in self.of_type("AWS::Lambda::Function")}
+        left_out -= {function.name for function in self.functions.values()}
+        for name in self.of_type("AWS::Lambda::EventSourceMapping"):
+            properties = self.properties(name)
+            reference = properties["FunctionName"]
+            if not properties.get("Enabled", True) or reference.split(":function:")[-1] in left_out:
+                continue
+            if properties.get("EventSourceArn") not in sources:
+                self.notes.add(f"left out here: the event source {name}: neither a queue nor a table of this stack")
+                continue
+            yield EventSource(self.function_of(reference), properties["EventSourceArn"], properties)
+
+    def _function(self, name: str) -> FunctionSpec | None:
+        """None for a function that does not run here: not Python, or its code is not a directory."""
         properties = self.properties(name)
+        runtime, code = properties.get("Runtime", "python3.13"), properties["Code"]
+        reason = (
+            f"its runtime is {runtime}"
+            if not runtime.startswith("python")
+            else "its code stands in the template"
+            if "ZipFile" in code
+            else None
+        )
+        if reason or (root := self._asset(name, code)) is None:
+            self.notes.add(f"left out here: AWS::Lambda::Function {name}: {reason or 'its code is not a directory'}")
+            return None
         return FunctionSpec(
             label=self._label(name),
             name=self.physical_name(name),
             arn=self.reference(name, "Arn"),
             handler=properties["Handler"],
-            root=self._asset(name, properties["Code"]),
-            layers=tuple(self._layer(name, arn) for arn in properties.get("Layers", [])),
+            root=root,
+            layers=tuple(filter(None, (self._layer(name, arn) for arn in properties.get("Layers", [])))),
             timeout=float(properties.get("Timeout", 3)),
             memory=int(properties.get("MemorySize", 128)),
-            role=self.roles[properties["Role"]],
+            role=self._role_of(name, properties["Role"]),
             environment={k: str(v) for k, v in properties.get("Environment", {}).get("Variables", {}).items()},
+            reserved_concurrency=properties.get("ReservedConcurrentExecutions"),
         )
 
-    def _layer(self, function: str, arn: str) -> Path:
-        for name in self.of_type("AWS::Lambda::LayerVersion"):
-            if self.reference(name, None) == arn:
-                return self._asset(name, self.properties(name)["Content"])
-        raise TemplateError(f"{function}: the local runtime has no layer {arn}, since the template does not make it")
+    def _role_of(self, function: str, arn: str) -> Role:
+        """A role of another stack or account may do nothing here."""
+        if arn not in self.roles:
+            self.notes.add(f"{function}: its role {arn} is not of this stack, and may do nothing here")
+            self.roles[arn] = Role(arn.rpartition("/")[2], arn, frozenset({"lambda.amazonaws.com"}))
+        return self.roles[arn]
 
-    def _asset(self, name: str, code: dict[str, Any]) -> Path:
-        key = code.get("S3Key", "")
-        directory = self.assembly.assets.get(key)
-        if directory is None or not directory.is_dir():
-            raise TemplateError(f"the code of {name} ({key}) is not a directory of the cloud assembly")
-        return directory
+    def _layer(self, function: str, arn: str) -> Path | None:
+        """None for a layer that does not stand in the template as a directory."""
+        for name in self.of_type("AWS::Lambda::LayerVersion"):
+            if self.reference(name, None) == arn and (directory := self._asset(name, self.properties(name)["Content"])):
+                return directory
+        self.notes.add(f"{function} runs without the layer {arn} here")
+        return None
+
+    def _asset(self, name: str, code: dict[str, Any]) -> Path | None:
+        """The directory of an asset; None for one that is a file. Raises TemplateError for one that is missing."""
+        path = self.assembly.assets.get(code.get("S3Key", ""))
+        if path is None or not path.exists():
+            raise TemplateError(f"the code of {name} ({code.get('S3Key')}) is not in the cloud assembly")
+        return path if path.is_dir() else None
 
 
 def _as_list(value: Any) -> list[Any]:

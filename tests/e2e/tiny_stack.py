@@ -196,6 +196,11 @@ def template() -> dict[str, Any]:
                         **_allow("iam:PassRole", _arn("FireRole")),
                         "Condition": {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
                     },
+                    _allow(["s3:GetObject*", "s3:List*"], [_arn("Uploads"), _all_of("Uploads")]),
+                    _allow("secretsmanager:GetSecretValue", {"Ref": "Password"}),
+                    _allow("ssm:GetParameter", {"Fn::Sub": "arn:aws:ssm:*:*:parameter${Setting}"}),
+                    _allow("dynamodb:GetItem", _arn("Orders")),
+                    _allow("sqs:SendMessage", _arn("InOrder")),
                     _allow("execute-api:Invoke", _invoked("GET/echo")),
                     _allow("execute-api:Invoke", _invoked("*/things/*")),
                     {**_allow("execute-api:Invoke", _invoked("*/things/secret")), "Effect": "Deny"},
@@ -249,6 +254,7 @@ def template() -> dict[str, Any]:
             "Echo": _route("ANY /echo", "AWS_IAM"),
             "Thing": _route("GET /things/{id}", "AWS_IAM"),
             "Open": _route("GET /open", "NONE"),
+            **foreign_resources(),
             "Pool": {"Type": "AWS::Cognito::UserPool"},
             "People": {"Type": "AWS::Cognito::UserPoolClient"},
             "TokenHttp": {
@@ -288,6 +294,65 @@ def template() -> dict[str, Any]:
             "Issuer": {"Value": {"Fn::GetAtt": ["Pool", "ProviderURL"]}},
         },
     }
+
+
+def foreign_resources() -> dict[str, Any]:
+    """What a user's stack may hold beside Taskyard, in no relation to its functions."""
+    return {
+        "Uploads": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "uploads"}},
+        "Private": {"Type": "AWS::S3::Bucket"},
+        "Password": {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": "open sesame"}},
+        "Account": {
+            "Type": "AWS::SecretsManager::Secret",
+            "Properties": {
+                "GenerateSecretString": {"SecretStringTemplate": '{"user": "me"}', "GenerateStringKey": "password"}
+            },
+        },
+        "Setting": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {"Name": "/shop/setting", "Type": "String", "Value": {"Fn::GetAtt": ["Db", "Endpoint.Port"]}},
+        },
+        "Orders": {
+            "Type": "AWS::DynamoDB::GlobalTable",
+            "Properties": {
+                "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+                "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+                "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
+            },
+        },
+        "InOrder": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"FifoQueue": True, "ContentBasedDeduplication": True},
+        },
+        "News": {"Type": "AWS::SNS::Topic"},
+        "Reader": {"Type": "AWS::SQS::Queue"},
+        "Subscription": {
+            "Type": "AWS::SNS::Subscription",
+            "Properties": {
+                "TopicArn": {"Ref": "News"},
+                "Protocol": "sqs",
+                "Endpoint": _arn("Reader"),
+                "RawMessageDelivery": True,
+            },
+        },
+        "ByMail": {
+            "Type": "AWS::SNS::Subscription",
+            "Properties": {"TopicArn": {"Ref": "News"}, "Protocol": "email", "Endpoint": "a@b.c"},
+        },
+        "Key": {"Type": "AWS::KMS::Key"},
+        "Alias": {
+            "Type": "AWS::KMS::Alias",
+            "Properties": {"AliasName": "alias/shop", "TargetKeyId": _arn("Key")},
+        },
+        "Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "shop"}},
+        "Vpc": {"Type": "AWS::EC2::VPC"},
+        "Subnet": {"Type": "AWS::EC2::Subnet"},
+        "Db": {"Type": "AWS::RDS::DBInstance"},
+    }
+
+
+def _all_of(bucket: str) -> dict[str, Any]:
+    return {"Fn::Join": ["", [_arn(bucket), "/*"]]}
 
 
 def _arn(name: str) -> dict[str, Any]:

@@ -36,6 +36,11 @@ def resolver() -> Resolver:
         ({"Fn::Sub": ["${x}${Queue}", {"x": {"Ref": "Size"}}]}, "big<Queue.ref>"),
         ({"Fn::Select": [1, {"Fn::Split": [",", "a,b"]}]}, "b"),
         ({"Fn::FindInMap": ["ByRegion", {"Ref": "AWS::Region"}, "name"]}, "virginia"),
+        ({"Fn::GetAZs": ""}, ["us-east-1a", "us-east-1b", "us-east-1c"]),
+        ({"Fn::Select": [1, {"Fn::GetAtt": ["Vpc", "Cidrs"]}]}, "<Vpc.Cidrs>-1"),
+        ({"Fn::Join": [",", {"Fn::GetAtt": ["Zone", "NameServers"]}]}, "<Zone.NameServers>"),
+        ({"Fn::ImportValue": "other"}, "import-other"),
+        ({"Ref": "Bare"}, "parameter-Bare"),
         ({"Fn::If": ["IsBig", 1, 2]}, 1),
         ({"Fn::If": ["IsNot", 1, 2]}, 2),
         ({"Fn::If": ["Both", 1, 2]}, 1),
@@ -50,8 +55,7 @@ def test_a_value_is_resolved(resolver: Resolver, value: Any, expected: Any) -> N
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ({"Fn::ImportValue": "other"}, "Fn::ImportValue"),
-        ({"Ref": "Bare"}, "no default"),
+        ({"Fn::Cidr": ["10.0.0.0/16", 2, 8]}, "Fn::Cidr"),
         ({"Fn::If": ["Missing", 1, 2]}, "no condition Missing"),
         ({"Fn::FindInMap": ["ByRegion", "eu-west-1", "name"]}, "no mapping"),
     ],

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
 
 from local.aws.calls import AwsCall
+from local.aws.s3_permissions import s3_permissions
+from local.http_server import Request
 from local.template.intrinsics import TemplateError
 from local.template.roles import Permission, PermissionDenied, Role, statement_covers
 
+KEY = "arn:aws:kms:us-east-1:123456789012:key/"
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:"
+CIPHERTEXT = base64.b64encode(b"k" * 36 + b"rest").decode()
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
 
 
@@ -109,10 +115,22 @@ def test_a_condition_that_is_not_known_never_allows() -> None:
             ],
         ),
         (AwsCall("sts", "GetCallerIdentity", {}, "/"), []),
-        (AwsCall("monitoring", "PutMetricData", {}, "/"), [("cloudwatch:PutMetricData", "*")]),
+        (AwsCall("monitoring", "PutMetricData", {}, "/"), [("cloudwatch:PutMetricData", None)]),
+        (AwsCall("sns", "PublishBatch", {"TopicArn": "t"}, "/"), [("sns:Publish", "t")]),
+        (AwsCall("kms", "Encrypt", {"KeyId": "k"}, "/"), [("kms:Encrypt", f"{KEY}k")]),
+        (AwsCall("kms", "Encrypt", {"KeyId": "alias/a"}, "/"), [("kms:Encrypt", None)]),
+        (AwsCall("kms", "Decrypt", {"CiphertextBlob": CIPHERTEXT}, "/"), [("kms:Decrypt", f"{KEY}{'k' * 36}")]),
+        (
+            AwsCall("events", "PutEvents", {"Entries": [{"EventBusName": "b"}]}, "/"),
+            [("events:PutEvents", "arn:aws:events:us-east-1:123456789012:event-bus/b")],
+        ),
+        (
+            AwsCall("secretsmanager", "GetSecretValue", {"SecretId": f"{SECRET}n"}, "/"),
+            [("secretsmanager:GetSecretValue", f"{SECRET}n-000000")],
+        ),
     ],
 )
-def test_what_a_call_needs(call: AwsCall, needs: list[tuple[str, str]]) -> None:
+def test_what_a_call_needs(call: AwsCall, needs: list[tuple[str, str | None]]) -> None:
     assert [(needed.action, needed.resource) for needed in call.required_permissions()] == needs
 
 
@@ -122,3 +140,38 @@ def test_a_mail_needs_a_statement_that_allows_its_sender(senders: list[str], all
     condition = {"StringEquals": {"ses:FromAddress": senders}}
     statement = {"Effect": "Allow", "Action": "ses:SendEmail", "Resource": "*", "Condition": condition}
     assert statement_covers(statement, needed) is allowed
+
+
+def test_a_call_whose_resource_is_not_known_takes_a_grant_for_any_resource() -> None:
+    [needed] = AwsCall("bedrock", "InvokeModel", {}, "/").required_permissions()
+    assert statement_covers({"Effect": "Allow", "Action": "bedrock:*", "Resource": "arn:aws:bedrock:::x"}, needed)
+    assert not statement_covers({"Effect": "Allow", "Action": "s3:*", "Resource": "*"}, needed)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "needs"),
+    [
+        ("GET", "/", "", [("s3:ListAllMyBuckets", "*")]),
+        ("GET", "/b?list-type=2&prefix=a", "", [("s3:ListBucket", "arn:aws:s3:::b")]),
+        ("HEAD", "/b", "", [("s3:ListBucket", "arn:aws:s3:::b")]),
+        ("GET", "/b/a%20b", "", [("s3:GetObject", "arn:aws:s3:::b/a b")]),
+        ("GET", "/b/k?tagging", "", [("s3:GetObjectTagging", "arn:aws:s3:::b/k")]),
+        ("POST", "/b/k?uploads", "", [("s3:PutObject", "arn:aws:s3:::b/k")]),
+        ("DELETE", "/b/k?uploadId=1", "", [("s3:AbortMultipartUpload", "arn:aws:s3:::b/k")]),
+        (
+            "POST",
+            "/b?delete",
+            "<Delete><Object><Key>x&amp;y</Key></Object><Object><Key>z</Key></Object></Delete>",
+            [("s3:DeleteObject", "arn:aws:s3:::b/x&y"), ("s3:DeleteObject", "arn:aws:s3:::b/z")],
+        ),
+    ],
+)
+def test_what_a_request_to_s3_needs(method: str, target: str, body: str, needs: list[tuple[str, str]]) -> None:
+    call = AwsCall.from_request("s3", Request(method, target, {}, body.encode()))
+    assert [(needed.action, needed.resource) for needed in call.required_permissions()] == needs
+
+
+def test_a_copy_in_s3_needs_its_source_too() -> None:
+    request = Request("PUT", "/b/k", {"x-amz-copy-source": "/other/its%20key"}, b"")
+    needs = [needed.action + " " + str(needed.resource) for needed in s3_permissions(request)]
+    assert needs == ["s3:PutObject arn:aws:s3:::b/k", "s3:GetObject arn:aws:s3:::other/its key"]
