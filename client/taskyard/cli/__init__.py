@@ -64,6 +64,10 @@ def _run(args: argparse.Namespace, connect: Connect) -> int:
     try:
         if draws_file(args):
             return draw_file(args)
+        if args.command == "init":
+            from taskyard.cli.init import init
+
+            return init(args)
         if args.command in LOGIN_COMMANDS:
             return LOGIN_COMMANDS[args.command](args)
         if args.command == "token":

@@ -47,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     def command(name: str, help: str) -> argparse.ArgumentParser:
         return _leaf(commands, name, help, common_options)
 
+    starting = command("init", "Write a new project into a folder of its name: an app with a task type and its test.")
+    starting.add_argument("name", metavar="NAME", help="lower case, such as orders or order-mails")
     _submit(command("submit", "Submit a task."))
     command("get", "Show a task with its attempts.").add_argument("id", metavar="ID")
 

@@ -1,0 +1,1 @@
+"""`taskyard init`: a new project that uses Taskyard."""
