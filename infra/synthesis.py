@@ -12,20 +12,13 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from .build.assets import (
-    Assets,
-    build_assets,
-    code_digest,
-    code_sources,
-    digest_of,
-    file_lock,
-    layer_digest,
-    read_below,
-)
+from .build.assets import Assets, digest_of, file_lock, read_below
 from .build.bytecode import Compiler, find_compiler
+from .build.code_assets import code_digest, function_sources
+from .build.layers import layer_digest
 from .build.locations import APP, CONSTRUCT, LOCK_FILE
+from .build.pools import build_pools, default_pool
 from .build.routes import ApiRoute, build_routes
-from .build.task_files import check_task_files
 from .config import check_routes, config_of
 
 
@@ -50,14 +43,16 @@ def synthesize(environment: str, out: Path, *, force: bool = False, check: bool 
         current = stamp.exists() and template.exists() and stamp.read_text() == digest
         if current and not (force or check):
             return template
-        check_task_files(config_of(environment))
+        config = config_of(environment)
+        # Before anything is said: what is wrong with it stands in the first line.
+        assets = build_pools([default_pool(timeout_seconds=config.worker_timeout_seconds)]).functions
         started = time.monotonic()
         print(f"synthesizing {environment} ...", file=sys.stderr, flush=True)
         # First: a synth that dies leaves no stamp, and the next one writes everything again.
         stamp.unlink(missing_ok=True)
         routes = build_routes()
-        check_routes(config_of(environment), [f"{route.method} {route.path}" for route in routes])
-        _write(environment, out, assets=build_assets(compiler), routes=routes, check=check)
+        check_routes(config, [f"{route.method} {route.path}" for route in routes])
+        _write(environment, out, assets=assets, routes=routes, check=check)
         stamp.write_text(digest)
         print(f"synthesized {environment} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     return template
@@ -82,7 +77,7 @@ def _digest(environment: str, compiler: Compiler | None) -> str:
         if (APP / name).exists():
             sources[name] = (APP / name).read_bytes()
     lock = LOCK_FILE.read_bytes()
-    code = code_digest(code_sources(), lock, compiler)
+    code = code_digest(function_sources(), lock, compiler)
     return digest_of(sources, salt=(environment, code, layer_digest(lock, compiler)))
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from .locations import LOCK_FILE
 
 FOLDER = LOCK_FILE.parent
 OLDEST_PYTHON = "3.11"  # pyproject.toml: requires-python
-_WHEELS_ONLY = ("--only-binary", ":all:")
+WHEELS_ONLY = ("--only-binary", ":all:")
 # uv names the package in its explanation, in one of these forms.
 _NO_WHEEL = (
     re.compile(r"\b(?:all versions of )?([\w.-]+?)(?:==\S+)? (?:has|have) no (?:usable )?wheels"),
@@ -42,14 +43,27 @@ class Platform:
 
 # Amazon Linux 2023 has glibc 2.34. Of the tags that it accepts, this is the newest that projects commonly build.
 _TAG = "manylinux_2_28"
-_PYTHON = f"{RUNTIME[0]}.{RUNTIME[1]}"
-LAMBDA = Platform(
-    label=f"Lambda (Python {_PYTHON}, arm64, {_TAG})",
-    options=("--python-version", _PYTHON, "--python-platform", f"aarch64-{_TAG}"),
-)
+_MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+
+
+def lambda_platform(runtime: tuple[int, int], architecture: str) -> Platform:
+    """Of a function's Python and processor. `architecture`: as Lambda names it, arm64 or x86_64."""
+    python = f"{runtime[0]}.{runtime[1]}"
+    return Platform(
+        label=f"Lambda (Python {python}, {architecture}, {_TAG})",
+        options=("--python-version", python, "--python-platform", f"{_MACHINES[architecture]}-{_TAG}"),
+    )
+
+
+LAMBDA = lambda_platform(RUNTIME, "arm64")
 THIS_MACHINE = Platform(
     label=f"this machine (Python {sys.version_info.major}.{sys.version_info.minor}, {sysconfig.get_platform()})"
 )
+
+
+def universal(python: str = OLDEST_PYTHON) -> tuple[str, ...]:
+    """Options of uv: for every platform, and every Python from that one on."""
+    return ("--universal", "--python-version", python)
 
 
 class RequirementsError(Exception):
@@ -79,8 +93,14 @@ def install(lock: Path, target: Path, platform: Platform, *, python: str = sys.e
 
 
 def _install(lock: Path, target: Path, platform: Platform, *options: str) -> None:
-    arguments = ["install", "--require-hashes", "--target", str(target), *platform.options, *_WHEELS_ONLY]
+    arguments = ["install", "--require-hashes", "--target", str(target), *platform.options, *WHEELS_ONLY]
     _uv([*arguments, *options, "-r", str(lock)], platform)
+
+
+def check_installable(lock: Path, platform: Platform) -> None:
+    """Raises MissingWheelError, RequirementsError where `install` would."""
+    with tempfile.TemporaryDirectory() as target:
+        _install(lock, Path(target), platform, "--python", sys.executable, "--dry-run")
 
 
 def _uv(arguments: list[str], platform: Platform, *, cwd: Path | None = None) -> None:
@@ -109,19 +129,21 @@ def lock(folder: Path) -> None:
             if path.suffix in (".in", ".txt"):
                 shutil.copy(path, stage)
         everywhere = Platform(label=f"Python {OLDEST_PYTHON} and newer")
-        universal = ("--universal", "--python-version", OLDEST_PYTHON)
+        functions, tools = stage / "functions.txt", stage / "dev.txt"
         # The first writes versions that Lambda has wheels of; the second, which finds them in its output, keeps them.
-        _compile(stage, "functions", LAMBDA, *LAMBDA.options, *_WHEELS_ONLY)
-        _compile(stage, "functions", everywhere, *universal, *_WHEELS_ONLY)
-        _install(stage / "functions.txt", stage / "target", LAMBDA, "--python", sys.executable, "--dry-run")
-        _compile(stage, "dev", everywhere, *universal, "-c", "functions.txt")
-        for name in ("functions.txt", "dev.txt"):
-            shutil.copy(stage / name, folder / name)
+        compile_lock(["functions.in"], functions, LAMBDA, *LAMBDA.options, *WHEELS_ONLY, cwd=stage)
+        compile_lock(["functions.in"], functions, everywhere, *universal(), *WHEELS_ONLY, cwd=stage)
+        check_installable(functions, LAMBDA)
+        compile_lock(["dev.in"], tools, everywhere, *universal(), "-c", "functions.txt", cwd=stage)
+        for path in (functions, tools):
+            shutil.copy(path, folder)
 
 
-def _compile(folder: Path, name: str, platform: Platform, *options: str) -> None:
-    output = ["--generate-hashes", "--no-annotate", "--no-header", "-o", f"{name}.txt"]
-    _uv(["compile", "--python", sys.executable, *options, *output, f"{name}.in"], platform, cwd=folder)
+def compile_lock(sources: Sequence[str], output: Path, platform: Platform, *options: str, cwd: Path) -> None:
+    """Resolve the requirement files `sources`, named as from `cwd`, into `output`. What stands in `output` before keeps
+    its version where that is possible. Raises MissingWheelError, RequirementsError."""
+    written = ["--generate-hashes", "--no-annotate", "--no-header", "-o", str(output)]
+    _uv(["compile", "--python", sys.executable, *options, *written, *sources], platform, cwd=cwd)
 
 
 def main(folder: Path = FOLDER) -> int:

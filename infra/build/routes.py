@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import DeploymentError
-from .assets import build_local_layer
 from .layer_python import run_module
+from .layers import build_local_layer
 from .locations import BUILD, LOCK_FILE, ROOT
 
 ROUTES_FILE = BUILD / "routes.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra.build.assets import LAYER_LOCK, build_local_layer
+from infra.build.layers import LAYER_LOCK, build_local_layer
 from infra.build.requirements import RequirementsError
 from local.template.cloud_assembly import CloudAssemblyError
 

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.build.assets import build_local_layer, write_task_types
+from infra.build.code_assets import write_task_types
+from infra.build.layers import build_local_layer
 from infra.build.locations import LOCK_FILE
 from local.aws import moto_backends
 from local.system import LocalSystem

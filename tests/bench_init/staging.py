@@ -1,7 +1,7 @@
 """The deployed code and layer, made runnable here.
 
 The layer's wheels are arm64's and cannot run on this machine's processor, so the same file_lock versions are installed
-for it, pruned and compiled by the same functions (infra/build/assets.py). Beside it stands boto3 as PyPI has it,
+for it, pruned and compiled by the same functions (infra/build/layers.py). Beside it stands boto3 as PyPI has it,
 compiled too: the baseline. Both below `.build/bench-init/<digest>/`, made once per lock file, rules and interpreter.
 """
 
@@ -13,10 +13,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.build.assets import Assets, build_assets, file_lock, layer_digest, prune
+from infra.build.assets import Assets, file_lock
 from infra.build.bytecode import RUNTIME, Compiler, compile_tree, find_compiler
+from infra.build.layers import layer_digest, prune
 from infra.build.locations import BUILD, LOCK_FILE
+from infra.build.pools import build_pools, default_pool
 from infra.build.requirements import Platform, install
+from infra.config import config_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,8 @@ class Staged:
 def stage() -> Staged:
     """Reaches the package registry once per lock file, unless uv has the wheels."""
     compiler = find_compiler()
-    assets = build_assets(compiler)
+    config = config_of("dev")
+    assets = build_pools([default_pool(timeout_seconds=config.worker_timeout_seconds)]).functions
     version = ".".join(map(str, sys.version_info[:3]))
     python = compiler or Compiler(executable=sys.executable, version=version)
     with file_lock(BUILD / ".bench-init.lock"):

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from infra.build.assets import LAYER_LOCK
+from infra.build.layers import LAYER_LOCK
 from infra.build.locations import LOCK_FILE
 from local.template.cloud_assembly import CloudAssembly
 

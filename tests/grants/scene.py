@@ -16,7 +16,8 @@ import httpx
 
 from functions.aws.queues import Lane
 from functions.runtime.environment import parse_lanes
-from infra.build.assets import build_local_layer, write_task_types
+from infra.build.code_assets import write_task_types
+from infra.build.layers import build_local_layer
 from infra.build.locations import LOCK_FILE
 from local.aws.calls import AwsCall, error_response
 from local.http_server import Response

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.assets import Assets, build_assets
-from infra.build.bytecode import find_compiler
+from infra.build.assets import Assets
 from infra.build.locations import ROOT
+from infra.build.pools import build_pools, default_pool
 from infra.synthesis import template_path
 from tests.infra.template import Template, read
 from tests.infra.variants import synthesize_variants
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def assets() -> Assets:
     """The assets of this checkout; built here, if need be, since a layer may take the package registry."""
-    return build_assets(find_compiler())
+    return build_pools([default_pool(timeout_seconds=60)]).functions
 
 
 @pytest.fixture(scope="session")

@@ -16,21 +16,12 @@ import botocore
 import pytest
 
 from infra.build import requirements
-from infra.build.assets import (
-    LAYER_LOCK,
-    SERVICES,
-    TASK_TYPES,
-    Assets,
-    TaskTypesError,
-    build_assets,
-    build_local_layer,
-    code_digest,
-    layer_digest,
-    prune,
-    write_task_types,
-)
+from infra.build.assets import Assets
 from infra.build.bytecode import Compiler, compile_tree, find_compiler
+from infra.build.code_assets import TASK_TYPES, TaskTypesError, code_digest, write_task_types
+from infra.build.layers import LAYER_LOCK, SERVICES, build_local_layer, layer_digest, prune
 from infra.build.locations import LOCK_FILE, ROOT
+from infra.build.pools import build_pools, default_pool
 from local.functions.layers import layer_directories
 from local.template.cloud_assembly import CloudAssemblyError
 from tests.infra.template import Template
@@ -114,7 +105,11 @@ def test_code_asset_holds_the_functions_and_the_handler_api_and_nothing_else(ass
 
 
 def test_code_asset_lists_its_task_types_as_the_build_of_it_does_again(assets: Assets, tmp_path: Path) -> None:
-    listed = json.loads((assets.code.path / TASK_TYPES).read_text())["task_types"]
+    document = json.loads((assets.code.path / TASK_TYPES).read_text())
+    assert document["pools"] == {
+        "default": {"lanes": ["high", "normal", "low"], "timeoutSeconds": 60, "sharesBase": True}
+    }
+    listed = document["task_types"]
     files = {path.stem for path in (ROOT / "functions" / "tasks").glob("[!_]*.py")}
     assert {each["module"].rpartition(".")[2] for each in listed} == files
     copy = tmp_path / "code"
@@ -160,7 +155,7 @@ def test_bytecode_is_the_same_every_time(assets: Assets, tmp_path: Path) -> None
 
 def test_building_again_changes_nothing(assets: Assets) -> None:
     before = [path.stat().st_mtime_ns for path in assets.layer.path.rglob("*.py")]
-    assert build_assets(find_compiler()) == assets
+    assert build_pools([default_pool(timeout_seconds=60)]).functions == assets
     assert [path.stat().st_mtime_ns for path in assets.layer.path.rglob("*.py")] == before
 
 
@@ -216,7 +211,8 @@ def test_pruning_takes_what_is_known_to_be_unused_and_no_package_s_own(tmp_path:
 @pytest.fixture
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A lock that pins one package, made by hand, which has no botocore with it; what is built stays in `tmp_path`."""
-    monkeypatch.setattr("infra.build.assets.BUILD", tmp_path / "build")
+    for module in ("assets", "layers"):
+        monkeypatch.setattr(f"infra.build.{module}.BUILD", tmp_path / "build")
     use_only(tmp_path / "wheels", monkeypatch)
     lock = tmp_path / LAYER_LOCK
     lock.write_text(wheel(tmp_path / "wheels", "planted", "py3-none-any"))
@@ -236,7 +232,7 @@ def test_the_local_layer_is_built_once_for_each_lock(
         installed.append(lock.read_text())
         requirements.install(lock, *others)
 
-    monkeypatch.setattr("infra.build.assets.install", install)
+    monkeypatch.setattr("infra.build.layers.install", install)
     with ThreadPoolExecutor(4) as threads:
         (first,) = set(threads.map(build_local_layer, [planted] * 4))
     before = planted.read_text()

@@ -63,12 +63,12 @@ def test_the_cdk_cli_chooses_the_environment_by_context(tmp_path: Path, capsys: 
 def test_a_layer_that_cannot_be_built_is_told_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def build(compiler: object) -> None:
+    def build(pools: object) -> None:
         raise MissingWheelError("planted", LAMBDA, "uv's words")
 
-    monkeypatch.setattr(synthesis, "build_assets", build)
+    monkeypatch.setattr(synthesis, "build_pools", build)
     assert app.main(["--out", str(tmp_path)], {}) == 1
-    assert "\nplanted has no wheel for Lambda" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("planted has no wheel for Lambda")
 
 
 def test_a_failure_is_one_line_first_with_the_place_in_our_code(
@@ -77,7 +77,7 @@ def test_a_failure_is_one_line_first_with_the_place_in_our_code(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("Queue2 initialization failed:\n- retention must be\n  between 60 and 1,209,600")
 
-    monkeypatch.setattr(synthesis, "build_assets", fail)
+    monkeypatch.setattr(synthesis, "build_pools", fail)
     assert app.main(["--out", str(tmp_path)], {}) == 1
     first, *rest = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("synthesizing")]
     line = next(at for at, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "RuntimeError(" in text)

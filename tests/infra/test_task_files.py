@@ -14,9 +14,10 @@ from types import MappingProxyType
 import pytest
 
 from infra import config
-from infra.build.assets import build_local_layer
+from infra.build.layers import build_local_layer
 from infra.build.locations import LOCK_FILE, ROOT
-from infra.build.task_files import InvalidTaskFilesError, check_task_files
+from infra.build.pool_types import InvalidTaskFilesError
+from infra.build.pools import build_pools, default_pool
 from infra.config import CONFIGS, InvalidConfigError, config_of
 
 WRONG = """\
@@ -27,7 +28,7 @@ def handler(ctx, payload: dict): ...
 """
 FIRST = (
     "functions/tasks/wrong.py:3: timeout_seconds is 2400, but an attempt may run 50 s here: lower it, or raise "
-    "worker_timeout_seconds in infra/config.py to 2410 (at most 900)"
+    "worker_timeout_seconds to 2410 (at most 900)"
 )
 PYTHON = [sys.executable]
 COMMANDS = {
@@ -72,7 +73,7 @@ def test_wrong_task_file_stops_every_command_with_the_fault_first(checkout: Path
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("import os\nos._exit(7)\n", "functions/tasks: importing the task files ends the process (7): "),
+        ("import os\nos._exit(7)\n", "pool default: importing the task files ends the process (7): "),
         ("print('not a fault')\nimport nothing_here\n", "functions/tasks/wrong.py:2: it cannot be imported"),
         # In the developer's environment, and not in the layer.
         ("import yaml\n", "functions/tasks/wrong.py:1: it cannot be imported"),
@@ -82,13 +83,13 @@ def test_wrong_task_file_stops_every_command_with_the_fault_first(checkout: Path
 def test_check_of_a_file_that_does_something_at_import_says_so(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, text: str, fault: str
 ) -> None:
-    monkeypatch.setattr("infra.build.task_files.ROOT", checkout)
+    monkeypatch.setattr("infra.build.code_assets.ROOT", checkout)
     file = checkout / "functions" / "tasks" / "wrong.py"
     before = file.read_text()
     file.write_text(text)
     try:
         with pytest.raises(InvalidTaskFilesError) as wrong:
-            check_task_files(config_of("dev"))
+            build_pools([default_pool(timeout_seconds=60)])
     finally:
         file.write_text(before)
     assert wrong.value.faults.startswith(fault)
@@ -96,7 +97,7 @@ def test_check_of_a_file_that_does_something_at_import_says_so(
 
 @pytest.mark.parametrize("environment", CONFIGS)
 def test_shipped_task_files_fit_every_environment(environment: str) -> None:
-    check_task_files(config_of(environment))
+    build_pools([default_pool(timeout_seconds=config_of(environment).worker_timeout_seconds)])
 
 
 @pytest.mark.parametrize(

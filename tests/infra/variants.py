@@ -20,8 +20,7 @@ use_bundled_node()
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 from infra.auth import Iam, Jwt
-from infra.build.assets import build_assets
-from infra.build.bytecode import find_compiler
+from infra.build.pools import build_pools, default_pool
 from infra.build.routes import build_routes
 from infra.config import CONFIGS
 from infra.stack import TaskyardStack
@@ -29,7 +28,7 @@ from infra.stack import TaskyardStack
 app = cdk.App(
     outdir=sys.argv[1], analytics_reporting=False, tree_metadata=False, builtin_cloud_formation_validation=True
 )
-assets, routes = build_assets(find_compiler()), build_routes()
+assets, routes = build_pools([default_pool(timeout_seconds=60)]).functions, build_routes()
 jwt = Jwt(
     issuer="https://acme.eu.auth0.com/",
     audience=("taskyard", "orders"),

@@ -63,8 +63,8 @@ NAME = (
     "letter or digit"
 )
 FOUND = (
-    "would not be found: a handler stands at the top level of a file directly in functions/tasks/, under a name of its "
-    "own; a decorator above @task uses functools.wraps"
+    "would not be found: a handler stands at the top level of a file directly in {}, under a name of its own; a "
+    "decorator above @task uses functools.wraps"
 )
 CHECKED = "a pydantic model, a TypedDict, a dataclass, or Any"
 WRONG: dict[str, tuple[str, int, str]] = {
@@ -252,8 +252,8 @@ WRONG: dict[str, tuple[str, int, str]] = {
     "time-out above the worker's": (
         handler(decorator="@task('A', timeout_seconds=2400)"),
         AT,
-        "timeout_seconds is 2400, but an attempt may run 50 s here: lower it, or raise worker_timeout_seconds in "
-        "infra/config.py to 2410 (at most 900)",
+        "timeout_seconds is 2400, but an attempt may run 50 s here: lower it, or raise worker_timeout_seconds "
+        "to 2410 (at most 900)",
     ),
     "time-out just above": (handler(decorator="@task('A', timeout_seconds=51)"), AT, "an attempt may run 50 s here"),
     "no time": (
@@ -338,8 +338,11 @@ def test_task_file_wrong_is_told_with_line_and_remedy(
 
 
 @pytest.mark.parametrize("place", ["nested/deep.py", "a.dotted.name.py"])
-def test_task_file_where_none_is_looked_for_is_told(check: Callable[..., list[str]], place: str) -> None:
-    assert check({"nested/__init__.py": "", place: HEAD + handler()}) == [f"{place}:{AT}: handler {FOUND}"]
+def test_task_file_where_none_is_looked_for_is_told(
+    check: Callable[..., list[str]], tmp_path: Path, place: str
+) -> None:
+    found = check({"nested/__init__.py": "", place: HEAD + handler()})
+    assert found == [f"{place}:{AT}: handler {FOUND.format(f'{tmp_path.resolve()}/')}"]
 
 
 def test_task_files_with_a_name_in_common_are_told_with_both_places(
