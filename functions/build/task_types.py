@@ -1,4 +1,4 @@
-"""`python -m functions.build.task_types`: prints task-types.json with the default pool and the types of functions/tasks/.
+"""`python -m functions.build.task_types`: prints task-types.json of the default pool with the built-in types.
 
 Tests run it on copies of the code to which they add task files. The build of a deployment lists all its pools
 (functions/build/pool.py). The deployed functions never import this.

@@ -46,7 +46,7 @@ class TaskTypesMissingError(RuntimeError):
     """The code asset has no task-types.json: it was not made by the build."""
 
     def __init__(self, file: str) -> None:
-        super().__init__(f"{file} is missing: the build writes it into the code asset (infra/build/assets.py)")
+        super().__init__(f"{file} is missing: the build writes it into the code asset (infra/build/code_assets.py)")
 
 
 @cache

@@ -11,13 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.assets import build_assets
-from infra.build.bytecode import find_compiler
+from infra.build.assets import Assets
 from infra.build.locations import BUILD, ROOT
+from infra.build.pools import build_pools, default_pool
+from infra.config import config_of
 from tests.wheel.environments import VirtualEnvironment
 
 SHARED_BUILDS = ("layer", "local-layer")
 """Directories by the digest of their input, built by the checkout before: to install them again takes a minute."""
+
+
+def _build() -> Assets:
+    """Of the environment that the app is synthesized for, in the checkout."""
+    return build_pools([default_pool(timeout_seconds=config_of("dev").worker_timeout_seconds)]).functions
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +37,7 @@ def app(dev: VirtualEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Pa
                 text.replace("from infra.", "from taskyard.cdk.").replace("from infra ", "from taskyard.cdk ")
             )
     shutil.copy(ROOT / "cdk.json", folder)
-    build_assets(find_compiler())
+    _build()
     for kind in SHARED_BUILDS:
         (folder / ".build").mkdir(exist_ok=True)
         (folder / ".build" / kind).symlink_to(BUILD / kind)
@@ -42,7 +48,7 @@ def app(dev: VirtualEnvironment, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def test_app_synthesized_from_the_wheel_has_the_code_of_the_repository(app: Path) -> None:
     """A directory of code is named by the digest of all its sources. It is in the app's folder."""
-    assert [path.name for path in (app / ".build" / "code").iterdir()] == [build_assets(find_compiler()).code.path.name]
+    assert [path.name for path in (app / ".build" / "code").iterdir()] == [_build().code.path.name]
 
 
 def test_app_synthesized_from_the_wheel_writes_nothing_into_the_environment(app: Path, dev: VirtualEnvironment) -> None:
