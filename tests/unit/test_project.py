@@ -35,7 +35,7 @@ FILES = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    folder, _ = create_project("order-mails", tmp_path)
+    folder, _ = create_project("order-mails", tmp_path, version="1.2.3")
     return folder
 
 
@@ -118,33 +118,33 @@ def test_project_names_follow_from_one(name: str, package: str, stack: str) -> N
 )
 def test_project_name_that_is_no_package_or_hides_one_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no name for a project"):
-        create_project(name, tmp_path)
+        create_project(name, tmp_path, version="1.2.3")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_project_name_of_an_installed_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is a Python module httpx"):
-        create_project("httpx", tmp_path)
+        create_project("httpx", tmp_path, version="1.2.3")
 
 
 def test_project_folder_that_is_not_empty_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "orders").mkdir()
     (tmp_path / "orders" / "notes.txt").write_text("mine")
     with pytest.raises(FolderNotEmpty, match="not empty"):
-        create_project("orders", tmp_path)
+        create_project("orders", tmp_path, version="1.2.3")
     assert [path.name for path in (tmp_path / "orders").iterdir()] == ["notes.txt"]
 
 
 def test_project_folder_that_is_empty_is_filled(tmp_path: Path) -> None:
     (tmp_path / "orders").mkdir()
-    create_project("orders", tmp_path)
+    create_project("orders", tmp_path, version="1.2.3")
     assert (tmp_path / "orders" / "app.py").exists()
 
 
 @pytest.mark.parametrize(
     ("origin", "requirement"),
     [
-        (None, r"taskyard\[dev\]==[\d.]+"),
+        (None, r"taskyard\[dev\]==1\.2\.3"),
         (
             '{"url": "file:///tmp/taskyard-1-py3-none-any.whl", "archive_info": {}}',
             r"taskyard\[dev\] @ file:///.*\.whl",
@@ -160,7 +160,7 @@ def test_project_requires_taskyard_from_where_it_was_installed(
             return origin
 
     monkeypatch.setattr(create.Distribution, "from_name", lambda name: Installed())
-    assert re.fullmatch(requirement, create.installation_requirement())
+    assert re.fullmatch(requirement, create.installation_requirement("1.2.3"))
 
 
 def test_command_init_writes_a_project_and_says_what_is_next(

@@ -4,12 +4,13 @@ import argparse
 import json
 from pathlib import Path
 
+from taskyard import __version__
 from taskyard.cli.exit_codes import ExitCode
 from taskyard.project.create import create_project
 
 
 def init(args: argparse.Namespace) -> ExitCode:
-    folder, files = create_project(args.name, Path.cwd())
+    folder, files = create_project(args.name, Path.cwd(), version=__version__)
     if args.json:
         print(json.dumps({"folder": str(folder), "files": [str(file) for file in files]}))
         return ExitCode.OK

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 
-from taskyard import __version__
 from taskyard.project.names import ProjectNames, project_names
 
 TEMPLATES = Path(__file__).with_name("template")
@@ -20,14 +19,14 @@ class FolderNotEmpty(ValueError):
     """The folder of the new project has something in it."""
 
 
-def create_project(name: str, parent: Path) -> tuple[Path, list[Path]]:
+def create_project(name: str, parent: Path, *, version: str) -> tuple[Path, list[Path]]:
     """Write the project `name` into a new or empty folder of that name. Returns the folder, and its files from there,
-    sorted. Raises ValueError for the name, or FolderNotEmpty."""
+    sorted. `version`: of this taskyard. Raises ValueError for the name, or FolderNotEmpty."""
     names = project_names(name, is_installed=is_importable)
     folder = parent / names.name
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderNotEmpty(f"{folder} exists and is not empty: choose another name, or remove it")
-    values = placeholders(names, installation_requirement())
+    values = placeholders(names, installation_requirement(version))
     files = []
     for template in sorted(TEMPLATES.rglob(f"*{SUFFIX}")):
         path = Path(project_path(template.relative_to(TEMPLATES), names))
@@ -68,7 +67,7 @@ def is_importable(package: str) -> bool:
     return found is not None and found.origin is not None and Path(found.origin).parent not in here
 
 
-def installation_requirement() -> str:
+def installation_requirement(version: str) -> str:
     """The line of a requirements file by which the project gets this taskyard: from where it was installed, if that is
     a file or an address and no index; else this version."""
     try:
@@ -76,4 +75,4 @@ def installation_requirement() -> str:
     except PackageNotFoundError:
         text = None
     url = json.loads(text)["url"] if text else None
-    return f"taskyard[dev] @ {url}" if url else f"taskyard[dev]=={__version__}"
+    return f"taskyard[dev] @ {url}" if url else f"taskyard[dev]=={version}"
