@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import taskyard
 
-from infra.build import assets
+from infra.build.code_assets import function_sources
 from infra.build.locations import ROOT
 
 
@@ -50,7 +50,7 @@ def test_wheel_has_what_the_code_asset_is_built_from(wheel: Path) -> None:
             for name in archive.namelist()
             if name.startswith(("taskyard/_runtime/functions/", "taskyard/_runtime/client/"))
         }
-    assert runtime == assets.code_sources()
+    assert runtime == function_sources()
 
 
 def test_wheel_has_no_caches_no_tests_and_nothing_beside_its_package(names: set[str]) -> None:
