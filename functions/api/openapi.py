@@ -163,7 +163,9 @@ def problem_statuses(route: Route, apis: Sequence[Api]) -> set[int]:
 def success(answer: ResponseDescription) -> Json:
     described: Json = {"description": answer.description}
     if answer.schema:
-        described["content"] = {"application/json": {"schema": reference(resolve(answer.schema).__name__)}}
+        references = [reference(resolve(each).__name__) for each in (answer.schema, answer.other_schema) if each]
+        schema = {"anyOf": references} if answer.other_schema else references[0]
+        described["content"] = {"application/json": {"schema": schema}}
     elif answer.media_types:
         described["content"] = {
             media_type: {"schema": {"type": "object" if media_type == "application/json" else "string"}}
@@ -228,7 +230,13 @@ def query_parameter(parameter: QueryParameter) -> Json:
 
 def schemas(timeout_limit: int, types: Sequence[RegisteredType], payloads: Mapping[str, RegisteredType]) -> Json:
     bodies = list(request_models())
-    answers = {answer.schema for route in ROUTES for answer in route.answers.values() if answer.schema}
+    answers = {
+        schema
+        for route in ROUTES
+        for answer in route.answers.values()
+        for schema in (answer.schema, answer.other_schema)
+        if schema
+    }
     inputs: list[tuple[str, Literal["validation", "serialization"], TypeAdapter[Any]]]
     inputs = [(body.__name__, "validation", TypeAdapter(body)) for body in bodies]
     inputs += [

@@ -43,11 +43,13 @@ class QueryParameter:
 
 @dataclass(frozen=True)
 class ResponseDescription:
-    """One successful answer. `schema`: reference to the type of its JSON. `media_types`: of an answer that is no view.
+    """One successful answer. `schema`: reference to the type of its JSON; `other_schema`: to the type that it may be of
+    instead. `media_types`: of an answer that is no view.
     `headers`: name → description."""
 
     description: str
     schema: str = ""
+    other_schema: str = ""
     media_types: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 

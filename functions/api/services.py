@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from functions.api.bulk_requests import BulkRequests
     from functions.api.dead_letters.dead_letters import DeadLetters
     from functions.api.notifications.reader import NotificationReader
-    from functions.api.schedules.schedules import Schedules
+    from functions.api.schedules.reader import ScheduleReader
     from functions.api.tasks.batch import BatchSubmission
     from functions.api.tasks.bulk_cancel import BulkCancel
     from functions.api.tasks.changes import TaskChanges
     from functions.api.workflows.reader import WorkflowReader
     from functions.api.workflows.workflows import Workflows
+    from functions.intake.schedules import Schedules
     from functions.intake.submission import Submission
+    from functions.intake.workflow_submission import WorkflowSubmission
     from functions.store.audit import AuditStore
 
 
@@ -137,20 +139,18 @@ class Services:
     @cached_property
     def workflows(self) -> Workflows:
         from functions.api.workflows.workflows import Workflows
-        from functions.intake import services as intake_services
 
         return Workflows(
             runs=wiring.run_store(self.environment),
-            documents=self.documents,
-            executions=wiring.executions(),
-            machine_arn=self.environment.run_machine_arn,
-            registry=wiring.registry,
-            timeout_limit=self.timeout_limit,
-            routing=self.routing,
+            submission=self.workflow_submission,
             notifications=wiring.notification_starter(self.environment),
-            webhook_reach=self.environment.webhook_reach,
-            admission=intake_services.admission(self.environment),
         )
+
+    @cached_property
+    def workflow_submission(self) -> WorkflowSubmission:
+        from functions.intake import services as intake_services
+
+        return intake_services.workflow_submission(self.environment)
 
     @cached_property
     def notifications(self) -> NotificationReader:
@@ -174,16 +174,16 @@ class Services:
 
     @cached_property
     def schedules(self) -> Schedules:
-        from functions.api.schedules.schedules import SCHEDULE_INDEX, Schedules
         from functions.intake import services as intake_services
 
-        return Schedules(
-            schedules=intake_services.schedule_store(self.environment),
-            scheduler=intake_services.recurring_schedules(self.environment),
-            submission=self.submission,
-            firing=intake_services.firings(self.environment, self.submission, self.metrics),
-            listings=Listings(self.tasks, SCHEDULE_INDEX),
-            clock=wiring.clock,
+        return intake_services.schedules(self.environment, self.submission, self.metrics)
+
+    @cached_property
+    def schedule_reader(self) -> ScheduleReader:
+        from functions.api.schedules.reader import SCHEDULE_INDEX, ScheduleReader
+
+        return ScheduleReader(
+            schedules=self.schedules, listings=Listings(self.tasks, SCHEDULE_INDEX), clock=wiring.clock
         )
 
     @cached_property

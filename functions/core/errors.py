@@ -70,6 +70,21 @@ class ChangedMeanwhile(TaskyardError):
         return f"{self.what} {self.id} was changed by another request; read it again"
 
 
+class DeclaredByDeployment(TaskyardError):
+    """A schedule that a deployment declares is changed by the next deployment only. `declared_as`: stack and name."""
+
+    def __init__(self, id: str, declared_as: str) -> None:
+        self.id = id
+        self.declared_as = declared_as
+
+    def __str__(self) -> str:
+        stack, _, name = self.declared_as.partition("/")
+        return (
+            f"schedule {self.id} is declared as {name!r} by the app that deploys the stack {stack}: change or remove "
+            "it there, and deploy; the API can pause, resume and run it"
+        )
+
+
 class IdempotencyKeyReused(TaskyardError):
     """`id`: of the record that was created or changed under the key; of a bulk request, the name of its route."""
 

@@ -12,6 +12,7 @@ from functions.core.errors import (
     RESOURCES,
     BeyondQuota,
     ChangedMeanwhile,
+    DeclaredByDeployment,
     IdempotencyKeyReused,
     InvalidRequest,
     NotAllowedInState,
@@ -130,6 +131,12 @@ PROBLEM_TYPES: dict[type[Exception] | tuple[type[Exception], Resource], ProblemT
         "changed-meanwhile",
         "It was changed by another request",
         lambda error: {f"{error.what}Id": error.id},
+    ),
+    DeclaredByDeployment: ProblemType(
+        409,
+        "declared-by-deployment",
+        "A deployment declares the schedule",
+        lambda error: {"scheduleId": error.id, "declaredAs": error.declared_as},
     ),
     PayloadTooLarge: ProblemType(
         413,

@@ -17,6 +17,8 @@ from functions.store.schedules import ScheduleStore
 
 if TYPE_CHECKING:
     from functions.intake.admission import Admission
+    from functions.intake.schedules import Schedules
+    from functions.intake.workflow_submission import WorkflowSubmission
 
 
 def submission(environment: IntakeEnvironment) -> Submission:
@@ -27,6 +29,22 @@ def submission(environment: IntakeEnvironment) -> Submission:
         consequences=wiring.consequences(environment),
         registry=wiring.registry,
         timeout_limit=environment.timeout_limit,
+        webhook_reach=environment.webhook_reach,
+        admission=admission(environment),
+    )
+
+
+def workflow_submission(environment: IntakeEnvironment) -> WorkflowSubmission:
+    from functions.intake.workflow_submission import WorkflowSubmission
+
+    return WorkflowSubmission(
+        runs=wiring.run_store(environment),
+        documents=wiring.documents(environment, environment.document_bucket),
+        executions=wiring.executions(),
+        machine_arn=environment.run_machine_arn,
+        registry=wiring.registry,
+        timeout_limit=environment.timeout_limit,
+        routing=wiring.routing(environment),
         webhook_reach=environment.webhook_reach,
         admission=admission(environment),
     )
@@ -61,7 +79,25 @@ def firings(environment: IntakeEnvironment, submission: Submission, metrics: Met
     return Firings(
         schedules=schedule_store(environment),
         tasks=wiring.task_store(environment),
+        runs=wiring.run_store(environment),
+        documents=submission.documents,
         # A schedule was admitted when it was created: its firings are under no quota.
         submission=replace(submission, admission=None),
+        workflows=lambda: replace(workflow_submission(environment), admission=None),
         metrics=metrics,
+    )
+
+
+def schedules(environment: IntakeEnvironment, submission: Submission, metrics: Metrics) -> Schedules:
+    from functions.intake.schedule_templates import TemplateValidation
+    from functions.intake.schedules import Schedules
+
+    return Schedules(
+        schedules=schedule_store(environment),
+        scheduler=recurring_schedules(environment),
+        submission=submission,
+        templates=TemplateValidation(submission=submission, workflows=partial(workflow_submission, environment)),
+        firing=firings(environment, submission, metrics),
+        documents=submission.documents,
+        clock=wiring.clock,
     )

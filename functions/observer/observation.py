@@ -1,5 +1,5 @@
 """Handles a batch of stream records: updates the counts per tenant, type and state, and deletes what belongs to tasks
-and runs that TTL removed."""
+and runs that TTL removed, and what schedules no longer submit."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 @dataclass(frozen=True)
 class StreamBatch:
     """The content of a batch of records, in stream order. `journal_entries`: by tenant. `removed`: the items of tasks
-    and runs that TTL removed, by sequence number. `numbers`: sequence numbers as text, as the stream has them."""
+    and runs that TTL removed, by sequence number. `replaced`: records of schedules before their workflow was replaced
+    or they were deleted, by sequence number. `numbers`: sequence numbers as text, as the stream has them."""
 
     changes: list[StateChange] = field(default_factory=list)
     journal_entries: dict[str, list[JournalEntry]] = field(default_factory=dict)
     removed: dict[int, Item] = field(default_factory=dict)
+    replaced: dict[int, Item] = field(default_factory=dict)
     numbers: dict[int, str] = field(default_factory=dict)
 
     def add(self, record: dict[str, Any]) -> None:
@@ -57,6 +59,13 @@ class StreamBatch:
         elif sk.startswith(keys.JOURNAL_BATCH) and new:
             for tenant, sums in _sums(new).items():
                 self.journal_entries.setdefault(tenant, []).append(JournalEntry(sequence=sequence, at=at, sums=sums))
+        elif (
+            sk == keys.SCHEDULE
+            and old
+            and "workflowRef" in old
+            and old["workflowRef"] != (new or {}).get("workflowRef")
+        ):
+            self.replaced[sequence] = old
         if sk in (keys.TASK, keys.WORKFLOW) and old and is_removed_by_ttl(record):
             self.removed[sequence] = {**old, **data["Keys"]}
 
@@ -108,6 +117,8 @@ class Observer:
         for sequence, item in batch.removed.items():
             delete = self.leftovers.delete_of_task if item["sk"]["S"] == keys.TASK else self.leftovers.delete_of_run
             run_step("leftovers not deleted", sequence, partial(delete, item))
+        for sequence, item in batch.replaced.items():
+            run_step("leftovers not deleted", sequence, partial(self.leftovers.delete_of_schedule, item))
         return batch.numbers[min(failed_sequences)] if failed_sequences else None
 
 

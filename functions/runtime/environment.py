@@ -61,6 +61,7 @@ class IntakeEnvironment(TaskEnvironment):
         self.schedule_group: Final = variables["SCHEDULE_GROUP"]
         self.schedule_role_arn: Final = variables["SCHEDULE_ROLE_ARN"]
         self.firing_arn: Final = variables["FIRING_ARN"]
+        self.run_machine_arn: Final = variables["RUN_MACHINE_ARN"]
         self.quotas: Final = variables.get("QUOTAS")
 
     @property
@@ -72,7 +73,6 @@ class IntakeEnvironment(TaskEnvironment):
 class ApiEnvironment(IntakeEnvironment):
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__(variables)
-        self.run_machine_arn: Final = variables["RUN_MACHINE_ARN"]
         self.audit_retention_days: Final = int(variables["AUDIT_RETENTION_DAYS"])
 
 

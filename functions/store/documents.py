@@ -31,6 +31,8 @@ DEFINITION_ITEM_BYTES = 16 * 1024
 """Written once and read a few times: from about 8 KB on a PUT to S3 costs less than the write units, and a GET less
 than the read units."""
 DEFINITION_LIMIT_BYTES = 4 * LIMIT_BYTES
+SCHEDULED_WORKFLOW_INLINE_BYTES = 4000
+"""A record that is read at each firing, and by lists, is read in one read unit up to about this size."""
 
 
 class Documents:
@@ -60,6 +62,19 @@ class Documents:
             keys.DEFINITION,
             json_text(value),
             DEFINITION_INLINE_BYTES,
+            item=DEFINITION_ITEM_BYTES,
+            limit=DEFINITION_LIMIT_BYTES,
+        )
+
+    def store_scheduled_workflow(self, tenant: str, schedule: str, value: Any) -> Document:
+        """The workflow that a schedule submits. Each change of it stores another document; the observer deletes the one
+        before (store/leftovers.py)."""
+        return self._store(
+            tenant,
+            schedule,
+            keys.SCHEDULED_WORKFLOW,
+            json_text(value),
+            SCHEDULED_WORKFLOW_INLINE_BYTES,
             item=DEFINITION_ITEM_BYTES,
             limit=DEFINITION_LIMIT_BYTES,
         )

@@ -9,6 +9,7 @@ WORKFLOW = "WORKFLOW"
 PAYLOAD = "PAYLOAD#"
 RESULT = "RESULT#"
 DEFINITION = "DEFINITION#"
+SCHEDULED_WORKFLOW = "SCHEDULED#"
 DEPENDENT = "DEPENDENT#"
 EFFECT = "EFFECT#"
 NOTIFICATION = "NOTIFICATION#"
@@ -106,6 +107,12 @@ def schedule_key(tenant: str, schedule: str, sort: str = SCHEDULE) -> Key:
     """Firings write to the item `FIRINGS`. It is apart from what the owner writes, and small whatever the template's
     size."""
     return {"pk": {"S": f"SCHEDULE#{tenant}#{schedule}"}, "sk": {"S": sort}}
+
+
+def tenant_and_schedule(pk: str) -> tuple[str, str]:
+    """Splits `SCHEDULE#<tenant>#<schedule>`."""
+    tenant, _, schedule = pk.removeprefix("SCHEDULE#").rpartition("#")
+    return tenant, schedule
 
 
 def audit_partition(tenant: str) -> str:

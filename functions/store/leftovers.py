@@ -1,4 +1,5 @@
-"""Deletes what remains of a task or run that TTL removed: other items of its partition, documents in S3."""
+"""Deletes what remains of a task or run that TTL removed: other items of its partition, documents in S3. Deletes the
+workflows that a schedule no longer submits."""
 
 from __future__ import annotations
 
@@ -65,8 +66,21 @@ class Leftovers:
             self.table.delete({**pk, "sk": item["sk"]})
         ref = removed["definitionRef"]["S"] if "definitionRef" in removed else ""
         if ref.startswith("s3:"):
-            with translate_transient_errors("S3"):
-                self.s3().delete_object(Bucket=self.bucket, Key=ref.removeprefix("s3:"))
+            self._delete_from_s3(ref)
+
+    def delete_of_schedule(self, before: Item) -> None:
+        """`before`: a schedule's record as it was before a change that replaced its workflow, or before its delete. No
+        later record names the same document. Idempotent."""
+        tenant, schedule = keys.tenant_and_schedule(before["pk"]["S"])
+        ref = before["workflowRef"]["S"]
+        if ref.startswith("s3:"):
+            self._delete_from_s3(ref)
+        else:
+            self.table.delete(keys.task_key(tenant, schedule, ref.removeprefix("item:")))
+
+    def _delete_from_s3(self, ref: str) -> None:
+        with translate_transient_errors("S3"):
+            self.s3().delete_object(Bucket=self.bucket, Key=ref.removeprefix("s3:"))
 
 
 def is_older_effect(item: Item, than: Item) -> bool:

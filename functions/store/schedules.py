@@ -9,14 +9,22 @@ from typing import Any
 
 from taskyard.tasks.text import truncate
 
-from functions.core.schedules.schedule import CatchUp, FiringHistory, Overlap, Schedule
-from functions.core.task import ERROR_LIMIT
+from functions.core.schedules.schedule import CatchUp, FiringHistory, Overlap, Schedule, WorkflowTemplate
+from functions.core.task import ERROR_LIMIT, Document
 from functions.store import keys
-from functions.store.records import Item, number_value, string_value, to_json
+from functions.store.records import Item, document_attributes, number_value, string_value, to_json
 from functions.store.table import ConditionFailed, Table, Updated
 
-OPTIONAL_TEXTS = {"name": "name", "cron": "cron", "rate": "rate", "idempotency_key": "idempotencyKey"}
+OPTIONAL_TEXTS = {
+    "name": "name",
+    "cron": "cron",
+    "rate": "rate",
+    "idempotency_key": "idempotencyKey",
+    "declared_as": "declaredAs",
+}
 OPTIONAL_TIMES = {"start_at": "startAt", "end_at": "endAt", "anchor": "anchor", "paused_at": "pausedAt"}
+
+OPTIONAL_PARTS = ("mask", "workflow", "workflowRef", "workflowName")
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ class ScheduleStore:
         """Writes the schedule if the record still has the version before. False when another request was first, or when
         the schedule no longer exists."""
         attributes = schedule_attributes(schedule)
-        optional = (*OPTIONAL_TEXTS.values(), *OPTIONAL_TIMES.values(), "mask")
+        optional = (*OPTIONAL_TEXTS.values(), *OPTIONAL_TIMES.values(), *OPTIONAL_PARTS)
         missing = [name for name in optional if name not in attributes]
         update = "SET " + ", ".join(f"#{name} = :{name}" for name in attributes)
         answer = self.table.update(
@@ -91,10 +99,13 @@ class ScheduleStore:
         )
         return isinstance(answer, Updated)
 
-    def delete(self, tenant: str, schedule_id: str) -> bool:
-        """False when there is no such schedule. A firing under way may leave its `FIRINGS` item behind, which nothing
-        reads."""
-        existed = self.table.delete(keys.schedule_key(tenant, schedule_id), ConditionExpression="attribute_exists(pk)")
+    def delete(self, tenant: str, schedule_id: str, *, unless_declared: bool = False) -> bool:
+        """False when there is no such schedule; with `unless_declared` also when a deployment declares it. A firing
+        under way may leave its `FIRINGS` item behind, which nothing reads."""
+        condition = "attribute_exists(pk)" + (" AND attribute_not_exists(declaredAs)" if unless_declared else "")
+        existed = self.table.delete(keys.schedule_key(tenant, schedule_id), ConditionExpression=condition)
+        if not existed and unless_declared:
+            return False
         self.table.delete(keys.schedule_key(tenant, schedule_id, keys.FIRINGS))
         return existed
 
@@ -103,9 +114,9 @@ class ScheduleStore:
     def claim(
         self, schedule: Schedule, *, task: str, at: int, now: int, seen: FiringHistory | None, on_request: bool = False
     ) -> ClaimResult:
-        """Makes the firing of `at`, whose task will be `task`, the current one. `seen`: the write lands only when the
-        history is still this one, so that the later of two concurrent firings sees the other; None: whatever the
-        history. `on_request`: a caller requested the task, and the last firing's task may still run."""
+        """Makes the firing of `at` the current one. `task`: reference to what it will submit. `seen`: the write lands
+        only when the history is still this one, so that the later of two concurrent firings sees the other; None:
+        whatever the history. `on_request`: a caller requested it, and what the last firing submitted may still run."""
         condition = "attribute_not_exists(#task) OR #task <> :task"
         values = {
             ":task": string_value(task),
@@ -138,7 +149,7 @@ class ScheduleStore:
         return self._count(schedule, "missed", at)
 
     def record_error(self, schedule: Schedule, error: str, now: int) -> ClaimResult:
-        """Stores the error of a template that is no longer a valid task. The schedule's view shows it."""
+        """Stores the error of a template that is no longer valid. The schedule's view shows it."""
         values = {":error": string_value(truncate(error, ERROR_LIMIT)), ":now": number_value(now)}
         unless_older = "attribute_not_exists(errorAt) OR errorAt <= :now"
         return self._update(schedule, "SET #error = :error, errorAt = :now", unless_older, values)
@@ -182,6 +193,10 @@ def schedule_attributes(schedule: Schedule) -> Item:
             item[attribute] = number_value(value)
     if schedule.mask is not None:
         item["mask"] = string_value(to_json(schedule.mask))
+    if schedule.workflow is not None:
+        item |= document_attributes("workflow", schedule.workflow.document)
+        if schedule.workflow.name is not None:
+            item["workflowName"] = string_value(schedule.workflow.name)
     return item
 
 
@@ -190,7 +205,13 @@ def schedule_from_item(item: Item, firings: Item | None) -> Schedule:
         name: item[attribute]["S"] for name, attribute in OPTIONAL_TEXTS.items() if attribute in item
     }
     optional |= {name: int(item[attribute]["N"]) for name, attribute in OPTIONAL_TIMES.items() if attribute in item}
-    tenant, _, schedule_id = item["pk"]["S"].removeprefix("SCHEDULE#").rpartition("#")
+    workflow = None
+    if "workflow" in item or "workflowRef" in item:
+        inline, ref, name = (
+            item[key]["S"] if key in item else None for key in ("workflow", "workflowRef", "workflowName")
+        )
+        workflow = WorkflowTemplate(name=name, document=Document(inline, ref))
+    tenant, schedule_id = keys.tenant_and_schedule(item["pk"]["S"])
     schedule = Schedule(
         tenant=tenant,
         id=schedule_id,
@@ -199,6 +220,7 @@ def schedule_from_item(item: Item, firings: Item | None) -> Schedule:
         catch_up=CatchUp(item["catchUp"]["S"]),
         task=json.loads(item["template"]["S"]),
         mask=json.loads(item["mask"]["S"]) if "mask" in item else None,
+        workflow=workflow,
         lane=item["lane"]["S"],
         created_at=int(item["createdAt"]["N"]),
         updated_at=int(item["updatedAt"]["N"]),

@@ -31,7 +31,6 @@ class Api(Construct):
             memory=512,
             environment={
                 **shared.intake_environment(),
-                "RUN_MACHINE_ARN": machines.run_arn,
                 "AUDIT_RETENTION_DAYS": str(config.audit_retention_days),
             },
             statements=[

@@ -19,6 +19,10 @@ RETRY_ATTEMPTS = 10
 MAX_RECORD_AGE_SECONDS = 3600
 # Changes of tasks, of runs, and of the marks of observed batches. Edges, effects and counters invoke nothing.
 STREAM_FILTER = {"dynamodb": {"Keys": {"sk": {"S": ["TASK", "WORKFLOW", {"prefix": "BATCH#"}]}}}}
+# A schedule whose workflow was in a document of its own, which a change or a delete leaves behind.
+SCHEDULE_FILTER = {
+    "dynamodb": {"Keys": {"sk": {"S": ["SCHEDULE"]}}, "OldImage": {"workflowRef": {"S": [{"exists": True}]}}}
+}
 # The longest window of Lambda. It aggregates nothing: only events of a tumbling window name the stream's shard.
 TUMBLING_WINDOW_SECONDS = 900
 
@@ -66,7 +70,9 @@ class Observer(Construct):
             tumbling_window_in_seconds=TUMBLING_WINDOW_SECONDS,
             function_response_types=["ReportBatchItemFailures"],
             filter_criteria=source.FilterCriteriaProperty(
-                filters=[source.FilterProperty(pattern=json.dumps(STREAM_FILTER))]
+                filters=[
+                    source.FilterProperty(pattern=json.dumps(pattern)) for pattern in (STREAM_FILTER, SCHEDULE_FILTER)
+                ]
             ),
             destination_config=source.DestinationConfigProperty(
                 on_failure=source.OnFailureProperty(destination=self.failures.queue_arn)

@@ -87,6 +87,8 @@ class Producer(Construct):
                 storage.allow_records("GetItem", "PutItem", "UpdateItem", "BatchGetItem"),
                 storage.allow_documents("GetObject", "PutObject"),
                 shared.lanes.allow_send(),
+                # Schedules also start workflows.
+                shared.machines.allow_start_runs(),
                 *shared.timers.allow("CreateSchedule"),
                 # GetSchedule shows whether a schedule is older than the firing function.
                 *shared.schedules.allow("GetSchedule", *schedule_actions),

@@ -56,6 +56,7 @@ class SharedResources:
         return {
             **self.task_environment(),
             "DOCUMENT_BUCKET": self.storage.documents.bucket_name,
+            "RUN_MACHINE_ARN": self.machines.run_arn,
             "AUTH": self._auth_as_json(),
             "WEBHOOK_REACH": self.config.webhook_reach,
             # Read by the model of SEND_EMAIL, which refuses other senders at submit.

@@ -30,6 +30,7 @@ INTAKE = (
     | DISPATCH
     | {
         "DOCUMENT_BUCKET",
+        "RUN_MACHINE_ARN",
         "AUTH",
         "WEBHOOK_REACH",
         "MAIL_SENDERS",
@@ -39,7 +40,7 @@ INTAKE = (
     }
 )
 VARIABLES = {
-    "api": INTAKE | {"RUN_MACHINE_ARN", "AUDIT_RETENTION_DAYS"},
+    "api": INTAKE | {"AUDIT_RETENTION_DAYS"},
     "producer": INTAKE,
     "firing": INTAKE,
     "worker-high": WORKER,

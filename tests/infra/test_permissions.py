@@ -12,6 +12,7 @@ CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 DISPATCH = {"sqs:SendMessage", "scheduler:CreateSchedule", "iam:PassRole"}
 ANSWER = {"states:SendTaskSuccess"}
 TELL = {"states:StartExecution"}
+START_RUNS = {"states:StartExecution"}
 WORKER = {
     *LOGS,
     *CONSUME,
@@ -33,6 +34,7 @@ WORKER = {
 PRODUCER = {
     *LOGS,
     *DISPATCH,
+    *START_RUNS,
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.schedules.requests import RATE_EXAMPLE, WEEKDAYS_EXAMPLE
+from functions.intake.schedule_requests import RATE_EXAMPLE, WEEKDAYS_EXAMPLE
 from tests.integration.api import MESSAGE, Api
 from tests.integration.test_api_openapi import body_errors, fits
 

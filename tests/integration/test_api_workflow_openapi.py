@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.api.workflows.requests import DIAMOND_EXAMPLE, MAP_EXAMPLE
+from functions.intake.workflow_requests import DIAMOND_EXAMPLE, MAP_EXAMPLE
 from functions.workflow import handler as workflow
 from tests.integration.api import Answer, Api
 from tests.integration.cloud import TENANT, event

@@ -58,8 +58,8 @@ RESPONSES: list[tuple[str, FromJson, type, set[str]]] = [
 REQUESTS: list[tuple[str, set[str], set[str]]] = [
     ("SubmitTask", {name for name, _ in TASK_FIELDS.values()}, set()),
     ("SubmitWorkflow", {name for name, _ in WORKFLOW_FIELDS.values()}, {"nodes", "idempotencyKey"}),
-    ("CreateSchedule", {name for name, _ in SCHEDULE_FIELDS.values()}, {"task", "idempotencyKey"}),
-    ("ChangeSchedule", {name for name, _ in SCHEDULE_FIELDS.values()}, {"task"}),
+    ("CreateSchedule", {name for name, _ in SCHEDULE_FIELDS.values()}, {"task", "workflow", "idempotencyKey"}),
+    ("ChangeSchedule", {name for name, _ in SCHEDULE_FIELDS.values()}, {"task", "workflow"}),
     ("Redrive", {name for name, _ in REDRIVE_FIELDS.values()}, {"dryRun", "cursor", "limit"}),
     ("CancelTasks", {name for name, _ in CANCEL_FIELDS.values()}, {"ids", "reason", "dryRun", "cursor"}),
     ("RetryOverrides", set(Retry("fixed", 1, 1, 1).to_json()), set()),

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from functions.api.workflows.requests import WORKFLOW_ALIASES, SubmitWorkflow, validate
 from functions.intake.fingerprint import version_1_digest
 from functions.intake.task_requests import Limits, parse
+from functions.intake.workflow_requests import WORKFLOW_ALIASES, SubmitWorkflow, validate
 from functions.runtime import wiring
 from tests.integration.api import MESSAGE, Api
 from tests.integration.cloud import TABLE, TENANT, Cloud

@@ -15,10 +15,11 @@ from functions.api.dead_letters.dead_letters import DeadLetters
 from functions.core import settlement
 from functions.core import wakeup as wakeups
 from functions.core.counts import StreamPositions
+from functions.core.task import id_for_key
 from functions.core.times import iso_time
 from functions.core.wakeup import Action, Decision, decide
 from functions.dead_letter import handler as dead_letter
-from functions.intake import firings, submission
+from functions.intake import firings, submission, workflow_submission
 from functions.runtime.consequences import Consequences
 from functions.store import keys, tasks
 from functions.store.effects import Effects
@@ -325,6 +326,12 @@ def a_firing_is_keyed_by_when_it_comes() -> Patches:
         return f"{key(schedule, 0)[:-24]}{iso_time(clock())}"
 
     yield mock.patch.object(firings, "firing_idempotency_key", wrong)
+
+
+@bug
+def a_scheduled_run_has_an_id_of_its_own() -> Patches:
+    """Each delivery of a firing starts a run."""
+    yield mock.patch.object(workflow_submission, "run_id_for_key", lambda tenant, key: id_for_key(tenant, str(clock())))
 
 
 @bug

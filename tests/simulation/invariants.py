@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from functions.core.notifications.events import task_notifications
+from functions.core.schedules.schedule import RUN_REFERENCE_PREFIX
 from functions.core.states import CLAIMABLE, REDRIVE_TRANSITIONS, TERMINAL, TRANSITIONS, State
 from functions.core.task import Task
 from functions.store import keys
@@ -89,6 +90,9 @@ class Watch:
                 self._task(process, before, after)
             case keys.WORKFLOW:
                 self.workflows.write(process, before, after)
+                if before is None and after is not None:
+                    run = after["pk"]["S"].rpartition("#")[2]
+                    self.schedules.created(process, f"{RUN_REFERENCE_PREFIX}{run}", after)
             case keys.SCHEDULE:
                 self.schedules.write(process, before, after)
             case keys.FIRINGS if after is not None:

@@ -1,4 +1,4 @@
-"""What must hold of schedules: one task for each of their times, and no other."""
+"""What must hold of schedules: one task or run for each of their times, and no other."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from functions.core.schedules.schedule import Overlap, Schedule, minute_of
+from functions.core.schedules.schedule import Overlap, Schedule, minute_of, referenced_run
 from functions.core.states import TERMINAL
 from functions.core.times import epoch_ms
+from functions.core.workflows.run import OPEN_RUN_STATES
 from functions.store import keys
 from functions.store.schedules import schedule_from_item
 from tests.simulation.deployment import ACCOUNT, SCHEDULES_GROUP
@@ -29,9 +30,9 @@ class ScheduleRules:
         self.versions: dict[str, list[tuple[int, Schedule | None]]] = defaultdict(list)
         """What the record was from when on (microseconds); None: deleted."""
         self.tasks: dict[str, str] = {}
-        """Idempotency key → task."""
+        """Idempotency key → reference to a task or a run."""
         self.times: dict[str, set[int]] = defaultdict(set)
-        """Of the tasks that firings made, epoch ms."""
+        """Of the tasks and runs that firings made, epoch ms."""
         self.given_up: dict[str, set[int]] = defaultdict(set)
         """Times that were counted as skipped or missed, or that Scheduler could not deliver."""
 
@@ -73,19 +74,19 @@ class ScheduleRules:
                 self.given_up[identity].add(int(after[name]["N"]))
 
     def created(self, process: Any, task: str, item: Item) -> None:
-        """A task was made; whether a schedule made it, its key says."""
+        """A task or a run was made; whether a schedule made it, its key says. `task`: reference to it."""
         key = item["idempotencyKey"]["S"] if "idempotencyKey" in item else ""
         if not key.startswith("schedule:"):
             return
         violate = self.world.violate
         if self.tasks.setdefault(key, task) != task:
-            violate(f"{key} has two tasks")
+            violate(f"{key} has two tasks or runs")
         _, identity, when = key.split(":", 2)
         if when.startswith("run:"):
             return
         at = epoch_ms(when)
         self.times[identity].add(at)
-        self.world.count("tasks of schedules")
+        self.world.count("runs of schedules" if referenced_run(task) else "tasks of schedules")
         known = [schedule for _, schedule in self.versions[identity] if schedule is not None]
         if not any(at in schedule.timetable.next_times(at - 1, 1) for schedule in known):
             violate(f"{key}: that is none of its times")
@@ -104,11 +105,15 @@ class ScheduleRules:
             for other, task in self.tasks.items():
                 if other.startswith(f"schedule:{identity}:") and other != key and ":run:" not in other:
                     state = self._state(task)
-                    if state not in TERMINAL:
-                        violate(f"{key} is made while the task of {other} is {state}")
+                    if state in OPEN_RUN_STATES if referenced_run(task) else state not in TERMINAL:
+                        violate(f"{key} is made while the one of {other} is {state}")
 
-    def _state(self, task: str) -> str:
-        found = self.world.table.item(keys.task_partition(ACCOUNT, task), keys.TASK)
+    def _state(self, reference: str) -> str:
+        run = referenced_run(reference)
+        if run is None:
+            found = self.world.table.item(keys.task_partition(ACCOUNT, reference), keys.TASK)
+        else:
+            found = self.world.table.item(keys.run_key(ACCOUNT, run)["pk"]["S"], keys.WORKFLOW)
         return found["state"]["S"] if found else "not there"
 
     # -- at rest
@@ -127,6 +132,18 @@ class ScheduleRules:
                 violate(f"schedule {identity} is not in Scheduler")
             if len(versions) == 1 and last is not None and not self._is_changing(identity):
                 self._complete(last, versions[0][0])
+
+        self._documents()
+
+    def _documents(self) -> None:
+        """The workflow of each schedule can be read."""
+        for identity, versions in self.versions.items():
+            last = versions[-1][1]
+            if last is None or last.workflow is None:
+                continue
+            document = last.workflow.document
+            if document.inline is None and self.world.document(identity, document) is None:
+                self.world.violate(f"schedule {identity}: its workflow {document.ref} is gone")
 
     def _is_changing(self, identity: str) -> bool:
         """A change that was not stored, or its repair, has changed Scheduler. This may cost a firing."""

@@ -91,12 +91,14 @@ class Stream:
         self.sequence = 0
 
     def write(self, before: dict[str, Any] | None, after: dict[str, Any] | None, *, expired: bool = False) -> None:
-        """Only what the event source's filter lets through: records of tasks, of runs, and of the journal of counts."""
+        """Only what the event source's filter lets through: records of tasks, of runs, of the journal of counts, and of
+        schedules whose workflow was in a document of its own."""
         image = after or before
         if image is None or before == after:
             return
         sk = image["sk"]["S"]
-        if sk not in (keys.TASK, keys.WORKFLOW) and not sk.startswith(keys.JOURNAL_BATCH):
+        is_scheduled_workflow = sk == keys.SCHEDULE and before is not None and "workflowRef" in before
+        if sk not in (keys.TASK, keys.WORKFLOW) and not sk.startswith(keys.JOURNAL_BATCH) and not is_scheduled_workflow:
             return
         self.sequence += 1
         now = self.world.hub.now

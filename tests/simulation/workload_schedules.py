@@ -41,6 +41,29 @@ def scheduled_one_at_a_time(client: Client) -> None:
 
 
 @workload
+def scheduled_workflow(client: Client) -> None:
+    """One with a long text is in a document of its own. It is changed while it fires, and mostly deleted."""
+    schedule = client.schedule(**workflow_fields(client, overlap=some(client, "allow", "skip")))
+    if schedule is None:
+        return
+    client.sleep(some(client, 30, 61, 130))
+    if some(client, True, False):
+        client.request("POST", f"/schedules/{schedule}/run", key=client.world.identity("key"))
+    client.request("PATCH", f"/schedules/{schedule}", {"workflow": workflow_fields(client)["workflow"]})
+    client.sleep(some(client, 1, 59, 120))
+    if some(client, True, True, False):
+        client.delete_schedule(schedule)
+
+
+def workflow_fields(client: Client, **fields: Any) -> dict[str, Any]:
+    """Two nodes, one after the other."""
+    made = minutely(client, **fields)
+    node = {"type": TYPE, "payload": {"seconds": some(client, 0, 15), "text": "x" * some(client, 0, 5000)}}
+    del made["task"]
+    return {**made, "workflow": {"nodes": {"first": node, "second": {**node, "dependsOn": ["first"]}}}}
+
+
+@workload
 def paused_schedule(client: Client) -> None:
     """And mostly resumed."""
     schedule = client.schedule(**minutely(client, minutes=12))

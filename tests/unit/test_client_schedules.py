@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from taskyard import Backoff, InvalidRequest, Taskyard
+from taskyard import Backoff, InvalidRequest, Task, Taskyard, Workflow
 from taskyard.api.schedules import calls as schedule_calls
 from taskyard.cli import main
 
@@ -121,3 +122,56 @@ def test_schedule_command_that_is_refused_exits_with_its_code(capsys: pytest.Cap
     assert Api().command("schedule", "create", "EMAIL") == 2
     with pytest.raises(InvalidRequest):
         Api(bad).yard().schedules.create(TASK, cron="61 * * * *")
+
+
+WORKFLOW = {"nodes": {"only": {"type": "EMAIL", "payload": {"to": "a"}}}}
+
+
+def of_workflow(**fields: Any) -> dict[str, Any]:
+    return document(task=None, workflow={"name": "nightly", **WORKFLOW}, lastTaskId=None, lastWorkflowId="w1") | fields
+
+
+def test_schedule_create_sends_a_workflow_instead_of_a_task() -> None:
+    api = Api(httpx.Response(201, json=of_workflow()))
+    made = api.yard().schedules.create(workflow=WORKFLOW, rate="1 hour")
+    assert api.requests == [("POST", "/schedules", {"rate": "1 hour", "workflow": WORKFLOW})]
+    assert (made.task, made.workflow["name"], made.last_workflow_id, made.managed_by) == ({}, "nightly", "w1", "api")
+
+
+@pytest.mark.parametrize("templates", [{}, {"task": TASK, "workflow": WORKFLOW}], ids=["neither", "both"])
+def test_schedule_create_without_exactly_one_template_is_refused(templates: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a task or a workflow: exactly one"):
+        schedule_calls.create(**templates, rate="1 hour")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"), [({"id": "w1", "name": "n", "state": "PENDING", "nodeCount": 1}, Workflow), (None, Task)]
+)
+def test_schedule_run_returns_what_was_submitted(answer: Any, kind: type) -> None:
+    api = Api(httpx.Response(201, json=answer or task_document()))
+    assert isinstance(api.yard().schedules.run("s1"), kind)
+
+
+def test_schedule_create_command_reads_a_workflow_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "nightly.yaml"
+    file.write_text("nodes:\n  only: {type: EMAIL, payload: {to: a}}\n")
+    api = Api(httpx.Response(201, json=of_workflow(managedBy="deployment", declaredAs="Taskyard-dev/nightly")))
+    assert api.command("schedule", "create", "--workflow", str(file), "--rate", "1 hour") == 0
+    assert api.requests[0][2] == {"rate": "1 hour", "workflow": WORKFLOW}
+    shown = capsys.readouterr().out
+    assert "workflow nightly" in shown
+    assert "last: workflow w1" in shown
+    assert "declared as Taskyard-dev/nightly" in shown
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("create", "--rate", "1 hour"),
+        ("create", "EMAIL", "--workflow", "f.yaml", "--rate", "1 hour"),
+        ("create", "--workflow", "f.yaml", "--payload", "{}", "--rate", "1 hour"),
+        ("update", "s1", "--workflow", "f.yaml", "--tag", "a=b"),
+    ],
+)
+def test_schedule_command_without_exactly_one_template_is_a_usage_error(argv: tuple[str, ...]) -> None:
+    assert Api().command("schedule", *argv) == 2

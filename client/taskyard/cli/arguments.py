@@ -76,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_when(when)
 
     _batch_and_dead_letters(command)
-    _schedule(command("schedule", "Tasks that are submitted again and again."), common_options)
+    _schedule(command("schedule", "Tasks and workflows that are submitted again and again."), common_options)
     _workflow(command("workflow", "DAGs of tasks: run a file, show, cancel, run again, draw."), common_options)
     _login(command)
     _audit(command("audit", "List who did what, newest first. Takes the role admin."))
@@ -164,8 +164,8 @@ def _schedule(parser: argparse.ArgumentParser, common_options: argparse.Argument
     def action(name: str, help: str) -> argparse.ArgumentParser:
         return _leaf(actions, name, help, common_options)
 
-    making = action("create", "Submit a task at the times of a cron expression, or at a rate.")
-    making.add_argument("type", metavar="TYPE", help="the task type, for example SEND_EMAIL")
+    making = action("create", "Submit a task or a workflow at the times of a cron expression, or at a rate.")
+    making.add_argument("type", metavar="TYPE", nargs="?", help="the task type, for example SEND_EMAIL")
     making.add_argument("--paused", action="store_true", help="submit nothing until it is resumed")
     making.add_argument("--key", metavar="KEY", help="idempotency key: the same key and request are the same schedule")
     _add_schedule(making, times_required=True)
@@ -184,7 +184,7 @@ def _schedule(parser: argparse.ArgumentParser, common_options: argparse.Argument
         ("resume", "Submit again."),
     ):
         action(name, help).add_argument("id", metavar="ID")
-    running = action("run", "Submit its task now.")
+    running = action("run", "Submit its task or workflow now.")
     running.add_argument("id", metavar="ID")
     running.add_argument("--key", metavar="KEY", help="idempotency key: the same key is the same run")
     listing = action("list", "List schedules, newest first.")
@@ -194,6 +194,9 @@ def _schedule(parser: argparse.ArgumentParser, common_options: argparse.Argument
 
 def _add_schedule(parser: argparse.ArgumentParser, *, times_required: bool) -> None:
     parser.add_argument("--payload", metavar="JSON", help="JSON, @FILE, or - for stdin")
+    parser.add_argument(
+        "--workflow", metavar="FILE", help="submit this workflow instead of a task: YAML or JSON (- is YAML on stdin)"
+    )
     times = parser.add_mutually_exclusive_group(required=times_required)
     times.add_argument("--cron", metavar="CRON", help="five fields as in Unix: '0 9 * * MON-FRI'")
     times.add_argument("--rate", metavar="RATE", help="such as '5 minutes', '1 hour', '2 days'")
@@ -204,7 +207,7 @@ def _add_schedule(parser: argparse.ArgumentParser, *, times_required: bool) -> N
     )
     parser.add_argument("--end-at", type=values.instant, metavar="WHEN", help="no firing at or after it")
     parser.add_argument(
-        "--overlap", choices=("allow", "skip"), help="skip: no firing while the previous task has not ended"
+        "--overlap", choices=("allow", "skip"), help="skip: no firing while the previous task or workflow has not ended"
     )
     parser.add_argument("--catch-up", choices=("none", "last"), help="last: the last missed firing is made up")
     parser.add_argument("--priority", type=values.priority, metavar="P", help=PRIORITY_HELP)
@@ -331,6 +334,12 @@ def check_arguments(parser: argparse.ArgumentParser, args: argparse.Namespace) -
     """Rules that argparse cannot express."""
     if args.command == "submit":
         _check_submit(parser, args)
+    if args.command == "schedule" and args.action in ("create", "update"):
+        is_task = any(each is not None for each in (args.type, args.payload, args.priority)) or bool(args.tag)
+        if args.workflow is not None and is_task:
+            parser.error("schedule: give either --workflow or a task: TYPE, --payload, --priority, --tag")
+        if args.action == "create" and args.workflow is None and args.type is None:
+            parser.error("schedule create: give a task TYPE or --workflow FILE")
     if args.command == "schedule" and args.action == "update":
         for name in args.clear or ():
             if getattr(args, name.replace("-", "_")) is not None:

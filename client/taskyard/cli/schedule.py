@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from taskyard.api.notifications import targets_to_json
 from taskyard.api.schedules.models import Schedule
+from taskyard.api.tasks.models import Task
 from taskyard.cli.each_id import for_each_id
 from taskyard.cli.exit_codes import ExitCode
 from taskyard.cli.text import printable, summary, time_text
 from taskyard.cli.values import read_payload
+from taskyard.cli.workflow import workflow_line
+from taskyard.files import workflow_file
 
 if TYPE_CHECKING:
     from taskyard.client import Taskyard
@@ -31,8 +34,9 @@ def schedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
         case "list":
             return _list(yard, args)
         case "run":
-            task = yard.schedules.run(args.id, args.key)
-            print(json.dumps(task.raw, ensure_ascii=False) if args.json else summary(task))
+            submitted = yard.schedules.run(args.id, args.key)
+            line = summary(submitted) if isinstance(submitted, Task) else workflow_line(submitted)
+            print(json.dumps(submitted.raw, ensure_ascii=False) if args.json else line)
             return ExitCode.OK
         case _:
             return for_each_id(args, partial(_delete, yard), refused_fields={"deleted": False})
@@ -40,30 +44,36 @@ def schedule(yard: "Taskyard", args: argparse.Namespace) -> ExitCode:
 
 def _create(yard: "Taskyard", args: argparse.Namespace) -> Schedule:
     paused = True if args.paused else None
-    return yard.schedules.create(_template(args), paused=paused, idempotency_key=args.key, **_options(args))
+    task, workflow = _templates(args)
+    return yard.schedules.create(task, workflow=workflow, paused=paused, idempotency_key=args.key, **_options(args))
 
 
 def _update(yard: "Taskyard", args: argparse.Namespace) -> Schedule:
-    task, options = _template(args), _options(args)
+    (task, workflow), options = _templates(args), _options(args)
     options |= {name.replace("-", "_"): None for name in args.clear or ()}
-    if not task and not options:
+    if not task and not workflow and not options:
         raise ValueError("schedule update: nothing to change: give at least one option")
     if not task:
-        return yard.schedules.update(args.id, **options)
+        return yard.schedules.update(args.id, workflow=workflow, **options)
     # The API replaces the whole template.
     return yard.schedules.update(args.id, task={**yard.schedules.get(args.id).task, **task}, **options)
 
 
-def _template(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of the task that are given."""
+def _templates(args: argparse.Namespace) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The fields of the task that are given, or the workflow of the file that is given. None where there is none.
+    Raises ValueError for a file that is no workflow."""
+    notify = targets_to_json(args.notify) if args.notify else None
+    if args.workflow is not None:
+        workflow = workflow_file.read(args.workflow)
+        return None, workflow | {"notify": notify} if notify else workflow
     fields = {
         "type": args.type,
         "payload": read_payload(args.payload),
         "priority": args.priority,
         "tags": dict(args.tag) if args.tag else None,
-        "notify": targets_to_json(args.notify) if args.notify else None,
+        "notify": notify,
     }
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None} or None, None
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -96,8 +106,9 @@ def schedule_line(schedule: Schedule) -> str:
         when = "paused"
     else:
         when = f"next {time_text(schedule.next_times[0])}" if schedule.next_times else "over"
-    task_type, name = printable(schedule.task.get("type", "")), printable(schedule.name or "")
-    return f"{schedule.id}  {_times(schedule)}  {task_type}  {when}  {name}".rstrip()
+    workflow_name = schedule.workflow.get("name") or "workflow"
+    submits = printable(f"workflow {workflow_name}" if schedule.workflow else schedule.task.get("type", ""))
+    return f"{schedule.id}  {_times(schedule)}  {submits}  {when}  {printable(schedule.name or '')}".rstrip()
 
 
 def schedule_lines(schedule: Schedule) -> list[str]:
@@ -111,6 +122,10 @@ def schedule_lines(schedule: Schedule) -> list[str]:
     lines.append(f"  {schedule.fired} fired, {schedule.skipped} skipped, {schedule.missed} missed")
     if schedule.last_task_id:
         lines.append(f"  last: task {schedule.last_task_id} for {time_text(schedule.last_scheduled_at)}")
+    if schedule.last_workflow_id:
+        lines.append(f"  last: workflow {schedule.last_workflow_id} for {time_text(schedule.last_scheduled_at)}")
+    if schedule.declared_as:
+        lines.append(f"  declared as {printable(schedule.declared_as)}: change it there, and deploy")
     if schedule.last_error:
         lines.append(f"  refused: {printable(schedule.last_error)}")
     return lines

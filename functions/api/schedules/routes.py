@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from functions.api.paging import page_parameters
 from functions.api.request import ApiRequest
 from functions.api.responses import json_response, location_header, no_content
-from functions.api.routing import KEY_OF_RUN, KEY_OF_SUBMIT, TASK_LOCATION, ResponseDescription, Route
+from functions.api.routing import KEY_OF_RUN, KEY_OF_SUBMIT, ResponseDescription, Route
 from functions.core.audit import Action
 from functions.core.roles import Role
 from functions.intake import task_views
-from functions.runtime import wiring
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import Response
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 
 SCHEDULE = "functions.api.schedules.schemas:ScheduleAnswer"
 TASK = "functions.intake.task_schemas:Task"
+WORKFLOW = "functions.intake.workflow_schemas:WorkflowSummary"
 LOCATION = {"Location": "Path of the schedule."}
+RUN_LOCATION = {"Location": "Path of the task or the workflow."}
 
 
 def create_schedule(request: ApiRequest) -> Response[str]:
@@ -32,7 +33,7 @@ def create_schedule(request: ApiRequest) -> Response[str]:
 
 
 def list_schedules(request: ApiRequest) -> Response[str]:
-    return json_response(200, request.services.schedules.page(request.tenant, request.query))
+    return json_response(200, request.services.schedule_reader.page(request.tenant, request.query))
 
 
 def get_schedule(request: ApiRequest) -> Response[str]:
@@ -50,23 +51,28 @@ def delete_schedule(request: ApiRequest) -> Response[str]:
 
 
 def run_schedule(request: ApiRequest) -> Response[str]:
+    from functions.intake.submission import SubmittedTask
+
     request.require_empty_body()
     services, now = request.services, request.now
     submitted = services.schedules.run(request.tenant, request.id, request.idempotency_key, random=secrets.randbits(80))
-    task = submitted.task
     if submitted.created:
-        services.metrics.count("TaskSubmitted", lane=services.routing.lane_of_task(task))
+        for lane, count in services.schedules.firing.lanes_of(submitted).items():
+            services.metrics.count("TaskSubmitted", lane=lane, times=count)
         services.metrics.flush(now)
-    view = task_views.detail(task, services.documents, services.routing, now=now)
-    return json_response(201 if submitted.created else 200, view, location_header(f"/tasks/{task.id}"))
+    status = 201 if submitted.created else 200
+    if isinstance(submitted, SubmittedTask):
+        task = submitted.task
+        view = task_views.detail(task, services.documents, services.routing, now=now)
+        return json_response(status, view, location_header(f"/tasks/{task.id}"))
+    from functions.intake.workflow_views import summary
+
+    return json_response(status, summary(submitted.run), location_header(f"/workflows/{submitted.run.id}"))
 
 
 def schedule_response(request: ApiRequest, status: int, schedule: Schedule) -> Response[str]:
-    from functions.api.schedules.views import schedule_view
-
-    return json_response(
-        status, schedule_view(schedule, now=wiring.clock()), location_header(f"/schedules/{schedule.id}")
-    )
+    view = request.services.schedule_reader.view(schedule)
+    return json_response(status, view, location_header(f"/schedules/{schedule.id}"))
 
 
 ROUTES = (
@@ -74,14 +80,14 @@ ROUTES = (
         method="POST",
         path="/schedules",
         name="createSchedule",
-        summary="Submit a task again and again",
+        summary="Submit a task or a workflow again and again",
         tag="schedules",
         handler=create_schedule,
         role=Role.SUBMITTER,
         audit=Action.SCHEDULE_CREATE,
         idempotency_key=KEY_OF_SUBMIT,
-        body="functions.api.schedules.requests:CreateSchedule",
-        examples="functions.api.schedules.requests:EXAMPLES",
+        body="functions.intake.schedule_requests:CreateSchedule",
+        examples="functions.intake.schedule_requests:EXAMPLES",
         answers={
             201: ResponseDescription("The schedule.", SCHEDULE, headers=LOCATION),
             200: ResponseDescription("Created before.", SCHEDULE, headers=LOCATION),
@@ -120,9 +126,9 @@ ROUTES = (
         audit=Action.SCHEDULE_CHANGE,
         audit_by_field={("paused", True): Action.SCHEDULE_PAUSE, ("paused", False): Action.SCHEDULE_RESUME},
         id_of="schedule",
-        body="functions.api.schedules.requests:ChangeSchedule",
+        body="functions.intake.schedule_requests:ChangeSchedule",
         answers={200: ResponseDescription("The schedule after the change.", SCHEDULE, headers=LOCATION)},
-        conflict="Others keep changing the schedule.",
+        conflict="A deployment declares the schedule, or others keep changing it.",
     ),
     Route(
         method="DELETE",
@@ -135,12 +141,13 @@ ROUTES = (
         audit=Action.SCHEDULE_DELETE,
         id_of="schedule",
         answers={204: ResponseDescription("It is gone; its tasks stay.")},
+        conflict="A deployment declares the schedule.",
     ),
     Route(
         method="POST",
         path="/schedules/{id}/run",
         name="runSchedule",
-        summary="Submit its task now, once for each Idempotency-Key",
+        summary="Submit its task or workflow now, once for each Idempotency-Key",
         tag="schedules",
         handler=run_schedule,
         role=Role.SUBMITTER,
@@ -148,8 +155,8 @@ ROUTES = (
         id_of="schedule",
         idempotency_key=KEY_OF_RUN,
         answers={
-            201: ResponseDescription("The task.", TASK, headers=TASK_LOCATION),
-            200: ResponseDescription("Run before.", TASK, headers=TASK_LOCATION),
+            201: ResponseDescription("The task or the workflow.", TASK, WORKFLOW, headers=RUN_LOCATION),
+            200: ResponseDescription("Run before.", TASK, WORKFLOW, headers=RUN_LOCATION),
         },
         problems=(400, 415, 422),
     ),

@@ -24,10 +24,16 @@ class ScheduleAnswer(TypedDict):
     pausedAt: Time | None
     overlap: str
     catchUp: str
-    task: Annotated[dict[str, Any], Field(description="The template; of webhooks in `notify` the origins.")]
+    task: Annotated[
+        dict[str, Any] | None,
+        Field(description="The template, or workflow is; of webhooks in `notify` the origins."),
+    ]
+    workflow: Annotated[
+        dict[str, Any] | None, Field(description="As task. In a list the nodes of a large one are left out.")
+    ]
     omitted: NotRequired[
         Annotated[
-            list[Literal["task.payload"]],
+            list[Literal["task.payload", "workflow.nodes"]],
             Field(description="Of a list: what is too large for it; ask for the schedule."),
         ]
     ]
@@ -35,11 +41,17 @@ class ScheduleAnswer(TypedDict):
     createdAt: Time
     updatedAt: Time
     idempotencyKey: str | None
-    fired: Annotated[int, Field(description="Tasks submitted, runs that somebody asked for included.")]
-    skipped: Annotated[int, Field(description="Firings that found the task before still running.")]
+    managedBy: Annotated[
+        Literal["api", "deployment"],
+        Field(description="`deployment`: it is declared in the app of a stack. The API can pause, resume and run it."),
+    ]
+    declaredAs: Annotated[str | None, Field(description="Stack and name of such a declaration.")]
+    fired: Annotated[int, Field(description="Tasks or workflows submitted, by firings and on request.")]
+    skipped: Annotated[int, Field(description="Firings that found the task or workflow before still running.")]
     missed: Annotated[int, Field(description="Firings that came too late.")]
     lastTaskId: str | None
-    lastScheduledAt: Annotated[Time | None, Field(description="The time that the last task stands for.")]
+    lastWorkflowId: str | None
+    lastScheduledAt: Annotated[Time | None, Field(description="The time that the last task or workflow stands for.")]
     lastFiredAt: Annotated[Time | None, Field(description="When it was submitted.")]
     lastSkippedAt: Time | None
     lastMissedAt: Time | None

@@ -16,6 +16,7 @@ from functions.core.task import RunMembership, Task
 from functions.core.workflows import definition
 from functions.core.workflows.run import OPEN_NODES, NodeSpec, Run, index_of_task_id, node_task_id
 from functions.core.workflows.tallies import tallies_on_level
+from functions.intake import workflow_views
 from functions.intake.task_views import workflow_reference
 from functions.runtime.run_consequences import RunConsequences
 from functions.store import keys
@@ -48,7 +49,7 @@ class WorkflowReader:
         page = newest_ids(Listings(self.tasks, RUN_INDEX), tenant, query, scope=CURSOR_SCOPE)
         runs = self.runs.get_by_ids(tenant, page.ids)
         # The index may still list a run whose record has expired.
-        summaries = [views.summary(runs[run_id]) for run_id in page.ids if run_id in runs]
+        summaries = [workflow_views.summary(runs[run_id]) for run_id in page.ids if run_id in runs]
         return {"workflows": summaries, "cursor": page.cursor}
 
     # -- one
@@ -70,7 +71,7 @@ class WorkflowReader:
         ]
         has_more = start + limit < run.nodes
         return {
-            **views.summary(run, self.counts(run, now=now)),  # type: ignore[typeddict-item]  # it has no `notifications`
+            **workflow_views.summary(run, self.counts(run, now=now)),  # type: ignore[typeddict-item]  # it has no `notifications`
             "nodes": nodes,
             "cursor": encode_cursor(f"{run.id}:{start + limit}") if has_more else None,
         }

@@ -18,13 +18,13 @@ from functions.core.roles import Role
 if TYPE_CHECKING:
     from functions.core.workflows.run import Run
 
-SUMMARY = "functions.api.workflows.schemas:WorkflowSummary"
+SUMMARY = "functions.intake.workflow_schemas:WorkflowSummary"
 LOCATION = {"Location": "Path of the workflow."}
 
 
 def submit_workflow(request: ApiRequest) -> Response[str]:
     services, now = request.services, request.now
-    submitted = services.workflows.submit(
+    submitted = services.workflow_submission.submit(
         request.body(), request.idempotency_key, tenant=request.tenant, now=now, random=secrets.randbits(80)
     )
     for lane, count in submitted.lanes.items():
@@ -65,7 +65,7 @@ def retry_workflow(request: ApiRequest) -> Response[str]:
 
 
 def run_response(status: int, run: Run) -> Response[str]:
-    from functions.api.workflows.views import summary
+    from functions.intake.workflow_views import summary
 
     return json_response(status, summary(run), location_header(f"/workflows/{run.id}"))
 
@@ -80,8 +80,8 @@ ROUTES = (
         handler=submit_workflow,
         role=Role.SUBMITTER,
         idempotency_key=KEY_OF_SUBMIT,
-        body="functions.api.workflows.requests:SubmitWorkflow",
-        examples="functions.api.workflows.requests:EXAMPLES",
+        body="functions.intake.workflow_requests:SubmitWorkflow",
+        examples="functions.intake.workflow_requests:EXAMPLES",
         answers={
             201: ResponseDescription("The workflow, accepted.", SUMMARY, headers=LOCATION),
             200: ResponseDescription("Submitted before.", SUMMARY),

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, NotRequired
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 from typing_extensions import TypedDict
 
-from functions.core.states import State
-from functions.core.workflows.run import RunState
-from functions.intake.task_schemas import Notification, NotifyTargetView, Progress, StateName, Time
-
-RunStateName = Annotated[str, WithJsonSchema({"type": "string", "enum": [str(state) for state in RunState]})]
-Counts = Annotated[
-    dict[str, int],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "propertyNames": {"enum": [*(str(state) for state in State), "OPEN"]},
-            "additionalProperties": {"type": "integer", "minimum": 0},
-        }
-    ),
-]
+from functions.intake.task_schemas import Notification, Progress, StateName, Time
+from functions.intake.workflow_schemas import WorkflowSummary
 
 
 class WorkflowNodeView(TypedDict):
@@ -40,31 +27,6 @@ class WorkflowNodeView(TypedDict):
     error: Annotated[str | None, Field(description="Of the last attempt that failed; null once one succeeded.")]
     errorType: str | None
     progress: Progress | None
-
-
-class WorkflowSummary(TypedDict):
-    id: str
-    name: str
-    state: Annotated[
-        RunStateName,
-        Field(description="PENDING: accepted, its nodes are being written. RUNNING: they run."),
-    ]
-    reason: str | None
-    round: Annotated[int, Field(description="1, and one more for each retry.")]
-    nodeCount: int
-    edgeCount: int
-    counts: Annotated[
-        Counts,
-        Field(description="Nodes per state; their sum is nodeCount. `OPEN`: not ended, and not looked at one by one."),
-    ]
-    cancelRequested: bool
-    createdAt: Time
-    startedAt: Time | None
-    endedAt: Time | None
-    deadlineSeconds: int
-    onFailure: Literal["continue", "cancel"]
-    notify: list[NotifyTargetView]
-    idempotencyKey: str | None
 
 
 class Workflow(WorkflowSummary):

@@ -1,4 +1,4 @@
-"""A schedule: a task template and when it is due. Times are epoch ms. docs/adr/0015."""
+"""A schedule: a template of a task or a workflow, and when it is due. Times are epoch ms. docs/adr/0015."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from functions.core.schedules.recurrence import (
     parse_rate,
     parse_zone,
 )
+from functions.core.task import Document, id_for_key
 from functions.core.times import iso_time
+from functions.core.workflows.run import run_id_for_key
 
 MISSED_AFTER_MS = 5 * MINUTE_MS
 """Scheduler fires within a minute. A firing that arrives later than this counts as missed."""
@@ -32,12 +34,16 @@ SCHEDULED_TIME_PLACEHOLDER = "<aws.scheduler.scheduled-time>"
 
 
 SCHEDULE_KEY_PREFIX = "schedule:"
-"""Prefix of the idempotency keys of tasks that schedules submit. The API refuses it in a caller's key, which would
-take the place of a firing."""
+"""Prefix of the idempotency keys of tasks and workflows that schedules submit. The API refuses it in a caller's key,
+which would take the place of a firing."""
+
+
+RUN_REFERENCE_PREFIX = "workflow:"
+"""A reference to what a firing has submitted: a task's id, or this prefix and a run's id. An id holds no colon."""
 
 
 class Overlap(StrEnum):
-    """What a firing does while the task of an earlier one has not settled."""
+    """What a firing does while the task or the run of an earlier one has not ended."""
 
     ALLOW = "allow"
     SKIP = "skip"
@@ -52,8 +58,8 @@ class CatchUp(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class FiringHistory:
-    """The counts and the last results of a schedule's firings. `task`: the last task submitted, by a firing or on
-    request; `firing_task`: the last one submitted by a firing."""
+    """The counts and the last results of a schedule's firings. `task`: reference to the last task or run submitted, by
+    a firing or on request; `firing_task`: to the last one submitted by a firing."""
 
     fired: int = 0
     skipped: int = 0
@@ -68,15 +74,33 @@ class FiringHistory:
     error_at: int | None = None
 
     @property
+    def last_task_id(self) -> str | None:
+        return None if self.task is None or referenced_run(self.task) else self.task
+
+    @property
+    def last_run_id(self) -> str | None:
+        return None if self.task is None else referenced_run(self.task)
+
+    @property
     def latest_tasks(self) -> tuple[str, ...]:
-        """The tasks that a firing checks for overlap."""
+        """References that a firing checks for overlap."""
         return tuple(dict.fromkeys(filter(None, (self.firing_task, self.task))))
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkflowTemplate:
+    """The workflow that a schedule submits. `name`: None when the caller gave none. `document`: holds
+    `{"workflow": …, "mask": …}`, the body of POST /workflows and the mask of its payloads."""
+
+    name: str | None
+    document: Document
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """`cron` or `rate`: the expression that the caller gave. `anchor`: the time from which a rate counts. `version`:
-    raised by each write. `lane`: of its tasks."""
+    """`cron` or `rate`: the expression that the caller gave. `anchor`: the time from which a rate counts. `task` or
+    `workflow`: what it submits. `version`: raised by each write. `lane`: of its tasks. `declared_as`: stack and name
+    of a schedule that a deployment declares, `Taskyard-prod/nightly`; None: it was created over the API."""
 
     tenant: str
     id: str
@@ -92,18 +116,26 @@ class Schedule:
     catch_up: CatchUp = CatchUp.NONE
     task: dict[str, Any] = field(default_factory=dict)
     mask: Mask | None = None
-    """The mask of the template's payload."""
+    """The mask of the task template's payload."""
+    workflow: WorkflowTemplate | None = None
     lane: str = "normal"
     created_at: int
     updated_at: int
     version: int = 1
     digest: str = ""
     idempotency_key: str | None = None
+    declared_as: str | None = None
     firings: FiringHistory = FiringHistory()
 
     @property
     def paused(self) -> bool:
         return self.paused_at is not None
+
+    def reference_for_key(self, key: str) -> str:
+        """Reference to the task or the run that this schedule submits under an idempotency key."""
+        if self.workflow is None:
+            return id_for_key(self.tenant, key)
+        return f"{RUN_REFERENCE_PREFIX}{run_id_for_key(self.tenant, key)}"
 
     @cached_property
     def recurrence(self) -> Recurrence:
@@ -130,6 +162,12 @@ class Schedule:
             self.catch_up,
         ]
         return hashlib.blake2b(json.dumps(definition).encode(), digest_size=6).hexdigest()
+
+
+def referenced_run(reference: str) -> str | None:
+    """The id of the run that a reference names; None when it names a task."""
+    is_run = reference.startswith(RUN_REFERENCE_PREFIX)
+    return reference.removeprefix(RUN_REFERENCE_PREFIX) if is_run else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,11 +228,11 @@ def minute_of(at: int) -> int:
 
 
 def firing_idempotency_key(schedule_id: str, at: int) -> str:
-    """The idempotency key of the task of one scheduled time: a repeated firing finds the same task."""
+    """The idempotency key of the task or the run of one scheduled time: a repeated firing finds the same one."""
     return f"{SCHEDULE_KEY_PREFIX}{schedule_id}:{iso_time(minute_of(at))}"
 
 
 def run_idempotency_key(schedule_id: str, key: str) -> str:
-    """The idempotency key of a task that a caller requested. A long `key` is replaced by its hash."""
+    """The idempotency key of a task or a run that a caller requested. A long `key` is replaced by its hash."""
     short = key if len(key) <= RUN_KEY_CHARACTERS else hashlib.sha256(key.encode()).hexdigest()
     return f"{SCHEDULE_KEY_PREFIX}{schedule_id}:run:{short}"

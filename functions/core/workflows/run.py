@@ -10,7 +10,7 @@ from taskyard.tasks.retry import RetryPolicy
 
 from functions.core.payloads.masking import Mask
 from functions.core.states import State
-from functions.core.task import Document, RunMembership
+from functions.core.task import Document, RunMembership, id_for_key
 
 if TYPE_CHECKING:
     from functions.core.workflows.dag import Plan, PlanStep
@@ -94,6 +94,11 @@ class NodeSpec:
     retry: RetryPolicy
     available_at: int
     tags: dict[str, str] = field(default_factory=dict)
+
+
+def run_id_for_key(tenant: str, key: str) -> str:
+    """The id of the run that is submitted under an idempotency key."""
+    return id_for_key(tenant, f"workflow\0{key}")
 
 
 def node_task_id(run: str, index: int) -> str:

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
+from taskyard.api.json_fields import Json
 from taskyard.api.request_fields import FieldMap, same_value, to_fields
 from taskyard.api.requests import encode, path_of, post, query_of
 from taskyard.api.schedules.models import Schedule, SchedulePage
 from taskyard.api.tasks.models import Task
+from taskyard.api.workflows.models import Workflow
 from taskyard.times import iso_time
 from taskyard.transport.call import JSON_HEADERS, Call, Request
 from taskyard.transport.idempotency_keys import key_header
@@ -48,15 +50,25 @@ CLEARABLE_FIELDS = ("name", "startAt", "endAt")
 
 
 def create(
-    task: Mapping[str, Any], *, idempotency_key: str | None = None, **options: Unpack[ScheduleOptions]
+    task: Mapping[str, Any] | None = None,
+    *,
+    workflow: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+    **options: Unpack[ScheduleOptions],
 ) -> Call[Schedule]:
-    """Submit a task again and again. task: a body of POST /tasks, `{"type": …, "payload": …}`. Options: cron or rate,
-    timezone, name, start_at, end_at, paused, overlap, catch_up. Raises InvalidRequest with the invalid fields."""
+    """Submit a task or a workflow again and again. task: a body of POST /tasks, `{"type": …, "payload": …}`; or
+    workflow: a body of POST /workflows, `{"nodes": …}`. Options: cron or rate, timezone, name, start_at, end_at,
+    paused, overlap, catch_up. Raises InvalidRequest with the invalid fields."""
+    if (task is None) == (workflow is None):
+        raise ValueError("a schedule submits a task or a workflow: exactly one of them")
     if (options.get("cron") is None) == (options.get("rate") is None):
         raise ValueError("a schedule has a cron expression or a rate: exactly one of them")
-    return post(
-        "/schedules", to_fields(options, SCHEDULE_FIELDS) | {"task": dict(task)}, Schedule.from_json, idempotency_key
-    )
+    body = to_fields(options, SCHEDULE_FIELDS) | template_fields(task, workflow)
+    return post("/schedules", body, Schedule.from_json, idempotency_key)
+
+
+def template_fields(task: Mapping[str, Any] | None, workflow: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: dict(each) for name, each in (("task", task), ("workflow", workflow)) if each is not None}
 
 
 def get(schedule_id: str) -> Call[Schedule]:
@@ -70,10 +82,15 @@ def page(limit: int | None = None, cursor: str | None = None) -> Call[SchedulePa
 
 
 def update(
-    schedule_id: str, *, task: Mapping[str, Any] | None = None, **options: Unpack[ScheduleOptions]
+    schedule_id: str,
+    *,
+    task: Mapping[str, Any] | None = None,
+    workflow: Mapping[str, Any] | None = None,
+    **options: Unpack[ScheduleOptions],
 ) -> Call[Schedule]:
-    """Change a schedule. A field that is left out stays; None clears name, start_at and end_at."""
-    changes = to_fields(options, SCHEDULE_FIELDS) | ({} if task is None else {"task": dict(task)})
+    """Change a schedule. A field that is left out stays; None clears name, start_at and end_at. A task takes the place
+    of a workflow, and the other way round."""
+    changes = to_fields(options, SCHEDULE_FIELDS) | template_fields(task, workflow)
     document = {name: value for name, value in changes.items() if value is not None or name in CLEARABLE_FIELDS}
     if not document:
         raise ValueError("nothing to change: give at least one field")
@@ -95,7 +112,11 @@ def delete(schedule_id: str) -> Call[None]:
     return Call(Request("DELETE", path_of("schedules", schedule_id)), lambda document: None, removes=True)
 
 
-def run(schedule_id: str, idempotency_key: str | None = None) -> Call[Task]:
-    """Submit its task now, once per idempotency key."""
+def run(schedule_id: str, idempotency_key: str | None = None) -> Call[Task | Workflow]:
+    """Submit its task or workflow now, once per idempotency key."""
     path = f"{path_of('schedules', schedule_id)}/run"
-    return Call(Request("POST", path, key_header(idempotency_key)), Task.from_json)
+    return Call(Request("POST", path, key_header(idempotency_key)), submitted_from_json)
+
+
+def submitted_from_json(document: Json) -> Task | Workflow:
+    return Workflow.from_json(document) if "nodeCount" in document else Task.from_json(document)

@@ -25,7 +25,7 @@ class ScheduleMethods:
 
 
 class Schedules(ScheduleMethods, BlockingMethods):
-    """Tasks that are submitted again and again: create, read, change, pause, resume, run, delete."""
+    """Tasks and workflows that are submitted again and again: create, read, change, pause, resume, run, delete."""
 
 
 class AsyncSchedules(ScheduleMethods, AsyncMethods):

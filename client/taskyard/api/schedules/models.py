@@ -9,8 +9,9 @@ from taskyard.times import from_iso_time, instant_of
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """next_times: the next five; none while it is paused. task: the template of its tasks. fired, skipped, missed:
-    counts of its firings so far."""
+    """next_times: the next five; none while it is paused. task, workflow: the template of what it submits; the other
+    one is empty. fired, skipped, missed: counts of its firings so far. managed_by: `api`, or `deployment` for one that
+    an app declares as declared_as, which the API can only pause, resume and run."""
 
     id: str
     cron: str | None
@@ -25,10 +26,14 @@ class Schedule:
     overlap: str = "allow"
     catch_up: str = "none"
     task: Json = field(default_factory=dict)
+    workflow: Json = field(default_factory=dict)
+    managed_by: str = "api"
+    declared_as: str | None = None
     fired: int = 0
     skipped: int = 0
     missed: int = 0
     last_task_id: str | None = None
+    last_workflow_id: str | None = None
     last_scheduled_at: datetime | None = None
     last_fired_at: datetime | None = None
     last_skipped_at: datetime | None = None
@@ -52,10 +57,14 @@ class Schedule:
             overlap=str(document.get("overlap", "allow")),
             catch_up=str(document.get("catchUp", "none")),
             task=dict(document.get("task") or {}),
+            workflow=dict(document.get("workflow") or {}),
+            managed_by=str(document.get("managedBy") or "api"),
+            declared_as=document.get("declaredAs"),
             fired=int(document.get("fired") or 0),
             skipped=int(document.get("skipped") or 0),
             missed=int(document.get("missed") or 0),
             last_task_id=document.get("lastTaskId"),
+            last_workflow_id=document.get("lastWorkflowId"),
             last_scheduled_at=instant_of(document, "lastScheduledAt"),
             last_fired_at=instant_of(document, "lastFiredAt"),
             last_skipped_at=instant_of(document, "lastSkippedAt"),

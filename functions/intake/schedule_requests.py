@@ -17,6 +17,7 @@ from functions.intake.task_requests import (
     validate_idempotency_key,
     validation_error,
 )
+from functions.intake.workflow_requests import NODE_ALIASES, WORKFLOW_ALIASES, SubmitWorkflow
 
 SCHEDULE_ALIASES = {
     "time_zone": "timezone",
@@ -27,8 +28,11 @@ SCHEDULE_ALIASES = {
 }
 NOT_IN_TEMPLATES = ("runAt", "availableAt", "delaySeconds", "idempotencyKey", "dependencies")
 """What of a submit a schedule decides itself, or what cannot be said for more than one task."""
+NOT_IN_WORKFLOW_TEMPLATES = ("idempotencyKey",)
+NOT_IN_NODE_TEMPLATES = ("runAt", "availableAt")
+"""A delay of a node is counted from the firing; a time would be the same for each run."""
 TEMPLATE_LIMIT_BYTES = 256 * 1024
-"""It is in the schedule's record; DynamoDB takes items of 400 KB."""
+"""A task template is in the schedule's record; DynamoDB takes items of 400 KB."""
 
 
 def read_by(parse: Callable[[str], object]) -> AfterValidator:
@@ -49,6 +53,8 @@ Rate = Annotated[str, StringConstraints(min_length=1, max_length=64), read_by(pa
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=50), read_by(parse_zone)]
 Template = Annotated[dict[str, Any], WithJsonSchema({"type": "object"})]
 """complete_schema describes it."""
+TASK_DESCRIPTION = "As in POST /tasks, without times, idempotency key and dependencies. Or give workflow."
+WORKFLOW_DESCRIPTION = "As in POST /workflows, without idempotency key and times of nodes. Or give task."
 
 
 class ScheduleFields(Request):
@@ -75,7 +81,8 @@ class ScheduleFields(Request):
     end_at: Instant | None = Field(None, description="Nothing at this time or later.")
     paused: bool | None = Field(None, description="Nothing is submitted while it is.")
     overlap: Literal["allow", "skip"] | None = Field(
-        None, description="`skip`: nothing is submitted while the task before has not ended. Left out: allow."
+        None,
+        description="`skip`: nothing is submitted while the task or workflow before has not ended. Left out: allow.",
     )
     catch_up: Literal["none", "last"] | None = Field(
         None,
@@ -85,25 +92,32 @@ class ScheduleFields(Request):
 
     @classmethod
     def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
-        """cron or rate, not both."""
-        schema["not"]["anyOf"].append({"required": ["cron", "rate"]})
+        """cron or rate, task or workflow: not both."""
+        schema["not"]["anyOf"] += [{"required": ["cron", "rate"]}, {"required": ["task", "workflow"]}]
 
 
 class CreateSchedule(ScheduleFields):
-    """A task to submit again and again."""
+    """A task or a workflow to submit again and again."""
 
     idempotency_key: Annotated[str, AfterValidator(validate_idempotency_key)] | None = Field(
         None,
         description="The same key and body again answer the same schedule. The header Idempotency-Key does the same.",
         json_schema_extra={"minLength": 1, "maxLength": 256},
     )
-    task: Template = Field(description="As in POST /tasks, without times, idempotency key and dependencies.")
+    task: Template | None = Field(None, description=TASK_DESCRIPTION)
+    workflow: Template | None = Field(None, description=WORKFLOW_DESCRIPTION)
 
     @classmethod
     def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
         super().complete_schema(schema, components)
-        schema["properties"]["task"] = template_schema(components)
-        schema["anyOf"] = [{"required": ["cron"]}, {"required": ["rate"]}]
+        schema["properties"] |= {
+            "task": task_template_schema(components),
+            "workflow": workflow_template_schema(components),
+        }
+        schema["allOf"] = [
+            {"anyOf": [{"required": [one]}, {"required": [other]}]}
+            for one, other in (("cron", "rate"), ("task", "workflow"))
+        ]
 
 
 class ChangeSchedule(ScheduleFields):
@@ -112,25 +126,38 @@ class ChangeSchedule(ScheduleFields):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     task: Template | None = Field(None, description="Replaces the template whole.")
+    workflow: Template | None = Field(None, description="Replaces the template whole.")
 
     @classmethod
     def complete_schema(cls, schema: dict[str, Any], components: str) -> None:
         super().complete_schema(schema, components)
-        schema["properties"]["task"] = {"anyOf": [template_schema(components), {"type": "null"}]}
+        for name, template_schema in (("task", task_template_schema), ("workflow", workflow_template_schema)):
+            schema["properties"][name] = {"anyOf": [template_schema(components), {"type": "null"}]}
 
 
-def template_schema(components: str) -> dict[str, Any]:
-    """The body of a submit without the fields that a template cannot have, under any of their names."""
-    forbidden = [
-        name
-        for field in NOT_IN_TEMPLATES
-        for name in (field, *(alias for alias, known in SUBMIT_ALIASES.items() if known == field))
-    ]
+def task_template_schema(components: str) -> dict[str, Any]:
+    """The body of a submit without the fields that a template cannot have."""
     return {
         "allOf": [{"$ref": components + SubmitTask.__name__}],
-        "not": {"anyOf": [{"required": [name]} for name in forbidden]},
-        "description": "As in POST /tasks, without times, idempotency key and dependencies.",
+        "not": any_of_required(NOT_IN_TEMPLATES, SUBMIT_ALIASES),
+        "description": TASK_DESCRIPTION,
     }
+
+
+def workflow_template_schema(components: str) -> dict[str, Any]:
+    node = {"not": any_of_required(NOT_IN_NODE_TEMPLATES, NODE_ALIASES)}
+    return {
+        "allOf": [{"$ref": components + SubmitWorkflow.__name__}],
+        "not": any_of_required(NOT_IN_WORKFLOW_TEMPLATES, WORKFLOW_ALIASES),
+        "properties": {"nodes": {"items": node, "additionalProperties": node}},
+        "description": WORKFLOW_DESCRIPTION,
+    }
+
+
+def any_of_required(fields: tuple[str, ...], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """A schema of objects that have one of the fields, under any of its names."""
+    names = [name for field in fields for name in (field, *(alias for alias in aliases if aliases[alias] == field))]
+    return {"anyOf": [{"required": [name]} for name in names]}
 
 
 WEEKDAYS_EXAMPLE: dict[str, Any] = {
@@ -145,4 +172,15 @@ RATE_EXAMPLE: dict[str, Any] = {
     "rate": "5 minutes",
     "task": {"type": "DELAYED_MESSAGE", "payload": {"message": "again"}},
 }
-EXAMPLES = {"weekdays": WEEKDAYS_EXAMPLE, "rate": RATE_EXAMPLE}
+WORKFLOW_EXAMPLE: dict[str, Any] = {
+    "cron": "0 2 * * *",
+    "workflow": {
+        "name": "nightly",
+        "nodes": [
+            {"name": "fetch", "type": "DELAYED_MESSAGE", "payload": {"message": "fetched"}},
+            {"name": "report", "type": "DELAYED_MESSAGE", "payload": {"message": "done"}, "dependsOn": ["fetch"]},
+        ],
+    },
+    "overlap": "skip",
+}
+EXAMPLES = {"weekdays": WEEKDAYS_EXAMPLE, "rate": RATE_EXAMPLE, "workflow": WORKFLOW_EXAMPLE}

@@ -1,44 +1,36 @@
-"""/schedules: create, read, change, delete, run now. docs/adr/0015.
+"""The use cases of schedules: create, change, delete, run now, over the API; declare, by a deployment. docs/adr/0015,
+docs/adr/0035.
 
 EventBridge Scheduler is changed before the record when the change makes it fire, and after the record when the change
-stops it. A crash between the two leaves firings that find no record, or a record of another revision: the producer
-corrects EventBridge Scheduler when it receives one.
+stops it. A crash between the two leaves firings that find no record, or a record of another revision: the firing
+function corrects EventBridge Scheduler when it receives one.
+
+A workflow that is too large for the record is stored before it. A request that dies between the two, or that finds the
+schedule created or changed by another, leaves a document that nothing reads.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from functions.api.paging import newest_ids
-from functions.api.request import QueryParameters
-from functions.api.schedules.requests import (
-    NOT_IN_TEMPLATES,
-    SCHEDULE_ALIASES,
-    TEMPLATE_LIMIT_BYTES,
-    ChangeSchedule,
-    CreateSchedule,
-)
-from functions.api.schedules.views import list_entry
 from functions.aws import recurring_schedules as aws
 from functions.core.errors import (
     ChangedMeanwhile,
+    DeclaredByDeployment,
     FieldError,
     IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
-    PayloadTooLarge,
-    UnknownTaskType,
 )
-from functions.core.field_errors import join_paths
 from functions.core.schedules.recurrence import MINUTE_MS, Rate
 from functions.core.schedules.schedule import (
     CatchUp,
     Overlap,
     Schedule,
+    WorkflowTemplate,
     minute_of,
     scheduler_definition,
     scheduler_name,
@@ -47,19 +39,29 @@ from functions.core.task import id_for_key, time_ordered_id
 from functions.intake.fingerprint import Fingerprint
 from functions.intake.firings import Firings
 from functions.intake.idempotency_key import key_of_request, validated_header_key
-from functions.intake.submission import PreparedTask, Submission, SubmittedTask
-from functions.intake.task_requests import SUBMIT_ALIASES, Limits, ParsedRequest, parse, resolve_aliases
-from functions.store import keys
-from functions.store.listings import ListingIndex, Listings
+from functions.intake.schedule_requests import SCHEDULE_ALIASES, ChangeSchedule, CreateSchedule
+from functions.intake.schedule_templates import Template, TemplateValidation
+from functions.intake.submission import Submission, SubmittedTask
+from functions.intake.task_requests import Limits, ParsedRequest, parse
+from functions.store.documents import Documents
 from functions.store.schedules import ScheduleStore
 
 if TYPE_CHECKING:
-    from functions.api.schedules import schemas
+    from functions.intake.workflow_submission import SubmittedRun
 
-SCHEDULE_INDEX = ListingIndex("listing", "listPk", "listSk", keys.schedule_listing_partition)
-CURSOR_SCOPE = "schedules"
 MAX_TRIES = 4
 """Reads of a schedule that other requests keep changing, before ChangedMeanwhile."""
+CHANGES_OF_DECLARED = frozenset({"paused"})
+"""What the API changes of a schedule that a deployment declares."""
+DECLARATION_DEFAULTS: Mapping[str, Any] = {
+    "name": None,
+    "timezone": "UTC",
+    "startAt": None,
+    "endAt": None,
+    "overlap": "allow",
+    "catchUp": "none",
+}
+"""A field that a declaration leaves out is set to this, also where an earlier declaration gave it."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,9 @@ class Schedules:
     schedules: ScheduleStore
     scheduler: aws.RecurringSchedules
     submission: Submission
+    templates: TemplateValidation
     firing: Firings
-    listings: Listings
+    documents: Documents
     clock: Callable[[], int]
 
     def create(self, body: Mapping[str, Any], header: str | None, *, tenant: str, random: int) -> CreateResult:
@@ -86,21 +89,28 @@ class Schedules:
         now = self.clock()
         parsed = parse(CreateSchedule, body, SCHEDULE_ALIASES, Limits(now, 0))
         key, key_errors = key_of_request(header, parsed)
-        empty = Schedule(
+        new = Schedule(
             tenant=tenant,
             id=time_ordered_id(now, random) if key is None else id_for_key(tenant, f"schedule\0{key}"),
             created_at=now,
             updated_at=now,
             idempotency_key=key,
         )
-        schedule, template = self._apply(empty, parsed, key_errors, now=now)
+        return self._create(new, parsed, key_errors, now=now)
+
+    def _create(
+        self, new: Schedule, parsed: ParsedRequest[CreateSchedule], key_errors: list[FieldError], *, now: int
+    ) -> CreateResult:
+        """`new`: what the request does not decide."""
+        tenant, key = new.tenant, new.idempotency_key
+        schedule, template = self._apply(new, parsed, key_errors, now=now)
         assert template is not None, "a schedule is made with a template"
-        fingerprint = Fingerprint(canonical_form(schedule, template), parsed.fields | {"task": schedule.task})
-        schedule = replace(schedule, digest=fingerprint.digest)
+        fingerprint = Fingerprint(canonical_form(schedule, template), parsed.fields | {template.kind: template.fields})
         if key is not None and (earlier := self.schedules.get(tenant, schedule.id)) is not None:
             return result_of_repeat(earlier, fingerprint)
         if self.submission.admission is not None:
             self.submission.admission.require_another_schedule(tenant)
+        schedule = replace(self._with_template(schedule, template, now=now), digest=fingerprint.digest)
         with scheduler_errors_as_invalid_request(parsed):
             if not self.scheduler.create(scheduler_definition(schedule, now=now)):
                 # Another request created it and died before its record, or is about to write it: the record decides.
@@ -119,25 +129,40 @@ class Schedules:
             raise NotFound("schedule", schedule_id)
         return schedule
 
-    def page(self, tenant: str, query: QueryParameters) -> schemas.ScheduleList:
-        """Newest first."""
-        page = newest_ids(self.listings, tenant, query, scope=CURSOR_SCOPE)
-        schedules = self.schedules.get_by_ids(tenant, page.ids)
-        now = self.clock()
-        return {
-            "schedules": [list_entry(schedules[each], now=now) for each in page.ids if each in schedules],
-            "cursor": page.cursor,
-        }
-
     def change(self, tenant: str, schedule_id: str, body: Mapping[str, Any]) -> Schedule:
-        """The schedule after the change. Raises InvalidRequest, NotFound, ChangedMeanwhile."""
+        """The schedule after the change. Raises InvalidRequest, NotFound, DeclaredByDeployment, ChangedMeanwhile."""
         parsed = parse(ChangeSchedule, body, SCHEDULE_ALIASES, Limits(self.clock(), 0))
         empty_body_errors = [] if body else [FieldError("body", "give at least one field that is to change")]
+        return self._change(tenant, schedule_id, parsed, empty_body_errors, declared_as=None)
+
+    def _change(
+        self,
+        tenant: str,
+        schedule_id: str,
+        parsed: ParsedRequest[Any],
+        extra_errors: list[FieldError],
+        *,
+        declared_as: str | None,
+    ) -> Schedule:
+        """`declared_as`: of the deployment that changes it; None: a request does."""
+        stored: Schedule | None = None
         for _ in range(MAX_TRIES):
             now = self.clock()
             before = self.find(tenant, schedule_id)
-            after, _ = self._apply(before, parsed, empty_body_errors, now=now)
-            after = replace(after, version=before.version + 1, updated_at=now)
+            if (
+                declared_as is None
+                and before.declared_as is not None
+                and not parsed.fields.keys() <= CHANGES_OF_DECLARED
+            ):
+                raise DeclaredByDeployment(schedule_id, before.declared_as)
+            after, template = self._apply(before, parsed, extra_errors, now=now)
+            if template is not None:
+                # Stored once, however often the change is tried.
+                stored = stored or self._with_template(after, template, now=now)
+                after = replace(after, workflow=stored.workflow)
+            after = replace(
+                after, version=before.version + 1, updated_at=now, declared_as=declared_as or before.declared_as
+            )
             if after.paused and not self.schedules.change(after):
                 continue
             with scheduler_errors_as_invalid_request(parsed):
@@ -155,29 +180,75 @@ class Schedules:
         raise ChangedMeanwhile("schedule", schedule_id)
 
     def delete(self, tenant: str, schedule_id: str) -> None:
-        """Its tasks stay. Raises NotFound."""
-        existed = self.schedules.delete(tenant, schedule_id)
+        """Its tasks stay. Raises NotFound, DeclaredByDeployment."""
+        existed = self.schedules.delete(tenant, schedule_id, unless_declared=True)
+        if not existed and (left := self.schedules.get(tenant, schedule_id)) is not None and left.declared_as:
+            raise DeclaredByDeployment(schedule_id, left.declared_as)
         # Also without a record: the next delete, or the next firing, finishes a delete that died here.
         self.scheduler.delete(scheduler_name(tenant, schedule_id))
         if not existed:
             raise NotFound("schedule", schedule_id)
 
-    def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> SubmittedTask:
-        """Submits the task now, once for each Idempotency-Key. `header`: as it came. `random`: 80 bits. Raises as
-        `Submission.admit` does: it is a submit by request, unlike a firing."""
+    # -- of a deployment
+
+    def declare(
+        self, tenant: str, schedule_id: str, body: Mapping[str, Any], *, declared_as: str, before: Mapping[str, Any]
+    ) -> Schedule:
+        """Makes the schedule what a deployment declares, whether it exists or not. May be repeated. `body`: as of a
+        create. `before`: the body of the deployment before, empty for the first one. A pause by the API stays, unless
+        `paused` is declared otherwise than before. Raises as `create` and `change` do."""
+        now = self.clock()
+        parsed = parse(CreateSchedule, {**DECLARATION_DEFAULTS, **body}, SCHEDULE_ALIASES, Limits(now, 0))
+        errors = []
+        if parsed.fields.get("idempotencyKey") is not None:
+            errors.append(FieldError(parsed.caller_name("idempotencyKey"), "cannot be given: the deployment decides"))
+        if self.schedules.get(tenant, schedule_id) is None:
+            new = Schedule(tenant=tenant, id=schedule_id, created_at=now, updated_at=now, declared_as=declared_as)
+            return self._create(new, parsed, errors, now=now).schedule
+        if before and parsed.request is not None and bool(body.get("paused")) == bool(before.get("paused")):
+            del parsed.fields["paused"]
+            parsed.request.paused = None
+        return self._change(tenant, schedule_id, parsed, errors, declared_as=declared_as)
+
+    def withdraw(self, tenant: str, schedule_id: str) -> None:
+        """Deletes a declared schedule. Does nothing where it is gone already."""
+        self.schedules.delete(tenant, schedule_id)
+        self.scheduler.delete(scheduler_name(tenant, schedule_id))
+
+    # -- now
+
+    def run(self, tenant: str, schedule_id: str, header: str | None, *, random: int) -> SubmittedTask | SubmittedRun:
+        """Submits its task or workflow now, once for each Idempotency-Key. `header`: as it came. `random`: 80 bits.
+        Raises as `Submission.admit` does: it is a submit by request, unlike a firing."""
         now = self.clock()
         key = validated_header_key(header)
         schedule = self.find(tenant, schedule_id)
-        self.submission.admit(tenant, 1, now=now)
+        if self.submission.admission is not None:
+            self.submission.admit(tenant, self._node_count(schedule), now=now)
         return self.firing.run_now(schedule, key or time_ordered_id(now, random), now=now)
+
+    def _node_count(self, schedule: Schedule) -> int:
+        """Tasks that a firing submits."""
+        workflow = self.read_workflow(schedule)
+        return 1 if workflow is None else len(workflow["workflow"]["nodes"])
+
+    def read_workflow(self, schedule: Schedule) -> dict[str, Any] | None:
+        """`{"workflow": …, "mask": …}` of the schedule; None where it submits a task."""
+        if schedule.workflow is None:
+            return None
+        content: dict[str, Any] | None = self.documents.read(schedule.tenant, schedule.id, schedule.workflow.document)
+        if content is None:
+            # It was replaced since the schedule was read, and its document deleted.
+            raise ChangedMeanwhile("schedule", schedule.id)
+        return content
 
     # -- validation of a request
 
     def _apply(
         self, schedule: Schedule, parsed: ParsedRequest[Any], extra_errors: list[FieldError], *, now: int
-    ) -> tuple[Schedule, PreparedTask | None]:
-        """The schedule with the changes of the request, and its template as a prepared task, when the request has one.
-        `extra_errors`: errors that the caller found. Raises InvalidRequest with every error."""
+    ) -> tuple[Schedule, Template | None]:
+        """The schedule with the changes of the request, and its template, when the request has one. A workflow is not
+        stored yet. `extra_errors`: errors that the caller found. Raises InvalidRequest with every error."""
         errors = [*parsed.errors, *extra_errors]
         request = parsed.request
         fields = parsed.fields
@@ -195,22 +266,29 @@ class Schedules:
         if request.paused is not None and request.paused != schedule.paused:
             changes["paused_at"] = now if request.paused else None
         errors += self._times(schedule, parsed, request, changes)
-        task = None
-        if isinstance(fields.get("task"), dict):
-            template, task, template_errors = self._template(
-                schedule, fields["task"], parsed.caller_name("task"), now=now
-            )
-            changes["task"] = template
-            if task is not None:
-                changes |= {"lane": self.submission.dispatcher.routing.lane_of_task(task.task), "mask": task.task.mask}
-            errors += template_errors
+        is_new = not schedule.task and schedule.workflow is None
+        template, template_errors = self.templates.validate(parsed, tenant=schedule.tenant, is_required=is_new, now=now)
+        errors += template_errors
         if errors:
             raise InvalidRequest(errors)
         changed = replace(schedule, **changes)
         if (changed.cron, changed.rate, changed.start_at) != (schedule.cron, schedule.rate, schedule.start_at):
             changed = replace(changed, anchor=rate_anchor(changed, now=now))
         check_times(changed, parsed, now=now)
-        return changed, task
+        if template is not None and template.kind == "task":
+            changed = replace(changed, task=template.fields, mask=template.mask, lane=template.lane, workflow=None)
+        elif template is not None:
+            changed = replace(changed, task={}, mask=None, lane=template.lane)
+        return changed, template
+
+    def _with_template(self, schedule: Schedule, template: Template, *, now: int) -> Schedule:
+        """The schedule with its workflow stored, if it has one."""
+        if template.kind == "task":
+            return schedule
+        # The time makes its name differ from that of every document before, which may be about to be deleted.
+        content = {"workflow": template.fields, "mask": template.mask, "storedAt": now}
+        document = self.documents.store_scheduled_workflow(schedule.tenant, schedule.id, content)
+        return replace(schedule, workflow=WorkflowTemplate(name=template.canonical_form["name"], document=document))
 
     def _times(
         self, schedule: Schedule, parsed: ParsedRequest[Any], request: Any, changes: dict[str, Any]
@@ -230,31 +308,6 @@ class Schedules:
         if request.timezone is not None:
             changes["timezone"] = request.timezone
         return errors
-
-    def _template(
-        self, schedule: Schedule, task_fields: dict[str, Any], name: str, *, now: int
-    ) -> tuple[dict[str, Any], PreparedTask | None, list[FieldError]]:
-        """The template under the canonical names of its fields; the prepared task (None: it is invalid); its errors."""
-        fields, names, _ = resolve_aliases(task_fields, SUBMIT_ALIASES)
-        errors = [
-            FieldError(f"{name}.{names[field]}", "cannot be given: each task of a schedule has its own")
-            for field in NOT_IN_TEMPLATES
-            if fields.get(field) is not None
-        ]
-        size = len(json.dumps(task_fields, ensure_ascii=False).encode(errors="replace"))
-        if size > TEMPLATE_LIMIT_BYTES:
-            raise PayloadTooLarge(size, TEMPLATE_LIMIT_BYTES)
-        task_body = {
-            each: value for each, value in task_fields.items() if SUBMIT_ALIASES.get(each, each) not in NOT_IN_TEMPLATES
-        }
-        task = None
-        try:
-            task = self.submission.validate(task_body, None, tenant=schedule.tenant, now=now, random=0)
-        except InvalidRequest as invalid:
-            errors += [FieldError(join_paths(name, each.field), each.message) for each in invalid.errors]
-        except UnknownTaskType as unknown:
-            errors.append(FieldError(f"{name}.{names.get('type', 'type')}", str(unknown)))
-        return {each: value for each, value in fields.items() if each not in NOT_IN_TEMPLATES}, task, errors
 
 
 def check_times(schedule: Schedule, parsed: ParsedRequest[Any], *, now: int) -> None:
@@ -282,7 +335,7 @@ def rate_anchor(schedule: Schedule, *, now: int) -> int | None:
     return minute_of(now) + recurrence.period_ms
 
 
-def canonical_form(schedule: Schedule, template: PreparedTask) -> dict[str, Any]:
+def canonical_form(schedule: Schedule, template: Template) -> dict[str, Any]:
     """The schedule in canonical form: equal for two requests that mean the same."""
     return {
         "name": schedule.name,
@@ -293,7 +346,7 @@ def canonical_form(schedule: Schedule, template: PreparedTask) -> dict[str, Any]
         "paused": schedule.paused,
         "overlap": schedule.overlap,
         "catchUp": schedule.catch_up,
-        "task": template.fingerprint.canonical_form,
+        template.kind: template.canonical_form,
     }
 
 
