@@ -45,7 +45,15 @@ class Services:
 
     @property
     def timeout_limit(self) -> int:
+        """Seconds: the most that a task of the default pool may ask for."""
         return self.environment.timeout_limit
+
+    @property
+    def longest_timeout_limit(self) -> int:
+        """Seconds: the most that a task of any pool may ask for."""
+        from functions.intake.submission import timeout_limit_of
+
+        return max(timeout_limit_of(pool, self.timeout_limit) for pool in wiring.registry().pools.values())
 
     @cached_property
     def tasks(self) -> TaskStore:

@@ -22,7 +22,7 @@ from functions.core.task_types import RegisteredType, Registry
 
 def discover(*packages: ModuleType, pool: Pool = DEFAULT) -> Registry:
     """The task types of every module of the packages, which are those of `pool`. Raises the error of a module that
-    cannot be imported: a deployment without one of its handlers would be worse than none."""
+    cannot be imported: a deployment without one of its handlers would be worse than none; and as `register` does."""
     modules = [importlib.import_module(name) for package in packages for name in module_names(package)]
     return Registry.of((each.register(pool) for each in discover_types(modules)), (pool,))
 
@@ -36,7 +36,11 @@ class DiscoveredType:
     attribute: str
 
     def register(self, pool: Pool) -> RegisteredType:
-        return RegisteredType.of(self.declaration, module=self.module, attribute=self.attribute, pool=pool)
+        """Raises ValueError for a payload that is to be checked by its JSON Schema and cannot."""
+        made = RegisteredType.of(self.declaration, module=self.module, attribute=self.attribute, pool=pool)
+        if not made.is_importable and made.payload_schema is not None:
+            made.schema_check.compile()
+        return made
 
 
 def module_names(package: ModuleType, excluded: Collection[str] = ()) -> Iterator[str]:

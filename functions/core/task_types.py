@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from taskyard.tasks.errors import Permanent
 from taskyard.tasks.retry import RetryPolicy
 from taskyard.tasks.task_type import DEFAULT_TIMEOUT_SECONDS, TaskType
 
@@ -22,7 +23,15 @@ from functions.core.payloads.masking import MASK_TEXT, Mask, SecretRedactor, mas
 from functions.core.pools import DEFAULT, DEFAULT_POOL, Pool
 
 if TYPE_CHECKING:
+    from functions.core.payloads.json_schema import PayloadSchema
     from functions.core.payloads.sensitive import SensitiveParts
+
+BUILT_IN_PACKAGE = "functions.tasks"
+"""In the code of every function, with nothing that the base packages do not have."""
+
+
+class InvalidPayload(Permanent):
+    """The payload of a task does not fit the model of its handler. Every further attempt would end alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +56,11 @@ class RegisteredType:
     @classmethod
     def of(cls, declaration: TaskType, *, module: str, attribute: str, pool: Pool = DEFAULT) -> RegisteredType:
         """Of a handler that is imported already. Raises what pydantic raises for a payload without a JSON Schema."""
-        checked = declaration.payload_model is not None
+        schema = None
+        if declaration.payload_model is not None:
+            from functions.core.payloads.model_schema import model_schema
+
+            schema = model_schema(declaration.adapter)
         return cls(
             names=declaration.names,
             pool=pool,
@@ -57,7 +70,7 @@ class RegisteredType:
             retry=declaration.retry,
             timeout_seconds=declaration.timeout_seconds,
             least_timeout_seconds=declaration.least_timeout_seconds,
-            payload_schema=declaration.adapter.json_schema() if checked else None,
+            payload_schema=schema,
             summary=declaration.summary,
             load=lambda: declaration,
         )
@@ -113,20 +126,45 @@ class RegisteredType:
         """Of the parts of this payload that only the handler may see; None when there are none."""
         return None if self.payload_schema is None else self._sensitive.mask_for(payload)
 
+    @property
+    def is_importable(self) -> bool:
+        """Whether every function can import the handler. Else the worker of its pool can, and no other function."""
+        return self.pool.shares_base or self.module.startswith(f"{BUILT_IN_PACKAGE}.")
+
+    @cached_property
+    def schema_check(self) -> PayloadSchema:
+        """Of a type with a payload_schema."""
+        from functions.core.payloads.json_schema import PayloadSchema
+
+        return PayloadSchema(self.payload_schema or {})
+
     def accept(self, payload: Any) -> Mask | None:
-        """Checks the payload of a request; the mask to store with it. Raises InvalidRequest."""
-        mask = self.mask(payload)
+        """Checks the payload of a request; the mask to store with it. Raises InvalidRequest. By the model; by its JSON
+        Schema, where the model cannot be imported."""
+        by_schema = not self.is_importable and self.payload_schema is not None
+        mask = self.schema_check.mask_for(payload) if by_schema else self.mask(payload)
         starred = [
             field_path("payload", *where) for where, value in masked_path_values(mask, payload) if value == MASK_TEXT
         ]
         errors = [FieldError(where, "holds the mask of a value, not the value itself") for where in starred]
         try:
-            self.parse(payload)
+            if not by_schema:
+                self.parse(payload)
+            elif found := self.schema_check.errors(payload):
+                raise InvalidRequest(found)
         except InvalidRequest as error:
             errors += [each for each in error.errors if each.field not in starred]
         if errors:
             raise InvalidRequest(errors)
         return mask
+
+    def argument(self, payload: Any) -> Any:
+        """What the worker calls the handler with. Raises InvalidPayload: the model, or the check at submit, was another
+        one when the task was submitted."""
+        try:
+            return self.parse(payload)
+        except InvalidRequest as error:
+            raise InvalidPayload(str(error)) from None
 
     def parse(self, payload: Any) -> Any:
         """The payload as the handler takes it. Raises InvalidRequest with the path of every field that does not fit. No

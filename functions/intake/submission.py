@@ -11,6 +11,7 @@ from taskyard.tasks.retry import RetryPolicy
 from functions.core.errors import FieldError, IdempotencyKeyReused, InvalidRequest, UnknownTaskType
 from functions.core.notifications import targets as notification
 from functions.core.payloads.masking import Mask
+from functions.core.pools import DEFAULT_POOL, Pool
 from functions.core.states import State
 from functions.core.task import Document, Task, id_for_key, time_ordered_id
 from functions.core.task_types import RegisteredType, Registry
@@ -20,6 +21,7 @@ from functions.intake.idempotency_key import key_of_request
 from functions.intake.task_requests import (
     NORMAL_PRIORITY,
     SUBMIT_ALIASES,
+    TYPE_ALIASES,
     Limits,
     ParsedRequest,
     SubmitTask,
@@ -28,6 +30,7 @@ from functions.intake.task_requests import (
 )
 from functions.runtime.consequences import Consequences
 from functions.runtime.dispatch import Dispatcher
+from functions.runtime.environment import WORKER_MARGIN_SECONDS
 from functions.store.documents import Documents, require_payload_size
 from functions.store.tasks import Applied, TaskStore
 
@@ -56,8 +59,8 @@ class PreparedTask:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission:
-    """`timeout_limit`: seconds, the longest time-out of an attempt in this deployment. `webhook_reach`: which addresses
-    a webhook of `notify` may have. `admission`: the quotas of tenants; None: there are none."""
+    """`timeout_limit`: seconds, the longest time-out of an attempt in the default pool. `webhook_reach`: which
+    addresses a webhook of `notify` may have. `admission`: the quotas of tenants; None: there are none."""
 
     tasks: TaskStore
     documents: Documents
@@ -92,7 +95,8 @@ class Submission:
         """Checks all of the request but its dependencies. No call of AWS. Raises InvalidRequest, UnknownTaskType,
         PayloadTooLarge, BeyondQuota."""
         require_payload_size(body.get("payload"))
-        parsed = parse(SubmitTask, body, SUBMIT_ALIASES, Limits(now, self.timeout_limit))
+        limits = limits_of_type(body, now=now, timeout_limit=self.timeout_limit, registry=self.registry)
+        parsed = parse(SubmitTask, body, SUBMIT_ALIASES, limits)
         key, key_errors = key_of_request(header, parsed) if key is None else (key, [])
         task_type, mask, type_errors = self._check_type(parsed)
         notify = parsed.request.notify if parsed.request else None
@@ -108,7 +112,7 @@ class Submission:
             raise InvalidRequest(errors)
         task_id = time_ordered_id(now, random) if key is None else id_for_key(tenant, key)
         task = task_from_request(
-            parsed.request, task_type, tenant=tenant, task_id=task_id, now=now, timeout_limit=self.timeout_limit
+            parsed.request, task_type, tenant=tenant, task_id=task_id, now=now, timeout_limit=limits.timeout_seconds
         )
         fingerprint = Fingerprint(parsed.request.canonical_form(task_type.name), parsed.fields)
         task = replace(task, mask=mask, digest=fingerprint.digest, idempotency_key=key)
@@ -195,6 +199,19 @@ class Submission:
             for upstream in task.dependencies
             if upstream not in existing
         ]
+
+
+def limits_of_type(
+    body: Mapping[str, Any], *, now: int, timeout_limit: int, registry: Callable[[], Registry]
+) -> Limits:
+    """The limits for a task of the type that `body` names. `timeout_limit`: of the default pool."""
+    name = next((body[each] for each in ("type", *TYPE_ALIASES) if isinstance(body.get(each), str)), "")
+    return Limits(now, timeout_limit_of(registry().pool_of(name), timeout_limit))
+
+
+def timeout_limit_of(pool: Pool, timeout_limit: int) -> int:
+    """Seconds. `timeout_limit`: of the default pool."""
+    return timeout_limit if pool.name == DEFAULT_POOL else pool.timeout_seconds - WORKER_MARGIN_SECONDS
 
 
 def first_wakeup_at(task: Task, now: int) -> int:

@@ -20,7 +20,7 @@ from functions.core.workflows import dag
 from functions.core.workflows.dag import Node
 from functions.core.workflows.run import NodeSpec
 from functions.intake.fingerprint import Fingerprint
-from functions.intake.submission import retry_policy, retry_policy_errors
+from functions.intake.submission import limits_of_type, retry_policy, retry_policy_errors
 from functions.intake.task_requests import (
     NORMAL_PRIORITY,
     SUBMIT_ALIASES,
@@ -205,7 +205,10 @@ class NodeCollector:
         if not isinstance(node, dict):
             self.errors.append(FieldError(node_path, "must be an object"))
             return
-        parsed = parse(WorkflowNode, node, NODE_ALIASES, self._given)
+        limits = limits_of_type(
+            node, now=self._given.now, timeout_limit=self._given.timeout_seconds, registry=lambda: self._registry
+        )
+        parsed = parse(WorkflowNode, node, NODE_ALIASES, limits)
         errors = list(parsed.errors)
         kind, mask = self._type(parsed, errors)
         self.errors += [FieldError(join_paths(node_path, error.field), error.message) for error in errors]
@@ -214,7 +217,7 @@ class NodeCollector:
             names = [one for one in after if isinstance(one, str)] if isinstance(after, list) else []
             self.graph.append(Node(name, tuple(names)))
         if parsed.request is not None and kind is not None:
-            self.specs.append(spec(parsed.request, kind, self._given, mask))
+            self.specs.append(spec(parsed.request, kind, limits, mask))
             self.canonical_nodes.append(parsed.request.canonical_form(kind.name))
             self.fields.append({field: value for field, value in parsed.fields.items() if value is not None})
 

@@ -128,7 +128,7 @@ class EventLoop:
             return attempt.cancel_failure
         try:
             async with asyncio.timeout(None) as attempt.scope:
-                result = await kind.handler(attempt.ctx, kind.parse(payload))
+                result = await kind.handler(attempt.ctx, kind.argument(payload))
             return outcome_of_result(result)
         except BaseException as error:
             # A TimeoutError of the handler's own is an error like any other. Only an expired scope is a cancellation.

@@ -48,7 +48,7 @@ class Executor:
         outcomes: list[Outcome] = []
 
         def run() -> None:
-            outcomes.append(outcome_of_call(lambda: kind.handler(ctx, kind.parse(payload)), kind.declaration.file))
+            outcomes.append(outcome_of_call(lambda: kind.handler(ctx, kind.argument(payload)), kind.declaration.file))
 
         # With a copy of the context: log records and tests read from it which invocation a call belongs to.
         thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True, name="handler")

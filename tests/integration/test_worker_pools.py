@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
+from taskyard.tasks import task
 
 from functions.core.pools import Pool
 from functions.core.states import State
+from functions.core.task import Document
 from tests.integration.cloud import LANES, create_lane, forget_processes, lanes_variable
 from tests.integration.scene import ID, Scene
 
 IMAGES = Pool("images", ("images",), 600, False)
+
+
+class Size(BaseModel):
+    width: int
 
 
 @pytest.fixture
@@ -152,3 +160,20 @@ def test_wakeup_names_the_type_of_its_task(scene: Scene) -> None:
     scene.deliver(scene.message())
     assert json.loads(scene.aws.calls[-1].parameters["MessageBody"])["type"] == "NOTE"
     assert scene.task(ID).type == "NOTE"
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True])
+def test_payload_that_does_not_fit_the_model_fails_at_once(scene: Scene, is_coroutine: bool) -> None:
+    @task("SIZED")
+    def handler(ctx: Any, payload: Size) -> None: ...
+
+    @task("SIZED")
+    async def coroutine(ctx: Any, payload: Size) -> None: ...
+
+    scene.add(coroutine if is_coroutine else handler)
+    scene.put(type="SIZED", payload=Document('{"width":"wide"}'))
+    assert scene.deliver(scene.message(type="SIZED")) == []
+    failed = scene.task()
+    assert (failed.state, failed.attempt) == (State.FAILED, 1)
+    assert failed.history[0].error_type == "InvalidPayload"
+    assert str(failed.history[0].error).startswith("payload.width: ")

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from taskyard.tasks import task
 
-from functions.build.task_types import merge
 from functions.core.pools import (
     BANDS,
     DEFAULT,
@@ -146,25 +145,6 @@ def test_registry_as_json_holds_pools_and_the_pool_of_each_type() -> None:
     read = Registry.from_json(registry().to_json())
     assert read.pools == registry().pools
     assert read.to_json() == registry().to_json()
-
-
-def test_merged_document_has_all_pools_and_types() -> None:
-    default = Pool("default", BANDS, 300, True)
-    documents = [
-        Registry.of([registered("MAIL", default)], (default,)).to_json(),
-        Registry.of([registered("RESIZE", IMAGES)], (IMAGES,)).to_json(),
-        Registry.of([], (REPORTS,)).to_json(),
-    ]
-    merged = Registry.from_json(merge(documents))
-    assert merged.pools == {"default": default, "images": IMAGES, "reports": REPORTS}
-    assert merged.find("RESIZE-alias").pool == IMAGES
-    assert merge(reversed(documents)) == merge(documents)
-
-
-def test_merging_two_pools_with_one_type_is_refused() -> None:
-    documents = [Registry.of([registered("RESIZE", pool)]).to_json() for pool in (DEFAULT, IMAGES)]
-    with pytest.raises(ValueError, match="task type 'RESIZE' has two handlers"):
-        merge(documents)
 
 
 def test_pool_with_two_lanes_is_refused() -> None:

@@ -15,14 +15,14 @@ from functions.core.roles import Role
 def get_openapi(request: ApiRequest) -> Response[str]:
     from functions.api.openapi import document
 
-    return json_response(200, document(request.services.timeout_limit, request.services.environment.auth.apis))
+    return json_response(200, document(request.services.longest_timeout_limit, request.services.environment.auth.apis))
 
 
 def get_docs(request: ApiRequest) -> Response[Any]:
     from functions.api.documentation.page import page
 
     gzipped = "gzip" in (request.header("accept-encoding") or "")
-    answer = page(request.services.timeout_limit, request.services.environment.auth.apis, gzipped=gzipped)
+    answer = page(request.services.longest_timeout_limit, request.services.environment.auth.apis, gzipped=gzipped)
     headers = {
         "Vary": "Accept-Encoding",
         "Content-Security-Policy": answer.policy,
