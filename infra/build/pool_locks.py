@@ -21,6 +21,7 @@ from ..config import DeploymentError
 from .assets import file_lock, report
 from .locations import BUILD, LOCK_FILE
 from .requirements import (
+    ALL_LAMBDA_PLATFORMS,
     OLDEST_PYTHON,
     WHEELS_ONLY,
     MissingWheelError,
@@ -32,9 +33,9 @@ from .requirements import (
 )
 
 BASE_REQUIREMENTS = LOCK_FILE.with_suffix(".in")
-_INPUTS = "# taskyard-inputs: sha256:"
-_PLATFORM = "# taskyard-platform: "
-_ALL_SERVICES = "# taskyard-services: all"
+INPUTS_COMMENT = "# taskyard-inputs: sha256:"
+_PLATFORM_COMMENT = "# taskyard-platform: "
+_ALL_SERVICES_COMMENT = "# taskyard-services: all"
 _INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)")
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 # A pool whose own requirements name one of these calls services that Taskyard does not.
@@ -59,12 +60,12 @@ def lock_path(requirements: Path) -> Path:
 
 
 def is_pool_lock(lock: bytes) -> bool:
-    return _INPUTS.encode() in lock
+    return INPUTS_COMMENT.encode() in lock
 
 
 def keeps_all_services(lock: bytes) -> bool:
     """Whether the layer of the lock describes all AWS services, not only those that Taskyard calls."""
-    return _ALL_SERVICES.encode() in lock
+    return _ALL_SERVICES_COMMENT.encode() in lock
 
 
 def lock_requirements(requirements: Path, platforms: Sequence[Platform]) -> Path:
@@ -75,33 +76,37 @@ def lock_requirements(requirements: Path, platforms: Sequence[Platform]) -> Path
     lock = lock_path(requirements)
     if lock == requirements:
         raise PoolRequirementsError(f"{shown(requirements)}: its lock would have the same name: rename it to .txt")
-    inputs = _inputs_digest(requirements)
+    inputs = INPUTS_COMMENT + _inputs_digest(requirements)
     with file_lock(BUILD / ".pool-locks"):
-        listed = _listed(lock)
-        wanted = [platform for platform in platforms if _platform_line(platform) not in listed]
-        if _INPUTS + inputs in listed and not wanted:
+        comments = _comments(lock)
+        # While the inputs are the same, the lock also stays good for another stack that uses the file.
+        others = _platforms(comments) if inputs in comments else []
+        if others and set(platforms) <= set(others):
             return lock
         report(f"locking {shown(requirements)} in {shown(lock)}: commit it ...")
-        text = _resolve(requirements, lock, platforms)
-        # Platforms of another stack that uses the file stay listed while the inputs are the same.
-        others = {line for line in listed if line.startswith(_PLATFORM)} if _INPUTS + inputs in listed else set()
-        lines = [
+        everywhere = list(dict.fromkeys([*platforms, *others]))
+        text = _resolve(requirements, lock, everywhere)
+        named = {each.name for each in named_requirements(requirements)}
+        header = [
             f"# The packages of {requirements.name} and of Taskyard's functions. Written by synthesis; commit it.",
-            _INPUTS + inputs,
-            *sorted({_platform_line(platform) for platform in platforms} | others),
-            *([_ALL_SERVICES] if _AWS_PACKAGES & {each.name for each in named_requirements(requirements)} else []),
+            inputs,
+            *sorted(_PLATFORM_COMMENT + each.label for each in everywhere),
+            *([_ALL_SERVICES_COMMENT] if named & _AWS_PACKAGES else []),
         ]
-        _write("\n".join(lines) + "\n" + text, lock)
+        _write("\n".join(header) + "\n" + text, lock)
     return lock
 
 
-def _listed(lock: Path) -> set[str]:
-    """The comments of the lock, which say what it was made of."""
-    return {line for line in lock.read_text().splitlines() if line.startswith("#")} if lock.exists() else set()
+def _comments(lock: Path) -> list[str]:
+    """What the lock was made of."""
+    return [line for line in lock.read_text().splitlines() if line.startswith("#")] if lock.exists() else []
 
 
-def _platform_line(platform: Platform) -> str:
-    return _PLATFORM + " ".join(platform.options)
+def _platforms(comments: Sequence[str]) -> list[Platform]:
+    """Those that the lock has wheels for. Raises nothing for what a person wrote there."""
+    known = {platform.label: platform for platform in ALL_LAMBDA_PLATFORMS}
+    labels = [line.removeprefix(_PLATFORM_COMMENT) for line in comments if line.startswith(_PLATFORM_COMMENT)]
+    return [known[label] for label in labels if label in known]
 
 
 def _inputs_digest(requirements: Path) -> str:

@@ -17,7 +17,7 @@ from .locations import BUILD, LOCK_FILE
 from .pool_locks import lock_requirements, requirement_files, requirements_fault, shown
 from .pool_packages import hidden_packages, modules_beside, package_sources, top_level
 from .pool_types import InvalidTaskFilesError, PoolTypes, list_pool_types, merge
-from .requirements import LAMBDA, Platform, RequirementsError, lambda_platform
+from .requirements import LAMBDA, RUNTIMES, Platform, RequirementsError, lambda_platform
 
 DEFAULT_POOL = "default"
 LANES = ("high", "normal", "low")
@@ -25,8 +25,6 @@ LANES = ("high", "normal", "low")
 BUILT_IN_TASKS = "functions.tasks"
 MAX_UNZIPPED_BYTES = 250 * 1024 * 1024
 """Of code and all layers of a function: Lambda's limit."""
-RUNTIMES = ((3, 12), (3, 13), (3, 14))
-"""Those on Amazon Linux 2023; older ones have an older glibc than the wheels of a layer may ask for."""
 Architecture = Literal["arm64", "x86_64"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 

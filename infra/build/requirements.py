@@ -56,6 +56,9 @@ def lambda_platform(runtime: tuple[int, int], architecture: str) -> Platform:
 
 
 LAMBDA = lambda_platform(RUNTIME, "arm64")
+# Those on Amazon Linux 2023: older ones have an older glibc than the wheels may ask for.
+RUNTIMES = ((3, 12), (3, 13), (3, 14))
+ALL_LAMBDA_PLATFORMS = tuple(lambda_platform(runtime, machine) for runtime in RUNTIMES for machine in _MACHINES)
 THIS_MACHINE = Platform(
     label=f"this machine (Python {sys.version_info.major}.{sys.version_info.minor}, {sysconfig.get_platform()})"
 )

@@ -102,6 +102,14 @@ def test_a_function_has_the_layers_that_the_template_gives_it(tiny: LocalSystem)
     assert ask(tiny, do="import", module="planted").json()["error"] == "ModuleNotFoundError"
 
 
+def test_a_function_of_a_pool_has_the_packages_of_its_own_lock_and_no_others(tiny: LocalSystem) -> None:
+    for module in ("iniconfig", "boto3"):
+        assert Path(tiny.invoke("pooled", {"module": module})["file"]).is_relative_to(BUILD / "local-layer")
+    undeclared = {"error": "ModuleNotFoundError", "message": "No module named 'yaml'"}
+    assert tiny.invoke("pooled", {"module": "yaml"}) == undeclared
+    assert ask(tiny, do="import", module="iniconfig").json()["error"] == "ModuleNotFoundError"
+
+
 def test_what_the_runtime_offers_beside_the_layer_is_there(tiny: LocalSystem) -> None:
     assert "file" in ask(tiny, do="import", module="snapshot_restore_py").json()
     answer = ask(tiny).json()

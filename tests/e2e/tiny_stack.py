@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from infra.build.layers import LAYER_LOCK
 from infra.build.locations import LOCK_FILE
+from infra.build.pool_locks import INPUTS_COMMENT
 from local.template.cloud_assembly import CloudAssembly
 
 HANDLERS = '''
@@ -129,15 +131,25 @@ def handler(event, context):
 
 
 def assembly(directory: Path) -> CloudAssembly:
-    """Write the code and its layers to `directory` and return the assembly. One layer is Taskyard's own, of which only
-    the lock is there; the other holds a module and no lock."""
+    """Write the code and its layers to `directory` and return the assembly. One layer is Taskyard's own and one is of
+    a pool, of which only the locks are there; another holds a module and no lock."""
     modules = {"__init__": "", "handlers": HANDLERS, "broken": BROKEN, "undeclared": UNDECLARED, "importing": IMPORTING}
     for name, text in modules.items():
         _write(directory / "code" / "tiny" / f"{name}.py", text)
     _write(directory / "planted" / "python" / "planted.py", "")
     (directory / "layer").mkdir(exist_ok=True)
     shutil.copy(LOCK_FILE, directory / "layer" / LAYER_LOCK)
-    return CloudAssembly("Tiny", template(), {f"{name}.zip": directory / name for name in ("code", "layer", "planted")})
+    _write(directory / "pool" / LAYER_LOCK, pool_lock())
+    assets = {f"{name}.zip": directory / name for name in ("code", "layer", "planted", "pool")}
+    return CloudAssembly("Tiny", template(), assets)
+
+
+def pool_lock() -> str:
+    """The lock of a pool whose requirements are `iniconfig`: with the base and its hashes, which dev.txt has."""
+    tools = (LOCK_FILE.parent / "dev.txt").read_text()
+    pinned = re.search(r"^iniconfig==.*\n(?: +--hash=.*\n)+", tools, re.MULTILINE)
+    assert pinned
+    return f"{INPUTS_COMMENT}{'0' * 64}\n{LOCK_FILE.read_text()}{pinned[0]}"
 
 
 def _write(path: Path, text: str) -> None:
@@ -225,6 +237,8 @@ def template() -> dict[str, Any]:
             "Undeclared": _function("undeclared", "WorkRole", 3, handler="tiny.undeclared.handler"),
             "Planted": _function("planted", "WorkRole", 3, handler="tiny.importing.handler", layer="PlantedLayer"),
             "Layer": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {"S3Key": "layer.zip"}}},
+            "Pooled": _function("pooled", "WorkRole", 3, handler="tiny.importing.handler", layer="PoolLayer"),
+            "PoolLayer": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {"S3Key": "pool.zip"}}},
             "PlantedLayer": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {"S3Key": "planted.zip"}}},
             "WorkerSource": _source("Worker", queue, FunctionResponseTypes=["ReportBatchItemFailures"]),
             "DeadSource": _source("DeadWorker", dead),
