@@ -14,7 +14,7 @@ from .bytecode import RUNTIME, Compiler, find_compiler, version_of
 from .code_assets import build_code, function_sources
 from .layers import build_layer, build_local_layer
 from .locations import BUILD, LOCK_FILE
-from .pool_locks import lock_requirements, requirement_files, requirements_fault, shown
+from .pool_locks import lock_requirements, names_packages, requirement_files, requirements_fault, shown
 from .pool_packages import hidden_packages, modules_beside, package_sources, top_level
 from .pool_types import InvalidTaskFilesError, PoolTypes, list_pool_types, merge
 from .requirements import LAMBDA, RUNTIMES, Platform, RequirementsError, lambda_platform
@@ -39,7 +39,7 @@ class PoolSource:
 
     `tasks`: the full name of the package with its task files, `orders.images`; None, in the default pool only: the
     built-in types alone. `root`: the folder that holds the top-level package. `requirements`: the file of its packages;
-    None: those that Taskyard's functions have. `lanes`: names, one or three. `timeout_seconds`, `architecture`,
+    None, or a file that names none: those that Taskyard's functions have. `lanes`: names, one or three. `timeout_seconds`, `architecture`,
     `runtime`: of its worker function. `other_layers_bytes`: unzipped, of layers that the function gets besides, as far
     as that is known. `origin`: where it is declared, `app.py:12`, for messages.
     """
@@ -58,7 +58,7 @@ class PoolSource:
     @property
     def shares_base(self) -> bool:
         """Whether every function can import its handlers: it has no packages of its own."""
-        return self.requirements is None
+        return self.requirements is None or (self.requirements.is_file() and not names_packages(self.requirements))
 
     @property
     def platform(self) -> Platform:
@@ -182,6 +182,8 @@ def _lock(pool: PoolSource, pools: Sequence[PoolSource]) -> Path:
             f"{f' ({pool.origin})' if pool.origin else ''}: create it, or correct the name"
         )
     file = pool.requirements.resolve()
+    if pool.shares_base:
+        return LOCK_FILE
     sharing = [each for each in pools if each.requirements is not None and each.requirements.resolve() == file]
     return lock_requirements(pool.requirements, list(dict.fromkeys(each.platform for each in sharing)))
 

@@ -105,6 +105,31 @@ def test_handler_that_another_task_file_imports_is_one_type(app: App) -> None:
     assert {each["module"] for each in document["task_types"] if each["name"] == "PAY"} == {"orders.tasks.pay"}
 
 
+@pytest.mark.parametrize(
+    ("text", "shares"),
+    [
+        ("", True),
+        ("# pillow\n\n  # boto3\n", True),
+        ("--index-url https://packages.example\n", True),
+        ("pillow\n", False),
+        ("# a comment\n  pillow==12\n", False),
+        ("./pillow-12-py3-none-any.whl\n", False),
+        ("-e ./pillow\n", False),
+        ("-r more.txt\n", False),
+    ],
+)
+def test_pool_whose_requirements_name_no_package_shares_the_base(app: App, text: str, shares: bool) -> None:
+    app.write({"requirements.txt": text, "more.txt": "pillow\n"})
+    assert app.pool(requirements=app.folder / "requirements.txt").shares_base is shares
+
+
+def test_pool_whose_requirements_name_no_package_has_the_layer_of_the_functions_and_no_lock(app: App) -> None:
+    app.write({"requirements.txt": "# nothing yet\n"})
+    built = build_pools([app.pool(requirements=app.folder / "requirements.txt")])
+    assert built.pools["default"] == built.functions
+    assert not list(app.folder.glob("*.lock"))
+
+
 def test_unchanged_pools_are_not_imported_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.write({"orders/tasks/count.py": f"open({str(app.folder / 'imports')!r}, 'a').write('x')\n"})
     first = build_pools([app.pool()])
