@@ -179,7 +179,7 @@ def requirement_files(requirements: Path) -> list[Path]:
 def names_packages(requirements: Path) -> bool:
     """Whether a file or one that it includes has a line that is neither a comment nor an option."""
     lines = (line.strip() for file in requirement_files(requirements) for line in file.read_text().splitlines())
-    return any(line and not line.startswith(("#", "-")) or line.startswith(("-e", "--editable")) for line in lines)
+    return any((line and not line.startswith(("#", "-"))) or line.startswith(("-e", "--editable")) for line in lines)
 
 
 def named_requirements(requirements: Path) -> Iterator[Requirement]:

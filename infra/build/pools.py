@@ -38,10 +38,11 @@ class PoolSource:
     """What a pool is made of.
 
     `tasks`: the full name of the package with its task files, `orders.images`; None, in the default pool only: the
-    built-in types alone. `root`: the folder that holds the top-level package. `requirements`: the file of its packages;
-    None, or a file that names none: those that Taskyard's functions have. `lanes`: names, one or three. `timeout_seconds`, `architecture`,
-    `runtime`: of its worker function. `other_layers_bytes`: unzipped, of layers that the function gets besides, as far
-    as that is known. `origin`: where it is declared, `app.py:12`, for messages.
+    built-in types alone. `root`: the folder that holds the top-level package. `requirements`: the file of its
+    packages; None, or a file that names none: those that Taskyard's functions have. `lanes`: names, one or three.
+    `timeout_seconds`, `architecture`, `runtime`: of its worker function. `other_layers_bytes`: unzipped, of layers
+    that the function gets besides, as far as that is known. `origin`: where it is declared, `app.py:12`, for
+    messages.
     """
 
     name: str
