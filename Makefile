@@ -1,7 +1,7 @@
 # One command each; `make help` lists them. Needs git, make and Python >= 3.11; the rest comes from PyPI.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local synth lint check test bench bench-init bill grants simulate model deploy destroy lock wheel clean
+.PHONY: help setup demo local synth lint check test bench bench-init bill grants simulate model fuzz audit sbom deploy destroy lock wheel clean
 
 ENV ?= dev
 PORT ?= 4510
@@ -59,6 +59,9 @@ grants: setup ## Remove each grant of each role in turn; a table of which scenar
 simulate: setup ## Run the functions under seeded faults: SEEDS=300, or SEED=n with its schedule
 	@$(PY) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300)) $(if $(FIRST),--first $(FIRST)) \
 		$(if $(REPORT),--report $(REPORT))
+
+fuzz: setup ## CASES (2000) requests made of /openapi.json, through both HTTP APIs of a local system
+	@FUZZ_CASES=$(or $(CASES),2000) .venv/bin/pytest -q -s tests/e2e/test_fuzzed_apis.py
 
 check: lint ## Lint, then the tests of the template
 	@.venv/bin/pytest -q tests/infra

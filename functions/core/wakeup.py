@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from functions.core.outline import outline
 from functions.core.states import CLAIMABLE, REDRIVE_TRANSITIONS, State
 from functions.core.task import Task
 
@@ -63,7 +64,7 @@ class WakeUp:
                 rounds=_count(fields.get("rounds", 0)),
             )
         except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
-            raise ValueError(f"not a wake-up: {body[:200]}") from error
+            raise ValueError(f"not a wake-up: {outline(body)}") from error
         return wakeup
 
 

@@ -71,8 +71,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             wakeup = parse_wakeup(record["body"])
         except ValueError as error:
-            # The whole body is logged, because the message is deleted.
-            logger.error("dropped, unreadable: %s", error, extra={"body": record["body"]})
+            # The message is deleted. Its values are a stranger's and are not logged, its shape is in the error.
+            logger.error("dropped, unreadable: %s", error, extra={"messageId": record.get("messageId")})
             returner.metrics.count("EventUnreadable")
             continue
         try:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from functions.core.notifications.events import Delivery, Notification
+from functions.core.outline import outline
 from functions.core.times import epoch_ms
 from functions.notifier.delivery import AskedToWaitError, Deliverer, NotDeliveredError
 from functions.runtime import wiring
@@ -28,7 +29,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             notification = Notification.from_input(event["notification"])
         except ValueError as error:
             # Another attempt would read the same. There is no record in which it could be listed.
-            logger.error("undeliverable, unreadable: %s", error, extra={"event": repr(event)[:2000]})
+            logger.error("undeliverable, unreadable: %s", error, extra={"shape": outline(event)})
             deliverer.metrics.count("NotificationUndeliverable")
             return {"state": Delivery.UNDELIVERABLE}
         match event["step"]:

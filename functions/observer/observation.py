@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from functions.core.counts import CountsByType, JournalEntry, StateChange
+from functions.core.outline import outline
 from functions.runtime.metrics import Metrics
 from functions.store import keys
 from functions.store.counters import Counters
@@ -89,9 +90,10 @@ class Observer:
         for record in records:
             try:
                 batch.add(record)
-            except Exception:
-                # Delivering it again would not make it readable, and would hold up the records behind it.
-                logger.exception("unreadable stream record", extra={"record": repr(record)[:2000]})
+            except Exception as error:
+                # Delivering it again would not make it readable, and would hold up the records behind it. It holds
+                # payloads, and the text of the error may quote them.
+                logger.error("unreadable stream record: %s", type(error).__name__, extra={"shape": outline(record)})
                 self.metrics.count("EventUnreadable")
         failed_sequences: list[int] = []
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from functions.aws.recurring_schedules import RecurringSchedules
+from functions.core.outline import outline
 from functions.core.schedules.schedule import (
     SCHEDULED_TIME_PLACEHOLDER,
     Schedule,
@@ -53,7 +54,7 @@ class FiringEvent:
                 written_at=int(event.get("writtenAt", 0)),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
-            raise ValueError(f"no firing: {str(event)[:200]}") from error
+            raise ValueError(f"no firing: {outline(event)}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from functions.core.errors import FieldError, InvalidRequest
+from functions.core.outline import outline
 from functions.runtime import wiring
 from functions.runtime.environment import ProducerEnvironment
 from functions.runtime.metrics import Metrics
@@ -58,9 +59,10 @@ def handle_failed_invocations(event: Mapping[str, Any], context: Any) -> dict[st
         try:
             invocation = FailedInvocation.parse(record["body"])
         except ValueError as error:
-            # A repetition would fail in the same way, every five minutes for a day. The whole body is logged, because
-            # the message is deleted.
-            logger.error("dropped, unreadable: %s", error, extra={"body": record["body"]})
+            # A repetition would fail in the same way, every five minutes for a day. The message is deleted; its shape
+            # is logged without its values, which may be a payload.
+            extra = {"messageId": record.get("messageId"), "shape": outline(record["body"])}
+            logger.error("dropped, unreadable: %s", error, extra=extra)
             services().metrics.count("EventUnreadable")
             continue
         try:

@@ -195,7 +195,7 @@ class AwsEndpoint:
             subject, body = message.subject, message.body
         mail = Mail(message.source, list(to), str(subject), str(body), self._clock.now())
         self.mail.append(mail)
-        self._report(f"mail to {', '.join(mail.to)}: {mail.subject}")
+        self._report(f"a mail to {len(mail.to)} addresses: GET /_local/mail shows it")
 
 
 def _key(keys: dict[str, Any], name: str | None) -> Any:

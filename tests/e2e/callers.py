@@ -27,9 +27,16 @@ def bearer(system: LocalSystem, role: str = "admin", **options: Any) -> dict[str
 
 
 def signed(
-    method: str, url: str, key: str, secret: str, body: bytes = b"", service: str = "execute-api"
+    method: str,
+    url: str,
+    key: str,
+    secret: str,
+    body: bytes = b"",
+    service: str = "execute-api",
+    content_type: str | None = "application/json",
 ) -> dict[str, str]:
-    """Headers with a SigV4 signature."""
-    request = AWSRequest(method, url, data=body, headers={"content-type": "application/json"})
+    """Headers with a SigV4 signature. Without `content_type` the signature leaves that header out."""
+    headers = {"content-type": content_type} if content_type else {}
+    request = AWSRequest(method, url, data=body, headers=headers)
     SigV4Auth(Credentials(key, secret), service, "us-east-1").add_auth(request)
     return dict(request.headers)

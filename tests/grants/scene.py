@@ -205,8 +205,8 @@ async def _clear() -> None:
         table.items.clear()
 
 
-def assembly(directory: Path) -> cloud_assembly.CloudAssembly:
-    """The dev stack with GRANT_PROBE in its code."""
+def assembly(directory: Path, handler: Path = HANDLER) -> cloud_assembly.CloudAssembly:
+    """The dev stack with one more task file in its code: GRANT_PROBE, unless `handler` is another."""
     cloud_assembly.synthesize("dev")
     cloud = cloud_assembly.load(cloud_assembly.PROJECT / "cdk.out", "Taskyard-dev")
     assets = dict(cloud.assets)
@@ -214,7 +214,7 @@ def assembly(directory: Path) -> cloud_assembly.CloudAssembly:
         if (path / "functions" / "tasks").is_dir():
             code = directory / "code"
             shutil.copytree(path, code)
-            shutil.copy(HANDLER, code / "functions" / "tasks")
+            shutil.copy(handler, code / "functions" / "tasks")
             write_task_types(code, build_local_layer(LOCK_FILE))
             assets[key] = code
     return cloud_assembly.CloudAssembly(cloud.stack_name, cloud.template, assets)
