@@ -73,7 +73,7 @@ deploy: check ## Check, then deploy ENV (dev) into the AWS account of the curren
 	$(CDK) deploy --require-approval "$$approve" -c env=$(ENV)
 
 destroy: setup ## Stop what runs in ENV (dev), empty what goes with it, delete its stack (prod: CONFIRM=Taskyard-prod)
-	@$(PY) -m infra.teardown --env $(ENV) --confirm "$(CONFIRM)"
+	@$(PY) -m infra.teardown --stack Taskyard-$(ENV) --confirm "$(CONFIRM)"
 	@$(CDK) destroy --force -c env=$(ENV)
 
 lock: setup ## Write requirements/*.txt anew from *.in

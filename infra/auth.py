@@ -31,7 +31,7 @@ AUTH_LIMIT = 1280
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CLIENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _DOMAIN_PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_NAMES_OF_AWS = ("aws", "amazon", "cognito")
+NAMES_OF_AWS = ("aws", "amazon", "cognito")
 # RFC 6749: what a scope may be made of.
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
@@ -240,10 +240,10 @@ def _cognito_faults(cognito: Cognito) -> Iterator[str]:
         yield from _role_faults(path, client.roles)
         yield from _tenant_faults(path, client.tenant)
     prefix = cognito.login_domain_prefix
-    if prefix is not None and (not _DOMAIN_PREFIX.fullmatch(prefix) or any(it in prefix for it in _NAMES_OF_AWS)):
+    if prefix is not None and (not _DOMAIN_PREFIX.fullmatch(prefix) or any(it in prefix for it in NAMES_OF_AWS)):
         yield (
             f".login_domain_prefix: {prefix!r}: at most 63 lower-case letters, digits and dashes, without "
-            f"{', '.join(_NAMES_OF_AWS)}"
+            f"{', '.join(NAMES_OF_AWS)}"
         )
     if not cognito.callback_ports or not all(1 <= port <= 65535 for port in cognito.callback_ports):
         yield f".callback_ports: at least one port of 1 to 65535, not {cognito.callback_ports!r}"

@@ -1,16 +1,19 @@
-"""The deployments, `dev` and `prod`: a frozen configuration each. All that differs between them is here."""
+"""A deployment's configuration: the props of `Taskyard`, their defaults and their limits. No CDK here."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from .auth import AUTH_LIMIT, Auth, Cognito, Iam, Jwt, auth_faults, auth_rules
 from .quotas import TenantQuotas, quotas_faults, quotas_json
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_iam, aws_kms, aws_sns
 
 # The longest DelaySeconds of SQS: a message may stand in its queue this long on purpose.
 MAX_DELAY_SECONDS = 900
@@ -41,59 +44,86 @@ BULK_THROTTLES = tuple(
 )
 
 
+DEFAULT_LANES = (
+    LaneConfig(name="high", max_concurrency=20, tolerated_wait_seconds=60),
+    LaneConfig(name="normal", max_concurrency=30, tolerated_wait_seconds=300),
+    LaneConfig(name="low", max_concurrency=10, tolerated_wait_seconds=3600),
+)
+"""60 of the 1,000 invocations at once that an account may have by default."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """One environment. Times are in the unit that the name says; memory in MiB; throttling in requests per second."""
+    """One deployment: the props of `Taskyard`, each with its default. Times are in the unit that the name says; memory
+    in MiB; throttling in requests per second. BOUNDS has the limits of numbers."""
 
+    # A dimension of every metric, a field of every log line: `dev`, `prod`. Of one deployment in an account and region.
     environment: str
-    lanes: tuple[LaneConfig, ...]
-    worker_timeout_seconds: int
-    worker_memory: int
+    # What the names of resources begin with that cannot be left to CloudFormation; unique in an account and region.
+    name: str
+    # Of the default pool.
+    lanes: tuple[LaneConfig, ...] = DEFAULT_LANES
+    worker_timeout_seconds: int = 60
+    worker_memory: int = 512
     # Settled tasks are kept this long, then expire by TTL.
-    retention_days: int
+    retention_days: int = 30
     # Audit records: who did what (docs/security.md).
-    audit_retention_days: int
-    throttle_rate: int
-    throttle_burst: int
-    log_retention_days: int
+    audit_retention_days: int = 400
+    throttle_rate: int = 200
+    throttle_burst: int = 400
+    # Of all log groups; one of LOG_RETENTION_DAYS.
+    log_retention_days: int = 90
     # Partitions of the listing index per tenant: a partition takes 1,000 writes a second, and a listing reads them all.
-    listing_shards: int
+    # Records stay in the partition that they were written to: do not lower it.
+    listing_shards: int = 2
     # What the observer takes at once, and how long it gathers at most: counts are twice as old, and cheaper for it.
-    observer_batch: int
-    observer_window_seconds: int
+    observer_batch: int = 100
+    observer_window_seconds: int = 1
     # Who may call: an HTTP API for each entry. At most one Iam, and at most one Jwt or Cognito.
-    auth: tuple[Auth, ...]
+    auth: Sequence[Auth] = (Iam(),)
     # An address that is verified in SES, or of a domain that is, in the account that is deployed to. Mail of
-    # notifications, and of tasks that name no sender, is from it.
-    mail_from: str
+    # notifications, and of tasks that name no sender, is from it. None: nothing may send mail.
+    mail_from: str | None = None
+    # Other addresses of verified identities that SEND_EMAIL may send from, spelled exactly as payloads have them.
+    mail_senders: Sequence[str] = ()
     # Where webhooks and WEBHOOK_CALL may lead. `public`: https, to addresses of the public internet. `any`: plain http
     # and private networks too, for receivers under development. The loopback, where Lambda keeps its Runtime API, and
     # link-local addresses, where clouds keep metadata, are never called by what is deployed; the local system calls the
     # loopback where this is `any`.
-    webhook_reach: Literal["public", "any"]
-    log_level: Literal["DEBUG", "INFO", "WARNING"]
-    # True: a KMS key of the environment encrypts table, documents, queues, logs and alarms. False: the services' keys.
-    customer_key: bool
-    # False: deleting the stack deletes the tasks, and the table can be deleted.
-    keep_data: bool
+    webhook_reach: Literal["public", "any"] = "public"
+    # The path of the secrets that webhooks are signed with: `<path>/<tenant>/<name>`. None: `taskyard/<name>/webhooks`.
+    webhook_secrets: str | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+    # True: a KMS key of the deployment encrypts table, documents, queues, logs and alarms. False: the services' keys.
+    customer_key: bool = False
+    # A key of one's own in place of that one. Its policy must let CloudWatch Logs and CloudWatch use it where it is
+    # imported (docs/own-tasks.md).
+    encryption_key: aws_kms.IKey | None = None
+    # True: table, documents, user pool and key outlive the stack, and the table cannot be deleted.
+    keep_data: bool = True
     # Limits of single routes, below those of the stage.
-    route_throttles: tuple[RouteThrottle, ...] = ()
+    route_throttles: Sequence[RouteThrottle] = BULK_THROTTLES
     # Origins of web pages that may call the API, `https://yard.example.com`; none: no page of another origin.
-    cors_origins: tuple[str, ...] = ()
-    # Other addresses of verified identities that SEND_EMAIL may send from, spelled exactly as payloads have them.
-    mail_senders: tuple[str, ...] = ()
+    cors_origins: Sequence[str] = ()
     # What each tenant may submit and have (docs/operations.md). None: no quotas, and no cost of checking them.
     quotas: TenantQuotas | None = None
     # Gets a confirmation mail from SNS at the first deployment; None: the topic has no subscriber.
     alarm_email: str | None = None
+    # A topic of one's own that alarms go to. None: one is made.
+    alarm_topic: aws_sns.ITopic | None = None
+    # A dashboard costs 3 USD a month above three of an account.
+    dashboard: bool = True
+    # Of every role that is made.
+    permissions_boundary: aws_iam.IManagedPolicy | None = None
+    # Of every resource that has tags.
+    tags: Mapping[str, str] = field(default_factory=dict)
+    # Where this may be deployed: `111122223333`, `eu-central-1`. None: wherever the credentials lead.
+    account: str | None = None
+    region: str | None = None
 
     def __post_init__(self) -> None:
         if self.webhook_reach not in ("public", "any"):
             raise ValueError(f"{self.environment}: webhook_reach is 'public' or 'any', not {self.webhook_reach!r}")
-
-    @property
-    def stack_name(self) -> str:
-        return f"Taskyard-{self.environment}"
 
     @property
     def iam(self) -> Iam | None:
@@ -108,12 +138,12 @@ class Config:
     @property
     def senders(self) -> tuple[str, ...]:
         """All addresses that tasks may send mail from."""
-        return (self.mail_from, *self.mail_senders)
+        return (*([self.mail_from] if self.mail_from else ()), *self.mail_senders)
 
     @property
-    def webhook_secrets(self) -> str:
-        """The path of the secrets that webhooks are signed with: `<path>/<tenant>/<name>`."""
-        return f"taskyard/{self.environment}/webhooks"
+    def secrets_path(self) -> str:
+        """Of the secrets that webhooks are signed with."""
+        return self.webhook_secrets or f"taskyard/{self.name}/webhooks"
 
     @property
     def visibility_seconds(self) -> int:
@@ -123,6 +153,41 @@ class Config:
     def oldest_message_seconds(self, lane: LaneConfig) -> int:
         """The age at which a lane's oldest message is late: delayed, then waiting, then running are all in order."""
         return MAX_DELAY_SECONDS + lane.tolerated_wait_seconds + self.visibility_seconds
+
+
+class Props(TypedDict, total=False):
+    """The optional props of `Taskyard`: the fields of Config, which has their meanings and defaults."""
+
+    lanes: tuple[LaneConfig, ...]
+    worker_timeout_seconds: int
+    worker_memory: int
+    retention_days: int
+    audit_retention_days: int
+    throttle_rate: int
+    throttle_burst: int
+    log_retention_days: int
+    listing_shards: int
+    observer_batch: int
+    observer_window_seconds: int
+    auth: Sequence[Auth]
+    mail_from: str | None
+    mail_senders: Sequence[str]
+    webhook_reach: Literal["public", "any"]
+    webhook_secrets: str | None
+    log_level: Literal["DEBUG", "INFO", "WARNING"]
+    customer_key: bool
+    encryption_key: aws_kms.IKey | None
+    keep_data: bool
+    route_throttles: Sequence[RouteThrottle]
+    cors_origins: Sequence[str]
+    quotas: TenantQuotas | None
+    alarm_email: str | None
+    alarm_topic: aws_sns.ITopic | None
+    dashboard: bool
+    permissions_boundary: aws_iam.IManagedPolicy | None
+    tags: Mapping[str, str]
+    account: str | None
+    region: str | None
 
 
 # Name → least, most, and whose limit it is.
@@ -146,65 +211,6 @@ LOG_RETENTION_DAYS = frozenset(
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?|\*")
 
-CONFIGS: Mapping[str, Config] = MappingProxyType(
-    {
-        "dev": Config(
-            environment="dev",
-            lanes=(
-                # 7 of the 10 invocations at once that a new account may have: the other functions keep the rest.
-                LaneConfig(name="high", max_concurrency=2, tolerated_wait_seconds=60),
-                LaneConfig(name="normal", max_concurrency=3, tolerated_wait_seconds=300),
-                LaneConfig(name="low", max_concurrency=2, tolerated_wait_seconds=3600),
-            ),
-            worker_timeout_seconds=60,
-            worker_memory=512,
-            retention_days=7,
-            audit_retention_days=30,
-            throttle_rate=200,
-            throttle_burst=400,
-            log_retention_days=7,
-            listing_shards=2,
-            observer_batch=100,
-            observer_window_seconds=1,
-            auth=(Iam(), Cognito()),
-            mail_from="taskyard@example.com",
-            mail_senders=("no-reply@example.com",),
-            webhook_reach="any",
-            log_level="INFO",
-            customer_key=False,
-            keep_data=False,
-            route_throttles=BULK_THROTTLES,
-        ),
-        "prod": Config(
-            environment="prod",
-            lanes=(
-                # 600 of the default of 1,000 invocations at once: the other functions keep the rest. A new account may
-                # have 10: ask for more before the first deployment (docs/operations.md).
-                LaneConfig(name="high", max_concurrency=200, tolerated_wait_seconds=60),
-                LaneConfig(name="normal", max_concurrency=300, tolerated_wait_seconds=300),
-                LaneConfig(name="low", max_concurrency=100, tolerated_wait_seconds=3600),
-            ),
-            worker_timeout_seconds=300,
-            worker_memory=1024,
-            retention_days=30,
-            audit_retention_days=400,
-            throttle_rate=2000,
-            throttle_burst=4000,
-            log_retention_days=90,
-            listing_shards=8,
-            observer_batch=500,
-            observer_window_seconds=10,
-            auth=(Iam(), Cognito()),
-            mail_from="taskyard@example.com",
-            webhook_reach="public",
-            log_level="INFO",
-            customer_key=True,
-            keep_data=True,
-            route_throttles=BULK_THROTTLES,
-        ),
-    }
-)
-
 
 class DeploymentError(Exception):
     """The configuration or the code to deploy is wrong. The message says where, what, and how to correct it."""
@@ -214,24 +220,10 @@ class InvalidConfigError(DeploymentError):
     """A value that AWS or Taskyard would refuse, after minutes of deploying."""
 
 
-class UnknownEnvironmentError(DeploymentError):
-    """No such environment. `name`: what was asked for; `known`: what there is."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.known = tuple(sorted(CONFIGS))
-        super().__init__(f"no environment {name!r}: known are {', '.join(self.known)} (infra/config.py)")
-
-
-def config_of(environment: str) -> Config:
-    """The configuration of one environment; raises UnknownEnvironmentError, InvalidConfigError."""
-    try:
-        config = CONFIGS[environment]
-    except KeyError:
-        raise UnknownEnvironmentError(environment) from None
-    if wrong := [f"infra/config.py: {environment}: {each}" for each in config_faults(config)]:
+def check_config(config: Config) -> None:
+    """Raises InvalidConfigError with all that is wrong, a line each."""
+    if wrong := [f"{config.environment}: {each}" for each in config_faults(config)]:
         raise InvalidConfigError("\n".join(wrong))
-    return config
 
 
 def config_faults(config: Config) -> Iterator[str]:
@@ -266,5 +258,5 @@ def check_routes(config: Config, routes: Collection[str]) -> None:
     for at, throttle in enumerate(config.route_throttles):
         if throttle.route not in routes:
             raise InvalidConfigError(
-                f"infra/config.py: {config.environment}: route_throttles[{at}].route: there is no {throttle.route!r}"
+                f"{config.environment}: route_throttles[{at}].route: there is no {throttle.route!r}"
             )

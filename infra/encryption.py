@@ -55,24 +55,30 @@ class Encryption(Construct):
 
     def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
         super().__init__(scope, id)
-        self.key: kms.Key | None = None
-        if not config.customer_key:
-            return
-        stack = cdk.Stack.of(self)
-        self.key = kms.Key(
+        self.key: kms.IKey | None = config.encryption_key
+        if self.key is None and config.customer_key:
+            self.key = self._own_key(config)
+        if self.key is not None:
+            self._allow_logs(self.key)
+
+    def _own_key(self, config: Config) -> kms.Key:
+        return kms.Key(
             self,
             "Key",
             description=f"Taskyard {config.environment}: table, documents, queues, logs and alarms",
-            alias=f"alias/{config.stack_name}",
+            alias=f"alias/{config.name}",
             enable_key_rotation=True,
             # Without its key, a table that outlives the stack cannot be read.
             removal_policy=cdk.RemovalPolicy.RETAIN if config.keep_data else cdk.RemovalPolicy.DESTROY,
         )
+
+    def _allow_logs(self, key: kms.IKey) -> None:
+        """CloudWatch Logs has no role: it uses the key in its own name. An imported key has a policy of its own."""
+        stack = cdk.Stack.of(self)
         groups = stack.format_arn(
             service="logs", resource="log-group", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
         )
-        # CloudWatch Logs has no role: it uses the key in its own name.
-        self.key.add_to_resource_policy(
+        key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="Logs",
                 principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from .acknowledgements import acknowledge
 from .auth import ROLES, Cognito, ServiceClient
+from .names import domain_prefix, output
 
 RESOURCE_SERVER = "taskyard"
 
@@ -30,18 +31,19 @@ class Identity(Construct):
         scope: Construct,
         id: str,
         *,
-        environment: str,
+        name: str,
         keep_data: bool,
         config: Cognito,
     ) -> None:
-        """`keep_data`: the pool cannot be deleted, and outlives the stack, as do the groups of its users."""
+        """`name`: unique in the account and region. `keep_data`: the pool cannot be deleted, and outlives the stack, as
+        do the groups of its users."""
         super().__init__(scope, id)
         threat_protection = config.threat_protection
         removal = cdk.RemovalPolicy.RETAIN if keep_data else cdk.RemovalPolicy.DESTROY
         self.pool = cognito.UserPool(
             self,
             "Pool",
-            user_pool_name=f"taskyard-{environment}",
+            user_pool_name=name,
             feature_plan=cognito.FeaturePlan.PLUS if threat_protection else cognito.FeaturePlan.ESSENTIALS,
             standard_threat_protection_mode=(
                 cognito.StandardThreatProtectionMode.FULL_FUNCTION if threat_protection else None
@@ -91,7 +93,7 @@ class Identity(Construct):
             )
             for client in config.service_clients
         }
-        prefix = config.login_domain_prefix or f"taskyard-{environment}-{cdk.Aws.ACCOUNT_ID}"
+        prefix = config.login_domain_prefix or f"{domain_prefix(name)}-{cdk.Aws.ACCOUNT_ID}"
         self.domain = self.pool.add_domain(
             "Domain",
             cognito_domain=cognito.CognitoDomainOptions(domain_prefix=prefix),
@@ -158,22 +160,26 @@ class Identity(Construct):
         )
 
     def _outputs(self) -> None:
-        """Of the stack, so that their names have no prefix. Secrets are none of them: `aws cognito-idp
+        """Secrets are none of them: `aws cognito-idp
         describe-user-pool-client` shows them to who may see them."""
-        stack = cdk.Stack.of(self)
-        cdk.CfnOutput(stack, "UserPoolId", value=self.pool.user_pool_id, description="Where users and groups are added")
-        cdk.CfnOutput(
-            stack, "LoginUrl", value=self.domain.base_url(), description="The login page, and the token endpoint"
+        output(
+            self.node.scope, "UserPoolId", value=self.pool.user_pool_id, description="Where users and groups are added"
         )
-        cdk.CfnOutput(
-            stack,
+        output(
+            self.node.scope,
+            "LoginUrl",
+            value=self.domain.base_url(),
+            description="The login page, and the token endpoint",
+        )
+        output(
+            self.node.scope,
             "PeopleClientId",
             value=self.people.user_pool_client_id,
             description="For taskyard login: a public client, without a secret",
         )
         for name, client in self.services.items():
-            cdk.CfnOutput(
-                stack,
+            output(
+                self.node.scope,
                 f"ServiceClientId{''.join(part.title() for part in name.split('-'))}",
                 value=client.user_pool_client_id,
                 description=f"Of the service {name}",

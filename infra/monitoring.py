@@ -15,7 +15,7 @@ from constructs import Construct
 
 from .functions.api import Api
 from .functions.dead_letter import DeadLetter
-from .functions.function import NAMESPACE, Function
+from .functions.function import NAMESPACE, Function, camel_case
 from .functions.notifier import Notifier
 from .functions.observer import Observer
 from .functions.producer import Producer
@@ -76,7 +76,9 @@ class Monitoring(Construct):
             "firing": producer.firing,
             "notifier": notifier.function,
         }
-        self.topic = _alarm_topic(self, email=config.alarm_email, shared_key=shared.package.encryption.key)
+        self.topic = config.alarm_topic or _alarm_topic(
+            self, email=config.alarm_email, shared_key=shared.package.encryption.key
+        )
         self._task_alarms(observer)
         self._api_alarms(api)
         self._notification_alarms(notifier)
@@ -94,8 +96,11 @@ class Monitoring(Construct):
         )
         self._schedule_alarms(producer, shared.schedules)
         # CloudWatch knows dashboards by name in all regions of an account, unlike everything else here.
-        self.dashboard_name = f"{config.stack_name}-{cdk.Stack.of(self).region}"
-        cw.Dashboard(
+        self.dashboard_name = f"{config.name}-{cdk.Stack.of(self).region}"
+        self.dashboard = self._dashboard(api, observer, shared.storage) if config.dashboard else None
+
+    def _dashboard(self, api: Api, observer: Observer, storage: Storage) -> cw.Dashboard:
+        return cw.Dashboard(
             self,
             "Dashboard",
             dashboard_name=self.dashboard_name,
@@ -105,7 +110,7 @@ class Monitoring(Construct):
                 [_graph(title, self._duration_metrics(name), unit="ms") for name, title in DURATION_METRICS],
                 self._lane_widgets(),
                 self._function_widgets(),
-                self._resource_widgets(api, observer, shared.storage),
+                self._resource_widgets(api, observer, storage),
                 [_graph("Notifications", [self._count_metric(name) for name in NOTIFICATION_METRICS], width=24)],
                 [_graph("Schedules", [self._count_metric(name) for name in SCHEDULE_METRICS], width=24)],
             ],
@@ -137,7 +142,7 @@ class Monitoring(Construct):
         )
         for name, function in self._functions.items():
             self._alarm(
-                f"{_camel_case(name)}Errors",
+                f"{camel_case(name)}Errors",
                 self._error_metric(name, function),
                 threshold=1,
                 description=f"An invocation of {name} raised, timed out or died.",
@@ -162,7 +167,7 @@ class Monitoring(Construct):
         if name in ("notifier", "workflow"):
             # They raise an error when their state machine should retry: a delivery failed, a record is not yet
             # written. So Lambda's error count is no fault; they count real errors themselves.
-            return self._metric(f"{_camel_case(name)}Errors", statistic="Sum", period=FIVE_MINUTES)
+            return self._metric(f"{camel_case(name)}Errors", statistic="Sum", period=FIVE_MINUTES)
         return function.function.metric_errors(period=FIVE_MINUTES)
 
     def _schedule_alarms(self, producer: Producer, schedules: Schedules) -> None:
@@ -323,10 +328,6 @@ class Monitoring(Construct):
         ]
 
 
-def _camel_case(name: str) -> str:
-    return "".join(word.title() for word in name.split("-"))
-
-
 def _messages_received(queue: sqs.Queue) -> cw.IMetric:
     """Messages received from a queue. Its depth is sampled once a minute, and would miss messages consumed sooner."""
     return queue.metric_number_of_messages_received(period=FIVE_MINUTES)
@@ -355,7 +356,7 @@ def _graph(title: str, metrics: Sequence[cw.IMetric], *, unit: str | None = None
     )
 
 
-def _alarm_topic(scope: Construct, *, email: str | None, shared_key: kms.Key | None) -> sns.Topic:
+def _alarm_topic(scope: Construct, *, email: str | None, shared_key: kms.IKey | None) -> sns.Topic:
     """Encrypted with the environment's key, or one of its own: CloudWatch may not use the one that AWS manages for SNS
     (docs/adr/0012)."""
     alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")

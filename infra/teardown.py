@@ -3,8 +3,8 @@
 CloudFormation waits for running executions of a state machine (a workflow may take a year, a notification a day),
 deletes no bucket that holds objects, and leaves retained resources, also after a first deployment that failed.
 
-    python -m infra.teardown --env dev
-    python -m infra.teardown --env prod --confirm Taskyard-prod
+    python -m infra.teardown --stack Taskyard-dev
+    python -m infra.teardown --stack Taskyard-prod --confirm Taskyard-prod
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-
-from .config import CONFIGS, UnknownEnvironmentError, config_of
 
 TABLE, BUCKET, MACHINE = "AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::StepFunctions::StateMachine"
 USER_POOL, KEY = "AWS::Cognito::UserPool", "AWS::KMS::Key"
@@ -71,6 +69,12 @@ class Teardown:
             if line := self._clear(resource, is_leftover):
                 lines.append(line)
         return lines
+
+    def keeps_data(self) -> bool:
+        """Whether its template retains a table."""
+        return self._describe_stack() is not None and any(
+            resource.kind == TABLE and resource.retained for resource in self._resources()
+        )
 
     def _clear(self, resource: Resource, is_leftover: bool) -> str | None:
         try:
@@ -177,20 +181,20 @@ class Teardown:
 
 def main(argv: Sequence[str], session: Any = None) -> int:
     """The exit code. `session`: boto3's; by default of the current credentials."""
-    parser = argparse.ArgumentParser(description="Make way for the deletion of an environment's stack.")
-    parser.add_argument("--env", required=True, help=", ".join(sorted(CONFIGS)))
+    parser = argparse.ArgumentParser(description="Make way for the deletion of a stack.")
+    parser.add_argument("--stack", required=True, help="its name")
     parser.add_argument("--confirm", default="", help="the stack's name, where data is at stake")
     arguments = parser.parse_args(argv)
     try:
-        config = config_of(arguments.env)
-        if config.keep_data and arguments.confirm != config.stack_name:
+        teardown = Teardown(stack=arguments.stack, session=session or boto3.Session())
+        if arguments.confirm != arguments.stack and teardown.keeps_data():
             raise TeardownError(
-                f"{arguments.env} keeps its data: to stop all that runs there and delete its stack, say\n"
-                f"    make destroy ENV={arguments.env} CONFIRM={config.stack_name}"
+                f"{arguments.stack} keeps its data: to stop all that runs there and delete its stack, name it once "
+                f"more:\n    make destroy ENV=… CONFIRM={arguments.stack}"
             )
-        for line in Teardown(stack=config.stack_name, session=session or boto3.Session()).run():
+        for line in teardown.run():
             print(line)
-    except (TeardownError, UnknownEnvironmentError) as error:
+    except TeardownError as error:
         print(error, file=sys.stderr)
         return 2
     except (BotoCoreError, ClientError) as error:

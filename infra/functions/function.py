@@ -9,24 +9,18 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as s3_assets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from ..acknowledgements import acknowledge
 from ..build.assets import Asset, Assets
+from ..build.pools import StackAssets
 from ..config import Config
 from ..encryption import Encryption
 from .variables import VARIABLES
 
 NAMESPACE = "Taskyard"
-# Lambda's log retention accepts these numbers of days only, of those that a configuration may name.
-_RETENTION = {
-    7: logs.RetentionDays.ONE_WEEK,
-    14: logs.RetentionDays.TWO_WEEKS,
-    30: logs.RetentionDays.ONE_MONTH,
-    90: logs.RetentionDays.THREE_MONTHS,
-    365: logs.RetentionDays.ONE_YEAR,
-}
 # Statement id → why its wildcard cannot be avoided. A wildcard in any other statement is a finding of cdk-nag.
 _ACCEPTED_WILDCARDS = {
     "Indexes": "Queries of both indexes of the one table.",
@@ -41,46 +35,86 @@ _ACCEPTED_WILDCARDS = {
 
 
 class DeploymentPackage(Construct):
-    """What all functions share: the code, the layer of dependencies, the configuration, and the key of what is kept."""
+    """What all functions share: the configuration, the key of what is kept, and, once all pools are known, the code and
+    the layer of dependencies (docs/adr/0036)."""
 
-    def __init__(self, scope: Construct, id: str, *, config: Config, assets: Assets, encryption: Encryption) -> None:
+    def __init__(self, scope: Construct, id: str, *, config: Config, encryption: Encryption) -> None:
         super().__init__(scope, id)
         self.config = config
         self.encryption = encryption
-        self.code = _code(assets.code)
-        self.layer = lambda_.LayerVersion(
-            self,
-            "Layer",
-            description=f"Dependencies of Taskyard's functions; bytecode: {assets.bytecode}",
-            code=_code(assets.layer),
-            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
-            compatible_architectures=[lambda_.Architecture.ARM_64],
+        self._functions: list[tuple[lambda_.Function, str | None]] = []
+        self._layers: dict[str, lambda_.LayerVersion] = {}
+
+    def add(self, function: lambda_.Function, *, pool: str | None) -> None:
+        """`pool`: whose assets the function gets; None: those of all functions but the workers."""
+        self._functions.append((function, pool))
+
+    def deliver(self, assets: StackAssets) -> None:
+        """Give every function its code and its layer. Called once, when no pool can be added any more."""
+        for function, pool in self._functions:
+            own = assets.functions if pool is None else assets.pools[pool]
+            function.add_layers(self._layer(own, pool))
+            self._set_code(function, own.code)
+
+    def _layer(self, assets: Assets, pool: str | None) -> lambda_.LayerVersion:
+        """One for all functions with equal dependencies."""
+        if assets.layer.hash not in self._layers:
+            self._layers[assets.layer.hash] = lambda_.LayerVersion(
+                self,
+                f"{camel_case(pool)}Layer" if self._layers and pool else "Layer",
+                description=f"Dependencies of Taskyard's functions; bytecode: {assets.bytecode}",
+                code=lambda_.Code.from_asset(
+                    str(assets.layer.path), asset_hash=assets.layer.hash, asset_hash_type=cdk.AssetHashType.CUSTOM
+                ),
+                compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+                compatible_architectures=[lambda_.Architecture.ARM_64],
+            )
+        return self._layers[assets.layer.hash]
+
+    def _set_code(self, function: lambda_.Function, code: Asset) -> None:
+        id = f"Code{code.hash[:16]}"
+        asset = self.node.try_find_child(id) or s3_assets.Asset(
+            self, id, path=str(code.path), asset_hash=code.hash, asset_hash_type=cdk.AssetHashType.CUSTOM
         )
+        assert isinstance(asset, s3_assets.Asset)
+        resource = cfn_function(function)
+        resource.code = lambda_.CfnFunction.CodeProperty(s3_bucket=asset.s3_bucket_name, s3_key=asset.s3_object_key)
+        asset.add_resource_metadata(resource, "Code")
 
 
-def _code(asset: Asset) -> lambda_.Code:
-    return lambda_.Code.from_asset(str(asset.path), asset_hash=asset.hash, asset_hash_type=cdk.AssetHashType.CUSTOM)
+def camel_case(name: str) -> str:
+    return "".join(word.title() for word in name.split("-"))
+
+
+def cfn_function(function: lambda_.Function) -> lambda_.CfnFunction:
+    resource = function.node.default_child
+    assert isinstance(resource, lambda_.CfnFunction)
+    return resource
 
 
 def log_group(
     scope: Construct, id: str, *, config: Config, encryption: Encryption, name: str | None = None
 ) -> logs.LogGroup:
     """A log group with the retention of the configuration, deleted with the stack."""
-    return logs.LogGroup(
+    group = logs.LogGroup(
         scope,
         id,
         log_group_name=name,
-        retention=_RETENTION[config.log_retention_days],
         encryption_key=encryption.key,
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
+    resource = group.node.default_child
+    assert isinstance(resource, logs.CfnLogGroup)
+    # As a number: the CDK has a word for each that CloudWatch takes.
+    resource.retention_in_days = config.log_retention_days
+    return group
 
 
 def vended_log_group(scope: Construct, id: str, *, config: Config, encryption: Encryption, log: str) -> logs.LogGroup:
     """A log group that another AWS service writes to (an API's access log). Such a service adds each group to a
     resource policy of the account, which is limited to 5,120 characters; when it is full, the stage cannot be created.
     That policy covers groups below /aws/vendedlogs/ already."""
-    return log_group(scope, id, config=config, encryption=encryption, name=f"/aws/vendedlogs/{config.stack_name}/{log}")
+    return log_group(scope, id, config=config, encryption=encryption, name=f"/aws/vendedlogs/{config.name}/{log}")
 
 
 class Function(Construct):
@@ -90,7 +124,8 @@ class Function(Construct):
     name: the handler of `dead-letter` is `functions.dead_letter.handler.handler`. `environment`: variables that
     infra/functions/variables.py describes. `statements`: all that its role may do besides writing to its log group.
     The key of what they allow is added.
-    `name`: fixed for a function that others find by name; else CloudFormation names it. Raises ValueError.
+    `name`: fixed for a function that others find by name; else CloudFormation names it. `pool`: whose code and packages
+    it runs; None: those of all functions but the workers. Raises ValueError.
     """
 
     def __init__(
@@ -107,6 +142,7 @@ class Function(Construct):
         statements: Sequence[iam.PolicyStatement],
         recursive: bool = False,
         name: str | None = None,
+        pool: str | None = None,
     ) -> None:
         super().__init__(scope, id)
         config = package.config
@@ -145,8 +181,8 @@ class Function(Construct):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
             handler=f"functions.{(folder or service).replace('-', '_')}.handler.handler",
-            code=package.code,
-            layers=[package.layer],
+            # DeploymentPackage.deliver replaces it, and adds the layer.
+            code=lambda_.Code.from_inline("not delivered"),
             role=role,
             log_group=logs_group,
             logging_format=lambda_.LoggingFormat.JSON,
@@ -155,15 +191,14 @@ class Function(Construct):
             recursive_loop=lambda_.RecursiveLoop.ALLOW if recursive else None,
             environment=variables,
         )
+        package.add(self.function, pool=pool)
         acknowledge(
             self.function,
             {"AwsSolutions-L1": "Python 3.13 is what the layer's wheels and bytecode are made for."},
         )
 
         # CDK refers to the role twice, as a dependency and as the role. It is harmless.
-        resource = self.function.node.default_child
-        assert isinstance(resource, lambda_.CfnFunction)
-        resource.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
+        cfn_function(self.function).add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
 
     @property
     def arn(self) -> str:

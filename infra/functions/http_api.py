@@ -77,7 +77,7 @@ class HttpApi(Construct):
         self.api = apigw.HttpApi(
             self,
             "Http",
-            api_name=f"{config.stack_name}-{self.name}",
+            api_name=f"{config.name}-{self.name}",
             create_default_stage=False,
             description=f"Submit and watch tasks; callers are authorized by {self.name.upper()}",
             cors_preflight=_cors(config.cors_origins),

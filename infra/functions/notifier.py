@@ -47,7 +47,7 @@ class Notifier(Construct):
         stack = cdk.Stack.of(self)
         if config.iam and config.iam.tenant_from == "account":
             # The only tenant known at deployment. Other secrets are created by hand: docs/notifications.md.
-            self._default_secret(f"{config.webhook_secrets}/{stack.account}/default")
+            self._default_secret(f"{config.secrets_path}/{stack.account}/default")
         self.function = Function(
             self,
             "Handler",
@@ -59,13 +59,13 @@ class Notifier(Construct):
             environment={
                 "TABLE_NAME": storage.table.table_name,
                 "LISTING_SHARDS": str(config.listing_shards),
-                "MAIL_FROM": config.mail_from,
+                "MAIL_FROM": config.mail_from or "",
                 **shared.webhook_environment(),
             },
             statements=[
                 storage.allow_records("GetItem", "UpdateItem"),
                 shared.allow_webhook_secrets(),
-                allow_mail(self, senders=(config.mail_from,)),
+                *allow_mail(self, senders=config.senders[:1] if config.mail_from else ()),
             ],
         )
         self.machine = state_machine(

@@ -74,7 +74,7 @@ class SharedResources:
         """Variables of functions that call webhooks and sign what they send."""
         return {
             "WEBHOOK_REACH": self.config.webhook_reach,
-            "WEBHOOK_SECRETS": self.config.webhook_secrets,
+            "WEBHOOK_SECRETS": self.config.secrets_path,
         }
 
     def allow_webhook_secrets(self) -> iam.PolicyStatement:
@@ -82,7 +82,7 @@ class SharedResources:
         resource = cdk.Stack.of(self.package).format_arn(
             service="secretsmanager",
             resource="secret",
-            resource_name=f"{self.config.webhook_secrets}/*",
+            resource_name=f"{self.config.secrets_path}/*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
         return iam.PolicyStatement(

@@ -8,6 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from ..build.pools import DEFAULT_POOL
 from ..resources.lanes import Lane, allow_consume
 from .function import Function
 from .shared_resources import SharedResources
@@ -27,6 +28,7 @@ class Worker(Construct):
             "Handler",
             package=shared.package,
             service="worker",
+            pool=DEFAULT_POOL,
             timeout_seconds=config.worker_timeout_seconds,
             memory=config.worker_memory,
             # A worker sends wake-ups of retried tasks to its own queue. The limit of attempts bounds the recursion.
@@ -35,7 +37,7 @@ class Worker(Construct):
                 **shared.task_environment(),
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
                 "LANE": lane.name,
-                "MAIL_FROM": config.mail_from,
+                "MAIL_FROM": config.mail_from or "",
                 "MAIL_SENDERS": ",".join(config.senders),
                 **shared.webhook_environment(),
             },
@@ -45,7 +47,7 @@ class Worker(Construct):
                 allow_consume(lane),
                 *shared.allow_consequences(),
                 shared.allow_webhook_secrets(),
-                allow_mail(self, senders=config.senders),
+                *allow_mail(self, senders=config.senders),
             ],
         )
         self.function.add_queue_source(
@@ -61,17 +63,21 @@ class Workers(Construct):
         self.workers = tuple(Worker(self, lane.name.title(), shared=shared, lane=lane) for lane in shared.lanes.lanes)
 
 
-def allow_mail(scope: Construct, *, senders: Sequence[str]) -> iam.PolicyStatement:
+def allow_mail(scope: Construct, *, senders: Sequence[str]) -> list[iam.PolicyStatement]:
     """Send mail from these addresses only. SES checks the sender's identity, in its sandbox the recipient's too, and
-    the identity's default configuration set: any of this account's."""
+    the identity's default configuration set: any of this account's. Nothing without senders."""
+    if not senders:
+        return []
     stack = cdk.Stack.of(scope)
     resources = [
         stack.format_arn(service="ses", resource=resource, resource_name="*")
         for resource in ("identity", "configuration-set")
     ]
-    return iam.PolicyStatement(
-        sid="Mail",
-        actions=["ses:SendEmail"],
-        resources=resources,
-        conditions={"StringEquals": {"ses:FromAddress": list(senders)}},
-    )
+    return [
+        iam.PolicyStatement(
+            sid="Mail",
+            actions=["ses:SendEmail"],
+            resources=resources,
+            conditions={"StringEquals": {"ses:FromAddress": list(senders)}},
+        )
+    ]

@@ -22,8 +22,8 @@ class Schedules(Construct):
     def __init__(self, scope: Construct, id: str, *, config: Config) -> None:
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
-        self.firing_name = f"{config.stack_name}-firing"
-        self.producer_name = f"{config.stack_name}-producer"
+        self.firing_name = f"{config.name}-firing"
+        self.producer_name = f"{config.name}-producer"
         self.firing_arn, producer_arn = (_arn(stack, name) for name in (self.firing_name, self.producer_name))
         self.group = scheduler.CfnScheduleGroup(self, "Group")
         self.role = scheduler_role(

@@ -14,9 +14,9 @@ class StateMachines:
 
     def __init__(self, scope: Construct, *, config: Config) -> None:
         stack = cdk.Stack.of(scope)
-        self.run_name = f"{config.stack_name}-runs"
+        self.run_name = f"{config.name}-runs"
         self.run_arn = _arn(stack, self.run_name)
-        self.notify_name = f"{config.stack_name}-notifications"
+        self.notify_name = f"{config.name}-notifications"
         self.notify_arn = _arn(stack, self.notify_name)
 
     def allow_answer(self) -> iam.PolicyStatement:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.config import CONFIGS
+from app import build
+from environments import CONFIGS, stack_name
 from infra.synthesis import synthesize
 from tests.bench.prices import DATED, Prices, Standing
 
@@ -137,7 +138,7 @@ def cell(item: Item | None) -> str:
 
 
 def main() -> int:
-    paths = {name: synthesize(name, Path("cdk.out")) for name in CONFIGS}
+    paths = {name: synthesize(build, name, Path("cdk.out"), stack=stack_name(name)) for name in CONFIGS}
     print(section({name: json.loads(path.read_text()) for name, path in paths.items()}))
     return 0
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from app import build
+from environments import stack_name
 from infra.build.locations import ROOT
 from infra.synthesis import synthesize
 from tests.bench_init.measure import BASELINE, imports, measure, variants
@@ -56,7 +58,7 @@ def main() -> int:
 
 def functions(out: Path) -> dict[str, tuple[str, Mapping[str, str]]]:
     """Of the dev template: name → (handler, variables). The workers of all lanes are one code: one stands for them."""
-    template = read(synthesize("dev", out), "dev")
+    template = read(synthesize(build, "dev", out, stack=stack_name("dev")), "dev")
     found: dict[str, tuple[str, Mapping[str, str]]] = {}
     for part in PARTS:
         handler = template.function(part)["Handler"]

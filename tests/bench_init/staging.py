@@ -13,13 +13,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from environments import CONFIGS
 from infra.build.assets import Assets, file_lock
 from infra.build.bytecode import RUNTIME, Compiler, compile_tree, find_compiler
 from infra.build.layers import layer_digest, prune
 from infra.build.locations import BUILD, LOCK_FILE
 from infra.build.pools import build_pools, default_pool
 from infra.build.requirements import Platform, install
-from infra.config import config_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Staged:
 def stage() -> Staged:
     """Reaches the package registry once per lock file, unless uv has the wheels."""
     compiler = find_compiler()
-    config = config_of("dev")
+    config = CONFIGS["dev"]
     assets = build_pools([default_pool(timeout_seconds=config.worker_timeout_seconds)]).functions
     version = ".".join(map(str, sys.version_info[:3]))
     python = compiler or Compiler(executable=sys.executable, version=version)

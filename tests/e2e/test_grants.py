@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.config import CONFIGS
+from environments import CONFIGS
 from local.system import LocalSystem
 from local.template import cloud_assembly
 from local.template.stack import Stack

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from environments import stack_name
 from infra.build.assets import Assets
 from infra.build.locations import ROOT
 from infra.build.pools import build_pools, default_pool
-from infra.synthesis import template_path
 from tests.infra.template import Template, read
 from tests.infra.variants import synthesize_variants
 
@@ -64,7 +64,7 @@ def syntheses(
     for name in ENVIRONMENTS:
         command = [sys.executable, "app.py", "--env", name, "--out", str(out), "--check"]
         ran = subprocess.run(command, cwd=ROOT, env=dict(offline), capture_output=True, text=True, check=False)
-        done[name] = Synthesis(ran=ran, template=template_path(name, out))
+        done[name] = Synthesis(ran=ran, template=out / f"{stack_name(name)}.template.json")
         assert done[name].template.exists(), ran.stderr
     return done
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from environments import CONFIGS
 from functions.api.handler import handler
 from infra.auth import AUTH_LIMIT
 from infra.build.routes import ROUTES_FILE, read_routes
-from infra.config import CONFIGS, InvalidConfigError, RouteThrottle, check_routes, config_faults, config_of
+from infra.config import InvalidConfigError, RouteThrottle, check_routes, config_faults
 from tests.infra.template import PARTS, Template, target
 
 ROUTES = {
@@ -173,7 +174,7 @@ def test_deployment_with_one_api_has_its_outputs(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_stage_throttles_and_logs(template: Template, kind: str) -> None:
-    config = config_of(template.environment)
+    config = CONFIGS[template.environment]
     _, stage = stage_of(template, kind)
     assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
     settings = stage["DefaultRouteSettings"]

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from infra.config import config_of
+from environments import CONFIGS
 from infra.functions.variables import VARIABLES as DESCRIPTIONS
-from infra.synthesis import use_bundled_node
+from infra.node import use_bundled_node
 from tests.infra.template import PARTS, Template, target
 
 COMMON = {"ENVIRONMENT", "LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "TABLE_NAME"}
@@ -74,7 +74,7 @@ def test_there_are_these_functions_and_no_others(template: Template) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_a_function_has_its_shape(template: Template, part: str) -> None:
     function = template.function(part)
-    config = config_of(template.environment)
+    config = CONFIGS[template.environment]
     handler, timeout, memory = SHAPES[part]
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
     assert function["Handler"] == handler
@@ -112,7 +112,7 @@ def test_every_function_has_its_own_log_group_and_role(template: Template) -> No
     functions = template.of_type("AWS::Lambda::Function").values()
     groups = {target(function["LoggingConfig"]["LogGroup"]) for function in functions}
     assert len(groups) == len({target(function["Role"]) for function in functions}) == len(PARTS)
-    days = config_of(template.environment).log_retention_days
+    days = CONFIGS[template.environment].log_retention_days
     assert {group["RetentionInDays"] for group in template.of_type("AWS::Logs::LogGroup").values()} == {days}
 
 
@@ -128,7 +128,7 @@ def test_a_function_with_a_variable_that_is_not_described_is_refused() -> None:
     from infra.functions.function import Function
 
     scope = cdk.Stack(cdk.App(), "Stack")
-    package = SimpleNamespace(config=config_of("dev"))
+    package = SimpleNamespace(config=CONFIGS["dev"])
     with pytest.raises(ValueError, match="NOT_DESCRIBED"):
         Function(
             scope,

@@ -17,7 +17,7 @@ from tests.infra.template import Template
 # In a process of its own, as app.py is: jsii's Node is of the process.
 PROGRAM = """
 import sys
-from infra.synthesis import use_bundled_node
+from infra.node import use_bundled_node
 use_bundled_node()
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
@@ -28,12 +28,12 @@ app = cdk.App(
     outdir=sys.argv[1], analytics_reporting=False, tree_metadata=False, builtin_cloud_formation_validation=True
 )
 small = cdk.Stack(app, "Small")
-Identity(small, "Identity", environment="dev", keep_data=False, config=Cognito())
+Identity(small, "Identity", name="Taskyard-dev", keep_data=False, config=Cognito())
 large = cdk.Stack(app, "Large")
 identity = Identity(
     large,
     "Identity",
-    environment="prod",
+    name="Taskyard-prod",
     keep_data=True,
     config=Cognito(
         login_domain_prefix="yard-of-acme",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.config import config_of
+from environments import CONFIGS
 from tests.infra.template import Template, target
 from tests.model.quotas import QUOTAS
 
@@ -16,7 +16,7 @@ TWO_WEEKS = 14 * 24 * 3600
 def test_a_message_stays_hidden_for_as_long_as_its_worker_may_run(template: Template, lane: str) -> None:
     queue, dead_letters = template.lane(lane)
     timeout = template.function(f"worker-{lane}")["Timeout"]
-    assert timeout == config_of(template.environment).worker_timeout_seconds
+    assert timeout == CONFIGS[template.environment].worker_timeout_seconds
     assert queue["VisibilityTimeout"] == timeout + 10
     assert dead_letters["VisibilityTimeout"] >= template.function("dead-letter")["Timeout"]
 
@@ -39,7 +39,7 @@ def test_no_two_lanes_share_a_queue(template: Template) -> None:
 @pytest.mark.parametrize("lane", LANES)
 def test_workers_take_batches_and_report_each_message(template: Template, lane: str) -> None:
     (source,) = template.sources(f"worker-{lane}")
-    (wanted,) = [it for it in config_of(template.environment).lanes if it.name == lane]
+    (wanted,) = [it for it in CONFIGS[template.environment].lanes if it.name == lane]
     assert source["BatchSize"] == 10
     assert "MaximumBatchingWindowInSeconds" not in source
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]

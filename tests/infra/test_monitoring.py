@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.config import MAX_DELAY_SECONDS, config_of
+from environments import CONFIGS
+from infra.config import MAX_DELAY_SECONDS
 from tests.infra.template import PARTS, Template, target
 
 LANES = ("high", "normal", "low")
@@ -91,7 +92,7 @@ def test_what_the_producer_failed_at_alarms_for_as_long_as_it_is_tried(template:
 def test_an_old_message_alarms_but_one_delayed_on_purpose_does_not(template: Template, lane: str) -> None:
     queue = target(template.sources(f"worker-{lane}")[0]["EventSourceArn"])
     (alarm,) = _of(template, "ApproximateAgeOfOldestMessage", queue)
-    assert alarm["Threshold"] > MAX_DELAY_SECONDS + config_of(template.environment).worker_timeout_seconds
+    assert alarm["Threshold"] > MAX_DELAY_SECONDS + CONFIGS[template.environment].worker_timeout_seconds
 
 
 @pytest.mark.parametrize("part", [part for part in PARTS if part not in ERRS_BY_DESIGN])
@@ -143,7 +144,7 @@ def test_every_alarm_tells_one_encrypted_topic(template: Template) -> None:
 
 def test_nobody_is_mailed_unless_the_configuration_says_who(template: Template) -> None:
     subscriptions = template.of_type("AWS::SNS::Subscription").values()
-    email = config_of(template.environment).alarm_email
+    email = CONFIGS[template.environment].alarm_email
     assert [it["Endpoint"] for it in subscriptions] == ([email] if email else [])
 
 

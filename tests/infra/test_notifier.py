@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from environments import CONFIGS
 from functions.notifier.delivery import RETRY_WINDOW_MS, retry_pause_seconds
-from infra.config import config_of
 from tests.infra.template import Template, as_list
 from tests.integration.notifications import MOST_RETRIES
 
@@ -102,14 +102,14 @@ def test_the_default_secret_is_where_the_function_looks(template: Template, part
 
 
 def test_outside_development_only_the_public_internet_is_called(template: Template) -> None:
-    reach = config_of(template.environment).webhook_reach
+    reach = CONFIGS[template.environment].webhook_reach
     assert {template.variables(part)["WEBHOOK_REACH"] for part in (*CALLING, "api", "producer")} == {reach}
     assert reach == ("any" if template.environment == "dev" else "public"), "never local: that is the local system's"
 
 
 def test_the_loopback_is_in_the_reach_of_nothing_that_is_deployed() -> None:
     with pytest.raises(ValueError, match="webhook_reach"):
-        dataclasses.replace(config_of("dev"), webhook_reach="local")  # type: ignore[arg-type]
+        dataclasses.replace(CONFIGS["dev"], webhook_reach="local")  # type: ignore[arg-type]
 
 
 def watching(template: Template, metric: str) -> list[dict[str, Any]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from environments import CONFIGS
 from functions.store import keys
-from infra.config import config_of
 from local.event_sources.filter_patterns import matches
 from tests.infra.template import Template, target
 
@@ -15,7 +15,7 @@ def test_the_stream_is_read_with_limits(template: Template) -> None:
     (table,) = template.of_type("AWS::DynamoDB::Table")
     assert source["EventSourceArn"] == {"Fn::GetAtt": [table, "StreamArn"]}
     assert source["StartingPosition"] == "TRIM_HORIZON"
-    config = config_of(template.environment)
+    config = CONFIGS[template.environment]
     gathered = (source["BatchSize"], source["MaximumBatchingWindowInSeconds"])
     assert gathered == (config.observer_batch, config.observer_window_seconds)
     assert (source["MaximumRetryAttempts"], source["MaximumRecordAgeInSeconds"]) == (10, 3600)

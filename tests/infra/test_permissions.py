@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.config import config_of
+from environments import CONFIGS
 from tests.infra.template import PARTS, Template, as_list, target
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -190,7 +190,7 @@ def test_timers_are_made_and_only_the_api_takes_them_back(template: Template, pa
 def test_mail_is_sent_by_allowed_senders_only_and_with_a_default_configuration_set(
     template: Template, part: str
 ) -> None:
-    config = config_of(template.environment)
+    config = CONFIGS[template.environment]
     (statement,) = [it for it in template.statements(part) if "ses:SendEmail" in as_list(it["Action"])]
     senders = [config.mail_from] if part == "notifier" else list(config.senders)
     assert as_list(statement["Condition"]["StringEquals"]["ses:FromAddress"]) == senders

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.config import config_of
+from environments import CONFIGS
 from tests.infra.template import Template
 
 
@@ -58,7 +58,7 @@ def test_what_is_deleted_with_its_stack_keeps_no_versions(dev: Template) -> None
 
 
 def test_data_outlives_the_stack_where_it_matters(template: Template) -> None:
-    wanted = "Retain" if config_of(template.environment).keep_data else "Delete"
+    wanted = "Retain" if CONFIGS[template.environment].keep_data else "Delete"
     for resource in template.body["Resources"].values():
         if resource["Type"] in ("AWS::DynamoDB::Table", "AWS::S3::Bucket"):
             assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == wanted

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 import app
-from infra import synthesis
+from environments import ENVIRONMENTS as CONFIGURED
 from infra.build import routes
 from infra.build.locations import ROOT
 from infra.build.requirements import LAMBDA, MissingWheelError
-from infra.config import UnknownEnvironmentError, config_of
+from infra.node import use_bundled_node
+from infra.synthesis import UnknownEnvironmentError
 from local.template.cloud_assembly import CloudAssemblyError, error_summary, synthesize
 from tests.infra.conftest import ENVIRONMENTS, Synthesis
 
@@ -49,9 +50,7 @@ def test_nothing_changed_so_nothing_is_written(syntheses: Mapping[str, Synthesis
 def test_an_unknown_environment_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert app.main(["--env", "staging", "--out", str(tmp_path)], {}) == 2
     assert "'staging'" in capsys.readouterr().err
-    with pytest.raises(UnknownEnvironmentError) as error:
-        config_of("staging")
-    assert error.value.known == ("dev", "prod")
+    assert UnknownEnvironmentError("staging", CONFIGURED).known == ("dev", "prod")
 
 
 def test_the_cdk_cli_chooses_the_environment_by_context(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,7 +65,8 @@ def test_a_layer_that_cannot_be_built_is_told_without_a_traceback(
     def build(pools: object) -> None:
         raise MissingWheelError("planted", LAMBDA, "uv's words")
 
-    monkeypatch.setattr(synthesis, "build_pools", build)
+    use_bundled_node()
+    monkeypatch.setattr("infra.taskyard.build_pools", build)
     assert app.main(["--out", str(tmp_path)], {}) == 1
     assert capsys.readouterr().err.startswith("planted has no wheel for Lambda")
 
@@ -77,7 +77,8 @@ def test_a_failure_is_one_line_first_with_the_place_in_our_code(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("Queue2 initialization failed:\n- retention must be\n  between 60 and 1,209,600")
 
-    monkeypatch.setattr(synthesis, "build_pools", fail)
+    use_bundled_node()
+    monkeypatch.setattr("infra.taskyard.build_pools", fail)
     assert app.main(["--out", str(tmp_path)], {}) == 1
     first, *rest = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("synthesizing")]
     line = next(at for at, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "RuntimeError(" in text)

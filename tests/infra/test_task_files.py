@@ -9,16 +9,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 
-from infra import config
+from environments import CONFIGS
 from infra.build.layers import build_local_layer
 from infra.build.locations import LOCK_FILE, ROOT
 from infra.build.pool_types import InvalidTaskFilesError
 from infra.build.pools import build_pools, default_pool
-from infra.config import CONFIGS, InvalidConfigError, config_of
+from infra.config import InvalidConfigError, check_config
 
 WRONG = """\
 from taskyard.tasks.declaration import task
@@ -45,7 +44,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("functions", "infra", "local", "client", "requirements", "events"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("app.py", "cdk.json"):
+    for name in ("app.py", "environments.py", "cdk.json"):
         shutil.copy(ROOT / name, copy)
     (copy / "functions" / "tasks" / "wrong.py").write_text(WRONG)
     # What the check imports from: built here once, not in the copy with a line of progress.
@@ -97,7 +96,7 @@ def test_check_of_a_file_that_does_something_at_import_says_so(
 
 @pytest.mark.parametrize("environment", CONFIGS)
 def test_shipped_task_files_fit_every_environment(environment: str) -> None:
-    build_pools([default_pool(timeout_seconds=config_of(environment).worker_timeout_seconds)])
+    build_pools([default_pool(timeout_seconds=CONFIGS[environment].worker_timeout_seconds)])
 
 
 @pytest.mark.parametrize(
@@ -117,21 +116,17 @@ def test_shipped_task_files_fit_every_environment(environment: str) -> None:
         ("observer_window_seconds", 301, "must be 0 to 300"),
     ],
 )
-def test_config_value_that_would_be_cut_or_refused_is_told_first(
-    monkeypatch: pytest.MonkeyPatch, field: str, value: int, words: str
-) -> None:
+def test_config_value_that_would_be_cut_or_refused_is_told_first(field: str, value: int, words: str) -> None:
     wrong = replace(CONFIGS["dev"], **{field: value})  # type: ignore[arg-type]
-    monkeypatch.setattr(config, "CONFIGS", MappingProxyType({"dev": wrong}))
     with pytest.raises(InvalidConfigError) as refused:
-        config_of("dev")
-    assert str(refused.value).startswith(f"infra/config.py: dev: {field} is {value}: ")
+        check_config(wrong)
+    assert str(refused.value).startswith(f"dev: {field} is {value}: ")
     assert words in str(refused.value)
 
 
 @pytest.mark.parametrize("workers", [1, 1001])
-def test_config_lane_that_event_sources_refuse_is_told_first(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+def test_config_lane_that_event_sources_refuse_is_told_first(workers: int) -> None:
     lanes = tuple(replace(lane, max_concurrency=workers) for lane in CONFIGS["dev"].lanes[:1])
     wrong = replace(CONFIGS["dev"], lanes=lanes)
-    monkeypatch.setattr(config, "CONFIGS", MappingProxyType({"dev": wrong}))
     with pytest.raises(InvalidConfigError, match=f"dev: lane high: max_concurrency is {workers}: it must be 2 to 1000"):
-        config_of("dev")
+        check_config(wrong)

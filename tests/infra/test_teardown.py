@@ -245,13 +245,20 @@ def test_an_environment_that_keeps_data_is_torn_down_only_when_its_stack_is_name
 ) -> None:
     deployed(session, environment="prod")
     start(session, 1)
-    assert main(["--env", "prod", *confirm], session) == 2
+    assert main(["--stack", "Taskyard-prod", *confirm], session) == 2
     assert "CONFIRM=Taskyard-prod" in capsys.readouterr().err
     assert statuses(session) == ["RUNNING"]
-    assert main(["--env", "prod", "--confirm", "Taskyard-prod"], session) == 0
+    assert main(["--stack", "Taskyard-prod", "--confirm", "Taskyard-prod"], session) == 0
     assert statuses(session) == ["ABORTED"]
 
 
-def test_an_unknown_environment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--env", "staging"]) == 2
-    assert "dev, prod" in capsys.readouterr().err
+def test_a_stack_that_keeps_no_data_is_torn_down_without_being_named_twice(session: boto3.Session) -> None:
+    deployed(session)
+    start(session, 1)
+    assert main(["--stack", "Taskyard-dev"], session) == 0
+    assert statuses(session) == ["ABORTED"]
+
+
+def test_a_stack_that_is_not_there_is_reported(session: boto3.Session, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--stack", "Taskyard-staging"], session) == 0
+    assert capsys.readouterr().out == "there is no stack Taskyard-staging\n"

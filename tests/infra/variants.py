@@ -14,31 +14,29 @@ from tests.infra.template import Template
 # In a process of its own, as app.py is: jsii's Node is of the process.
 PROGRAM = """
 import sys
-from dataclasses import replace
-from infra.synthesis import use_bundled_node
+from infra.node import use_bundled_node
 use_bundled_node()
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
-from infra.auth import Iam, Jwt
-from infra.build.pools import build_pools, default_pool
-from infra.build.routes import build_routes
-from infra.config import CONFIGS
-from infra.stack import TaskyardStack
+from environments import ENVIRONMENTS
+from infra import Iam, Jwt, Taskyard
 
 app = cdk.App(
     outdir=sys.argv[1], analytics_reporting=False, tree_metadata=False, builtin_cloud_formation_validation=True
 )
-assets, routes = build_pools([default_pool(timeout_seconds=60)]).functions, build_routes()
 jwt = Jwt(
     issuer="https://acme.eu.auth0.com/",
     audience=("taskyard", "orders"),
     tenant_claim="tenant",
     scopes=("taskyard/viewer", "taskyard/admin"),
 )
-tokens = replace(CONFIGS["dev"], environment="tokens", auth=(jwt,), cors_origins=("https://yard.example.com",))
-signed = replace(CONFIGS["dev"], environment="signed", auth=(Iam(tenant_from="principal"),), route_throttles=())
-for config in (tokens, signed):
-    TaskyardStack(app, config=config, assets=assets, routes=routes)
+variants = {
+    "tokens": {"auth": [jwt], "cors_origins": ["https://yard.example.com"]},
+    "signed": {"auth": [Iam(tenant_from="principal")], "route_throttles": []},
+}
+for name, props in variants.items():
+    stack = cdk.Stack(app, f"Taskyard-{name}")
+    Taskyard(stack, "Default", environment=name, **{**ENVIRONMENTS["dev"], **props})
 cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
 app.synth()
 """

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from environments import CONFIGS
 from functions.core.workflows.tallies import FAN_IN
-from infra.config import CONFIGS, Config
+from infra.config import Config
 from tests.model.costs import run_cost, task_units
 from tests.model.hot_keys import Share
 from tests.model.load import COUNTER_UNITS, Load, Row, met_at, rate_at

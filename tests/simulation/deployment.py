@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from functools import cache
 
+from environments import CONFIGS
 from infra.auth import auth_rules
-from infra.config import CONFIGS
 
 CONFIG = CONFIGS["dev"]
 LANES = tuple(lane.name for lane in CONFIG.lanes)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from environments import CONFIGS
 from functions.core.identity.rules import IamRules, JwtRules, parse_auth_rules
 from functions.core.identity.rules import RoleRule as ParsedRule
 from functions.core.roles import Role
@@ -24,7 +25,7 @@ from infra.auth import (
     auth_faults,
     auth_rules,
 )
-from infra.config import CONFIGS, config_faults
+from infra.config import config_faults
 
 ISSUER = "https://acme.eu.auth0.com/"
 JWT = Jwt(issuer=ISSUER, audience=("taskyard",), tenant_claim="https://acme.com/tenant")

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from environments import CONFIGS
 from infra.build.locations import ROOT
-from infra.config import CONFIGS
 from tests.model.hot_keys import shares
 from tests.model.load import Load, constant, met_at
 from tests.model.remedies import remedy

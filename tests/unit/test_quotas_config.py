@@ -6,10 +6,11 @@ from dataclasses import fields, replace
 
 import pytest
 
+from environments import CONFIGS
 from functions.core.quotas import QUOTA_NAMES, QuotaRules, SubmitQuota
 from functions.core.quotas import Quotas as QuotasOfFunctions
 from infra import quotas as of_infra
-from infra.config import CONFIGS, config_faults
+from infra.config import config_faults
 from infra.functions.shared_resources import quotas_environment
 from infra.quotas import Quotas, TenantQuotas
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from environments import CONFIGS
 from infra.build.assets import Assets
 from infra.build.locations import BUILD, ROOT
 from infra.build.pools import build_pools, default_pool
-from infra.config import config_of
 from tests.wheel.environments import VirtualEnvironment
 
 SHARED_BUILDS = ("layer", "local-layer")
@@ -23,7 +23,7 @@ SHARED_BUILDS = ("layer", "local-layer")
 
 def _build() -> Assets:
     """Of the environment that the app is synthesized for, in the checkout."""
-    return build_pools([default_pool(timeout_seconds=config_of("dev").worker_timeout_seconds)]).functions
+    return build_pools([default_pool(timeout_seconds=CONFIGS["dev"].worker_timeout_seconds)]).functions
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,207 @@
+"""Taskyard, in the order in which a task passes through it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+import aws_cdk as cdk
+import jsii
+from aws_cdk import aws_cloudwatch as cw
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from constructs import Construct, IValidation
+
+from .auth import Cognito
+from .build.pools import DEFAULT_POOL, PoolSource, StackAssets, build_pools
+from .build.requirements import RequirementsError
+from .build.routes import build_routes
+from .config import Config, DeploymentError, Props, check_config, check_routes
+from .encryption import Encryption
+from .functions.api import Api
+from .functions.dead_letter import DeadLetter
+from .functions.function import DeploymentPackage
+from .functions.notifier import Notifier
+from .functions.observer import Observer
+from .functions.producer import Producer
+from .functions.shared_resources import SharedResources
+from .functions.worker import Workers
+from .functions.workflow import Workflow
+from .identity import Identity
+from .monitoring import Monitoring
+from .names import output, unique_name
+from .place import check_place
+from .resources.lanes import Lanes
+from .resources.schedules import Schedules
+from .resources.state_machines import StateMachines
+from .resources.storage import Storage
+from .resources.timers import Timers
+
+
+class Taskyard(Construct):
+    """One deployment of Taskyard, in a stack of one's own.
+
+        Taskyard(stack, "Tasks", environment="prod", tasks="orders.tasks", auth=[Iam()])
+
+    `environment`: a dimension of its metrics, a field of its logs; of one deployment in an account and region. `tasks`:
+    the package of the default pool's handlers, besides the built-in types; None: the built-in types alone.
+    `requirements`: the file of that package's dependencies. `props`: see `infra.config.Config`.
+
+    With the id `Default` names and logical ids are those of a stack that holds nothing else. Raises DeploymentError.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        environment: str,
+        tasks: str | None = None,
+        requirements: str | Path | None = None,
+        **props: Unpack[Props],
+    ) -> None:
+        super().__init__(scope, id)
+        self.config = config = Config(environment=environment, name=unique_name(self), **props)
+        check_config(config)
+        check_place(self, config)
+        routes = build_routes()
+        check_routes(config, [f"{route.method} {route.path}" for route in routes])
+        default_pool = PoolSource(
+            name=DEFAULT_POOL,
+            tasks=tasks,
+            requirements=None if requirements is None else Path(requirements),
+            lanes=tuple(lane.name for lane in config.lanes),
+            timeout_seconds=config.worker_timeout_seconds,
+        )
+        self._sources = [default_pool]
+        self._assets: StackAssets | None = None
+
+        encryption = Encryption(self, "Encryption", config=config)
+        self._package = package = DeploymentPackage(self, "Bundle", config=config, encryption=encryption)
+        storage = Storage(self, "Storage", config=config, encryption=encryption)
+        lanes = Lanes(self, "Lanes", config=config, encryption=encryption)
+        identity = None
+        if isinstance(config.token_auth, Cognito):
+            identity = Identity(
+                self, "Identity", name=config.name, keep_data=config.keep_data, config=config.token_auth
+            )
+        shared = SharedResources(
+            config=config,
+            package=package,
+            storage=storage,
+            lanes=lanes,
+            timers=Timers(self, "Timers", lanes=lanes, encryption=encryption),
+            machines=StateMachines(self, config=config),
+            schedules=Schedules(self, "Schedules", config=config),
+            identity=identity,
+        )
+
+        # A request becomes a wake-up in a lane, at once or by a timer, and a record in the table.
+        self._api = api = Api(self, "Api", shared=shared, routes=routes)
+        # So do the firings of a schedule, and submits without HTTP.
+        self._producer = producer = Producer(self, "Producer", shared=shared)
+        # The lane's worker claims the task, runs and settles it.
+        workers = Workers(self, "Workers", shared=shared)
+        # Step Functions starts and ends a workflow's run; its nodes release each other.
+        workflow = Workflow(self, "Workflow", shared=shared)
+        # The notifier delivers notifications, and retries for a day.
+        notifier = Notifier(self, "Notifier", shared=shared)
+        # The dead-letter function settles wake-ups that failed too often, or sends them again.
+        dead_letter = DeadLetter(self, "DeadLetter", shared=shared)
+        # The observer counts every change of a task.
+        observer = Observer(self, "Observer", config=config, package=package, storage=storage)
+        # Alarms and a dashboard watch all of it.
+        self._monitoring = Monitoring(
+            self,
+            "Monitoring",
+            shared=shared,
+            api=api,
+            workers=workers,
+            dead_letter=dead_letter,
+            observer=observer,
+            workflow=workflow,
+            producer=producer,
+            notifier=notifier,
+        )
+        self._table = storage.table
+        self._outputs()
+        _apply_policies(self, config)
+        # Pools may be added until the stack is synthesized.
+        self.node.add_validation(AssetsDelivery(self))
+
+    @property
+    def api_url(self) -> str:
+        """Where requests are sent: to the JWT API, with a token, where there is one; else to the IAM API, signed."""
+        return self._api.http_apis[0].api.api_endpoint
+
+    @property
+    def iam_api_url(self) -> str | None:
+        """Where signed requests are sent; None where there is no IAM API."""
+        return self._api.iam.api.api_endpoint if self._api.iam else None
+
+    @property
+    def table(self) -> dynamodb.Table:
+        """The table of all records. Its items are no interface: read them by the API."""
+        return self._table
+
+    @property
+    def dashboard(self) -> cw.Dashboard | None:
+        """None where the prop `dashboard` is False."""
+        return self._monitoring.dashboard
+
+    def deliver(self) -> None:
+        """Build the code and the packages of all pools, and give them to the functions: the last act before a template
+        is written, which the synthesis does itself; once. Raises DeploymentError, RequirementsError."""
+        if self._assets is not None:
+            return
+        self._assets = build_pools(self._sources)
+        self._package.deliver(self._assets)
+        options = cdk.Stack.of(self).template_options
+        options.metadata = {**(options.metadata or {}), "Bytecode": self._assets.functions.bytecode}
+
+    def _outputs(self) -> None:
+        """A contract: names are kept. docs/own-tasks.md lists them."""
+        api, producer = self._api, self._producer
+        output(
+            self,
+            "ApiUrl",
+            value=self.api_url,
+            description="Where requests are sent, with a token" if api.jwt else "Where requests are sent, signed",
+        )
+        if self.iam_api_url:
+            output(self, "IamApiUrl", value=self.iam_api_url, description="Where requests are sent, signed")
+        if api.issuer:
+            output(self, "Issuer", value=api.issuer, description="Who issues the tokens of the API")
+        output(
+            self,
+            "ProducerFunction",
+            value=producer.function.function.function_name,
+            description="Invoked to submit without HTTP",
+        )
+        output(self, "TableName", value=self._table.table_name)
+        if self.dashboard:
+            output(self, "DashboardName", value=self._monitoring.dashboard_name)
+
+
+@jsii.implements(IValidation)
+class AssetsDelivery:
+    """Delivers what is deployed when a stack is synthesized: the one moment that comes after the last pool. What is
+    wrong is an error of the synthesis."""
+
+    def __init__(self, taskyard: Taskyard) -> None:
+        self._taskyard = taskyard
+
+    def validate(self) -> list[str]:
+        try:
+            self._taskyard.deliver()
+        except (DeploymentError, RequirementsError) as error:
+            return [str(error)]
+        return []
+
+
+def _apply_policies(scope: Construct, config: Config) -> None:
+    """What a company asks of everything that is made."""
+    if config.permissions_boundary is not None:
+        iam.PermissionsBoundary.of(scope).apply(config.permissions_boundary)
+    for name, value in config.tags.items():
+        cdk.Tags.of(scope).add(name, value)
