@@ -1,19 +1,22 @@
-"""The routes of the HTTP API. functions/api declares them, the build writes them to a file, the template reads it."""
+"""The routes of the HTTP API: functions/api declares them, the build writes them to a file, the template reads it.
+
+.build/routes/<digest>/routes.json
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import DeploymentError
+from .assets import RULES, build_directory, digest_of, file_lock
+from .code_assets import function_sources
 from .layer_python import run_module
-from .layers import build_local_layer
+from .layers import LAYER_LOCK, build_local_layer
 from .locations import BUILD, LOCK_FILE, ROOT
 
-ROUTES_FILE = BUILD / "routes.json"
+_FILE = "routes.json"
 
 
 class RoutesError(DeploymentError):
@@ -31,19 +34,17 @@ class ApiRoute:
 
 
 def build_routes() -> tuple[ApiRoute, ...]:
-    """Writes ROUTES_FILE and reads it. Raises RoutesError, MissingWheelError, RequirementsError."""
-    BUILD.mkdir(exist_ok=True)
+    """Imported only when the functions or their packages changed. Raises RoutesError, MissingWheelError,
+    RequirementsError."""
     paths = (ROOT, ROOT / "client", build_local_layer(LOCK_FILE))
-    # Two builds at once write a file each; the rename is atomic.
-    with tempfile.TemporaryDirectory(dir=BUILD, prefix=".tmp-") as folder:
-        written = Path(folder) / ROUTES_FILE.name
-        ran = run_module("functions.build.routes", str(written), paths=paths)
+
+    def fill(stage: Path) -> None:
+        ran = run_module("functions.build.routes", str(stage / _FILE), paths=paths)
         if ran.returncode:
             last_line = ran.stderr.strip().rpartition("\n")[2] or f"exit code {ran.returncode}"
             raise RoutesError(f"functions/api: the routes cannot be imported: {last_line}\n{ran.stderr}")
-        os.replace(written, ROUTES_FILE)
-    return read_routes(ROUTES_FILE)
 
-
-def read_routes(file: Path) -> tuple[ApiRoute, ...]:
-    return tuple(ApiRoute(**route) for route in json.loads(file.read_text()))
+    digest = digest_of({**function_sources(), LAYER_LOCK: LOCK_FILE.read_bytes()}, salt=("routes", RULES))
+    with file_lock(BUILD / ".lock"):
+        directory = build_directory("routes", digest, fill=fill, quiet=True).path
+    return tuple(ApiRoute(**route) for route in json.loads((directory / _FILE).read_text()))

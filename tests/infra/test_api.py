@@ -12,7 +12,7 @@ import pytest
 from environments import CONFIGS
 from functions.api.handler import handler
 from infra.auth import AUTH_LIMIT
-from infra.build.routes import ROUTES_FILE, read_routes
+from infra.build.routes import build_routes
 from infra.config import InvalidConfigError, RouteThrottle, check_routes, config_faults
 from tests.infra.template import PARTS, Template, target
 
@@ -93,7 +93,7 @@ def test_routes_are_those_of_the_contract(template: Template, kind: str) -> None
 def test_each_api_has_the_routes_that_the_build_wrote_and_only_open_ones_without_authorizer(
     template: Template, kind: str
 ) -> None:
-    declared = {f"{route.method} {route.path}": "NONE" if route.open else kind for route in read_routes(ROUTES_FILE)}
+    declared = {f"{route.method} {route.path}": "NONE" if route.open else kind for route in build_routes()}
     found = {key: route["AuthorizationType"] for key, route in routes_of(template, kind).items()}
     assert found == {**declared, "$default": kind}
 
@@ -229,7 +229,7 @@ def test_pages_of_a_configured_origin_may_call_the_api_after_a_preflight_without
     cors = api["CorsConfiguration"]
     assert cors["AllowOrigins"] == ["https://yard.example.com"]
     assert set(cors["AllowHeaders"]) >= {"authorization", "content-type", "idempotency-key", "x-taskyard-tenant"}
-    methods = {route.method for route in read_routes(ROUTES_FILE)}
+    methods = {route.method for route in build_routes()}
     assert methods <= set(cors["AllowMethods"])
     # The route $default would take the preflight otherwise, with its authorizer.
     (key,) = [key for key in routes_of(variants["tokens"], "JWT") if key.startswith("OPTIONS ")]

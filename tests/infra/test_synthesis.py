@@ -115,7 +115,10 @@ def test_a_local_start_keeps_the_whole_output_behind_it() -> None:
     assert first.startswith("no environment 'staging'")
 
 
-def test_routes_that_cannot_be_imported_are_told_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_routes_that_cannot_be_imported_are_told_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("infra.build.assets.BUILD", tmp_path)
     failed = subprocess.CompletedProcess([], 1, "", "Traceback\nImportError: planted")
     monkeypatch.setattr(routes, "run_module", lambda *arguments, **options: failed)
     with pytest.raises(routes.RoutesError, match="the routes cannot be imported: ImportError: planted"):
