@@ -15,6 +15,7 @@ from taskyard.project.create import FolderNotEmpty, create_project
 from taskyard.project.names import project_names
 
 from infra.build.locations import ROOT
+from tests.documents import example_of
 
 FILES = {
     ".github/workflows/ci.yml",
@@ -77,6 +78,12 @@ def test_project_uses_the_same_actions_and_the_same_cdk_command_as_this_reposito
     assert actions
     assert set(actions) <= set(action.findall(ours))
     assert command.findall((project / "Makefile").read_text()) == command.findall((ROOT / "Makefile").read_text())
+
+
+@pytest.mark.parametrize("file", ["app.py", "orders/tasks/greet.py"])
+def test_readme_shows_what_is_written(tmp_path: Path, file: str) -> None:
+    folder, _ = create_project("orders", tmp_path, version="1.2.3")
+    assert example_of(file).text == f"# {file}\n{(folder / file).read_text()}"
 
 
 @pytest.mark.parametrize(
