@@ -35,7 +35,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "Taskyard":
-        from .taskyard import Taskyard
-
+        try:
+            from .taskyard import Taskyard
+        except ModuleNotFoundError as error:
+            if str(error.name).partition(".")[0] in ("infra", "taskyard"):
+                raise
+            raise ModuleNotFoundError(
+                "this needs taskyard[cdk]: pip install 'taskyard[cdk]'", name=error.name
+            ) from None
         return Taskyard
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

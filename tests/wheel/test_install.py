@@ -82,3 +82,10 @@ def test_client_without_its_extra_raises_an_error_that_names_it(
 ) -> None:
     ran = base.run("python", "-c", f"import taskyard\n{statement}", cwd=tmp_path)
     assert ran.stderr.splitlines()[-1] == f"taskyard.extras.MissingExtra: {missing(extra)}"
+
+
+def test_construct_without_its_extra_names_it(base: VirtualEnvironment, tmp_path: Path) -> None:
+    """Configurations are read without the CDK."""
+    program = "from taskyard.cdk import Iam; Iam(); from taskyard.cdk import Taskyard"
+    ran = base.run("python", "-c", program, cwd=tmp_path)
+    assert ran.stderr.splitlines()[-1] == f"ModuleNotFoundError: {missing('cdk')}"
