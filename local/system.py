@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -27,15 +27,15 @@ from typing import Any, Self, TypeVar
 import boto3
 from botocore.config import Config
 
-from local.aws import moto_backends, moto_patches, provisioning
+from local import updates
+from local.aws import moto_backends, moto_patches, moto_state, provisioning
 from local.aws.calls import AwsCall
 from local.aws.principals import Principal, Principals
 from local.clock import Clock, VirtualTimers
 from local.endpoints.api_servers import ApiServers
 from local.endpoints.aws import AwsEndpoint, Mail
 from local.event_sources.wiring import EventSources
-from local.functions import layers
-from local.functions.fork_server import ForkServer
+from local.functions.deployed import DeployedFunctions
 from local.functions.function import Function
 from local.http_server import Response, Server
 from local.identity.issuer import DEFAULT_TTL_SECONDS, Issuer
@@ -49,14 +49,6 @@ from local.usage import FinishedInvocation, Usage
 T = TypeVar("T")
 
 TTL_SECONDS = 60.0
-# Service in a resource's type → its name in boto3. The fork server loads the models of these ahead.
-_SERVICES = {
-    "DynamoDB": "dynamodb",
-    "SQS": "sqs",
-    "S3": "s3",
-    "Scheduler": "scheduler",
-    "StepFunctions": "stepfunctions",
-}
 _running_system = threading.Lock()
 
 
@@ -87,8 +79,7 @@ class LocalSystem:
         self._thread = threading.Thread(target=self._loop.run_forever, name="local-system", daemon=True)
         self._aws_server: Server | None = None
         self._api_servers: ApiServers | None = None
-        self._fork_servers: dict[tuple[Path, ...], ForkServer] = {}
-        self.functions: dict[str, Function] = {}
+        self._deployed: DeployedFunctions | None = None
         self._sources: EventSources | None = None
         self._executions: Executions | None = None
         self._expiry_task: asyncio.Task[None] | None = None
@@ -168,7 +159,12 @@ class LocalSystem:
     @property
     def fork_server_pids(self) -> list[int]:
         """Process ids of the fork servers, whose children are the function processes."""
-        return [fork_server.pid for fork_server in self._fork_servers.values()]
+        return [fork_server.pid for fork_server in self._deployed.fork_servers.values()] if self._deployed else []
+
+    @property
+    def functions(self) -> Mapping[str, Function]:
+        """By ARN."""
+        return self._deployed if self._deployed is not None else {}
 
     def mail(self) -> list[Mail]:
         """The mails that SES accepted, oldest first."""
@@ -223,7 +219,9 @@ class LocalSystem:
 
     def invoke(self, function: str, event: Any) -> Any:
         """Invoke a function by label; its answer. Raises FunctionFailed."""
-        result = self.run(self._by_label(function).invoke(json.dumps(event).encode()))
+        result = self.run(
+            next(f for f in self.functions.values() if f.spec.label == function).invoke(json.dumps(event).encode())
+        )
         if result.failed:
             raise FunctionFailed(function, json.loads(result.payload))
         return json.loads(result.payload)
@@ -232,6 +230,23 @@ class LocalSystem:
         """Wait until all work that is not scheduled for a later time is done. False when that takes more than `timeout`
         real seconds. With `windows`, a stream's batching window counts as work."""
         return self.run(self._settle(timeout, windows=windows))
+
+    def update(self, assembly: cloud_assembly.CloudAssembly) -> list[str]:
+        """Take a changed template over: functions with their code and roles, and new resources. State stays. What
+        takes a restart is returned, one line each, and nothing is taken over then. Raises TemplateError."""
+        return self.run(self._update(assembly))
+
+    def deploy_code(self, roots: Mapping[Path, Path]) -> None:
+        """Run the functions whose code is a key of `roots` from the directory that is its value."""
+        self.run(self._deploy_code(roots))
+
+    def observe_tables(self, observe: Callable[[dict[str, Any]], None]) -> None:
+        """`observe` gets each record of the streams of all tables, on the system's loop."""
+        self.run(self._observe_tables(observe))
+
+    def reset(self) -> None:
+        """Empty tables, queues and buckets, forget mails, and delete the schedules that tasks made."""
+        self.run(self._reset())
 
     def delete_expired(self) -> int:
         """Delete items past their time to live, as TTL does once a minute and after `clock.advance`. Returns their
@@ -275,7 +290,17 @@ class LocalSystem:
         self.url, self.iam_url = servers.url, servers.iam_url
         self.stack = Stack(self._assembly, self.endpoint, servers.urls, servers.issuer_url)
         provisioning.provision(self.stack)
-        self._make_functions()
+        self._deployed = DeployedFunctions(
+            endpoint=self.endpoint,
+            principals=self.principals,
+            clock=self.clock,
+            timers=self.timers,
+            usage=self.usage,
+            directory=self.directory,
+            report=self._report,
+        )
+        self._deployed.make(self.stack)
+        self._aws.functions = self.functions
         self._sources = EventSources(
             self.stack,
             self.functions,
@@ -306,44 +331,33 @@ class LocalSystem:
             self._report(line)
         self._expiry_task = self._loop.create_task(self._delete_expired_regularly())
 
-    def _make_functions(self) -> None:
-        (self.directory / "logs").mkdir(parents=True, exist_ok=True)
-        kinds = {resource["Type"].split("::")[1] for resource in self.template["Resources"].values()}
-        services = {_SERVICES[kind] for kind in kinds if kind in _SERVICES}
-        specs = self.stack.functions.values()
-        if any("MAIL_FROM" in spec.environment for spec in specs):
-            services.add("ses")
-        for spec in specs:
-            if spec.layers not in self._fork_servers:
-                self._fork_servers[spec.layers] = ForkServer(
-                    self.clock,
-                    layers=layers.layer_directories(spec.layers),
-                    roots=[other.root for other in specs if other.layers == spec.layers],
-                    services=services,
-                    directory=self.directory,
-                )
-            arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{spec.role.name}/{spec.name}"
-            principal = self.principals.add(spec.label, arn, spec.role)
-            self.functions[spec.arn] = Function(
-                spec,
-                fork_server=self._fork_servers[spec.layers],
-                clock=self.clock,
-                timers=self.timers,
-                usage=self.usage,
-                directory=self.directory,
-                credentials={
-                    "AWS_ACCESS_KEY_ID": principal.access_key,
-                    "AWS_SECRET_ACCESS_KEY": principal.secret,
-                    "AWS_SESSION_TOKEN": "local",
-                    "AWS_ENDPOINT_URL": self.endpoint,
-                },
-                report=self._report,
-            )
-            self.functions[spec.arn].prestart()
-        self._aws.functions = self.functions
+    async def _update(self, assembly: cloud_assembly.CloudAssembly) -> list[str]:
+        assert self._deployed is not None
+        assert self._sources is not None
+        assert self._api_servers is not None
+        urls, issuer = self._api_servers.urls, self._api_servers.issuer_url
+        try:
+            new = Stack(assembly, self.endpoint, urls, issuer)
+        except KeyError as api:
+            return [f"the HTTP API {api} is new"]
+        reasons = updates.update(self.stack, new, functions=self._deployed, sources=self._sources, report=self._report)
+        if not reasons:
+            self.stack, self._assembly = new, assembly
+        return reasons
 
-    def _by_label(self, label: str) -> Function:
-        return next(function for function in self.functions.values() if function.spec.label == label)
+    async def _deploy_code(self, roots: Mapping[Path, Path]) -> None:
+        assert self._deployed is not None
+        updates.deploy_code(self.stack, roots, self._deployed)
+
+    async def _observe_tables(self, observe: Callable[[dict[str, Any]], None]) -> None:
+        assert self._sources is not None
+        self._sources.observe(observe)
+
+    async def _reset(self) -> None:
+        await self._settle(30.0, windows=True)
+        moto_state.empty(self.stack)
+        self._aws.mail.clear()
+        self.timers.run()
 
     async def _wait_until_warm(self) -> None:
         """Wait until each function has a process that waits for work, or failed to start one."""
@@ -404,10 +418,8 @@ class LocalSystem:
             self._sources.close()
         if self._executions:
             self._executions.close()
-        for fork_server in self._fork_servers.values():
-            fork_server.close()
-        for function in self.functions.values():
-            function.close()
+        if self._deployed:
+            self._deployed.close()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
         await asyncio.sleep(0)

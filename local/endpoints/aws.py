@@ -7,7 +7,7 @@ import contextlib
 import json
 import math
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email import message_from_string, policy
 from typing import Any
@@ -44,7 +44,7 @@ class AwsEndpoint:
     def __init__(self, principals: Principals, usage: Usage, clock: Clock, report: Callable[[str], None]) -> None:
         self._principals = principals
         self.current_caller = "admin"  # label of the principal whose call is being answered
-        self.functions: dict[str, Function] = {}
+        self.functions: Mapping[str, Function] = {}
         self.mail: deque[Mail] = deque(maxlen=1000)
         self.queue_changed: Callable[[str], None] = lambda _: None
         self.schedule_changed: Callable[[str, str], None] = lambda *_: None

@@ -30,6 +30,7 @@ class Stream:
         self._sequence = 0
         self._new_item: tuple[dict[str, Any], int, ChangeRecord] | None = None
         self.readers: list[StreamPoller] = []
+        self.observers: list[Callable[[dict[str, Any]], None]] = []
         self.expiring = False  # whether TTL makes the changes
         self._indexes = tuple(
             SecondaryIndex(
@@ -65,6 +66,8 @@ class Stream:
             self._new_item = (keys, units, record)
         for reader in self.readers:
             reader.append(record)
+        for observe in self.observers:
+            observe(record.data)
 
     def _data(self, keys: dict[str, Any], before: Any, after: Any) -> dict[str, Any]:
         change: dict[str, Any] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from local.aws import moto_backends, provisioning
 from local.clock import Clock, VirtualTimers
@@ -13,7 +15,7 @@ from local.event_sources.table_streams import Stream, delete_expired
 from local.functions.async_invocations import AsyncInvocations
 from local.functions.function import CONCURRENCY, Function
 from local.schedules.scheduler import Scheduler
-from local.template.stack import TABLES, Stack
+from local.template.stack import TABLES, EventSource, Stack
 from local.usage import Usage
 
 
@@ -23,7 +25,7 @@ class EventSources:
     def __init__(
         self,
         stack: Stack,
-        functions: dict[str, Function],
+        functions: Mapping[str, Function],
         aws: AwsEndpoint,
         *,
         clock: Clock,
@@ -31,8 +33,10 @@ class EventSources:
         usage: Usage,
         randomness: random.Random,
     ) -> None:
+        self._functions = functions
         self._aws = aws
         self._clock = clock
+        self._timers = timers
         self._usage = usage
         self._streams: dict[str, Stream] = {}
         self._queues: list[QueuePoller] = []
@@ -43,25 +47,7 @@ class EventSources:
                 arn = stack.reference(name, "StreamArn")
                 self._streams[arn] = Stream(table, arn, clock, self._count_write)
         for source in stack.event_sources:
-            function = functions[source.function.arn]
-            if source.source_arn in self._streams:
-                reader = StreamPoller(source, function, clock=clock, timers=timers, send_failure=self.send)
-                self._streams[source.source_arn].readers.append(reader)
-                self._readers.append(reader)
-                continue
-            limit = source.properties.get("ScalingConfig", {}).get("MaximumConcurrency", CONCURRENCY)
-            self._queues.append(
-                QueuePoller(
-                    source,
-                    provisioning.queue_of(source.source_arn),
-                    function,
-                    concurrency=min(limit, CONCURRENCY),
-                    clock=clock,
-                    timers=timers,
-                    usage=usage,
-                    dead_lettered=lambda dead: aws.notify_queue(dead.name),
-                )
-            )
+            self.add(source)
         self._invocations = AsyncInvocations(stack, clock=clock, timers=timers, send=self.send)
         schedules = Scheduler(
             clock=clock,
@@ -75,6 +61,33 @@ class EventSources:
         aws.queue_changed = self._poll_soon
         aws.schedule_changed = schedules.rearm
         aws.schedule_error = schedules.validation_error
+
+    def add(self, source: EventSource) -> None:
+        """Deliver from this source, from now on."""
+        function = self._functions[source.function.arn]
+        if source.source_arn in self._streams:
+            reader = StreamPoller(source, function, clock=self._clock, timers=self._timers, send_failure=self.send)
+            self._streams[source.source_arn].readers.append(reader)
+            self._readers.append(reader)
+            return
+        limit = source.properties.get("ScalingConfig", {}).get("MaximumConcurrency", CONCURRENCY)
+        self._queues.append(
+            QueuePoller(
+                source,
+                provisioning.queue_of(source.source_arn),
+                function,
+                concurrency=min(limit, function.concurrency),
+                clock=self._clock,
+                timers=self._timers,
+                usage=self._usage,
+                dead_lettered=lambda dead: self._aws.notify_queue(dead.name),
+            )
+        )
+
+    def observe(self, observer: Callable[[dict[str, Any]], None]) -> None:
+        """`observer` gets each record of all tables' streams."""
+        for stream in self._streams.values():
+            stream.observers.append(observer)
 
     def busy(self, *, windows: bool) -> bool:
         """Whether any delivery is in progress; with `windows` also a batch that waits for its window or retry."""

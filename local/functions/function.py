@@ -62,6 +62,9 @@ class _Process:
         self.init_error: bytes | None = None
         self.init_deadline: VirtualTimer | None = None
         self.gone = False
+        self.fork_server = function.fork_server
+        self.outdated = False
+        """Whether it runs code that has been replaced: it ends after its invocation."""
 
     def api(self, request: Request) -> Response | asyncio.Future[Response]:
         """The Lambda Runtime API."""
@@ -121,7 +124,7 @@ class Function:
     ) -> None:
         self.spec = spec
         self.log_file = directory / "logs" / f"{spec.label}.log"
-        self._fork_server = fork_server
+        self.fork_server = fork_server
         self._clock = clock
         self._timers = timers
         self._usage = usage
@@ -132,6 +135,12 @@ class Function:
         self._idle: list[_Process] = []
         self._starting = 0
         self._waiting: deque[_Invocation] = deque()
+
+    @property
+    def concurrency(self) -> int:
+        """Invocations at once, at most."""
+        reserved = self.spec.reserved_concurrency
+        return CONCURRENCY if reserved is None else min(CONCURRENCY, reserved)
 
     @property
     def busy(self) -> bool:
@@ -153,6 +162,19 @@ class Function:
         if not self._processes:
             self._start()
 
+    def deploy(self, spec: FunctionSpec, fork_server: ForkServer) -> None:
+        """Run this code and configuration from the next invocation on; running ones end on what they began with."""
+        self.spec, self.fork_server = spec, fork_server
+        for process in self._processes:
+            process.outdated = True
+        for process in list(self._idle):
+            self._end(process)
+        self._start()
+
+    def _end(self, process: _Process) -> None:
+        self._remove(process)
+        process.fork_server.kill(process.id)
+
     def close(self) -> None:
         for process in self._processes:
             if process.server:
@@ -161,7 +183,7 @@ class Function:
     def _assign_waiting(self) -> None:
         while self._waiting and self._idle:
             self._idle.pop().assign(self._waiting.popleft())
-        while self._starting < len(self._waiting) and len(self._processes) < CONCURRENCY:
+        while self._starting < len(self._waiting) and len(self._processes) < self.concurrency:
             self._start()
 
     def _start(self) -> None:
@@ -174,8 +196,8 @@ class Function:
         process.server = await Server.start(process.api)
         env = self._environment(f"{process.server.address}/{process.key}")
         spec = self.spec
-        process.init_deadline = self._timers.after(INIT_SECONDS, lambda: self._fork_server.kill(process.id))
-        process.id = self._fork_server.spawn(
+        process.init_deadline = self._timers.after(INIT_SECONDS, lambda: process.fork_server.kill(process.id))
+        process.id = process.fork_server.spawn(
             spec.handler, spec.root, self.log_file, env, lambda status: self._on_process_exit(process, status)
         )
 
@@ -209,6 +231,10 @@ class Function:
     def process_ready(self, process: _Process) -> None:
         """Called when a process waits for an invocation."""
         if process.gone:
+            return
+        if process.outdated:
+            self._end(process)
+            self._assign_waiting()
             return
         if not process.initialized:
             process.initialized = True
@@ -247,8 +273,7 @@ class Function:
         now = datetime.fromtimestamp(self._clock.now(), UTC)
         message = f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03}Z {invocation.request_id} "
         message += f"Task timed out after {self.spec.timeout:.2f} seconds"
-        self._remove(process)
-        self._fork_server.kill(process.id)
+        self._end(process)
         self.finish(invocation, _error_object("Sandbox.Timedout", message), failed=True)
         self._assign_waiting()
 

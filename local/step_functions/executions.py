@@ -12,7 +12,7 @@ import random
 import re
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,7 +66,7 @@ class Executions:
     def __init__(
         self,
         stack: Stack,
-        functions: dict[str, Function],
+        functions: Mapping[str, Function],
         *,
         clock: Clock,
         timers: VirtualTimers,
