@@ -86,6 +86,8 @@ class LocalSystem:
         self._remove: Path | None = None
         self.url = ""
         """Of the HTTP API that takes tokens, else of the one that takes signatures."""
+        self.after_reset: Callable[[], object] = lambda: None
+        """Called in a thread of its own after a reset: it may call this system's AWS."""
         self.iam_url: str | None = None
         """Of the HTTP API that takes signatures; None for a template without one."""
         self.endpoint = ""
@@ -326,6 +328,7 @@ class LocalSystem:
             clock=self.clock,
             mail=lambda: self._aws.mail,
             report=self._report,
+            controls={"advance": self._control_advance, "settle": self._control_settle, "reset": self._reset},
         )
         for line in self.stack.notes.lines:
             self._report(line)
@@ -353,11 +356,18 @@ class LocalSystem:
         assert self._sources is not None
         self._sources.observe(observe)
 
+    async def _control_advance(self, seconds: float) -> None:
+        await self._advance(float(seconds), step=True)
+
+    async def _control_settle(self, timeout: float = 30.0) -> bool:
+        return await self._settle(float(timeout), windows=True)
+
     async def _reset(self) -> None:
         await self._settle(30.0, windows=True)
         moto_state.empty(self.stack)
         self._aws.mail.clear()
         self.timers.run()
+        await asyncio.to_thread(self.after_reset)
 
     async def _wait_until_warm(self) -> None:
         """Wait until each function has a process that waits for work, or failed to start one."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 from local.dev.app import UserApp
@@ -52,6 +53,7 @@ def _develop(app: UserApp, port: int, directory: Path, work: Path, reload: bool,
             print(failure, file=sys.stderr)
             return 1
         system.observe_tables(_print_task)
+        system.after_reset = partial(run_seed, app.folder / SEED, system)
         token = system.token()
         with endpoint_file(system, token, directory / "endpoint.json"):
             print(welcome(system, token), flush=True)

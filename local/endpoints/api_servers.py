@@ -12,7 +12,7 @@ from local.clock import Clock
 from local.endpoints.aws import Mail
 from local.endpoints.http_api import BODY_LIMIT, HttpApi
 from local.endpoints.iam_authorizer import IamAuthorizer
-from local.endpoints.local_pages import LocalPages
+from local.endpoints.local_pages import Control, LocalPages
 from local.endpoints.payload_format import gateway_response
 from local.functions.function import Function
 from local.http_server import Request, Response, Server
@@ -82,13 +82,14 @@ class ApiServers:
         clock: Clock,
         mail: Callable[[], Iterable[Mail]],
         report: Callable[[str], None],
+        controls: Mapping[str, Control],
     ) -> None:
         """Raises TemplateError."""
         specs = http_apis(stack)
         self.issuer = issuer = Issuer(self.issuer_url, now=clock.now) if self._with_tokens else None
         if issuer:
             self.minter = _minter(specs, issuer, clock)
-        pages = LocalPages(mail=mail, issuer=issuer, minter=self.minter, secret=self.token_secret)
+        pages = LocalPages(mail=mail, issuer=issuer, minter=self.minter, secret=self.token_secret, controls=controls)
         # The issuer and the audience of the template are those of the deployed system.
         jwt = JwtAuthorizer(issuer.url, (issuer.client,), {issuer.key.id: issuer.key.public}) if issuer else None
         for index, spec in enumerate(specs):

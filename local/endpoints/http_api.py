@@ -45,7 +45,7 @@ class HttpApi:
         clock: Clock,
         jwt: JwtAuthorizer | None = None,
         cors: CorsSpec | None = None,
-        local_page: Callable[[Request], Response] | None = None,
+        local_page: Callable[[Request], Response | Awaitable[Response]] | None = None,
     ) -> None:
         self._functions = functions
         self._iam = iam

@@ -68,6 +68,10 @@ def _run(args: argparse.Namespace, connect: Connect) -> int:
             from taskyard.cli.init import init
 
             return init(args)
+        if args.command == "dev":
+            from taskyard.cli.dev import dev
+
+            dev(args)
         if args.command in LOGIN_COMMANDS:
             return LOGIN_COMMANDS[args.command](args)
         if args.command == "token":

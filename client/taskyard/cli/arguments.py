@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     def command(name: str, help: str) -> argparse.ArgumentParser:
         return _leaf(commands, name, help, common_options)
 
+    _dev(command("dev", "Run the app of this folder on this machine, and reload it when its source changes."))
     starting = command("init", "Write a new project into a folder of its name: an app with a task type and its test.")
     starting.add_argument("name", metavar="NAME", help="lower case, such as orders or order-mails")
     _submit(command("submit", "Submit a task."))
@@ -320,6 +321,13 @@ def _login(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         "--device", action="store_true", help="show a code for a browser on another device (not with Cognito)"
     )
     command("logout", "Delete the stored tokens of the API at --url.")
+
+
+def _dev(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--stack", metavar="NAME", help="of an app with several stacks that have a Taskyard")
+    parser.add_argument("-c", "--context", action="append", metavar="NAME=VALUE", help="context of the app; repeatable")
+    parser.add_argument("--port", type=int, default=4510, help="on 127.0.0.1; 0 is any free one (default 4510)")
+    parser.add_argument("--no-reload", action="store_true", help="do not watch the source")
 
 
 def _token(parser: argparse.ArgumentParser) -> None:
