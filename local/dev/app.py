@@ -18,6 +18,8 @@ from local.template.cloud_assembly import CloudAssembly, CloudAssemblyError, err
 
 # The handler of every worker function of a Taskyard.
 _WORKER = "functions.worker."
+# Assets stay where they are: copying a layer takes seconds.
+_NO_COPIES = {"aws:cdk:disable-asset-staging": True}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class UserApp:
             **os.environ,
             **_node(),
             "CDK_OUTDIR": str(out),
-            "CDK_CONTEXT_JSON": json.dumps({**context, **self.context}),
+            "CDK_CONTEXT_JSON": json.dumps({**context, **self.context, **_NO_COPIES}),
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
         ran = subprocess.run(  # noqa: S602 - the user's own command, which the CDK CLI gives to a shell too

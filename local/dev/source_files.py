@@ -26,7 +26,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     except OSError:
         return  # removed in the meantime
     for entry in entries:
-        if entry.name.startswith(".") or entry.name in _LEFT_OUT:
+        if _is_left_out(entry.name):
             continue
         try:
             if entry.is_dir(follow_symlinks=False):
@@ -37,6 +37,10 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
             continue
 
 
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or name in _LEFT_OUT
+
+
 def changed(before: Stamps, after: Stamps) -> set[Path]:
     """Files that are new, gone, or have another time or size."""
     return {path for path in {*before, *after} if before.get(path) != after.get(path)}
@@ -44,7 +48,9 @@ def changed(before: Stamps, after: Stamps) -> set[Path]:
 
 def files_of_asset(folder: Path, root: Path, changes: Iterable[Path]) -> dict[str, Path]:
     """Of changed files of the app, those of the code asset `root`: path in the asset → file. A new file belongs to an
-    asset that has its folder."""
+    asset that has its folder. An asset may be a folder of the app itself."""
+    if root.is_relative_to(folder) and not any(map(_is_left_out, root.relative_to(folder).parts)):
+        return {path.relative_to(root).as_posix(): path for path in changes if path.is_relative_to(root)}
     found = {}
     for path in changes:
         parts = path.relative_to(folder).parts

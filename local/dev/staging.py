@@ -26,15 +26,15 @@ for module in modules:
             frames = traceback.extract_tb(error.__traceback__)
             own = [frame for frame in frames if frame.filename.startswith(root)]
             place = [own[-1].filename, own[-1].lineno] if own else [module, 0]
-        print("\\n" + json.dumps([*place, f"{type(error).__name__}: {error}"]))
+        what = error.msg if isinstance(error, SyntaxError) else error
+        print("\\n" + json.dumps([*place, f"{type(error).__name__}: {what}"]))
         break
 """
 
 
 def stage(root: Path, files: Mapping[str, Path], target: Path) -> Path:
-    """A copy of the code at `root` with these files, by their path in it; a file that is gone is left out. Files that
-    did not change are links to the same content."""
-    shutil.copytree(root, target, copy_function=_link)
+    """A copy of the code at `root` with these files, by their path in it; a file that is gone is left out."""
+    shutil.copytree(root, target)
     for name, source in files.items():
         copy = target / name
         copy.unlink(missing_ok=True)
@@ -42,13 +42,6 @@ def stage(root: Path, files: Mapping[str, Path], target: Path) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
     return target
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def import_error(
