@@ -83,7 +83,6 @@ def lock_requirements(requirements: Path, platforms: Sequence[Platform]) -> Path
         others = _platforms(comments) if inputs in comments else []
         if others and set(platforms) <= set(others):
             return lock
-        report(f"locking {shown(requirements)} in {shown(lock)}: commit it ...")
         everywhere = list(dict.fromkeys([*platforms, *others]))
         text = _resolve(requirements, lock, everywhere)
         named = {each.name for each in named_requirements(requirements)}
@@ -94,6 +93,8 @@ def lock_requirements(requirements: Path, platforms: Sequence[Platform]) -> Path
             *([_ALL_SERVICES_COMMENT] if named & _AWS_PACKAGES else []),
         ]
         _write("\n".join(header) + "\n" + text, lock)
+        # Not before: what is wrong with the requirements is the first line.
+        report(f"locked {shown(requirements)} in {shown(lock)}: commit it")
     return lock
 
 
