@@ -63,6 +63,12 @@ simulate: setup ## Run the functions under seeded faults: SEEDS=300, or SEED=n w
 fuzz: setup ## CASES (2000) requests made of /openapi.json, through both HTTP APIs of a local system
 	@FUZZ_CASES=$(or $(CASES),2000) .venv/bin/pytest -q -s tests/e2e/test_fuzzed_apis.py
 
+audit: setup ## Look the locked packages up in the database of known vulnerabilities (ARGS=--require: fail without it)
+	@$(PY) .ci/audit.py $(ARGS)
+
+sbom: setup ## Write CycloneDX JSON of the functions' layer and of the wheel to .build/sbom/
+	@$(PY) .ci/sbom.py
+
 check: lint ## Lint, then the tests of the template
 	@.venv/bin/pytest -q tests/infra
 

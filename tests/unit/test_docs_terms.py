@@ -286,3 +286,20 @@ def constant_names() -> set[str]:
         for text in texts(ast.parse((ROOT / "functions" / "store" / "keys.py").read_text()))
         for word in re.findall("[A-Z]{4,}", text)
     }
+
+
+def test_threat_model_names_tests_that_exist_in_each_row() -> None:
+    model = SECURITY.partition("\n## Threat model\n")[2].partition("\n### ")[0]
+    rows = [row for row in model.splitlines() if row.startswith("|")][2:]
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert len(rows) > 15
+    for row in rows:
+        asset, attacker, defence, tests = (cell.strip() for cell in row.strip("|").split("|"))
+        assert all((asset, attacker, defence)), row
+        named = re.findall(r"`(test_\w+)`", tests)
+        assert named, row
+        assert set(named) - defined == set(), row
