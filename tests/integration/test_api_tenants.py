@@ -15,11 +15,14 @@ from functions.runtime import wiring
 from functions.runtime.environment import ApiEnvironment
 from functions.store.notifications import NotificationStore
 from tests.integration.api import MESSAGE, Answer, Api, token_identity
-from tests.integration.cloud import Cloud
+from tests.integration.cloud import BUCKET, Cloud
 from tests.integration.conftest import Clock
+from tests.integration.test_api_monitor import counted
 
 OURS, THEIRS = "acme", "globex"
+WEBHOOK: dict[str, Any] = {"type": "WEBHOOK_CALL", "payload": {"url": "https://hook.test/"}}
 FAILING = {"type": "FAIL_SOMETIMES", "payload": {"probability": 1}, "maxRetries": 0}
+LARGE = WEBHOOK | {"payload": WEBHOOK["payload"] | {"body": "x" * 300_000}}
 SCHEDULE = {"rate": "1 minute", "task": MESSAGE}
 WORKFLOW = {"nodes": {"a": MESSAGE}}
 UNKNOWN = id_for_key(OURS, "none")
@@ -51,6 +54,11 @@ def create(api: Api, path: str, body: Any, **headers: str) -> str:
 
 def ready_task(them: Api) -> str:
     return create(them, "/tasks", MESSAGE)
+
+
+def large_task(them: Api) -> str:
+    """Its payload is in S3."""
+    return create(them, "/tasks", LARGE)
 
 
 def dead_task(them: Api) -> str:
@@ -111,6 +119,12 @@ CASES: list[Any] = [
             ("POST", "/tasks/cancel", {"ids": ["{id}"]}),
         ),
         id="task",
+    ),
+    pytest.param(
+        large_task,
+        UNKNOWN,
+        requests(("GET", "/tasks/{id}", None), ("PATCH", "/tasks/{id}", {"payload": LARGE["payload"]})),
+        id="document",
     ),
     pytest.param(
         ready_task,
@@ -206,6 +220,31 @@ def test_cursor_of_another_tenant_leads_to_nothing_of_it(us: Api, them: Api, aws
     tasks = them("POST", "/tasks/cancel", {"state": "READY", "dryRun": True}).body["cursor"]
     assert us("POST", "/dead-letters/redrive", {"cursor": letters}).status == 422
     assert tasks is None or us("POST", "/tasks/cancel", {"state": "READY", "cursor": tasks}).status == 422
+
+
+def test_stats_count_nothing_of_another_tenant(us: Api, them: Api, aws: Cloud, clock: Clock) -> None:
+    """Depths of lanes are of all tenants."""
+
+    def counts(api: Api) -> dict[str, Any]:
+        return {name: value for name, value in api("GET", "/monitor/stats").body.items() if name != "lanes"}
+
+    before = counts(us)
+    ready_task(them)
+    counted(aws, THEIRS, DELAYED_MESSAGE__READY=3)
+    clock.advance(60)
+    assert counts(us) == before
+    assert counts(them)["states"]["READY"] == 3
+
+
+def test_documents_of_tenants_are_apart(us: Api, them: Api, aws: Cloud) -> None:
+    """Also under the same idempotency key."""
+    header = {"Idempotency-Key": KEY}
+    ids = {OURS: create(us, "/tasks", LARGE, **header), THEIRS: create(them, "/tasks", LARGE, **header)}
+    stored = aws.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert sorted(each["Key"].rpartition("/")[0] for each in stored) == sorted(
+        f"{tenant}/{task_id}" for tenant, task_id in ids.items()
+    )
+    assert ids[OURS] != ids[THEIRS]
 
 
 LISTS: list[tuple[str, dict[str, str]]] = [

@@ -42,6 +42,11 @@ NOT_OURS = {
         "CHANGELOG",
         "README",
         "LICENSE",
+        "SECURITY",
+        "AUDITED",
+        "CORS",
+        "PKCE",
+        "SSRF",
     ),
 }
 """Words in capitals that are standard terms, names of files, or values of AWS."""
