@@ -34,7 +34,7 @@ from .requirements import (
 
 BASE_REQUIREMENTS = LOCK_FILE.with_suffix(".in")
 INPUTS_COMMENT = "# taskyard-inputs: sha256:"
-_PLATFORM_COMMENT = "# taskyard-platform: "
+PLATFORM_COMMENT = "# taskyard-platform: "
 _ALL_SERVICES_COMMENT = "# taskyard-services: all"
 _INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)")
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
@@ -76,7 +76,7 @@ def lock_requirements(requirements: Path, platforms: Sequence[Platform]) -> Path
     lock = lock_path(requirements)
     if lock == requirements:
         raise PoolRequirementsError(f"{shown(requirements)}: its lock would have the same name: rename it to .txt")
-    inputs = INPUTS_COMMENT + _inputs_digest(requirements)
+    inputs = INPUTS_COMMENT + inputs_digest(requirements)
     with file_lock(BUILD / ".pool-locks"):
         comments = _comments(lock)
         # While the inputs are the same, the lock also stays good for another stack that uses the file.
@@ -89,7 +89,7 @@ def lock_requirements(requirements: Path, platforms: Sequence[Platform]) -> Path
         header = [
             f"# The packages of {requirements.name} and of Taskyard's functions. Written by synthesis; commit it.",
             inputs,
-            *sorted(_PLATFORM_COMMENT + each.label for each in everywhere),
+            *sorted(PLATFORM_COMMENT + each.label for each in everywhere),
             *([_ALL_SERVICES_COMMENT] if named & _AWS_PACKAGES else []),
         ]
         _write("\n".join(header) + "\n" + text, lock)
@@ -106,11 +106,12 @@ def _comments(lock: Path) -> list[str]:
 def _platforms(comments: Sequence[str]) -> list[Platform]:
     """Those that the lock has wheels for. Raises nothing for what a person wrote there."""
     known = {platform.label: platform for platform in ALL_LAMBDA_PLATFORMS}
-    labels = [line.removeprefix(_PLATFORM_COMMENT) for line in comments if line.startswith(_PLATFORM_COMMENT)]
+    labels = [line.removeprefix(PLATFORM_COMMENT) for line in comments if line.startswith(PLATFORM_COMMENT)]
     return [known[label] for label in labels if label in known]
 
 
-def _inputs_digest(requirements: Path) -> str:
+def inputs_digest(requirements: Path) -> str:
+    """64 hex digits. Raises PoolRequirementsError when an included file is missing."""
     total = hashlib.sha256()
     for file in (BASE_REQUIREMENTS, LOCK_FILE, *requirement_files(requirements)):
         total.update(hashlib.sha256(file.read_bytes()).digest())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from infra.build.layers import LAYER_LOCK
 from infra.build.locations import LOCK_FILE
 from infra.build.pool_locks import INPUTS_COMMENT
 from local.template.cloud_assembly import CloudAssembly
+from tests.infra.wheels import tool_pin
 
 HANDLERS = '''
 import builtins, json, os, sys, time, urllib.error, urllib.request
@@ -145,11 +145,8 @@ def assembly(directory: Path) -> CloudAssembly:
 
 
 def pool_lock() -> str:
-    """The lock of a pool whose requirements are `iniconfig`: with the base and its hashes, which dev.txt has."""
-    tools = (LOCK_FILE.parent / "dev.txt").read_text()
-    pinned = re.search(r"^iniconfig==.*\n(?: +--hash=.*\n)+", tools, re.MULTILINE)
-    assert pinned
-    return f"{INPUTS_COMMENT}{'0' * 64}\n{LOCK_FILE.read_text()}{pinned[0]}"
+    """The lock of a pool whose requirements are `iniconfig`."""
+    return f"{INPUTS_COMMENT}{'0' * 64}\n{LOCK_FILE.read_text()}{tool_pin('iniconfig')}"
 
 
 def _write(path: Path, text: str) -> None:

@@ -12,8 +12,13 @@ import pytest
 from infra.build import pools as build
 from infra.build.assets import Asset, Assets
 from infra.build.code_assets import TASK_TYPES
+from infra.build.layers import LAYER_LOCK
+from infra.build.locations import LOCK_FILE
+from infra.build.pool_locks import INPUTS_COMMENT, PLATFORM_COMMENT, inputs_digest
 from infra.build.pools import DEFAULT_POOL, LANES, PoolError, PoolSource, StackAssets, build_pools, check_size
+from infra.build.requirements import LAMBDA
 from infra.config import DeploymentError
+from tests.infra.wheels import tool_pin
 
 HEAD = "from typing import Any\nfrom taskyard.tasks import Context, task\n"
 AT = HEAD.count("\n") + 1
@@ -138,6 +143,25 @@ def test_unchanged_pools_are_not_imported_again(app: App, monkeypatch: pytest.Mo
     app.write({"orders/tasks/pay.py": handler("PAID")})
     assert build_pools([app.pool()]) != first
     assert (app.folder / "imports").read_text() == "xx"
+
+
+def test_pool_with_requirements_has_the_layer_of_its_committed_lock(
+    app: App, monkeypatch: pytest.MonkeyPatch, assets: Assets
+) -> None:
+    app.write({"images.txt": "iniconfig\n", "orders/images/a.py": f"import iniconfig\n{handler('A')}"})
+    inputs = f"{INPUTS_COMMENT}{inputs_digest(Path('images.txt'))}\n{PLATFORM_COMMENT}{LAMBDA.label}\n"
+    app.write({"images.lock": f"{inputs}{LOCK_FILE.read_text()}{tool_pin('iniconfig')}"})
+    monkeypatch.setattr("infra.build.pool_locks.compile_lock", None)
+    built = build_pools([app.pool(), app.pool("images", "orders.images", requirements=Path("images.txt"))])
+    layer = built.pools["images"].layer
+    assert (layer.path / LAYER_LOCK).read_text() == Path("images.lock").read_text()
+    packages = {path.name for path in (layer.path / "python").iterdir()}
+    assert {"iniconfig", "boto3", "pydantic"} <= packages
+    assert built.pools["default"].layer == built.functions.layer == assets.layer
+    entries = json.loads((built.functions.code.path / TASK_TYPES).read_text())["pools"]
+    assert {name: entry["sharesBase"] for name, entry in entries.items()} == {"default": True, "images": False}
+    # In one package: what pools that share the base layer are made of is all that functions can import.
+    assert built.functions.code == built.pools["default"].code
 
 
 # What is written beside the app's own files; the pools; how the message begins, and what else is in its first line.

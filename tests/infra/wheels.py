@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from infra.build.requirements import FOLDER
 
 
 def wheel(folder: Path, name: str, tag: str, *, version: str = "1.0", requires: str = "") -> str:
@@ -24,6 +27,13 @@ def wheel(folder: Path, name: str, tag: str, *, version: str = "1.0", requires: 
         for member, text in contents.items():
             archive.writestr(member, text)
     return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def tool_pin(name: str) -> str:
+    """The lines of dev.txt that pin a package which the functions do not have: its wheel is there with the tools."""
+    pinned = re.search(rf"^{name}==.*\n(?: +--hash=.*\n)+", (FOLDER / "dev.txt").read_text(), re.MULTILINE)
+    assert pinned, name
+    return pinned[0]
 
 
 def use_only(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
