@@ -30,8 +30,9 @@ class Example:
 
 
 def pages() -> list[Path]:
-    """Every page that a reader may open: README, CONTRIBUTING, CHANGELOG, docs/ with its ADRs, events/."""
-    return sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "events").rglob("*.md")})
+    """Every page that a reader may open: README, CONTRIBUTING, CHANGELOG, docs/ with its ADRs, events/, examples/."""
+    folders = ("docs", "events", "examples")
+    return sorted({*ROOT.glob("*.md"), *(page for folder in folders for page in (ROOT / folder).rglob("*.md"))})
 
 
 def examples(*languages: str) -> list[Example]:

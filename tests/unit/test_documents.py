@@ -13,7 +13,7 @@ from taskyard.cli.arguments import build_parser, check_arguments
 
 from tests.documents import ROOT, Example, examples
 
-GIVEN = frozenset({"yard", "mail", "mails", "secret", "body", "headers"})
+GIVEN = frozenset({"yard", "mail", "mails", "secret", "body", "headers", "sessions", "transaction", "enqueue", "Order"})
 """What examples of a few lines take from around them."""
 SHELL = examples("sh", "bash")
 
