@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -105,3 +108,48 @@ def test_a_jump_without_steps_makes_what_is_on_the_way_late(tiny: LocalSystem, m
     tiny.clock.advance(600, step=False)
     tiny.settle()
     assert float(seen(tiny, message)[0]["at"]["S"]) - sent >= 600
+
+
+class Receiver(ThreadingHTTPServer):
+    """Holds each request until `expected` are here at once, and some time more; counts how many there ever were."""
+
+    def __init__(self, expected: int) -> None:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                receiver.hold()
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Nothing."""
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.expected, self.present, self.most, self.total = expected, 0, 0, 0
+        self.changed = threading.Condition()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def hold(self) -> None:
+        with self.changed:
+            self.present, self.total = self.present + 1, self.total + 1
+            self.most = max(self.most, self.present)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.most >= self.expected, timeout=10)
+        time.sleep(0.2)
+        with self.changed:
+            self.present -= 1
+
+
+@pytest.mark.parametrize(("queue", "limit"), [("LimitedQueue", 3), ("ReservedQueue", 1)])
+def test_a_function_never_runs_more_often_at_once_than_its_limit(tiny: LocalSystem, queue: str, limit: int) -> None:
+    with Receiver(limit) as receiver:
+        url = f"http://127.0.0.1:{receiver.server_port}/"
+        for _ in range(3 * limit + 1):
+            tiny.aws("sqs").send_message(
+                QueueUrl=tiny.stack.reference(queue, None), MessageBody=json.dumps({"url": url})
+            )
+        assert tiny.settle()
+        receiver.shutdown()
+    assert (receiver.most, receiver.total) == (limit, 3 * limit + 1)

@@ -86,6 +86,11 @@ def worker(event, context):
                 return {"batchItemFailures": [{"itemIdentifier": "nobody"}]}
     return {"batchItemFailures": failed}
 
+def partner(event, context):
+    """Calls the address in each body."""
+    for record in event["Records"]:
+        urllib.request.urlopen(json.loads(record["body"])["url"], timeout=20).read()
+
 def dead(event, context):
     table = boto3.resource("dynamodb").Table(os.environ["TABLE_NAME"])
     for record in event["Records"]:
@@ -237,6 +242,8 @@ def template() -> dict[str, Any]:
             "Pooled": _function("pooled", "WorkRole", 3, handler="tiny.importing.handler", layer="PoolLayer"),
             "PoolLayer": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {"S3Key": "pool.zip"}}},
             "PlantedLayer": {"Type": "AWS::Lambda::LayerVersion", "Properties": {"Content": {"S3Key": "planted.zip"}}},
+            **limited("Limited", ScalingConfig={"MaximumConcurrency": 3}),
+            **limited("Reserved", reserved=1),
             "WorkerSource": _source("Worker", queue, FunctionResponseTypes=["ReportBatchItemFailures"]),
             "DeadSource": _source("DeadWorker", dead),
             "ObserverSource": _source(
@@ -304,6 +311,19 @@ def template() -> dict[str, Any]:
             "IamUrl": {"Value": {"Fn::GetAtt": ["Http", "ApiEndpoint"]}},
             "Issuer": {"Value": {"Fn::GetAtt": ["Pool", "ProviderURL"]}},
         },
+    }
+
+
+def limited(name: str, reserved: int | None = None, **source: Any) -> dict[str, Any]:
+    """A queue whose function runs a limited number of times at once."""
+    function = _function(name.lower(), f"{name}Role", 30, handler="tiny.handlers.partner")
+    if reserved is not None:
+        function["Properties"]["ReservedConcurrentExecutions"] = reserved
+    return {
+        f"{name}Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 60}},
+        f"{name}Role": _role("lambda", [_allow("sqs:*", _arn(f"{name}Queue"))]),
+        f"{name}Function": function,
+        f"{name}Source": _source(f"{name}Function", _arn(f"{name}Queue"), BatchSize=1, **source),
     }
 
 
