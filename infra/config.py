@@ -146,6 +146,11 @@ class Config:
         return self.webhook_secrets or f"taskyard/{self.name}/webhooks"
 
     @property
+    def handler_secrets(self) -> str:
+        """The path of the secrets that handlers read: `<path>/<tenant>/<name>`, else `<path>/<name>`."""
+        return f"taskyard/{self.name}/secrets"
+
+    @property
     def visibility_seconds(self) -> int:
         """Of the lane queues. Ten seconds above the timeout, not six times it: docs/adr/0010."""
         return self.worker_timeout_seconds + 10

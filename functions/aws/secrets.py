@@ -1,4 +1,4 @@
-"""The secrets that sign webhooks, from Secrets Manager."""
+"""Secrets from Secrets Manager: those that sign webhooks, and those that handlers read."""
 
 from __future__ import annotations
 
@@ -60,12 +60,43 @@ class WebhookSecrets:
         return keys
 
     def _read(self, name: str, stage: str) -> str | None:
+        return read_secret(self.client(), name, stage)
+
+
+@dataclass(frozen=True)
+class HandlerSecrets:
+    """`client`, `clock`: as in WebhookSecrets. `path`: of the deployment, such as `taskyard/dev/secrets`."""
+
+    client: Callable[[], Any]
+    path: str
+    clock: Callable[[], int]
+    _cache: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def read(self, tenant: str, name: str) -> str:
+        """The secret `<path>/<tenant>/<name>`, else `<path>/<name>`, which all tenants share. Raises SecretUnusable,
+        StoreUnavailable. `name` has no slash: no tenant can be read by the name of a shared secret."""
+        full_name = f"{self.path}/{tenant}/{name}"
+        now = self.clock()
+        cached = self._cache.get(full_name)
+        if cached is not None and now - cached[0] < CACHE_MS:
+            return cached[1]
         secrets = self.client()
-        with translate_transient_errors("SecretsManager"):
-            try:
-                return str(secrets.get_secret_value(SecretId=name, VersionStage=stage)["SecretString"])
-            except secrets.exceptions.ResourceNotFoundException:
-                return None
-            except secrets.exceptions.InvalidRequestException:
-                # The secret is marked for deletion.
-                return None
+        for each in (full_name, f"{self.path}/{name}"):
+            value = read_secret(secrets, each, STAGES[0])
+            if value is not None:
+                self._cache[full_name] = (now, value)
+                return value
+        raise SecretUnusable(full_name, f"there is none, and no {self.path}/{name}")
+
+
+def read_secret(secrets: Any, name: str, stage: str) -> str | None:
+    """`secrets`: the client. None for a secret that does not exist, or has no text."""
+    with translate_transient_errors("SecretsManager"):
+        try:
+            value = secrets.get_secret_value(SecretId=name, VersionStage=stage).get("SecretString")
+        except secrets.exceptions.ResourceNotFoundException:
+            return None
+        except secrets.exceptions.InvalidRequestException:
+            # The secret is marked for deletion.
+            return None
+    return None if value is None else str(value)

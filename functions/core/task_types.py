@@ -126,10 +126,19 @@ class RegisteredType:
         """Of the parts of this payload that only the handler may see; None when there are none."""
         return None if self.payload_schema is None else self._sensitive.mask_for(payload)
 
-    @property
+    @cached_property
     def is_importable(self) -> bool:
-        """Whether every function can import the handler. Else the worker of its pool can, and no other function."""
-        return self.pool.shares_base or self.module.startswith(f"{BUILT_IN_PACKAGE}.")
+        """Whether this function can import the handler, with its packages and the code that it has. The worker of one
+        pool may not have the code of another, whose tasks its handlers submit."""
+        if not (self.pool.shares_base or self.module.startswith(f"{BUILT_IN_PACKAGE}.")):
+            return False
+        try:
+            _ = self.declaration
+        except ModuleNotFoundError as error:
+            if error.name is not None and f"{self.module}.".startswith(f"{error.name}."):
+                return False
+            raise
+        return True
 
     @cached_property
     def schema_check(self) -> PayloadSchema:
@@ -141,7 +150,7 @@ class RegisteredType:
     def accept(self, payload: Any) -> Mask | None:
         """Checks the payload of a request; the mask to store with it. Raises InvalidRequest. By the model; by its JSON
         Schema, where the model cannot be imported."""
-        by_schema = not self.is_importable and self.payload_schema is not None
+        by_schema = self.payload_schema is not None and not self.is_importable
         mask = self.schema_check.mask_for(payload) if by_schema else self.mask(payload)
         starred = [
             field_path("payload", *where) for where, value in masked_path_values(mask, payload) if value == MASK_TEXT

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+from functions.core.children import CHILD_KEY_PREFIX
 from functions.core.errors import FieldError, InvalidRequest
 from functions.core.idempotency import KeyedChange
 from functions.core.schedules.schedule import SCHEDULE_KEY_PREFIX
@@ -21,6 +22,8 @@ def key_problem(key: str) -> str | None:
     """What is wrong with an idempotency key; None for a valid key."""
     if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
         return f"must be 1 to {MAX_KEY_LENGTH} printable characters"
+    if key.startswith(CHILD_KEY_PREFIX):
+        return f"must not begin with {CHILD_KEY_PREFIX}, as the keys of what handlers submit do"
     if key.startswith(SCHEDULE_KEY_PREFIX):
         return f"must not begin with {SCHEDULE_KEY_PREFIX}, as the keys of what schedules submit do"
     return None

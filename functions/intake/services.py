@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from functions.aws.clients import client
 from functions.aws.recurring_schedules import RecurringSchedules
+from functions.core.pools import BANDS, DEFAULT_POOL
 from functions.intake.firings import Firings
 from functions.intake.submission import Submission
 from functions.runtime import wiring
-from functions.runtime.environment import IntakeEnvironment
+from functions.runtime.environment import WORKER_MARGIN_SECONDS, IntakeEnvironment, WorkerEnvironment
 from functions.runtime.metrics import Metrics
 from functions.store.schedules import ScheduleStore
 
@@ -31,6 +32,22 @@ def submission(environment: IntakeEnvironment) -> Submission:
         timeout_limit=environment.timeout_limit,
         webhook_reach=environment.webhook_reach,
         admission=admission(environment),
+    )
+
+
+def worker_submission(environment: WorkerEnvironment) -> Submission:
+    """For handlers that submit. Quotas are for callers: what a task leads to is not counted."""
+    of_default_pool = environment.worker_timeout_seconds
+    if environment.lane not in BANDS:
+        of_default_pool = wiring.registry().pools[DEFAULT_POOL].timeout_seconds
+    return Submission(
+        tasks=wiring.task_store(environment),
+        documents=wiring.documents(environment, environment.document_bucket),
+        dispatcher=wiring.dispatcher(environment),
+        consequences=wiring.consequences(environment),
+        registry=wiring.registry,
+        timeout_limit=of_default_pool - WORKER_MARGIN_SECONDS,
+        webhook_reach=environment.webhook_reach,
     )
 
 

@@ -16,7 +16,7 @@ from functions.core.states import State
 
 Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 StateName = Annotated[str, WithJsonSchema({"type": "string", "enum": [str(state) for state in State]})]
-LaneName = Annotated[str, WithJsonSchema({"type": "string", "enum": ["high", "normal", "low"]})]
+LaneName = Annotated[str, WithJsonSchema({"type": "string", "examples": ["high", "normal", "low"]})]
 AttemptOutcome = Annotated[
     str, WithJsonSchema({"type": "string", "enum": ["SUCCESS", "RETRY", "FAILED", "DEAD", "LOST"]})
 ]
@@ -108,6 +108,12 @@ class Notification(TypedDict):
     lastAttemptAt: Time | None
 
 
+class SubmittedBy(TypedDict):
+    """The task whose handler submitted this one."""
+
+    task: str
+
+
 class Task(TypedDict):
     id: str
     type: Annotated[str, Field(description="The type's own name, whichever of its names it was submitted under.")]
@@ -116,7 +122,10 @@ class Task(TypedDict):
     ]
     reason: Annotated[str | None, Field(description="Why the task is in its state, when the state alone does not say.")]
     priority: Annotated[int, Field(ge=0, le=9, description="Chooses the lane, and no more.")]
-    lane: Annotated[LaneName, Field(description="Of priority 7 to 9, 3 to 6, 0 to 2.")]
+    lane: Annotated[
+        LaneName,
+        Field(description="In the default pool `high`, `normal` or `low`, of priority 7 to 9, 3 to 6, 0 to 2."),
+    ]
     payload: NotRequired[
         Annotated[
             Any,
@@ -144,6 +153,7 @@ class Task(TypedDict):
     retry: Retry
     timeoutSeconds: int
     idempotencyKey: str | None
+    submittedBy: Annotated[SubmittedBy | None, Field(description="null: a caller or a schedule submitted it.")]
     tags: dict[str, str]
     generation: Annotated[int, Field(description="Raised by each retry, reschedule and release.")]
     dependencies: Annotated[list[str], Field(description="Tasks that must succeed first. Of a node: not in lists.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
+from functions.core.children import parent_of_key
 from functions.core.payloads.masking import mask_value
 from functions.core.pools import Routing
 from functions.core.states import State
@@ -111,6 +112,7 @@ def view_of_record(task: Task, routing: Routing, *, now: int) -> schemas.Task:
         },
         "timeoutSeconds": task.timeout_seconds,
         "idempotencyKey": task.idempotency_key,
+        "submittedBy": submitted_by(task),
         "tags": task.tags,
         "generation": task.generation,
         "dependencies": list(task.dependencies),
@@ -122,6 +124,11 @@ def view_of_record(task: Task, routing: Routing, *, now: int) -> schemas.Task:
         ],
         "attempts": [attempt_view(attempt) for attempt in (*task.history, *latest_attempt(task))],
     }
+
+
+def submitted_by(task: Task) -> schemas.SubmittedBy | None:
+    parent = parent_of_key(task.idempotency_key)
+    return None if parent is None else {"task": parent}
 
 
 def notify_targets(notify: tuple[dict[str, Any], ...]) -> list[schemas.NotifyTargetView]:

@@ -81,11 +81,12 @@ class ProducerEnvironment(IntakeEnvironment):
 
 
 class WorkerEnvironment(TaskEnvironment):
-    """`webhook_secrets`: the path of the deployment's secrets, such as `taskyard/dev/webhooks`."""
+    """`webhook_secrets`, `handler_secrets`: paths of the deployment's secrets, such as `taskyard/dev/webhooks`."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__(variables)
         self.document_bucket: Final = variables["DOCUMENT_BUCKET"]
+        self.handler_secrets: Final = variables["HANDLER_SECRETS"]
         self.lane: Final = variables["LANE"]
         self.mail_from: Final = variables["MAIL_FROM"]
         self.mail_senders: Final = frozenset(variables["MAIL_SENDERS"].split(","))

@@ -26,7 +26,7 @@ from functions.store.tasks import TaskStore
 if TYPE_CHECKING:
     # Most functions neither send mail nor call a webhook: who does imports these when it builds its services.
     from functions.aws.mail import SesMail
-    from functions.aws.secrets import WebhookSecrets
+    from functions.aws.secrets import HandlerSecrets, WebhookSecrets
     from functions.core.task_types import Registry
     from functions.core.webhooks.addresses import Reach
     from functions.http.client import Client
@@ -146,6 +146,12 @@ def webhook_secrets(path: str) -> WebhookSecrets:
     from functions.aws.secrets import WebhookSecrets
 
     return WebhookSecrets(partial(client, "secretsmanager"), path, clock)
+
+
+def handler_secrets(path: str) -> HandlerSecrets:
+    from functions.aws.secrets import HandlerSecrets
+
+    return HandlerSecrets(partial(client, "secretsmanager"), path, clock)
 
 
 def writer_ms(environment: TaskEnvironment) -> int:

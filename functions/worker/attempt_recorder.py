@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskyard.tasks.effects import Effect
+from taskyard.tasks.submits import Submit
 
-from functions.core.payloads.masking import NO_SECRETS, SecretRedactor
+from functions.aws.secrets import HandlerSecrets
+from functions.core.payloads.masking import SecretRedactor
 from functions.core.task import Task
 from functions.store.effects import Effects
 from functions.store.tasks import Applied, TaskStore
+
+if TYPE_CHECKING:
+    # Imported when the first handler submits.
+    from functions.intake.children import ChildSubmission
 
 logger = logging.getLogger("taskyard.handler")
 
@@ -26,7 +32,9 @@ class AttemptRecorder:
     tasks: TaskStore
     effects: Effects
     clock: Callable[[], int]
-    redactor: SecretRedactor = NO_SECRETS
+    redactor: SecretRedactor
+    children: Callable[[], ChildSubmission]
+    handler_secrets: HandlerSecrets
     _tokens: dict[str, str] = field(default_factory=dict)
     """By name of the effects that are reserved for this attempt. Each reservation has a token of its own: a handler
     that asks for the same effect twice gets the result of the first, as any other attempt does."""
@@ -49,6 +57,15 @@ class AttemptRecorder:
             self.task, fraction=fraction, note=self.redactor.redact_text(note), now=self.clock()
         )
         return isinstance(result, Applied)
+
+    def submit(self, submits: Sequence[Submit]) -> list[str]:
+        submitted = self.children().submit(self.task, submits, now=self.clock())
+        return [each.task.id for each in submitted]
+
+    def secret(self, name: str) -> str:
+        value = self.handler_secrets.read(self.task.tenant, name)
+        self.redactor.add(value)
+        return value
 
     def log(self, line: str, fields: Mapping[str, Any]) -> None:
         extra = {"taskId": self.task.id, "taskType": self.task.type, "attempt": self.task.attempt}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from taskyard.tasks.context import Context
 from taskyard.tasks.http import HttpClient
 from taskyard.tasks.mail import Mail
 from taskyard.tasks.signature import Secrets
 
+from functions.aws.secrets import HandlerSecrets
 from functions.core.failure import failure_of
 from functions.core.outcomes import Failed, Outcome
 from functions.core.payloads.masking import SecretRedactor
@@ -23,6 +24,10 @@ from functions.worker.attempt_recorder import AttemptRecorder
 from functions.worker.execution import Execution, Executor
 from functions.worker.redaction import redact_outcome, redacted_logging
 from functions.worker.upstream_results import UpstreamResults
+
+if TYPE_CHECKING:
+    # Imported when the first handler submits.
+    from functions.intake.children import ChildSubmission
 
 
 class AttemptResult(NamedTuple):
@@ -50,6 +55,8 @@ class AttemptRunner:
         mail: Mail,
         http: HttpClient,
         secrets: Secrets,
+        children: Callable[[], ChildSubmission],
+        handler_secrets: HandlerSecrets,
         metrics: Metrics,
         clock: Callable[[], int],
         lane: str,
@@ -63,6 +70,8 @@ class AttemptRunner:
         self.mail = mail
         self.http = http
         self.secrets = secrets
+        self.children = children
+        self.handler_secrets = handler_secrets
         self.metrics = metrics
         self.clock = clock
         self.lane = lane
@@ -121,6 +130,8 @@ class AttemptRunner:
             http=self.http,
             secrets=self.secrets,
             now=lambda: self.clock() / 1000,
-            _recorder=AttemptRecorder(task, self.tasks, self.effects, self.clock, redactor),
+            _recorder=AttemptRecorder(
+                task, self.tasks, self.effects, self.clock, redactor, self.children, self.handler_secrets
+            ),
             _log=log,
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 from functions.runtime import wiring
 from functions.runtime.environment import WorkerEnvironment
@@ -18,6 +18,9 @@ from functions.worker.execution import Executor
 from functions.worker.messages import Message
 from functions.worker.pipeline import Pipeline
 from functions.worker.upstream_results import UpstreamResults
+
+if TYPE_CHECKING:
+    from functions.intake.children import ChildSubmission
 
 logger = logging.getLogger("taskyard.worker")
 
@@ -40,6 +43,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @cache
+def child_submission(environment: WorkerEnvironment) -> ChildSubmission:
+    """The imports of a submit, pydantic among them, are for handlers that submit."""
+    from functions.intake.children import ChildSubmission
+    from functions.intake.services import worker_submission
+
+    return ChildSubmission(worker_submission(environment))
+
+
+@cache
 def services() -> BatchRunner:
     environment = WorkerEnvironment(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
@@ -58,6 +70,8 @@ def services() -> BatchRunner:
         mail=wiring.mail(environment.mail_from, environment.mail_senders),
         http=wiring.http_client(environment.webhook_reach),
         secrets=wiring.webhook_secrets(environment.webhook_secrets),
+        children=partial(child_submission, environment),
+        handler_secrets=wiring.handler_secrets(environment.handler_secrets),
         metrics=metrics,
         clock=wiring.clock,
         lane=environment.lane,

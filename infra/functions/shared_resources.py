@@ -79,15 +79,20 @@ class SharedResources:
 
     def allow_webhook_secrets(self) -> iam.PolicyStatement:
         """Read the signing secrets of webhooks, of every tenant."""
+        return self._allow_secrets("WebhookSecrets", self.config.secrets_path)
+
+    def allow_handler_secrets(self) -> iam.PolicyStatement:
+        """Read the secrets of handlers (`ctx.secret`), of every tenant."""
+        return self._allow_secrets("HandlerSecrets", self.config.handler_secrets)
+
+    def _allow_secrets(self, sid: str, path: str) -> iam.PolicyStatement:
         resource = cdk.Stack.of(self.package).format_arn(
             service="secretsmanager",
             resource="secret",
-            resource_name=f"{self.config.secrets_path}/*",
+            resource_name=f"{path}/*",
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
-        return iam.PolicyStatement(
-            sid="WebhookSecrets", actions=["secretsmanager:GetSecretValue"], resources=[resource]
-        )
+        return iam.PolicyStatement(sid=sid, actions=["secretsmanager:GetSecretValue"], resources=[resource])
 
     def allow_consequences(self) -> list[iam.PolicyStatement]:
         """Run the consequences of a task's end: wake dependents, answer its workflow's run, start notifications."""

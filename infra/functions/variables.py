@@ -35,6 +35,7 @@ VARIABLES: Mapping[str, str] = MappingProxyType(
         "TIMER_ROLE_ARN": "ARN of the role with which EventBridge Scheduler fires timers.",
         "WEBHOOK_REACH": "Addresses that webhooks may call: `public`, or `any` but loopback and link-local. Only "
         "the local system sets `local`: `any`, with loopback.",
+        "HANDLER_SECRETS": "Path of the secrets that handlers read: `<path>/<tenant>/<name>`, else `<path>/<name>`.",
         "WEBHOOK_SECRETS": "Path of the secrets that webhooks are signed with: `<path>/<tenant>/<name>`.",
         "WORKER_TIMEOUT_SECONDS": "Time-out of the worker function, in seconds.",
     }

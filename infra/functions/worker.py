@@ -36,6 +36,7 @@ class Worker(Construct):
             environment={
                 **shared.task_environment(),
                 "DOCUMENT_BUCKET": storage.documents.bucket_name,
+                "HANDLER_SECRETS": config.handler_secrets,
                 "LANE": lane.name,
                 "MAIL_FROM": config.mail_from or "",
                 "MAIL_SENDERS": ",".join(config.senders),
@@ -47,6 +48,7 @@ class Worker(Construct):
                 allow_consume(lane),
                 *shared.allow_consequences(),
                 shared.allow_webhook_secrets(),
+                shared.allow_handler_secrets(),
                 *allow_mail(self, senders=config.senders),
             ],
         )

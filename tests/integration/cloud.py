@@ -236,6 +236,7 @@ def environment(lanes: Sequence[str] = LANES) -> dict[str, str]:
         "SCHEDULE_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/taskyard-test-schedules",
         "FIRING_ARN": FIRING_ARN,
         "WEBHOOK_SECRETS": "taskyard/test/webhooks",
+        "HANDLER_SECRETS": "taskyard/test/secrets",
         "MAIL_FROM": "taskyard@example.com",
         "MAIL_SENDERS": "taskyard@example.com,no-reply@example.com,unverified@example.org",
         "LOG_LEVEL": "INFO",

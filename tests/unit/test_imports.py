@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "SCHEDULE_ROLE_ARN": "arn:role",
     "FIRING_ARN": "arn:aws:lambda:us-east-1:1:function:firing",
     "WEBHOOK_SECRETS": "taskyard/test/webhooks",
+    "HANDLER_SECRETS": "taskyard/test/secrets",
     "RETENTION_DAYS": "7",
     "AUDIT_RETENTION_DAYS": "30",
     "WORKER_TIMEOUT_SECONDS": "60",

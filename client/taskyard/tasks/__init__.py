@@ -14,11 +14,20 @@ if TYPE_CHECKING:
     from taskyard.tasks.context import Context
     from taskyard.tasks.declaration import task
     from taskyard.tasks.effects import Effect
-    from taskyard.tasks.errors import InDoubt, LeaseLost, Permanent, ResultNotStored, Retry, TaskFileError
+    from taskyard.tasks.errors import (
+        InDoubt,
+        LeaseLost,
+        NotSubmitted,
+        Permanent,
+        ResultNotStored,
+        Retry,
+        TaskFileError,
+    )
     from taskyard.tasks.http import HttpClient, HttpRequest, HttpResponse
     from taskyard.tasks.mail import Mail
     from taskyard.tasks.retry import RetryPolicy
     from taskyard.tasks.sensitive import Sensitive
+    from taskyard.tasks.submits import Submit
     from taskyard.tasks.task_type import TaskType
 
 __all__ = [
@@ -30,11 +39,13 @@ __all__ = [
     "InDoubt",
     "LeaseLost",
     "Mail",
+    "NotSubmitted",
     "Permanent",
     "ResultNotStored",
     "Retry",
     "RetryPolicy",
     "Sensitive",
+    "Submit",
     "TaskFileError",
     "TaskType",
     "task",
@@ -49,11 +60,13 @@ _MODULES = {
     "InDoubt": "errors",
     "LeaseLost": "errors",
     "Mail": "mail",
+    "NotSubmitted": "errors",
     "Permanent": "errors",
     "ResultNotStored": "errors",
     "Retry": "errors",
     "RetryPolicy": "retry",
     "Sensitive": "sensitive",
+    "Submit": "submits",
     "TaskFileError": "errors",
     "TaskType": "task_type",
     "task": "declaration",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from taskyard.tasks import signature
 from taskyard.tasks.effects import Effect, check_effect_name
@@ -13,7 +14,11 @@ from taskyard.tasks.http import HttpClient
 from taskyard.tasks.log import append_line, log_field, log_line
 from taskyard.tasks.mail import Mail
 from taskyard.tasks.serialization import NotSerializable, json_text
+from taskyard.tasks.submits import Submit, SubmitOptions, check_submits
 from taskyard.tasks.text import error_text, repr_of, text_of
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 NOTE_LIMIT = 200
 """Characters of the note of a progress."""
@@ -36,6 +41,12 @@ class AttemptRecorder(Protocol):
         """False when the fence was refused."""
 
     def log(self, line: str, fields: Mapping[str, Any]) -> None: ...
+
+    def submit(self, submits: Sequence[Submit]) -> list[str]:
+        """The ids of the tasks, new or there already. Raises NotSubmitted."""
+
+    def secret(self, name: str) -> str:
+        """Raises when there is none."""
 
 
 @dataclass(kw_only=True)
@@ -90,6 +101,42 @@ class Context:
         is the task's, so a receiver recognises every attempt by it. Raises when there is no such secret."""
         keys = self.secrets.keys(self.tenant, secret)
         return signature.signature_headers(keys, id=self.task_id, at=int(self.now()), body=body)
+
+    def submit(self, name: str, type: str, payload: Any = None, **options: Unpack[SubmitOptions]) -> str:
+        """Submits a task of the same tenant and returns its id. `name`: unique among the submits of this task. Every
+        attempt that submits under the name gets the same task, whatever it asks for: so it does not matter whether an
+        attempt died after its submit. Options: run_at or delay_seconds, priority, max_retries, timeout_seconds, retry,
+        tags, dependencies, notify. Raises NotSubmitted for what a submit would refuse."""
+        return self.submit_many([Submit.of(name, type, payload, **options)])[0]
+
+    def submit_many(self, submits: Sequence[Submit]) -> list[str]:
+        """`submit` for up to 1,000: `[Submit.of("page-1", "RENDER", {"page": 1}), …]`. All are checked before the first
+        one is submitted. Returns the ids in their order."""
+        check_submits(submits)
+        return self._recorder.submit(submits) if submits else []
+
+    async def submit_async(self, name: str, type: str, payload: Any = None, **options: Unpack[SubmitOptions]) -> str:
+        """`submit` for coroutines."""
+        return (await self.submit_many_async([Submit.of(name, type, payload, **options)]))[0]
+
+    async def submit_many_async(self, submits: Sequence[Submit]) -> list[str]:
+        """`submit_many` for coroutines."""
+        import asyncio
+
+        return await asyncio.to_thread(self.submit_many, submits)
+
+    def secret(self, name: str) -> str:
+        """The secret of that name of the task's tenant, else of the deployment. A changed secret is in use after five
+        minutes. Its value is removed from the log and from errors of this attempt. Raises when there is none."""
+        if not re.fullmatch(signature.SECRET_NAME, name):
+            raise ValueError(f"a secret's name has up to 64 letters, digits, dots, dashes, underscores, not {name!r}")
+        return self._recorder.secret(name)
+
+    async def secret_async(self, name: str) -> str:
+        """`secret` for coroutines."""
+        import asyncio
+
+        return await asyncio.to_thread(self.secret, name)
 
     def once(self, name: str, effect: Callable[[], Any]) -> Any:
         """Runs `effect` at most once for this task, over all its attempts, and returns its result as JSON has it: what

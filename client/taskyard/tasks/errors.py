@@ -42,6 +42,16 @@ class ResultNotStored(Exception):
         self.problem = problem
 
 
+class NotSubmitted(Permanent):
+    """Raised by `ctx.submit`: the task cannot be submitted as it is asked for. If the handler does not catch it, its
+    own task is FAILED at once: a retry would end alike."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"submit {name!r} is refused: {problem}")
+        self.name = name
+        self.problem = problem
+
+
 class LeaseLost(Exception):
     """This attempt's fence was refused: another attempt runs, or the task is settled. Stop; nothing is recorded."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from taskyard.tasks.effects import Effect
 from taskyard.tasks.http import HttpRequest, HttpResponse
+from taskyard.tasks.submits import Submit
 
 
 @dataclass
@@ -18,6 +19,10 @@ class MemoryRecorder:
     attempt: int
     effects: dict[str, Effect]
     fenced: bool = False
+    task_id: str = ""
+    secrets: Mapping[str, str | bytes] = field(default_factory=dict)
+    submits: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Name → body of POST /tasks."""
     reports: list[tuple[float, str]] = field(default_factory=list)
 
     def reserve(self, name: str) -> Effect | None:
@@ -40,6 +45,18 @@ class MemoryRecorder:
 
     def log(self, line: str, fields: Mapping[str, Any]) -> None:
         """The context has the lines."""
+
+    def submit(self, submits: Sequence[Submit]) -> list[str]:
+        """A submit under a name that an earlier attempt used changes nothing."""
+        for submit in submits:
+            self.submits.setdefault(submit.name, submit.body)
+        return [f"{self.task_id}/{submit.name}" for submit in submits]
+
+    def secret(self, name: str) -> str:
+        if name not in self.secrets:
+            raise AssertionError(f"the handler reads the secret {name!r}: give run_task `secrets` that hold it")
+        value = self.secrets[name]
+        return value if isinstance(value, str) else value.decode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +95,10 @@ class HttpRecorder:
 
 @dataclass(frozen=True)
 class SecretsByName:
-    secrets: Mapping[str, bytes]
+    secrets: Mapping[str, str | bytes]
 
     def keys(self, tenant: str, name: str) -> tuple[bytes, ...]:
         if name not in self.secrets:
             raise AssertionError(f"the handler signs with the secret {name!r}: give run_task `secrets` that hold it")
-        return (self.secrets[name],)
+        value = self.secrets[name]
+        return (value.encode() if isinstance(value, str) else value,)

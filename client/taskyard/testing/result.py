@@ -18,7 +18,7 @@ class TaskResult:
     """`outcome`: the state that the task would be in, or LEASE_LOST when the attempt's fence was refused and nothing
     would be recorded. `result`: as JSON has it. `error`: what the handler raised. `retry_seconds`: until the next
     attempt, for RETRY. `progress`: each report, fraction and note. `effects`: by name, what a later attempt would find;
-    given to run_task as `effects`, the handler goes on from there."""
+    given to run_task as `effects`, the handler goes on from there. `submits`: by name, the body of POST /tasks."""
 
     outcome: Outcome
     result: Any = None
@@ -29,3 +29,4 @@ class TaskResult:
     effects: Mapping[str, Effect] = field(default_factory=dict)
     mails: Sequence[Mail] = ()
     requests: Sequence[HttpRequest] = ()
+    submits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -32,7 +32,7 @@ def run_task(
     inputs: Mapping[str, Any] | None = None,
     effects: Mapping[str, Any] | None = None,
     http: Callable[[HttpRequest], HttpResponse] | None = None,
-    secrets: Mapping[str, bytes] | None = None,
+    secrets: Mapping[str, str | bytes] | None = None,
     now: Callable[[], float] = time.time,
     fenced: bool = False,
 ) -> TaskResult:
@@ -41,9 +41,9 @@ def run_task(
     `payload`: as a caller submits it. It is validated as at a submit; where pydantic is not installed it goes to the
     handler as it came. `effects`: of earlier attempts: name → Effect, or the result of an effect that is done; an
     Effect that is not done makes `ctx.once` raise InDoubt. `http`: answers the requests that the handler sends.
-    `secrets`: name → key to sign with. `now`: epoch seconds. `fenced`: another attempt has taken the task over, so
-    `ctx.progress` raises LeaseLost. Raises TypeError for a function without `@task`, and pydantic's ValidationError for
-    a payload that a submit would refuse.
+    `secrets`: name → what `ctx.secret` returns, or the key that `ctx.signed` signs with. `now`: epoch seconds.
+    `fenced`: another attempt has taken the task over, so `ctx.progress` raises LeaseLost. Raises TypeError for a
+    function without `@task`, and pydantic's ValidationError for a payload that a submit would refuse.
     """
     declaration = declaration_of(handler)
     argument = validated(declaration, payload)
@@ -51,7 +51,7 @@ def run_task(
         name: effect if isinstance(effect, Effect) else Effect(done=True, attempt=max(1, attempt - 1), result=effect)
         for name, effect in (effects or {}).items()
     }
-    recorder = MemoryRecorder(attempt, found, fenced)
+    recorder = MemoryRecorder(attempt, found, fenced, task_id, secrets or {})
     mail, requests = MailRecorder(), HttpRecorder(http)
     log: list[str] = []
     ctx = Context(
@@ -89,6 +89,7 @@ def run_task(
         effects=recorder.effects,
         mails=mail.mails,
         requests=requests.requests,
+        submits=recorder.submits,
     )
 
 

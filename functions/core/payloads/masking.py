@@ -8,6 +8,7 @@ every header.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -75,9 +76,9 @@ def merge_masks(one: Mask | None, other: Mask | None) -> Mask | None:
     return both
 
 
-@dataclass(frozen=True)
+@dataclass
 class SecretRedactor:
-    """Removes the secrets of one payload from texts."""
+    """Removes the secrets of one payload from texts, and those that its handler reads."""
 
     secrets: frozenset[str] = frozenset()
 
@@ -91,6 +92,14 @@ class SecretRedactor:
                 for spelling in secret_spellings(text)
             )
         )
+
+    def add(self, secret: str) -> None:
+        """Of a secret that is JSON, also each value in it."""
+        texts = [secret]
+        with contextlib.suppress(ValueError, RecursionError):
+            texts += leaf_texts(json.loads(secret))
+        self.secrets |= {spelling for text in texts for spelling in secret_spellings(text)}
+        self.__dict__.pop("_pattern", None)
 
     def redact_text(self, text: str) -> str:
         if not self.secrets or not text:

@@ -109,6 +109,8 @@ class Task:
     retry: Retry = field(default_factory=Retry)
     timeout_seconds: float | None = None
     idempotency_key: str | None = None
+    submitted_by: str | None = None
+    """The id of the task whose handler submitted it. None: a caller or a schedule did."""
     tags: Mapping[str, str] = field(default_factory=dict)
     generation: int | None = None
     dependencies: tuple[str, ...] = ()
@@ -162,6 +164,7 @@ class Task:
             retry=Retry.from_json(mapping_of(document, "retry")),
             timeout_seconds=document.get("timeoutSeconds"),
             idempotency_key=document.get("idempotencyKey"),
+            submitted_by=mapping_of(document, "submittedBy").get("task"),
             tags=dict(mapping_of(document, "tags")),
             generation=document.get("generation"),
             dependencies=strings_of(document, "dependencies"),
