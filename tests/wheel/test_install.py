@@ -55,6 +55,7 @@ SIGNED = ("--url", "https://abc.execute-api.eu-west-1.amazonaws.com", "--auth", 
     [
         ((*SIGNED, "list"), "iam"),
         ((*SIGNED, "submit", "DELAYED_MESSAGE"), "iam"),
+        (("dev",), "dev"),
         (("workflow", "graph", "dag.yaml"), "cli"),
         (("--url", "http://127.0.0.1:1", "workflow", "run", "dag.yaml"), "cli"),
     ],
