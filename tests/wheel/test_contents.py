@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import zipfile
 from email.message import Message
@@ -86,3 +87,21 @@ def test_metadata_extras_are_at_versions_of_the_lock(metadata: Message) -> None:
     locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / "dev.txt").read_text(), re.MULTILINE))
     required = {re.split(r"[<>=!\[; ]", each)[0] for each in metadata.get_all("Requires-Dist", [])}
     assert required - {"taskyard"} <= locked
+
+
+def imported(folder: str) -> set[str]:
+    """The modules that a folder of the wheel imports by their full names."""
+    nodes = [node for path in (ROOT / folder).rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return names | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+
+
+def test_construct_imports_its_own_modules_relatively() -> None:
+    """In the wheel its name is another one."""
+    assert {name for name in imported("infra") if name.partition(".")[0] in ("infra", "taskyard")} == set()
+
+
+def test_local_system_imports_modules_of_the_construct_and_no_names_of_the_package() -> None:
+    """In the wheel, `infra` is a package that has the modules of taskyard.cdk and nothing else."""
+    assert any(name.startswith("infra.") for name in imported("local"))
+    assert "infra" not in imported("local")
