@@ -199,16 +199,21 @@ class Schedules:
         `paused` is declared otherwise than before. Raises as `create` and `change` do."""
         now = self.clock()
         parsed = parse(CreateSchedule, {**DECLARATION_DEFAULTS, **body}, SCHEDULE_ALIASES, Limits(now, 0))
-        errors = []
-        if parsed.fields.get("idempotencyKey") is not None:
-            errors.append(FieldError(parsed.caller_name("idempotencyKey"), "cannot be given: the deployment decides"))
+        errors = declaration_errors(parsed)
         if self.schedules.get(tenant, schedule_id) is None:
             new = Schedule(tenant=tenant, id=schedule_id, created_at=now, updated_at=now, declared_as=declared_as)
             return self._create(new, parsed, errors, now=now).schedule
-        if before and parsed.request is not None and bool(body.get("paused")) == bool(before.get("paused")):
-            del parsed.fields["paused"]
-            parsed.request.paused = None
+        if before and parsed.request is not None:
+            is_paused, was_paused = bool(body.get("paused")), bool(before.get("paused"))
+            parsed.request.paused = None if is_paused == was_paused else is_paused
         return self._change(tenant, schedule_id, parsed, errors, declared_as=declared_as)
+
+    def check_declaration(self, tenant: str, body: Mapping[str, Any], *, now: int) -> None:
+        """Raises as `declare` does for a schedule that is not valid. Reads and writes nothing."""
+        parsed = parse(CreateSchedule, {**DECLARATION_DEFAULTS, **body}, SCHEDULE_ALIASES, Limits(now, 0))
+        self._apply(
+            Schedule(tenant=tenant, id="", created_at=now, updated_at=now), parsed, declaration_errors(parsed), now=now
+        )
 
     def withdraw(self, tenant: str, schedule_id: str) -> None:
         """Deletes a declared schedule. Does nothing where it is gone already."""
@@ -308,6 +313,12 @@ class Schedules:
         if request.timezone is not None:
             changes["timezone"] = request.timezone
         return errors
+
+
+def declaration_errors(parsed: ParsedRequest[CreateSchedule]) -> list[FieldError]:
+    if parsed.fields.get("idempotencyKey") is None:
+        return []
+    return [FieldError(parsed.caller_name("idempotencyKey"), "cannot be given: the deployment decides")]
 
 
 def check_times(schedule: Schedule, parsed: ParsedRequest[Any], *, now: int) -> None:

@@ -80,6 +80,10 @@ class ProducerEnvironment(IntakeEnvironment):
     pass
 
 
+class ScheduleProviderEnvironment(IntakeEnvironment):
+    pass
+
+
 class WorkerEnvironment(TaskEnvironment):
     """`webhook_secrets`, `handler_secrets`: paths of the deployment's secrets, such as `taskyard/dev/webhooks`."""
 
@@ -150,6 +154,7 @@ def webhook_reach(variables: Mapping[str, str]) -> Reach:
 ENVIRONMENT_CLASSES: dict[str, type[Environment]] = {
     "functions.api.handler.handler": ApiEnvironment,
     "functions.producer.handler.handler": ProducerEnvironment,
+    "functions.schedule_provider.handler.handler": ScheduleProviderEnvironment,
     "functions.worker.handler.handler": WorkerEnvironment,
     "functions.dead_letter.handler.handler": DeadLetterEnvironment,
     "functions.observer.handler.handler": ObserverEnvironment,
