@@ -155,7 +155,7 @@ class Schedules:
                 and not parsed.fields.keys() <= CHANGES_OF_DECLARED
             ):
                 raise DeclaredByDeployment(schedule_id, before.declared_as)
-            after, template = self._apply(before, parsed, extra_errors, now=now)
+            after, template = self._apply(before, parsed, extra_errors, now=now, is_whole=declared_as is not None)
             if template is not None:
                 # Stored once, however often the change is tried.
                 stored = stored or self._with_template(after, template, now=now)
@@ -250,10 +250,17 @@ class Schedules:
     # -- validation of a request
 
     def _apply(
-        self, schedule: Schedule, parsed: ParsedRequest[Any], extra_errors: list[FieldError], *, now: int
+        self,
+        schedule: Schedule,
+        parsed: ParsedRequest[Any],
+        extra_errors: list[FieldError],
+        *,
+        now: int,
+        is_whole: bool = True,
     ) -> tuple[Schedule, Template | None]:
         """The schedule with the changes of the request, and its template, when the request has one. A workflow is not
-        stored yet. `extra_errors`: errors that the caller found. Raises InvalidRequest with every error."""
+        stored yet. `extra_errors`: errors that the caller found. `is_whole`: the request must say when and what the
+        schedule submits. Raises InvalidRequest with every error."""
         errors = [*parsed.errors, *extra_errors]
         request = parsed.request
         fields = parsed.fields
@@ -270,9 +277,10 @@ class Schedules:
             changes["catch_up"] = CatchUp(request.catch_up) if request.catch_up else schedule.catch_up
         if request.paused is not None and request.paused != schedule.paused:
             changes["paused_at"] = now if request.paused else None
-        errors += self._times(schedule, parsed, request, changes)
-        is_new = not schedule.task and schedule.workflow is None
-        template, template_errors = self.templates.validate(parsed, tenant=schedule.tenant, is_required=is_new, now=now)
+        errors += self._times(parsed, request, changes, is_required=is_whole)
+        template, template_errors = self.templates.validate(
+            parsed, tenant=schedule.tenant, is_required=is_whole, now=now
+        )
         errors += template_errors
         if errors:
             raise InvalidRequest(errors)
@@ -296,7 +304,7 @@ class Schedules:
         return replace(schedule, workflow=WorkflowTemplate(name=template.canonical_form["name"], document=document))
 
     def _times(
-        self, schedule: Schedule, parsed: ParsedRequest[Any], request: Any, changes: dict[str, Any]
+        self, parsed: ParsedRequest[Any], request: Any, changes: dict[str, Any], *, is_required: bool
     ) -> list[FieldError]:
         """Adds cron, rate and time zone to `changes`. Returns their errors."""
         errors = []
@@ -305,7 +313,7 @@ class Schedules:
             errors.append(
                 FieldError(parsed.caller_name("rate"), f"give either this or {parsed.caller_name('cron')}, not both")
             )
-        elif cron is None and rate is None and schedule.cron is None and schedule.rate is None:
+        elif cron is None and rate is None and is_required:
             errors.append(FieldError("cron", "is required, or rate"))
         for name in ("cron", "rate"):
             if (expression := getattr(request, name)) is not None:
