@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Literal, Unpack
 
 import aws_cdk as cdk
 import jsii
@@ -16,10 +17,12 @@ from .auth import Cognito
 from .build.pools import DEFAULT_POOL, PoolSource, StackAssets, build_pools
 from .build.requirements import RequirementsError
 from .build.routes import build_routes
+from .build.schedules import check_schedules
 from .config import Config, DeploymentError, Props, check_config, check_routes
 from .encryption import Encryption
 from .functions.api import Api
 from .functions.dead_letter import DeadLetter
+from .functions.declared_schedules import DeclaredSchedules
 from .functions.function import DeploymentPackage
 from .functions.notifier import Notifier
 from .functions.observer import Observer
@@ -100,6 +103,7 @@ class Taskyard(Construct):
         self._api = api = Api(self, "Api", shared=shared, routes=routes)
         # So do the firings of a schedule, and submits without HTTP.
         self._producer = producer = Producer(self, "Producer", shared=shared)
+        self._schedules = DeclaredSchedules(self, "DeclaredSchedules", shared=shared)
         # The lane's worker claims the task, runs and settles it.
         workers = Workers(self, "Workers", shared=shared)
         # Step Functions starts and ends a workflow's run; its nodes release each other.
@@ -149,12 +153,58 @@ class Taskyard(Construct):
         """None where the prop `dashboard` is False."""
         return self._monitoring.dashboard
 
+    def schedule(
+        self,
+        name: str,
+        *,
+        task: Mapping[str, Any] | None = None,
+        workflow: Mapping[str, Any] | None = None,
+        cron: str | None = None,
+        rate: str | None = None,
+        timezone: str | None = None,
+        start_at: str | None = None,
+        end_at: str | None = None,
+        overlap: Literal["allow", "skip"] | None = None,
+        catch_up: Literal["none", "last"] | None = None,
+        paused: bool | None = None,
+        tenant: str | None = None,
+    ) -> None:
+        """Declare a schedule: a deployment makes it, changes it, and deletes it once it is not declared any more.
+
+        `task` or `workflow`: as in POST /tasks and POST /workflows. `cron`: five fields as in Unix; or `rate`:
+        `5 minutes`. `timezone`: an IANA name; None: UTC. `start_at`, `end_at`: ISO 8601 with an offset. `overlap`,
+        `catch_up`: docs/schedules.md. `paused`: None leaves a pause by the API alone. `tenant`: whose schedule it is;
+        None: the tenant of the account. Raises DeploymentError; what only the functions can check is an error of the
+        synthesis.
+        """
+        fields = {
+            "name": name,
+            "task": task,
+            "workflow": workflow,
+            "cron": cron,
+            "rate": rate,
+            "timezone": timezone,
+            "startAt": start_at,
+            "endAt": end_at,
+            "overlap": overlap,
+            "catchUp": catch_up,
+            "paused": paused,
+        }
+        given = {field: value for field, value in fields.items() if value is not None}
+        self._schedules.add(name, given, tenant=tenant)
+
     def deliver(self) -> None:
         """Build the code and the packages of all pools, and give them to the functions: the last act before a template
         is written, which the synthesis does itself; once. Raises DeploymentError, RequirementsError."""
         if self._assets is not None:
             return
         self._assets = build_pools(self._sources)
+        check_schedules(
+            self._schedules.definitions,
+            code=self._assets.functions.code.path,
+            worker_seconds=self.config.worker_timeout_seconds,
+            webhook_reach=self.config.webhook_reach,
+        )
         self._package.deliver(self._assets)
         options = cdk.Stack.of(self).template_options
         options.metadata = {**(options.metadata or {}), "Bytecode": self._assets.functions.bytecode}

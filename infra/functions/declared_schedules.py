@@ -9,7 +9,7 @@ from typing import Any
 import aws_cdk as cdk
 from constructs import Construct
 
-from ..config import DeploymentError
+from ..build.schedules import InvalidScheduleError
 from .function import Function
 from .shared_resources import SharedResources
 
@@ -19,10 +19,6 @@ TIMEOUT_SECONDS = 60
 SERVICE_TIMEOUT = cdk.Duration.minutes(10)
 # AWS: an asynchronous invocation takes 256 KB; the definition before a change is in the event too.
 DEFINITION_LIMIT_BYTES = 100 * 1024
-
-
-class InvalidScheduleError(DeploymentError):
-    """A declared schedule is not valid; the message names it."""
 
 
 class DeclaredSchedules(Construct):
