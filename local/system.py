@@ -32,6 +32,7 @@ from local.aws import moto_backends, moto_patches, moto_state, provisioning
 from local.aws.calls import AwsCall
 from local.aws.principals import Principal, Principals
 from local.clock import Clock, VirtualTimers
+from local.custom_resources import CustomResources
 from local.endpoints.api_servers import ApiServers
 from local.endpoints.aws import AwsEndpoint, Mail
 from local.event_sources.wiring import EventSources
@@ -82,6 +83,7 @@ class LocalSystem:
         self._deployed: DeployedFunctions | None = None
         self._sources: EventSources | None = None
         self._executions: Executions | None = None
+        self.custom_resources = CustomResources()
         self._expiry_task: asyncio.Task[None] | None = None
         self._remove: Path | None = None
         self.url = ""
@@ -332,6 +334,7 @@ class LocalSystem:
         )
         for line in self.stack.notes.lines:
             self._report(line)
+        await self.custom_resources.deploy(self.stack, self.functions)
         self._expiry_task = self._loop.create_task(self._delete_expired_regularly())
 
     async def _update(self, assembly: cloud_assembly.CloudAssembly) -> list[str]:

@@ -52,7 +52,8 @@ class Services:
 
         metrics = Metrics(environment.name)
         submission = intake_services.submission(environment)
-        self.http: Client = Client(environment.webhook_reach)
+        # CloudFormation gives the URL, not a tenant; in the local system it is on the loopback.
+        self.http: Client = Client("local")
         self.declarations: Declarations = Declarations(
             schedules=intake_services.schedules(environment, submission, metrics), sleep=time.sleep
         )

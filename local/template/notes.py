@@ -22,6 +22,8 @@ SILENT_KINDS = frozenset(
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
         "AWS::StepFunctions::StateMachine",
+        # Made by its function: local/custom_resources.py.
+        "Custom::TaskyardSchedule",
     }
 )
 SILENT_SERVICES = ("AWS::ApiGatewayV2::", "AWS::CloudWatch::", "AWS::Cognito::")
