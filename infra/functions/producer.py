@@ -56,6 +56,8 @@ class Producer(Construct):
             # It makes a schedule again that Scheduler has lost.
             schedule_actions=("CreateSchedule", "UpdateSchedule", "DeleteSchedule"),
             queue_actions=CONSUMER_ACTIONS,
+            # A schedule that submits a workflow is never older than the firing function.
+            statements=[shared.machines.allow_start_runs()],
         )
         self.firing.add_queue_source(self.failures, scope=self, id="Source", batch_size=1, max_concurrency=2)
 
@@ -68,8 +70,10 @@ class Producer(Construct):
         name: str,
         schedule_actions: Sequence[str],
         queue_actions: Sequence[str] = (),
+        statements: Sequence[iam.PolicyStatement] = (),
     ) -> Function:
-        """A function with the producer's code. Its failed asynchronous invocations go to the queue."""
+        """A function with the producer's code. Its failed asynchronous invocations go to the queue. `statements`: what
+        it may do beside what both may."""
         storage = shared.storage
         function = Function(
             self,
@@ -87,8 +91,6 @@ class Producer(Construct):
                 storage.allow_records("GetItem", "PutItem", "UpdateItem", "BatchGetItem"),
                 storage.allow_documents("GetObject", "PutObject"),
                 shared.lanes.allow_send(),
-                # Schedules also start workflows.
-                shared.machines.allow_start_runs(),
                 *shared.timers.allow("CreateSchedule"),
                 # GetSchedule shows whether a schedule is older than the firing function.
                 *shared.schedules.allow("GetSchedule", *schedule_actions),
@@ -97,6 +99,7 @@ class Producer(Construct):
                     actions=["sqs:SendMessage", *(f"sqs:{action}" for action in queue_actions)],
                     resources=[self.failures.queue_arn],
                 ),
+                *statements,
             ],
         )
         function.function.configure_async_invoke(

@@ -191,6 +191,14 @@ def firing_to(lane: str, scene: Scene) -> None:
     scene.call("DELETE", f"/schedules/{schedule}")
 
 
+def firing_of_workflow(scene: Scene) -> None:
+    """Of one that is in a document of its own, which the observer deletes with the schedule."""
+    schedule = scene.schedule(task=None, workflow={"nodes": {"a": {"type": "GRANT_PROBE", "payload": LARGE}}})
+    scene.advance_to_firing(schedule)
+    assert scene.call("GET", f"/schedules/{schedule}")["fired"] == 1
+    scene.call("DELETE", f"/schedules/{schedule}")
+
+
 def _firing(scene: Scene, schedule: str) -> dict[str, object]:
     return {
         "schedule": schedule,
@@ -452,6 +460,7 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         cancel_with_notification,
         cancel_with_dependents,
         cancel_workflow,
+        firing_of_workflow,
         schedule_life,
         firing_of_another_revision,
         firing_without_scheduler,

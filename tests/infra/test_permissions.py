@@ -34,7 +34,6 @@ WORKER = {
 PRODUCER = {
     *LOGS,
     *DISPATCH,
-    *START_RUNS,
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
@@ -64,7 +63,7 @@ ACTIONS = {
         "scheduler:DeleteSchedule",
     },
     "producer": PRODUCER,
-    "firing": PRODUCER | CONSUME,
+    "firing": PRODUCER | CONSUME | START_RUNS,
     "worker-high": WORKER,
     "worker-normal": WORKER,
     "worker-low": WORKER,
