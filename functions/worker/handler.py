@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from functions.runtime import wiring
@@ -43,19 +43,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @cache
-def child_submission(environment: WorkerEnvironment) -> ChildSubmission:
-    """The imports of a submit, pydantic among them, are for handlers that submit."""
-    from functions.intake.children import ChildSubmission
-    from functions.intake.services import worker_submission
-
-    return ChildSubmission(worker_submission(environment))
-
-
-@cache
 def services() -> BatchRunner:
     environment = WorkerEnvironment(os.environ)
     logging.getLogger("taskyard").setLevel(os.environ.get("LOG_LEVEL", "INFO"))
     redaction.install_filter()
+
+    @cache
+    def children() -> ChildSubmission:
+        """The imports of a submit, pydantic among them, are for handlers that submit."""
+        from functions.intake.children import ChildSubmission
+        from functions.intake.services import worker_submission
+
+        return ChildSubmission(worker_submission(environment))
+
     tasks = wiring.task_store(environment)
     documents = wiring.documents(environment, environment.document_bucket)
     consequences = wiring.consequences(environment)
@@ -70,7 +70,7 @@ def services() -> BatchRunner:
         mail=wiring.mail(environment.mail_from, environment.mail_senders),
         http=wiring.http_client(environment.webhook_reach),
         secrets=wiring.webhook_secrets(environment.webhook_secrets),
-        children=partial(child_submission, environment),
+        children=children,
         handler_secrets=wiring.handler_secrets(environment.handler_secrets),
         metrics=metrics,
         clock=wiring.clock,

@@ -156,6 +156,11 @@ def signed_call(lane: str, scene: Scene) -> None:
     scene.submit("WEBHOOK_CALL", payload, priority=lane, maxRetries=0)
 
 
+def read_secret(lane: str, scene: Scene) -> None:
+    """The secret does not exist: AWS says so only to who may read it."""
+    scene.submit(payload={"secret": f"h{scene.number()}"}, priority=lane, maxRetries=0)
+
+
 def mail_on(lane: str, number: int, scene: Scene) -> None:
     senders = scene.environment("worker-normal")["MAIL_SENDERS"].split(",")
     mail = {"to": "ada@example.com", "subject": "hello", "from": senders[number]}
@@ -502,6 +507,7 @@ SCENARIOS: dict[str, Callable[[Scene], None]] = {
         node_with_dependent_on,
         notification_from,
         signed_call,
+        read_secret,
         timer_to,
         timer_past,
         firing_to,

@@ -15,11 +15,12 @@ from functions.api.dead_letters.dead_letters import DeadLetters
 from functions.core import settlement
 from functions.core import wakeup as wakeups
 from functions.core.counts import StreamPositions
+from functions.core.pools import Routing, band_of
 from functions.core.task import id_for_key
 from functions.core.times import iso_time
 from functions.core.wakeup import Action, Decision, decide
 from functions.dead_letter import handler as dead_letter
-from functions.intake import firings, submission, workflow_submission
+from functions.intake import children, firings, submission, workflow_submission
 from functions.runtime.consequences import Consequences
 from functions.store import keys, tasks
 from functions.store.effects import Effects
@@ -27,6 +28,7 @@ from functions.store.records import string_value
 from functions.store.table import Table, Updated
 from functions.store.tasks import Applied, TaskStore, WriteResult
 from functions.worker import pipeline
+from functions.worker.messages import Delete
 from functions.worker.pipeline import Pipeline
 from tests.simulation.fibers import running
 from tests.simulation.seams import clock
@@ -337,6 +339,27 @@ def a_scheduled_run_has_an_id_of_its_own() -> Patches:
 @bug
 def a_firing_does_not_look_at_the_one_before() -> Patches:
     yield mock.patch.object(firings.Firings, "_is_unfinished", return_value=False)
+
+
+# -- pools
+
+
+@bug
+def a_wakeup_of_another_pool_is_deleted() -> Patches:
+    yield mock.patch.object(Pipeline, "_pass_on", return_value=Delete())
+
+
+@bug
+def a_wakeup_goes_to_the_default_pool_whatever_its_type() -> Patches:
+    """And its worker takes it for its own."""
+    yield mock.patch.object(Routing, "lane_of", lambda self, type, priority: band_of(priority))
+    yield mock.patch.object(Routing, "runs_in", return_value=True)
+
+
+@bug
+def a_child_is_named_by_the_time_of_its_submit() -> Patches:
+    key = children.child_idempotency_key
+    yield mock.patch.object(children, "child_idempotency_key", lambda parent, name: key(parent, f"{name} {clock()}"))
 
 
 # -- effects, counters, requests

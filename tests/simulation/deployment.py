@@ -10,10 +10,13 @@ from infra.auth import auth_rules
 
 CONFIG = CONFIGS["dev"]
 LANES = tuple(lane.name for lane in CONFIG.lanes)
+POOL = "images"
+"""A second pool, with one lane of its name. No template of this repository has it."""
+ALL_LANES = (*LANES, POOL)
 TABLE, BUCKET, GROUP, ACCOUNT = "taskyard", "documents", "timers", "123456789012"
 MODULES = {
     "api": "functions.api.handler",
-    **{f"worker-{lane}": "functions.worker.handler" for lane in LANES},
+    **{f"worker-{lane}": "functions.worker.handler" for lane in ALL_LANES},
     "dead-letter": "functions.dead_letter.handler",
     "observer": "functions.observer.handler",
     "workflow": "functions.workflow.handler",
@@ -32,7 +35,7 @@ PACKAGES = {
 }
 TIMEOUTS = {
     "api": 29,
-    **dict.fromkeys((f"worker-{lane}" for lane in LANES), CONFIG.worker_timeout_seconds),
+    **dict.fromkeys((f"worker-{lane}" for lane in ALL_LANES), CONFIG.worker_timeout_seconds),
     "dead-letter": 30,
     "observer": 30,
     "workflow": 900,
@@ -62,7 +65,7 @@ def environment(function: str) -> dict[str, str]:
     lanes = {
         "url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNT}/",
         "arn": queue_arn(""),
-        "queues": {lane: [lane, f"{lane}-dead"] for lane in LANES},
+        "queues": {lane: [lane, f"{lane}-dead"] for lane in ALL_LANES},
     }
     return {
         "ENVIRONMENT": "dev",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from random import Random
 from typing import Any
 
 from taskyard.tasks.context import Context
@@ -14,11 +15,37 @@ from taskyard.tasks.retry import RetryPolicy
 import functions.tasks
 from functions.build.task_types import discover
 from functions.core.outcomes import Failed, LoopBlocked
+from functions.core.pools import DEFAULT, Pool
 from functions.core.task_types import RegisteredType, Registry
 from functions.worker.execution import Execution, Executor
-from tests.simulation.fibers import running
+from tests.simulation.deployment import CONFIG, POOL
+from tests.simulation.fibers import SECOND, running
 
 TYPE = "SIMULATED"
+POOLED = "SIMULATED_IN_POOL"
+"""In the second pool."""
+MOVED = "SIMULATED_AND_MOVED"
+"""In the default pool; a deployment moves it to the second one."""
+IMAGES = Pool(POOL, (POOL,), CONFIG.worker_timeout_seconds, True)
+START = 1_769_940_000 * SECOND
+"""Of each world: 2026-02-01T10:00:00Z."""
+DEPLOYED_WITHIN = 200 * SECOND
+FUNCTION_LAG = 20 * SECOND
+
+
+class Deployment:
+    """When each function of a seed's world gets the code in which MOVED is in the second pool. One after the other, as
+    in a deployment: for some seconds two functions disagree."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(f"deployment {seed}")
+        self.begins = START + self.random.randrange(DEPLOYED_WITHIN)
+        self.at: dict[str, int] = {}
+
+    def has_moved(self, function: str, now: int) -> bool:
+        if function not in self.at:
+            self.at[function] = self.begins + self.random.randrange(FUNCTION_LAG)
+        return now >= self.at[function]
 
 
 class Failing(Exception):
@@ -44,7 +71,6 @@ class SimulatedExecutor(Executor):
         return ended
 
 
-@task(TYPE, retry=RetryPolicy(max_attempts=4, base_seconds=2.0, max_seconds=120.0), timeout_seconds=20)
 def simulated(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
     """`payload`:
     outcomes: one per attempt, the last one for all further ones: ok, fail, permanent, retry:SECONDS, poison (kills
@@ -52,6 +78,7 @@ def simulated(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
         (its event loop is held by another, which lets go or does not)
     seconds: that each attempt works, in two halves; effects: names for ctx.once; undo: the attempt whose first effect
         raises Retry, for nothing happened; progress: how often; stop: raise Permanent when an effect is in doubt
+    children: names of tasks that each attempt submits
     version: for the workload
     """
     fiber = running()
@@ -71,6 +98,9 @@ def simulated(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
         process.die()
     if outcome == "hang":
         world.pause(10_000)
+    for name in payload.get("children", ()):
+        child = ctx.submit(name, payload.get("child_type", TYPE), {"outcomes": ["ok"]})
+        world.watch.submitted(ctx, name, child)
     for name in payload.get("effects", ()):
         try:
             ctx.once(name, effect(world, ctx, name, undone=payload.get("undo") == ctx.attempt))
@@ -108,8 +138,27 @@ def effect(world: Any, ctx: Context, name: str, *, undone: bool) -> Callable[[],
     return happen
 
 
+def simulated_type(name: str, pool: Pool) -> RegisteredType:
+    def handler(ctx: Context, payload: dict[str, Any]) -> dict[str, Any]:
+        return simulated(ctx, payload)
+
+    policy = RetryPolicy(max_attempts=4, base_seconds=2.0, max_seconds=120.0)
+    declared = task(name, retry=policy, timeout_seconds=20)(handler)
+    return RegisteredType.of(declared.__task_type__, module=__name__, attribute=name, pool=pool)  # type: ignore[attr-defined]
+
+
 @cache
+def registry_of(moved: bool) -> Registry:
+    """The shipped task types and those of the simulation. `moved`: after the deployment."""
+    pools = {TYPE: DEFAULT, POOLED: IMAGES, MOVED: IMAGES if moved else DEFAULT}
+    own = [simulated_type(name, pool) for name, pool in pools.items()]
+    return Registry.of([*discover(functions.tasks).types.values(), *own])
+
+
 def registry() -> Registry:
-    """The shipped task types and this one."""
-    own = RegisteredType.of(simulated.__task_type__, module=__name__, attribute=simulated.__name__)
-    return Registry.of([*discover(functions.tasks).types.values(), own])
+    """As the function that runs has it."""
+    fiber = running()
+    if fiber is None or not hasattr(fiber.process, "function"):
+        return registry_of(False)
+    world = fiber.process.world
+    return registry_of(world.deployment.has_moved(fiber.process.function, world.hub.now))

@@ -17,8 +17,9 @@ from functions.store import keys
 from functions.store.counters import Counters
 from functions.store.records import task_from_item
 from functions.store.table import Table
-from tests.simulation.deployment import ACCOUNT, TABLE
+from tests.simulation.deployment import ACCOUNT, POOL, TABLE
 from tests.simulation.fibers import MS
+from tests.simulation.handlers import MOVED, POOLED, TYPE
 from tests.simulation.run_rules import RunRules
 from tests.simulation.schedule_rules import ScheduleRules
 from tests.simulation.seams import client
@@ -64,6 +65,8 @@ class Watch:
         self.finished: Counter[str] = Counter()
         self.promises: dict[str, Promise] = {}
         self.accepted: dict[str, str] = {}
+        self.children: dict[tuple[str, str], str] = {}
+        """Task and name of a submit → the child."""
         self.cancelled: set[str] = set()
         self.changed: set[str] = set()
         """Somebody asked for another payload."""
@@ -180,7 +183,7 @@ class Watch:
             found = self.world.table.item(keys.task_partition(tenant_of(after), upstream), keys.TASK)
             if found is None or found["state"]["S"] != State.SUCCESS:
                 violate(f"{task} runs, its upstream {upstream} is {found['state']['S'] if found else 'not there'}")
-        if was in CLAIMABLE and self.world.faults.calm and not self.world.counted["deaths"]:
+        if record.type != MOVED and was in CLAIMABLE and self.world.faults.calm and not self.world.counted["deaths"]:
             late = now // MS - int(before["availableAt"]["N"])
             if late > LATE_MS:
                 violate(f"{task}: attempt {attempt} starts {late} ms late, with no fault to blame")
@@ -204,6 +207,9 @@ class Watch:
     def started(self, process: Any, ctx: Context, payload: dict[str, Any]) -> None:
         self.world.trace(process.name, f"    {ctx.task_id[-8:]}: attempt {ctx.attempt} runs")
         self.runs[ctx.task_id] += 1
+        in_pool = process.function == f"worker-{POOL}"
+        if (ctx.type == POOLED and not in_pool) or (ctx.type == TYPE and in_pool):
+            self.world.violate(f"{ctx.task_id}: {ctx.type} runs in {process.name}, a worker of another pool")
         claim = self.claims.get((ctx.task_id, ctx.attempt))
         if claim is None or claim.process is not process:
             self.world.violate(f"{ctx.task_id}: attempt {ctx.attempt} runs in {process.name}, which did not claim it")
@@ -218,6 +224,13 @@ class Watch:
         self.effects[ctx.task_id, name] += 1
         if self.effects[ctx.task_id, name] > 1:
             self.world.violate(f"{ctx.task_id}: effect {name!r} happened twice")
+
+    def submitted(self, ctx: Context, name: str, child: str) -> None:
+        """`ctx.submit` has returned."""
+        self.world.count("children")
+        if self.children.setdefault((ctx.task_id, name), child) != child:
+            self.world.violate(f"{ctx.task_id}: two children of the name {name!r}")
+        self.accepted.setdefault(child, f"{name} of {ctx.task_id}")
 
     def succeeded(self, ctx: Context) -> None:
         self.finished[ctx.task_id] += 1

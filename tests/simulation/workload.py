@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.simulation.client import Client
 from tests.simulation.fibers import SECOND
+from tests.simulation.handlers import MOVED, POOLED, TYPE
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -133,6 +134,32 @@ def progress(client: Client) -> None:
 def documents(client: Client) -> None:
     """A payload beside the record, and one in S3."""
     client.submit({"pad": "x" * some(client, 500, 1200), **script(client)})
+
+
+# -- pools, children
+
+
+@workload
+def pooled(client: Client) -> None:
+    """Types of two pools, some waiting for each other, and one that a deployment moves between them."""
+    for _ in range(some(client, 1, 3)):
+        kind = some(client, POOLED, MOVED, MOVED)
+        delay = some(client, 0, 0, 1, 30, 120, 1300)
+        first = client.submit_surely(script(client), type=kind, delaySeconds=delay, priority=some(client, 1, 5, 8))
+        if first is not None and some(client, True, False):
+            client.submit_surely(script(client), type=some(client, TYPE, POOLED), dependencies=[first])
+
+
+@workload
+def parents(client: Client) -> None:
+    """Handlers submit, and some attempts die or fail after it."""
+    payload = {
+        "children": some(client, ["a"], ["a", "b", "c"]),
+        "child_type": some(client, TYPE, POOLED, MOVED),
+        "outcomes": some(client, ["ok"], ["fail", "ok"], ["fail", "fail", "ok"], ["poison", "ok"]),
+        "seconds": some(client, 0, 1),
+    }
+    client.submit_surely(payload, type=some(client, TYPE, POOLED), maxRetries=3)
 
 
 # -- control

@@ -14,9 +14,9 @@ from functions.core.task import Document
 from functions.store import keys
 from tests.simulation.deployment import (
     ACCOUNT,
+    ALL_LANES,
     CONFIG,
     DEAD_LETTER_VISIBILITY_SECONDS,
-    LANES,
     MAX_RECEIVES,
     PRODUCER_PAUSE_SECONDS,
     TABLE,
@@ -27,14 +27,14 @@ from tests.simulation.executions import Executions
 from tests.simulation.faults import Faults
 from tests.simulation.fibers import MS, SECOND, Hub, Process, running
 from tests.simulation.functions import Functions
+from tests.simulation.handlers import START, Deployment
 from tests.simulation.invariants import Watch
 from tests.simulation.queues import SQS, Queue
 from tests.simulation.seams import NOW, installed
 from tests.simulation.stream import Stream
 from tests.simulation.timers import Scheduler
 
-START = 1_769_940_000 * SECOND
-"""2026-02-01T10:00:00Z."""
+POOL_CONCURRENCY = 2
 STEPS = 60_000
 """A seed takes some thousands; one that needs more does not come to rest."""
 PASSING = frozenset({"StoreUnavailable", "NotLandedError", "StillRunningError"})
@@ -83,7 +83,7 @@ class World:
         self.watch = Watch(self)
         self.table = table(self._wrote)
         self.stream = Stream(self, self.faults.choose((1, 2, 4)))
-        self.queues = [queue for lane in LANES for queue in self._lane(lane)]
+        self.queues = [queue for lane in ALL_LANES for queue in self._lane(lane)]
         failures = Queue(self, "producer-failures", "firing", PRODUCER_PAUSE_SECONDS * SECOND, 2, batch=1)
         self.queues.append(failures)
         self.events = Events(self, failures)
@@ -101,6 +101,7 @@ class World:
         }
         self.functions = Functions(self)
         self.numbers: Counter[str] = Counter()
+        self.deployment = Deployment(seed)
         self.entries = installed().entries
         NOW.world = self
 
@@ -111,7 +112,7 @@ class World:
             lane,
             f"worker-{lane}",
             CONFIG.visibility_seconds * SECOND,
-            next(found.max_concurrency for found in CONFIG.lanes if found.name == lane),
+            next((found.max_concurrency for found in CONFIG.lanes if found.name == lane), POOL_CONCURRENCY),
             MAX_RECEIVES,
             dead,
         )

@@ -9,11 +9,12 @@ from taskyard.tasks import Context, Retry, task
 
 class Probe(BaseModel):
     """`result_bytes`: the size of the result. `retry_after`: seconds after which a failed first attempt is repeated.
-    `drop_effect`: the effect fails and may be tried again."""
+    `drop_effect`: the effect fails and may be tried again. `secret`: the name of one to read."""
 
     result_bytes: int = 0
     retry_after: int | None = None
     drop_effect: bool = False
+    secret: str | None = None
     filler: str = ""
 
 
@@ -23,6 +24,8 @@ def grant_probe(ctx: Context, payload: Probe) -> str:
         ctx.once("effect", _fail)
     if payload.retry_after is not None and ctx.attempt == 1:
         raise Retry(after=payload.retry_after)
+    if payload.secret is not None:
+        ctx.secret(payload.secret)
     return "x" * payload.result_bytes
 
 
