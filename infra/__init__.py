@@ -13,6 +13,7 @@ from .config import Config, DeploymentError, LaneConfig, Props, RouteThrottle
 from .quotas import Quotas, TenantQuotas
 
 if TYPE_CHECKING:
+    from .pool import Pool
     from .taskyard import Taskyard
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Iam",
     "Jwt",
     "LaneConfig",
+    "Pool",
     "Props",
     "Quotas",
     "RoleRule",
@@ -44,4 +46,8 @@ def __getattr__(name: str) -> Any:
                 "this needs taskyard[cdk]: pip install 'taskyard[cdk]'", name=error.name
             ) from None
         return Taskyard
+    if name == "Pool":
+        from .pool import Pool
+
+        return Pool
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

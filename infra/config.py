@@ -152,12 +152,18 @@ class Config:
 
     @property
     def visibility_seconds(self) -> int:
-        """Of the lane queues. Ten seconds above the timeout, not six times it: docs/adr/0010."""
-        return self.worker_timeout_seconds + 10
+        """Of the queues of the default pool."""
+        return visibility_seconds(self.worker_timeout_seconds)
 
-    def oldest_message_seconds(self, lane: LaneConfig) -> int:
-        """The age at which a lane's oldest message is late: delayed, then waiting, then running are all in order."""
-        return MAX_DELAY_SECONDS + lane.tolerated_wait_seconds + self.visibility_seconds
+
+def visibility_seconds(timeout_seconds: int) -> int:
+    """Of a lane queue. Ten seconds above its worker's timeout, not six times it: docs/adr/0010."""
+    return timeout_seconds + 10
+
+
+def oldest_message_seconds(lane: LaneConfig, *, timeout_seconds: int) -> int:
+    """The age at which a lane's oldest message is late: delayed, then waiting, then running are all in order."""
+    return MAX_DELAY_SECONDS + lane.tolerated_wait_seconds + visibility_seconds(timeout_seconds)
 
 
 class Props(TypedDict, total=False):

@@ -113,6 +113,7 @@ class Encryption(Construct):
         scope: Construct,
         id: str,
         *,
+        name: str | None = None,
         retention: cdk.Duration,
         visibility: cdk.Duration | None = None,
         dead_letters: sqs.DeadLetterQueue | None = None,
@@ -121,6 +122,7 @@ class Encryption(Construct):
         return sqs.Queue(
             scope,
             id,
+            queue_name=name,
             retention_period=retention,
             visibility_timeout=visibility,
             dead_letter_queue=dead_letters,

@@ -13,6 +13,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from .config import oldest_message_seconds
 from .functions.api import Api
 from .functions.dead_letter import DeadLetter
 from .functions.function import NAMESPACE, Function, camel_case
@@ -22,6 +23,8 @@ from .functions.producer import Producer
 from .functions.shared_resources import SharedResources
 from .functions.worker import Workers
 from .functions.workflow import Workflow
+from .pool import Pool
+from .resources.lanes import Lane
 from .resources.schedules import Schedules
 from .resources.storage import Storage
 
@@ -107,7 +110,10 @@ class Monitoring(Construct):
             default_interval=cdk.Duration.hours(3),
             widgets=[
                 [_graph("Tasks", [self._count_metric(name) for name in LIFECYCLE_METRICS], width=24)],
-                [_graph(title, self._duration_metrics(name), unit="ms") for name, title in DURATION_METRICS],
+                [
+                    _graph(title, self._duration_metrics(name, self._lanes.lanes), unit="ms")
+                    for name, title in DURATION_METRICS
+                ],
                 self._lane_widgets(),
                 self._function_widgets(),
                 self._resource_widgets(api, observer, storage),
@@ -116,23 +122,75 @@ class Monitoring(Construct):
             ],
         )
 
+    def watch(self, pool: Pool) -> None:
+        """Alarms and a row of the dashboard for a pool that is added."""
+        for worker in pool.workers:
+            lane, function = worker.lane, worker.function
+            self._lane_alarms(
+                lane, ids=(f"{lane.name}-dead-letters-left", f"{lane.name}-age"), timeout=worker.timeout_seconds
+            )
+            name = f"worker-{lane.name}"
+            self._error_alarm(f"{name}-errors", name, function)
+        if self.dashboard is None:
+            return
+        lanes = [worker.lane for worker in pool.workers]
+        functions = [(worker.lane.name, worker.function.function) for worker in pool.workers]
+        self.dashboard.add_widgets(
+            _graph(
+                f"Pool {pool.name}: queue depth",
+                [
+                    *_depths(lanes),
+                    *(
+                        lane.dead_letters.metric_number_of_messages_received(label=f"{lane.name} dead", period=MINUTE)
+                        for lane in lanes
+                    ),
+                ],
+            ),
+            _graph(
+                f"Pool {pool.name}: queue wait and run time",
+                [metric for name in ("QueueWait", "RunTime") for metric in self._duration_metrics(name, lanes)],
+                unit="ms",
+            ),
+            _graph(
+                f"Pool {pool.name}: errors and throttles",
+                [
+                    metric
+                    for name, function in functions
+                    for metric in (
+                        function.metric_errors(label=f"{name} errors", period=MINUTE),
+                        function.metric_throttles(label=f"{name} throttles", period=MINUTE),
+                    )
+                ],
+            ),
+        )
+
+    def _lane_alarms(self, lane: Lane, *, ids: tuple[str, str], timeout: int) -> None:
+        self._alarm(
+            ids[0],
+            lane.dead_letters.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Minimum"),
+            threshold=1,
+            description=f"Dead letters of lane {lane.name} lie in their queue: nothing takes them.",
+        )
+        self._alarm(
+            ids[1],
+            lane.queue.metric_approximate_age_of_oldest_message(period=MINUTE),
+            threshold=oldest_message_seconds(lane.config, timeout_seconds=timeout),
+            description=f"Due tasks of lane {lane.name} wait: more come than its workers take.",
+        )
+
+    def _error_alarm(self, id: str, name: str, function: Function) -> None:
+        self._alarm(
+            id,
+            self._error_metric(name, function),
+            threshold=1,
+            description=f"An invocation of {name} raised, timed out or died.",
+        )
+
     def _task_alarms(self, observer: Observer) -> None:
         for lane in self._lanes.lanes:
             title = lane.name.title()
-            self._alarm(
-                f"{title}DeadLettersLeft",
-                lane.dead_letters.metric_approximate_number_of_messages_visible(
-                    period=FIVE_MINUTES, statistic="Minimum"
-                ),
-                threshold=1,
-                description=f"Dead letters of lane {lane.name} lie in their queue: nothing takes them.",
-            )
-            self._alarm(
-                f"{title}Age",
-                lane.queue.metric_approximate_age_of_oldest_message(period=MINUTE),
-                threshold=self._config.oldest_message_seconds(lane.config),
-                description=f"Due tasks of lane {lane.name} wait: more come than its workers take.",
-            )
+            ids = (f"{title}DeadLettersLeft", f"{title}Age")
+            self._lane_alarms(lane, ids=ids, timeout=self._config.worker_timeout_seconds)
         # Invoked for dead letters only, of whatever lane: one metric instead of one for each lane's queue.
         self._alarm(
             "DeadLetters",
@@ -141,12 +199,7 @@ class Monitoring(Construct):
             description="Wake-ups crash or are throttled; the dashboard has the lane: docs/operations.md.",
         )
         for name, function in self._functions.items():
-            self._alarm(
-                f"{camel_case(name)}Errors",
-                self._error_metric(name, function),
-                threshold=1,
-                description=f"An invocation of {name} raised, timed out or died.",
-            )
+            self._error_alarm(f"{camel_case(name)}Errors", name, function)
         self._alarm(
             "ObserverFailures",
             observer.failures.metric_approximate_number_of_messages_visible(period=MINUTE),
@@ -233,10 +286,10 @@ class Monitoring(Construct):
     def _count_metric(self, name: str) -> cw.Metric:
         return self._metric(name, statistic="Sum", label=name)
 
-    def _duration_metrics(self, name: str) -> list[cw.IMetric]:
+    def _duration_metrics(self, name: str, lanes: Sequence[Lane]) -> list[cw.IMetric]:
         return [
             self._metric(name, statistic=statistic, label=f"{lane.name} {statistic}", lane=lane.name)
-            for lane in self._lanes.lanes
+            for lane in lanes
             for statistic in ("p50", "p99")
         ]
 
@@ -264,14 +317,7 @@ class Monitoring(Construct):
         return [
             _graph(
                 "Queue depth",
-                [
-                    queue.metric_approximate_number_of_messages_visible(label=name, period=MINUTE)
-                    for name, queue in queues
-                ]
-                + [
-                    queue.metric_approximate_number_of_messages_delayed(label=f"{name} delayed", period=MINUTE)
-                    for name, queue in queues
-                ],
+                _depths(self._lanes.lanes),
             ),
             _graph(
                 "Age of the oldest message",
@@ -326,6 +372,16 @@ class Monitoring(Construct):
                 ],
             ),
         ]
+
+
+def _depths(lanes: Sequence[Lane]) -> list[cw.IMetric]:
+    return [
+        *(lane.queue.metric_approximate_number_of_messages_visible(label=lane.name, period=MINUTE) for lane in lanes),
+        *(
+            lane.queue.metric_approximate_number_of_messages_delayed(label=f"{lane.name} delayed", period=MINUTE)
+            for lane in lanes
+        ),
+    ]
 
 
 def _messages_received(queue: sqs.Queue) -> cw.IMetric:

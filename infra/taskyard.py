@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -10,35 +11,43 @@ import aws_cdk as cdk
 import jsii
 from aws_cdk import aws_cloudwatch as cw
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct, IValidation
 
 from .auth import Cognito
-from .build.pools import DEFAULT_POOL, PoolSource, StackAssets, build_pools
+from .build.locations import APP
+from .build.pools import DEFAULT_POOL, LANES, PoolError, PoolSource, StackAssets, build_pools, pool_faults
 from .build.requirements import RequirementsError
 from .build.routes import build_routes
 from .build.schedules import check_schedules
-from .config import Config, DeploymentError, Props, check_config, check_routes
+from .config import BOUNDS, Config, DeploymentError, InvalidConfigError, Props, check_config, check_routes
 from .encryption import Encryption
 from .functions.api import Api
 from .functions.dead_letter import DeadLetter
 from .functions.declared_schedules import DeclaredSchedules
-from .functions.function import DeploymentPackage
+from .functions.function import DeploymentPackage, FunctionSettings
 from .functions.notifier import Notifier
 from .functions.observer import Observer
 from .functions.producer import Producer
 from .functions.shared_resources import SharedResources
+from .functions.variables import VARIABLES
 from .functions.worker import Workers
 from .functions.workflow import Workflow
 from .identity import Identity
+from .max_running import LARGEST
 from .monitoring import Monitoring
 from .names import output, unique_name
 from .place import check_place
+from .pool import Pool, add_private_endpoints, python_version, seconds
 from .resources.lanes import Lanes
 from .resources.schedules import Schedules
 from .resources.state_machines import StateMachines
 from .resources.storage import Storage
 from .resources.timers import Timers
+
+SUBMIT_ROUTES = frozenset({"/tasks", "/tasks/batch", "/workflows"})
 
 
 class Taskyard(Construct):
@@ -77,6 +86,9 @@ class Taskyard(Construct):
             timeout_seconds=config.worker_timeout_seconds,
         )
         self._sources = [default_pool]
+        self._pools = Construct(self, "Pools")
+        self._endpoints: dict[str, list[ec2.InterfaceVpcEndpoint]] = {}
+        self._routes = routes
         self._assets: StackAssets | None = None
 
         encryption = Encryption(self, "Encryption", config=config)
@@ -88,7 +100,7 @@ class Taskyard(Construct):
             identity = Identity(
                 self, "Identity", name=config.name, keep_data=config.keep_data, config=config.token_auth
             )
-        shared = SharedResources(
+        self._shared = shared = SharedResources(
             config=config,
             package=package,
             storage=storage,
@@ -111,7 +123,7 @@ class Taskyard(Construct):
         # The notifier delivers notifications, and retries for a day.
         notifier = Notifier(self, "Notifier", shared=shared)
         # The dead-letter function settles wake-ups that failed too often, or sends them again.
-        dead_letter = DeadLetter(self, "DeadLetter", shared=shared)
+        self._dead_letter = dead_letter = DeadLetter(self, "DeadLetter", shared=shared)
         # The observer counts every change of a task.
         observer = Observer(self, "Observer", config=config, package=package, storage=storage)
         # Alarms and a dashboard watch all of it.
@@ -132,6 +144,118 @@ class Taskyard(Construct):
         _apply_policies(self, config)
         # Pools may be added until the stack is synthesized.
         self.node.add_validation(AssetsDelivery(self))
+
+    def pool(
+        self,
+        name: str,
+        *,
+        tasks: str,
+        requirements: str | Path | None = None,
+        memory: int = 1024,
+        timeout: cdk.Duration | int = 60,
+        max_running: int = 20,
+        lanes: Literal[1, 3] = 1,
+        environment: Mapping[str, str] | None = None,
+        vpc: ec2.IVpc | None = None,
+        subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] = (),
+        private_endpoints: bool = False,
+        layers: Sequence[lambda_.ILayerVersion] = (),
+        ephemeral_storage: cdk.Size | None = None,
+        architecture: lambda_.Architecture | None = None,
+        runtime: lambda_.Runtime | None = None,
+    ) -> Pool:
+        """What runs the task types of the package `tasks` apart from all others: lanes, workers, role, dependencies.
+
+        `requirements`: the file of its dependencies; None: those of Taskyard's functions. `memory`: MiB, 128 to 10,240.
+        `timeout`: of the function, in seconds or a Duration, 15 to 900; an attempt has ten seconds less. `max_running`:
+        tasks at once, 1 to 10,000; 1 is reserved concurrency, of which an account must have some left. `lanes`: 3 for
+        high, normal and low priority, which divide `max_running`. `environment`: variables for its handlers.
+        `private_endpoints`: adds to the VPC what the workers call, once for each VPC. `layers`: besides its own.
+        `architecture`: arm64 by default. `runtime`: Python 3.13 by default. Raises DeploymentError.
+        """
+        if lanes not in (1, 3):
+            raise InvalidConfigError(f"pool {name}: lanes is {lanes}: it must be 1 or 3, for high, normal and low")
+        settings = FunctionSettings(
+            runtime=runtime or lambda_.Runtime.PYTHON_3_13,
+            architecture=architecture or lambda_.Architecture.ARM_64,
+            layers=layers,
+            ephemeral_storage=ephemeral_storage,
+            vpc=vpc,
+            subnets=subnets,
+            security_groups=security_groups,
+        )
+        source = PoolSource(
+            name=name,
+            tasks=tasks,
+            requirements=None if requirements is None else Path(requirements),
+            lanes=(name,) if lanes == 1 else tuple(f"{name}-{band}" for band in LANES),
+            timeout_seconds=seconds(timeout),
+            architecture="arm64" if settings.architecture.name == "arm64" else "x86_64",
+            runtime=python_version(settings.runtime),
+            origin=origin(),
+        )
+        self._check_pool(source, memory=memory, max_running=max_running, environment=environment or {})
+        self._sources.append(source)
+        pool = Pool(
+            self._pools,
+            name,
+            shared=self._shared,
+            dead_letter=self._dead_letter,
+            source=source,
+            memory=memory,
+            max_running=max_running,
+            environment=environment or {},
+            settings=settings,
+        )
+        self._package.set_variable("LANES", self._shared.lanes.as_json())
+        self._monitoring.watch(pool)
+        if vpc is not None and private_endpoints:
+            if vpc.node.path not in self._endpoints:
+                self._endpoints[vpc.node.path] = add_private_endpoints(vpc, subnets)
+            for endpoint in self._endpoints[vpc.node.path]:
+                endpoint.connections.allow_default_port_from(pool.connections)
+        return pool
+
+    def _check_pool(self, source: PoolSource, *, memory: int, max_running: int, environment: Mapping[str, str]) -> None:
+        """Raises DeploymentError with the first fault, before anything is made."""
+        if self._assets is not None:
+            raise InvalidConfigError(f"{source.place}: the stack is synthesized already: add the pool before")
+        for fault in pool_faults([*self._sources, source]):
+            raise PoolError(fault)
+        for name, value, bounds in (
+            ("memory", memory, BOUNDS["worker_memory"]),
+            ("timeout", source.timeout_seconds, BOUNDS["worker_timeout_seconds"]),
+            ("max_running", max_running, (len(source.lanes), LARGEST, "event sources, and a lane has at least one")),
+        ):
+            least, most, reason = bounds
+            if not least <= value <= most:
+                raise PoolError(f"{source.place}: {name} is {value}: it must be {least} to {most} ({reason})")
+        for variable in environment:
+            if variable in VARIABLES or variable.startswith(("AWS_", "LAMBDA_")):
+                raise PoolError(
+                    f"{source.place}: environment: {variable} is set by Taskyard or Lambda: take another name"
+                )
+
+    def grant_submit(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role submit tasks and workflows: by the IAM API, where there is one (docs/security.md says as which
+        tenant, and with which role), and by invoking the producer function, which asks for neither."""
+        producer = self._producer.function
+        resources = [producer.arn]
+        if self._api.iam:
+            api, stack = self._api.iam.api, cdk.Stack.of(self)
+            resources += [
+                stack.format_arn(
+                    service="execute-api",
+                    resource=api.api_id,
+                    resource_name=f"$default/{route.method}{route.path}",
+                )
+                for route in self._routes
+                if route.method == "POST" and route.path in SUBMIT_ROUTES
+            ]
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=["execute-api:Invoke", "lambda:InvokeFunction"], resource_arns=resources
+        )
 
     @property
     def api_url(self) -> str:
@@ -231,6 +355,16 @@ class Taskyard(Construct):
         output(self, "TableName", value=self._table.table_name)
         if self.dashboard:
             output(self, "DashboardName", value=self._monitoring.dashboard_name)
+
+
+def origin() -> str:
+    """The file and the line of the app that called, `app.py:12`; an absolute path outside of the app's folder."""
+    here = Path(__file__).parent
+    for frame in inspect.stack(context=0):
+        path = Path(frame.filename)
+        if not path.is_relative_to(here) and path.suffix == ".py" and "jsii" not in path.parts:
+            return f"{path.relative_to(APP) if path.is_relative_to(APP) else path}:{frame.lineno}"
+    return ""
 
 
 @jsii.implements(IValidation)

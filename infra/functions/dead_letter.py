@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from constructs import Construct
 
+from ..resources.lanes import Lane
 from .function import Function
 from .shared_resources import SharedResources
 
@@ -33,6 +34,8 @@ class DeadLetter(Construct):
             ],
         )
         for lane in lanes.lanes:
-            self.function.add_queue_source(
-                lane.dead_letters, scope=self, id=f"{lane.name.title()}Source", batch_size=BATCH_SIZE
-            )
+            self.consume(lane, scope=self, id=f"{lane.name.title()}Source")
+
+    def consume(self, lane: Lane, *, scope: Construct, id: str) -> None:
+        """Take the dead letters of a lane, which its statement lets it, too."""
+        self.function.add_queue_source(lane.dead_letters, scope=scope, id=id, batch_size=BATCH_SIZE)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -18,6 +20,7 @@ from ..build.assets import Asset, Assets
 from ..build.pools import StackAssets
 from ..config import Config
 from ..encryption import Encryption
+from .variable_size import check_size
 from .variables import VARIABLES
 
 NAMESPACE = "Taskyard"
@@ -28,8 +31,10 @@ _ACCEPTED_WILDCARDS = {
     "Documents": "The keys of documents are made when a task is submitted.",
     "Timers": "The names of schedules are made when a task is submitted; they are all in one group.",
     "WebhookSecrets": "Tenants name their secrets; all are below one path.",
+    "HandlerSecrets": "Tenants and the app name their secrets; all are below one path.",
     "Schedules": "The names of schedules are made when one is created; they are all in one group.",
     "Answer": "SendTaskSuccess has no resource: whoever holds the token that only this machine gave may answer.",
+    "Vpc": "Lambda makes network interfaces in the name of the function; their ids are not known.",
     "Mail": "Recipients are identities too in SES's sandbox; the condition names the senders.",
 }
 
@@ -42,32 +47,40 @@ class DeploymentPackage(Construct):
         super().__init__(scope, id)
         self.config = config
         self.encryption = encryption
-        self._functions: list[tuple[lambda_.Function, str | None]] = []
+        self._functions: list[tuple[Function, str | None]] = []
         self._layers: dict[str, lambda_.LayerVersion] = {}
 
-    def add(self, function: lambda_.Function, *, pool: str | None) -> None:
+    def add(self, function: Function, *, pool: str | None) -> None:
         """`pool`: whose assets the function gets; None: those of all functions but the workers."""
         self._functions.append((function, pool))
 
-    def deliver(self, assets: StackAssets) -> None:
-        """Give every function its code and its layer. Called once, when no pool can be added any more."""
-        for function, pool in self._functions:
-            own = assets.functions if pool is None else assets.pools[pool]
-            function.add_layers(self._layer(own, pool))
-            self._set_code(function, own.code)
+    def set_variable(self, name: str, value: str) -> None:
+        """Of the functions that have it already."""
+        for function in (function for function, _ in self._functions if name in function.variables):
+            function.function.add_environment(name, value)
+            function.variables[name] = value
 
-    def _layer(self, assets: Assets, pool: str | None) -> lambda_.LayerVersion:
+    def deliver(self, assets: StackAssets) -> None:
+        """Give every function its code and its layer. Called once, when no pool can be added any more. Raises
+        InvalidConfigError: the variables of a function do not fit."""
+        for function, pool in self._functions:
+            check_size(function.service, cdk.Stack.of(self), function.variables)
+            own = assets.functions if pool is None else assets.pools[pool]
+            function.function.add_layers(self._layer(own, pool, function.function))
+            self._set_code(function.function, own.code)
+
+    def _layer(self, assets: Assets, pool: str | None, function: lambda_.Function) -> lambda_.LayerVersion:
         """One for all functions with equal dependencies."""
         if assets.layer.hash not in self._layers:
             self._layers[assets.layer.hash] = lambda_.LayerVersion(
                 self,
-                f"{camel_case(pool)}Layer" if self._layers and pool else "Layer",
+                f"{pool}-layer" if self._layers and pool else "Layer",
                 description=f"Dependencies of Taskyard's functions; bytecode: {assets.bytecode}",
                 code=lambda_.Code.from_asset(
                     str(assets.layer.path), asset_hash=assets.layer.hash, asset_hash_type=cdk.AssetHashType.CUSTOM
                 ),
-                compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
-                compatible_architectures=[lambda_.Architecture.ARM_64],
+                compatible_runtimes=[function.runtime],
+                compatible_architectures=[function.architecture],
             )
         return self._layers[assets.layer.hash]
 
@@ -117,6 +130,56 @@ def vended_log_group(scope: Construct, id: str, *, config: Config, encryption: E
     return log_group(scope, id, config=config, encryption=encryption, name=f"/aws/vendedlogs/{config.name}/{log}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class FunctionSettings:
+    """What only workers of pools have other than by default. `layers`: besides that of the dependencies."""
+
+    runtime: lambda_.Runtime = lambda_.Runtime.PYTHON_3_13
+    architecture: lambda_.Architecture = lambda_.Architecture.ARM_64
+    reserved_concurrency: int | None = None
+    layers: Sequence[lambda_.ILayerVersion] = ()
+    ephemeral_storage: cdk.Size | None = None
+    vpc: ec2.IVpc | None = None
+    subnets: ec2.SubnetSelection | None = None
+    security_groups: Sequence[ec2.ISecurityGroup] = ()
+
+
+class FunctionRole:
+    """The role of a function, or of all functions of a pool. Its policy is inline, so that the role is never there
+    without it: an event source mapping checks it when it is made."""
+
+    def __init__(self, scope: Construct, id: str, *, package: DeploymentPackage, service: str) -> None:
+        self._policy = iam.PolicyDocument()
+        self._logs: iam.PolicyStatement | None = None
+        self.role = iam.Role(
+            scope,
+            id,
+            description=f"Taskyard {package.config.environment}: {service}",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            inline_policies={"function": self._policy},
+        )
+
+    def allow_logs(self, group: logs.LogGroup) -> None:
+        """Write to the log group of a function that has the role."""
+        if self._logs is not None:
+            self._logs.add_resources(group.log_group_arn)
+            return
+        self._logs = iam.PolicyStatement(
+            sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[group.log_group_arn]
+        )
+        self.allow(self._logs)
+
+    def allow(self, *statements: iam.PolicyStatement) -> None:
+        """Wildcards that are accepted here are none to cdk-nag."""
+        self._policy.add_statements(*statements)
+        stack = cdk.Stack.of(self.role)
+        for statement in statements:
+            if reason := _ACCEPTED_WILDCARDS.get(statement.sid or ""):
+                for resource in statement.resources:
+                    finding = f"AwsSolutions-IAM5[Resource::{_name_in_findings(stack, resource)}]"
+                    acknowledge(self.role, {finding: reason})
+
+
 class Function(Construct):
     """A function with its own role, log group and variables.
 
@@ -125,7 +188,8 @@ class Function(Construct):
     infra/functions/variables.py describes. `statements`: all that its role may do besides writing to its log group.
     The key of what they allow is added.
     `name`: fixed for a function that others find by name; else CloudFormation names it. `pool`: whose code and packages
-    it runs; None: those of all functions but the workers. Raises ValueError.
+    it runs; None: those of all functions but the workers. `role`: of several functions; None: one of its own.
+    `own_variables`: those of a pool's handlers. Raises ValueError.
     """
 
     def __init__(
@@ -143,9 +207,13 @@ class Function(Construct):
         recursive: bool = False,
         name: str | None = None,
         pool: str | None = None,
+        role: FunctionRole | None = None,
+        own_variables: Mapping[str, str] | None = None,
+        settings: FunctionSettings | None = None,
     ) -> None:
         super().__init__(scope, id)
         config = package.config
+        settings = settings or FunctionSettings()
         self.service = service
         variables = {
             "ENVIRONMENT": config.environment,
@@ -157,41 +225,35 @@ class Function(Construct):
         if unknown := sorted(set(variables) - set(VARIABLES)):
             raise ValueError(f"{service}: infra/functions/variables.py does not describe {', '.join(unknown)}")
         logs_group = log_group(self, "Logs", config=config, encryption=package.encryption)
-        write_logs = iam.PolicyStatement(
-            sid="Logs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[logs_group.log_group_arn]
-        )
-        # Inline, so that the role is never there without its policy: an event source mapping checks it when it is made.
-        role = iam.Role(
-            self,
-            "Role",
-            description=f"Taskyard {config.environment}: {service}",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            inline_policies={
-                "function": iam.PolicyDocument(
-                    statements=[write_logs, *statements, *package.encryption.allow_key(statements)]
-                )
-            },
-        )
-        self._acknowledge_wildcards(role, statements)
+        role = role or FunctionRole(self, "Role", package=package, service=service)
+        role.allow_logs(logs_group)
+        role.allow(*statements, *package.encryption.allow_key(statements))
+        self.variables = {**variables, **(own_variables or {})}
         self.function = lambda_.Function(
             self,
             "Function",
             function_name=name,
             description=f"Taskyard {config.environment}: {service}",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=lambda_.Architecture.ARM_64,
+            runtime=settings.runtime,
+            architecture=settings.architecture,
             handler=f"functions.{(folder or service).replace('-', '_')}.handler.handler",
             # DeploymentPackage.deliver replaces it, and adds the layer.
             code=lambda_.Code.from_inline("not delivered"),
-            role=role,
+            role=role.role,
             log_group=logs_group,
             logging_format=lambda_.LoggingFormat.JSON,
             timeout=cdk.Duration.seconds(timeout_seconds),
             memory_size=memory,
             recursive_loop=lambda_.RecursiveLoop.ALLOW if recursive else None,
-            environment=variables,
+            environment=self.variables,
+            reserved_concurrent_executions=settings.reserved_concurrency,
+            layers=list(settings.layers),
+            ephemeral_storage_size=settings.ephemeral_storage,
+            vpc=settings.vpc,
+            vpc_subnets=settings.subnets,
+            security_groups=list(settings.security_groups) or None,
         )
-        package.add(self.function, pool=pool)
+        package.add(self, pool=pool)
         acknowledge(
             self.function,
             {"AwsSolutions-L1": "Python 3.13 is what the layer's wheels and bytecode are made for."},
@@ -221,14 +283,6 @@ class Function(Construct):
             if max_concurrency
             else None,
         )
-
-    def _acknowledge_wildcards(self, role: iam.Role, statements: Sequence[iam.PolicyStatement]) -> None:
-        stack = cdk.Stack.of(self)
-        for statement in statements:
-            reason = _ACCEPTED_WILDCARDS.get(statement.sid or "")
-            if reason:
-                for resource in statement.resources:
-                    acknowledge(role, {f"AwsSolutions-IAM5[Resource::{_name_in_findings(stack, resource)}]": reason})
 
 
 def _name_in_findings(stack: cdk.Stack, resource: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import aws_cdk as cdk
@@ -39,25 +39,56 @@ class Lane:
 
 
 class Lanes(Construct):
-    """Every lane's queues, and the statements that let a role use them."""
+    """Every lane's queues, and the statements that let a role use them: those of the default pool first. A lane that is
+    added later is added to the statements, too, whoever has them."""
 
     def __init__(self, scope: Construct, id: str, *, config: Config, encryption: Encryption) -> None:
         super().__init__(scope, id)
-        self.lanes = tuple(self._lane(lane, config=config, encryption=encryption) for lane in config.lanes)
+        self._encryption = encryption
+        self._name = config.name
+        self._grants: list[tuple[iam.PolicyStatement, Callable[[Lane], Sequence[sqs.Queue]]]] = []
+        self.lanes: list[Lane] = []
+        for lane in config.lanes:
+            title = lane.name.title()
+            self._make(self, lane, config.visibility_seconds, ids=(f"{title}Queue", f"{title}DeadLetters"))
 
-    def _lane(self, lane: LaneConfig, *, config: Config, encryption: Encryption) -> Lane:
-        title = lane.name.title()
-        dead_letters = encryption.queue(
-            self, f"{title}DeadLetters", retention=RETENTION, visibility=DEAD_LETTER_VISIBILITY
+    def add(self, scope: Construct, lane: LaneConfig, *, visibility_seconds: int) -> Lane:
+        """A lane of another pool than the default one. Its queues have short names of their own: LANES holds those of
+        all lanes."""
+        return self._make(
+            scope,
+            lane,
+            visibility_seconds,
+            ids=(f"{lane.name}-queue", f"{lane.name}-dead-letters"),
+            names=(f"{self._name}-{lane.name}", f"{self._name}-{lane.name}-d"),
         )
-        queue = encryption.queue(
-            self,
-            f"{title}Queue",
+
+    def _make(
+        self,
+        scope: Construct,
+        config: LaneConfig,
+        visibility_seconds: int,
+        *,
+        ids: tuple[str, str],
+        names: tuple[str | None, str | None] = (None, None),
+    ) -> Lane:
+        """`ids`, `names`: of the queue, and of its dead-letter queue."""
+        dead_letters = self._encryption.queue(
+            scope, ids[1], name=names[1], retention=RETENTION, visibility=DEAD_LETTER_VISIBILITY
+        )
+        queue = self._encryption.queue(
+            scope,
+            ids[0],
+            name=names[0],
             retention=RETENTION,
-            visibility=cdk.Duration.seconds(config.visibility_seconds),
+            visibility=cdk.Duration.seconds(visibility_seconds),
             dead_letters=sqs.DeadLetterQueue(queue=dead_letters, max_receive_count=MAX_RECEIVES),
         )
-        return Lane(config=lane, queue=queue, dead_letters=dead_letters)
+        lane = Lane(config=config, queue=queue, dead_letters=dead_letters)
+        self.lanes.append(lane)
+        for statement, queues_of in self._grants:
+            statement.add_resources(*(queue.queue_arn for queue in queues_of(lane)))
+        return lane
 
     def as_json(self) -> str:
         """The variable LANES: where the queues of this deployment are, and of each lane the names of its two queues.
@@ -73,20 +104,31 @@ class Lanes(Construct):
 
     def allow_send(self) -> iam.PolicyStatement:
         """Send wake-ups to every lane."""
-        return _allow("Wake", ("SendMessage",), [lane.queue for lane in self.lanes])
+        return self._grant("Wake", ("SendMessage",), lambda lane: [lane.queue])
+
+    def allow_fire(self) -> iam.PolicyStatement:
+        """Send to every lane, and to its dead-letter queue what cannot be sent there."""
+        return self._grant("Wake", ("SendMessage",), lambda lane: [lane.queue, lane.dead_letters])
 
     def allow_depth(self) -> iam.PolicyStatement:
         """Read the depth of every lane."""
-        return _allow("Depth", ("GetQueueAttributes",), [lane.queue for lane in self.lanes])
+        return self._grant("Depth", ("GetQueueAttributes",), lambda lane: [lane.queue])
 
     def allow_consume_dead_letters(self) -> iam.PolicyStatement:
         """Consume every lane's dead-letter queue."""
-        return _allow("ConsumeDeadLetters", CONSUMER_ACTIONS, [lane.dead_letters for lane in self.lanes])
+        return self._grant("ConsumeDeadLetters", CONSUMER_ACTIONS, lambda lane: [lane.dead_letters])
+
+    def _grant(
+        self, sid: str, actions: Sequence[str], queues_of: Callable[[Lane], Sequence[sqs.Queue]]
+    ) -> iam.PolicyStatement:
+        statement = _allow(sid, actions, [queue for lane in self.lanes for queue in queues_of(lane)])
+        self._grants.append((statement, queues_of))
+        return statement
 
 
-def allow_consume(lane: Lane) -> iam.PolicyStatement:
-    """Consume one lane, and return its messages for a later delivery."""
-    return _allow("Consume", (*CONSUMER_ACTIONS, "ChangeMessageVisibility"), [lane.queue])
+def allow_consume(*lanes: Lane) -> iam.PolicyStatement:
+    """Consume lanes, and return their messages for a later delivery."""
+    return _allow("Consume", (*CONSUMER_ACTIONS, "ChangeMessageVisibility"), [lane.queue for lane in lanes])
 
 
 def failure_queue(scope: Construct, id: str, *, encryption: Encryption) -> sqs.Queue:

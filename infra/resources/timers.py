@@ -19,10 +19,7 @@ class Timers(Construct):
         self.group = scheduler.CfnScheduleGroup(self, "Group")
         # The dead-letter queues too: Scheduler sends a failed firing there with the same role, and the dead-letter
         # function sends it to the lane again.
-        queues = [queue for lane in lanes.lanes for queue in (lane.queue, lane.dead_letters)]
-        wake = iam.PolicyStatement(
-            sid="Wake", actions=["sqs:SendMessage"], resources=[queue.queue_arn for queue in queues]
-        )
+        wake = lanes.allow_fire()
         self.role = scheduler_role(
             self,
             self.group,

@@ -123,7 +123,7 @@ WILDCARDS: dict[str, str | tuple[str, ...]] = {
     "scheduler:GetSchedule": "/*",
     "scheduler:UpdateSchedule": "/*",
     "scheduler:DeleteSchedule": "/*",
-    "secretsmanager:GetSecretValue": "/webhooks/*",
+    "secretsmanager:GetSecretValue": ("/webhooks/*", "/secrets/*"),
     "ses:SendEmail": (":identity/*", ":configuration-set/*"),
     "states:SendTaskSuccess": "*",
 }

@@ -47,6 +47,7 @@ NOT_OURS = {
         "CORS",
         "PKCE",
         "SSRF",
+        *("DEBUG", "INFO", "WARNING", "ARM_64", "X86_64"),
     ),
 }
 """Words in capitals that are standard terms, names of files, or values of AWS."""
