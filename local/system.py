@@ -349,6 +349,7 @@ class LocalSystem:
         reasons = updates.update(self.stack, new, functions=self._deployed, sources=self._sources, report=self._report)
         if not reasons:
             self.stack, self._assembly = new, assembly
+            await self.custom_resources.deploy(new, self.functions)
         return reasons
 
     async def _deploy_code(self, roots: Mapping[Path, Path]) -> None:
@@ -370,6 +371,8 @@ class LocalSystem:
         moto_state.empty(self.stack)
         self._aws.mail.clear()
         self.timers.run()
+        self.custom_resources.deployed.clear()
+        await self.custom_resources.deploy(self.stack, self.functions)
         await asyncio.to_thread(self.after_reset)
 
     async def _wait_until_warm(self) -> None:

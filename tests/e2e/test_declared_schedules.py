@@ -14,7 +14,6 @@ from local.system import LocalSystem
 from local.template import cloud_assembly
 from local.template.cloud_assembly import CloudAssembly
 from local.template.intrinsics import TemplateError
-from local.template.stack import Stack
 from tests.declared import synthesize_declared
 
 
@@ -51,12 +50,6 @@ def logical_id(resources: Mapping[str, Any], name: str) -> str:
     )
 
 
-def deploy(system: LocalSystem, assembly: CloudAssembly) -> None:
-    """The custom resources of another template of the same stack."""
-    stack = Stack(assembly, system.endpoint, dict.fromkeys(system.stack.of_type("AWS::ApiGatewayV2::Api"), ""), "")
-    system.run(system.custom_resources.deploy(stack, system.functions))
-
-
 def test_declared_schedules_exist_after_the_start_and_fire(system: LocalSystem) -> None:
     found = schedules(system)
     assert {name: each["declaredAs"] for name, each in found.items()} == {
@@ -79,11 +72,19 @@ def test_changed_template_changes_adds_and_removes_schedules(system: LocalSystem
         resources["Added"] = {"Type": "Custom::TaskyardSchedule", "Properties": added}
         nightly["Definition"] = json.dumps({**definition, "cron": "0 3 * * *"})
 
-    deploy(system, changed(assembly, change))
+    assert system.update(changed(assembly, change)) == []
     after = schedules(system)
     assert after.keys() == {"nightly", "added"}
     assert after["nightly"]["id"] == before["nightly"]["id"]
     assert {name: each["cron"] for name, each in after.items()} == {"nightly": "0 3 * * *", "added": "0 2 * * *"}
+
+
+def test_reset_declares_the_schedules_again(system: LocalSystem) -> None:
+    before = schedules(system)
+    system.reset()
+    assert {name: each["id"] for name, each in schedules(system).items()} == {
+        name: each["id"] for name, each in before.items()
+    }
 
 
 def test_invalid_definition_ends_the_start_with_its_field(assembly: CloudAssembly) -> None:
