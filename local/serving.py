@@ -27,6 +27,8 @@ _TOKENS = """\
 _SIGNATURES = """\
     the API for SigV4 signatures: {iam_url}
         export TASKYARD_URL={iam_url} TASKYARD_AUTH=iam, with the keys below, or local-<name> with the secret "local"
+        curl -s {iam_url}/tasks --aws-sigv4 aws:amz:{region}:execute-api --user {key}:{secret} \\
+            -H 'content-type: application/json' -d '{task}'
 """
 _AWS = """\
     mail that was sent: {url}/_local/mail    logs of the functions: {logs}

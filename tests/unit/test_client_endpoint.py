@@ -3,13 +3,15 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from taskyard.errors import InvalidEndpoint, NoEndpoint
 from taskyard.transport.endpoint import find_endpoint
+from taskyard.transport.signing import KeyPair
 
 
-def local_system(folder: Path, **fields: str) -> Path:
+def local_system(folder: Path, **fields: Any) -> Path:
     (folder / ".local").mkdir()
     (folder / ".local" / "endpoint.json").write_text(json.dumps(fields))
     return folder
@@ -162,3 +164,24 @@ def test_auth_prefers_argument_to_variable_to_token() -> None:
 def test_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(InvalidEndpoint):
         find_endpoint(url, None, {}, Path("/"))
+
+
+AWS_KEYS = {"accessKeyId": "LOCAL1", "secretAccessKey": "of the file", "region": "us-east-1"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"url": "http://127.0.0.1:3", "iamUrl": "http://127.0.0.1:3", "aws": AWS_KEYS}, "iam"),
+        ({"url": "http://127.0.0.1:3", "iamUrl": "http://127.0.0.1:4", "aws": AWS_KEYS}, "none"),
+        ({"url": "http://127.0.0.1:3", "iamUrl": "http://127.0.0.1:3", "aws": AWS_KEYS, "token": "t"}, "bearer"),
+    ],
+)
+def test_local_system_whose_only_api_takes_signatures_gets_those_of_its_keys(
+    tmp_path: Path, fields: dict[str, Any], kind: str
+) -> None:
+    local_system(tmp_path, **fields)
+    endpoint = find_endpoint(None, None, {"AWS_ACCESS_KEY_ID": "of the environment"}, tmp_path)
+    assert endpoint.auth_kind == kind
+    if isinstance(endpoint.auth, KeyPair):
+        assert endpoint.auth.get_credentials().secret_key == "of the file"

@@ -41,7 +41,7 @@ class Yard:
     def __init__(self, process: subprocess.Popen[bytes], document: Mapping[str, Any]) -> None:
         self._process = process
         self._document = document
-        self.client = Taskyard(document["url"], document.get("token") or "none")
+        self.client = Taskyard(document["url"], document.get("token") or self.session())
 
     @classmethod
     def start(cls, app: YardApp, directory: Path) -> Yard:
@@ -90,18 +90,20 @@ class Yard:
             for one in answer.json()
         ]
 
-    def aws(self, service: str) -> Any:
-        """A boto3 client of the local AWS, as its administrator."""
+    def session(self) -> Any:
+        """A boto3 session with the keys of the local AWS' administrator."""
         import boto3
 
         aws = self._document["aws"]
-        return boto3.client(
-            service,
-            endpoint_url=aws["endpoint"],
-            region_name=aws["region"],
+        return boto3.Session(
             aws_access_key_id=aws["accessKeyId"],
             aws_secret_access_key=aws["secretAccessKey"],
+            region_name=aws["region"],
         )
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client of the local AWS, as its administrator."""
+        return self.session().client(service, endpoint_url=self._document["aws"]["endpoint"])
 
     def reset(self) -> None:
         """Empty tables, queues and buckets, forget mails and schedules, run seed.py again. The clock stays where it

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from taskyard.errors import InvalidEndpoint, NoEndpoint
 from taskyard.transport.authentication import AsyncAuth, is_aws
+from taskyard.transport.signing import KeyPair
 
 ENDPOINT_FILE = Path(".local") / "endpoint.json"
 
@@ -55,7 +56,7 @@ def find_endpoint(
 
     auth: the argument ("none" for none), else TASKYARD_AUTH ("none", "iam" or a token), else TASKYARD_TOKEN, else
     `default_auth` of the URL. Another user may have written a file in a folder above: its URL must be on this machine,
-    and it gets the token in the file, never one of the environment.
+    and it gets the token in the file, or signatures by the keys in it, never credentials of the environment.
     """
     if url or environ.get("TASKYARD_URL"):
         source_url, source = (url, "argument") if url else (environ["TASKYARD_URL"], "TASKYARD_URL")
@@ -66,12 +67,20 @@ def find_endpoint(
         document = _read_endpoint_file(file)
         source_url, token = document["url"], document["token"]
         source = str(file)
-        chosen_auth = auth or token
+        chosen_auth = auth or token or _local_keys(document)
     endpoint = Endpoint(normal_url(source_url), None if chosen_auth == "none" else chosen_auth, source)
     _check_url(endpoint)
     if source not in ("argument", "TASKYARD_URL") and not endpoint.is_loopback:
         raise InvalidEndpoint(f"{source} names {endpoint.host}, which is not this machine: pass the URL yourself")
     return endpoint
+
+
+def _local_keys(document: Mapping[str, Any]) -> KeyPair | None:
+    """Of a local system whose only API takes signatures."""
+    aws = document.get("aws")
+    if document["url"] != document.get("iamUrl") or not isinstance(aws, dict):
+        return None
+    return KeyPair(str(aws["accessKeyId"]), str(aws["secretAccessKey"]), str(aws["region"]))
 
 
 def normal_url(url: str) -> str:

@@ -6,6 +6,7 @@ botocore is imported for the first signature, so that a caller without AWS never
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from taskyard.errors import NoCredentials
@@ -27,6 +28,21 @@ class AwsSession(Protocol):
     """A session of botocore or boto3."""
 
     def get_credentials(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """An AwsSession of one access key."""
+
+    access_key: str
+    secret: str = field(repr=False)
+    region_name: str
+
+    def get_credentials(self) -> Any:
+        with packages_of_extra("iam"):
+            from botocore.credentials import Credentials
+
+        return Credentials(self.access_key, self.secret)
 
 
 def region_of(url: str, environ: Mapping[str, str]) -> str | None:
