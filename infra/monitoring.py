@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cw
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from .alarm_topic import alarm_topic
 from .config import oldest_message_seconds
 from .functions.api import Api
 from .functions.dead_letter import DeadLetter
@@ -79,7 +77,7 @@ class Monitoring(Construct):
             "firing": producer.firing,
             "notifier": notifier.function,
         }
-        self.topic = config.alarm_topic or _alarm_topic(
+        self.topic = config.alarm_topic or alarm_topic(
             self, email=config.alarm_email, shared_key=shared.package.encryption.key
         )
         self._task_alarms(observer)
@@ -410,39 +408,3 @@ def _graph(title: str, metrics: Sequence[cw.IMetric], *, unit: str | None = None
     return cw.GraphWidget(
         title=title, left=list(metrics), width=width, height=6, left_y_axis=cw.YAxisProps(label=unit, min=0)
     )
-
-
-def _alarm_topic(scope: Construct, *, email: str | None, shared_key: kms.IKey | None) -> sns.Topic:
-    """Encrypted with the environment's key, or one of its own: CloudWatch may not use the one that AWS manages for SNS
-    (docs/adr/0012)."""
-    alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")
-    key = shared_key or kms.Key(
-        scope,
-        "Key",
-        description="Alarms of Taskyard",
-        enable_key_rotation=True,
-        removal_policy=cdk.RemovalPolicy.DESTROY,
-    )
-    here = {"StringEquals": {"aws:SourceAccount": cdk.Stack.of(scope).account}}
-    key.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="Alarms",
-            principals=[alarms],
-            actions=["kms:Decrypt", "kms:GenerateDataKey*"],
-            resources=["*"],
-            conditions=here,
-        )
-    )
-    topic = sns.Topic(scope, "Alarms", master_key=key, enforce_ssl=True)
-    topic.add_to_resource_policy(
-        iam.PolicyStatement(
-            sid="Alarms",
-            principals=[alarms],
-            actions=["sns:Publish"],
-            resources=[topic.topic_arn],
-            conditions=here,
-        )
-    )
-    if email:
-        sns.Subscription(scope, "Mail", topic=topic, protocol=sns.SubscriptionProtocol.EMAIL, endpoint=email)
-    return topic

@@ -47,6 +47,7 @@ NOT_OURS = {
         "CORS",
         "PKCE",
         "SSRF",
+        *("ATOMIC_REQUESTS", "INSTALLED_APPS", "SEND_RECEIPT"),  # of Django and of an example
         *("DEBUG", "INFO", "WARNING", "ARM_64", "X86_64"),
     ),
 }
