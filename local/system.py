@@ -18,7 +18,6 @@ import shutil
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +44,7 @@ from local.step_functions.state_machines import Execution
 from local.template import cloud_assembly
 from local.template.intrinsics import ACCOUNT, REGION
 from local.template.stack import Stack
+from local.time_stepper import TimeStepper
 from local.usage import FinishedInvocation, Usage
 
 T = TypeVar("T")
@@ -233,7 +233,7 @@ class LocalSystem:
     def settle(self, timeout: float = 30.0, *, windows: bool = True) -> bool:
         """Wait until all work that is not scheduled for a later time is done. False when that takes more than `timeout`
         real seconds. With `windows`, a stream's batching window counts as work."""
-        return self.run(self._settle(timeout, windows=windows))
+        return self.run(self._stepper.settle(timeout, windows=windows))
 
     def update(self, assembly: cloud_assembly.CloudAssembly) -> list[str]:
         """Take a changed template over: functions with their code and roles, and new resources. State stays. What
@@ -284,6 +284,7 @@ class LocalSystem:
         moto_patches.apply(self.clock)
         moto_backends.reset()
         self.timers = VirtualTimers(self.clock, self._loop)
+        self._stepper = TimeStepper(self.clock, self.timers, busy=self._busy, delete_expired=self._delete_expired)
         self._aws = AwsEndpoint(self.principals, self.usage, self.clock, self._report)
         self._aws_server = await Server.start(self._aws.serve)
         self.endpoint = f"http://{self._aws_server.address}"
@@ -361,13 +362,13 @@ class LocalSystem:
         self._sources.observe(observe)
 
     async def _control_advance(self, seconds: float) -> None:
-        await self._advance(float(seconds), step=True)
+        await self._stepper.advance(float(seconds), step=True)
 
     async def _control_settle(self, timeout: float = 30.0) -> bool:
-        return await self._settle(float(timeout), windows=True)
+        return await self._stepper.settle(float(timeout), windows=True)
 
     async def _reset(self) -> None:
-        await self._settle(30.0, windows=True)
+        await self._stepper.settle(30.0, windows=True)
         moto_state.empty(self.stack)
         self._aws.mail.clear()
         self.timers.run()
@@ -396,35 +397,8 @@ class LocalSystem:
             or (self._executions is not None and self._executions.busy)
         )
 
-    async def _settle(self, timeout: float, *, windows: bool) -> bool:
-        until = time.monotonic() + timeout
-        quiet, pause = 0, 0.001
-        while quiet < 2:  # twice in a row: work that one step starts is visible to the next
-            if time.monotonic() > until:
-                return False
-            await asyncio.sleep(pause)
-            busy = self._busy(windows)
-            quiet, pause = (0, min(pause * 2, 0.01)) if busy else (quiet + 1, 0.001)
-        return True
-
     def _advance_clock(self, seconds: float, step: bool) -> None:
-        self.run(self._advance(seconds, step))
-
-    async def _advance(self, seconds: float, step: bool, patience: float = 5.0) -> None:
-        """See `Clock.advance`. `patience`: real seconds that running invocations get at each stop."""
-        target = self.clock.now() + seconds
-        while step:
-            await self._settle(patience, windows=False)
-            due = self.timers.next_due()
-            if due is None or due >= target:
-                break
-            self.clock.jump(due - self.clock.now())
-            self.timers.run()
-        self.clock.jump(target - self.clock.now())
-        self.timers.run()
-        await self._delete_expired()
-        if step:
-            await self._settle(patience, windows=False)
+        self.run(self._stepper.advance(seconds, step))
 
     async def _stop(self) -> None:
         for server in (self._aws_server, self._api_servers):
