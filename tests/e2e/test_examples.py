@@ -16,6 +16,7 @@ import httpx
 import pytest
 from taskyard import AsyncTaskyard, Taskyard
 from taskyard.files import workflow_file
+from uv import find_uv_bin
 
 from infra.build.layers import build_local_layer
 from infra.build.locations import BUILD, LOCK_FILE
@@ -47,6 +48,12 @@ def run(*command: str, cwd: Path, **variables: str) -> subprocess.CompletedProce
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_passes_its_own_tests(name: str, tmp_path: Path) -> None:
     folder = shutil.copytree(ROOT / "examples" / name, tmp_path / name)
+    for requirements in folder.glob("*.txt"):
+        # Into the folder itself, which is on the path.
+        options = ("--quiet", "--only-binary", ":all:", "--python", sys.executable, "--target", str(folder))
+        installed = run(find_uv_bin(), "pip", "install", *options, "-r", str(requirements), cwd=folder)
+        if installed.returncode:
+            pytest.skip(f"THE EXAMPLE IS NOT TESTED: {requirements.name} is not in reach: {installed.stderr}")
     ran = run(sys.executable, "-m", "pytest", "-q", "tests", cwd=folder)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 

@@ -1,9 +1,7 @@
+from typing import Any
+
 from pydantic import BaseModel
 from taskyard.tasks import Context, task
-
-
-class Anything(BaseModel):
-    pass
 
 
 class Source(BaseModel):
@@ -17,6 +15,6 @@ def extract(ctx: Context, payload: Source) -> dict[str, int]:
 
 
 @task("LOAD")
-def load(ctx: Context, payload: Anything) -> dict[str, int]:
+def load(ctx: Context, payload: Any) -> dict[str, int]:
     """Gets the results of the nodes that it depends on, by their names."""
     return {"rows": sum(result["rows"] for result in ctx.inputs.values())}
