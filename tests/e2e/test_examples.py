@@ -22,7 +22,7 @@ from infra.build.layers import build_local_layer
 from infra.build.locations import BUILD, LOCK_FILE
 from infra.build.pools import build_pools, default_pool
 from local.system import LocalSystem
-from local.template.cloud_assembly import load
+from local.template.cloud_assembly import CloudAssembly, load
 from tests.documents import ROOT
 from tests.e2e.callers import token
 
@@ -63,9 +63,8 @@ def test_example_app_is_short(name: str) -> None:
     assert len((ROOT / "examples" / name / "app.py").read_text().splitlines()) <= MOST_LINES
 
 
-@contextmanager
-def running(name: str, folder: Path) -> Iterator[LocalSystem]:
-    """The example, synthesized in a folder of its own, on the local system."""
+def synthesized(name: str, folder: Path) -> CloudAssembly:
+    """The example, in a folder of its own."""
     app = shutil.copytree(ROOT / "examples" / name, folder / name)
     # The wheel has infra/ as taskyard.cdk.
     file = app / "app.py"
@@ -78,7 +77,13 @@ def running(name: str, folder: Path) -> Iterator[LocalSystem]:
     ran = run(sys.executable, "app.py", cwd=app, CDK_OUTDIR="cdk.out")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     [template] = (app / "cdk.out").glob("*.template.json")
-    system = LocalSystem.start(assembly=load(app / "cdk.out", template.name.split(".")[0]), seed=1)
+    return load(app / "cdk.out", template.name.split(".")[0])
+
+
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[LocalSystem]:
+    """The example on the local system."""
+    system = LocalSystem.start(assembly=synthesized(name, folder), seed=1)
     try:
         yield system
     finally:
@@ -99,6 +104,15 @@ def deploy(tmp_path: Path, _systems: Any) -> Iterator[Callable[[str], LocalSyste
     yield deployed
     for context in contexts:
         context.__exit__(None, None, None)
+
+
+def test_images_workers_may_use_the_bucket_and_no_other_role_may(tmp_path: Path) -> None:
+    resources = synthesized("images", tmp_path).template["Resources"]
+    [bucket] = [name for name, each in resources.items() if each["Type"] == "AWS::S3::Bucket" and "Uploads" in name]
+    policies = {name: json.dumps(each) for name, each in resources.items() if each["Type"] == "AWS::IAM::Policy"}
+    granted = [name for name, text in policies.items() if bucket in text and "s3:GetObject" in text]
+    assert len(granted) == 1
+    assert "images" in granted[0].lower()
 
 
 def client(system: LocalSystem) -> Taskyard:
@@ -123,6 +137,7 @@ def test_workflow_file_runs_to_its_end(deploy: Callable[[str], LocalSystem]) -> 
         assert yard.get(load_node.id).result == {"rows": 15}
 
 
+@pytest.mark.asyncio
 async def test_fastapi_request_submits_its_task_once(
     deploy: Callable[[str], LocalSystem], monkeypatch: pytest.MonkeyPatch
 ) -> None:

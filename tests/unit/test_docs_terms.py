@@ -25,8 +25,8 @@ GUIDES = [
     for page in pages()
     if page.parent.name != "adr" and page.name != "CHANGELOG.md" and ROOT / "examples" not in page.parents
 ]
-"""Pages of examples name routes, task types and variables of their own."""
-"""The pages that describe today's code. ADRs and the changelog also name what was there before."""
+"""The pages that describe today's code. ADRs and the changelog also name what was there before; pages of examples name
+routes, task types and variables of their own."""
 WORD = re.compile(r"(?<![\w<>{#$/.-])([A-Z][A-Z]+(?:_[A-Z]+)+|[A-Z]{4,})(?![\w#/-])")
 """A word in capitals, as states and variables are written: four letters, or several words with underscores."""
 ROUTE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) ((?:/(?:\{\w+\}|[\w.-]*\w))+)")
