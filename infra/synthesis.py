@@ -64,7 +64,7 @@ class UnknownEnvironmentError(DeploymentError):
     def __init__(self, name: str, known: Collection[str]) -> None:
         self.name = name
         self.known = tuple(sorted(known))
-        super().__init__(f"no environment {name!r}: known are {', '.join(self.known)} (environments.py)")
+        super().__init__(f"no environment {name!r}: known are {', '.join(self.known)} (app.py)")
 
 
 def failure(environment: str, error: Exception) -> str:
@@ -82,7 +82,7 @@ def failure(environment: str, error: Exception) -> str:
 
 def _digest(environment: str, compiler: Compiler | None) -> str:
     sources = read_below(CONSTRUCT)
-    for name in ("app.py", "environments.py", "cdk.json", "requirements/dev.txt"):
+    for name in ("app.py", "cdk.json", "requirements/dev.txt"):
         if (APP / name).exists():
             sources[name] = (APP / name).read_bytes()
     lock = LOCK_FILE.read_bytes()

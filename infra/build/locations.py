@@ -1,7 +1,7 @@
 """Where the sources of what is deployed are, and where builds are kept.
 
 In the repository this package is `infra`, beside functions/, client/ and requirements/. In the wheel it is
-`taskyard.cdk`, and `taskyard/_runtime` has the same folders (wheel_contents/hook.py).
+`taskyard.cdk`, and `taskyard/_runtime` has the same folders (.ci/wheel_contents/hook.py).
 """
 
 from __future__ import annotations

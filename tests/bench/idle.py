@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app import build
-from environments import CONFIGS, stack_name
+from app import CONFIGS, build, stack_name
 from infra.synthesis import synthesize
 from tests.bench.prices import DATED, Prices, Standing
 

@@ -11,8 +11,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from app import build
-from environments import stack_name
+from app import build, stack_name
 from infra.build.locations import ROOT
 from infra.synthesis import synthesize
 from tests.bench_init.measure import BASELINE, imports, measure, variants

@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from environments import CONFIGS
+from app import CONFIGS
 from infra.build.assets import Assets, file_lock
 from infra.build.bytecode import RUNTIME, Compiler, compile_tree, find_compiler
 from infra.build.layers import layer_digest, prune

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from local.system import LocalSystem
 from local.template import cloud_assembly
 from local.template.stack import Stack

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from environments import stack_name
+from app import stack_name
 from infra.build.assets import Assets
 from infra.build.locations import ROOT
 from infra.build.pools import build_pools, default_pool

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from functions.api.handler import handler
 from infra.auth import AUTH_LIMIT
 from infra.build.routes import build_routes

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from tests.infra.template import PARTS, Template, as_list, target
 
 TABLE_USE = {

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from infra.functions.variables import VARIABLES as DESCRIPTIONS
 from infra.node import use_bundled_node
 from tests.infra.template import PARTS, Template, target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from tests.infra.template import Template, target
 from tests.model.quotas import QUOTAS
 

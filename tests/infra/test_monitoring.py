@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from infra.config import MAX_DELAY_SECONDS
 from tests.infra.template import PARTS, Template, target
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from functions.notifier.delivery import RETRY_WINDOW_MS, retry_pause_seconds
 from tests.infra.template import Template, as_list
 from tests.integration.notifications import MOST_RETRIES

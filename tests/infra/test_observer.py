@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from environments import CONFIGS
+from app import CONFIGS
 from functions.store import keys
 from local.event_sources.filter_patterns import matches
 from tests.infra.template import Template, target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from tests.infra.template import PARTS, Template, as_list, target
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}

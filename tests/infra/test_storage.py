@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from environments import CONFIGS
+from app import CONFIGS
 from tests.infra.template import Template
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import app
-from environments import ENVIRONMENTS as CONFIGURED
+from app import ENVIRONMENTS as CONFIGURED
 from infra.build import routes
 from infra.build.locations import ROOT
 from infra.build.requirements import LAMBDA, MissingWheelError

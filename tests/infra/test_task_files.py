@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from infra.build.layers import build_local_layer
 from infra.build.locations import LOCK_FILE, ROOT
 from infra.build.pool_types import InvalidTaskFilesError
@@ -44,7 +44,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     copy = tmp_path_factory.mktemp("checkout")
     for name in ("functions", "infra", "local", "client", "requirements", "events"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("app.py", "environments.py", "cdk.json"):
+    for name in ("app.py", "cdk.json"):
         shutil.copy(ROOT / name, copy)
     (copy / "functions" / "tasks" / "wrong.py").write_text(WRONG)
     # What the check imports from: built here once, not in the copy with a line of progress.

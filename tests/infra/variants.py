@@ -18,7 +18,7 @@ from infra.node import use_bundled_node
 use_bundled_node()
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
-from environments import ENVIRONMENTS
+from app import ENVIRONMENTS
 from infra import Iam, Jwt, Taskyard
 
 app = cdk.App(

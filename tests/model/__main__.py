@@ -13,7 +13,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from environments import CONFIGS
+from app import CONFIGS
 from tests.model.hot_keys import shares
 from tests.model.remedies import remedy
 from tests.model.report import RATES, as_json, at_rate, ceilings, document, figure, first_ceilings, hot_keys

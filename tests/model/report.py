@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from environments import CONFIGS
+from app import CONFIGS
 from functions.core.workflows.tallies import FAN_IN
 from infra.config import Config
 from tests.model.costs import run_cost, task_units

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 
-from environments import CONFIGS
+from app import CONFIGS
 from infra.auth import auth_rules
 
 CONFIG = CONFIGS["dev"]

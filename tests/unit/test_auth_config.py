@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from functions.core.identity.rules import IamRules, JwtRules, parse_auth_rules
 from functions.core.identity.rules import RoleRule as ParsedRule
 from functions.core.roles import Role

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from infra.build.locations import ROOT
 from tests.model.hot_keys import shares
 from tests.model.load import Load, constant, met_at

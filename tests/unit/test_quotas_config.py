@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from environments import CONFIGS
+from app import CONFIGS
 from functions.core.quotas import QUOTA_NAMES, QuotaRules, SubmitQuota
 from functions.core.quotas import Quotas as QuotasOfFunctions
 from infra import quotas as of_infra

@@ -30,7 +30,7 @@ CONTENTS = {
     "client/taskyard/py.typed": f"{RUNTIME}/client/taskyard/py.typed",
     "client/taskyard/tasks": f"{RUNTIME}/client/taskyard/tasks",
     "local": f"{RUNTIME}/local",
-    "wheel_contents/infra_of_runtime.py": f"{RUNTIME}/infra/__init__.py",
+    ".ci/wheel_contents/infra_of_runtime.py": f"{RUNTIME}/infra/__init__.py",
     "requirements/functions.in": f"{RUNTIME}/requirements/functions.in",
     "requirements/functions.txt": f"{RUNTIME}/requirements/functions.txt",
 }
@@ -44,7 +44,7 @@ def wheel_files(root: Path) -> Iterator[tuple[Path, str]]:
         path = root / source
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
             name = file.relative_to(root).as_posix()
-            parts = name.split("/")
+            parts = file.relative_to(path.parent).parts
             if not file.is_file() or "__pycache__" in parts or any(part.startswith(".") for part in parts):
                 continue
             if not name.startswith(LEFT_OUT):
