@@ -58,6 +58,12 @@ def _systems() -> Iterator[_Systems]:
 
 
 @pytest.fixture
+def no_system(_systems: _Systems) -> None:
+    """For a test that starts a system of its own in this process."""
+    _systems.end()
+
+
+@pytest.fixture
 def system(_systems: _Systems, tmp_path_factory: pytest.TempPathFactory) -> LocalSystem:
     """Taskyard on the synthesized dev template, on a free port. Shared: tests use ids of their own."""
     return _systems.get("taskyard", tmp_path_factory)

@@ -16,6 +16,8 @@ from local.template.cloud_assembly import CloudAssembly
 from local.template.intrinsics import TemplateError
 from tests.declared import synthesize_declared
 
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("declared"), pytest.mark.usefixtures("no_system")]
+
 
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> CloudAssembly:
@@ -25,7 +27,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> CloudAssembly:
 
 
 @pytest.fixture
-def system(assembly: CloudAssembly) -> Iterator[LocalSystem]:
+def system(no_system: None, assembly: CloudAssembly) -> Iterator[LocalSystem]:
     with LocalSystem.start(assembly=assembly) as running:
         yield running
 
