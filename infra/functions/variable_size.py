@@ -11,7 +11,7 @@ from ..config import InvalidConfigError
 
 LIMIT = 4096
 """Bytes of names and values: Lambda's limit."""
-_ARN = len("arn:aws-us-gov:states:ap-southeast-1:111122223333:stateMachine:")
+_ARN = len(":".join(("arn", "aws-us-gov", "states", "ap-southeast-1", "111122223333", "stateMachine", "")))
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": 12,
     "AWS::Partition": len("aws-us-gov"),

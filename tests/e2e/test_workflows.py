@@ -159,10 +159,10 @@ def test_the_deadline_passes_on_the_virtual_clock(yard: Taskyard, system: LocalS
 def kill(system: LocalSystem, label: str) -> None:
     """kill -9 of every process of a function that runs an invocation, by whoever forked it: what the system calls a
     process's id is a number of its own, not the one that the kernel knows."""
-    function = system._by_label(label)
+    function = system.functions.by_label(label)
     for process in function._processes:
         if process.running:
-            function._fork_server.kill(process.id)
+            process.fork_server.kill(process.id)
 
 
 @pytest.fixture
