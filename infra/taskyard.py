@@ -50,6 +50,7 @@ from .resources.timers import Timers
 SUBMIT_ROUTES = frozenset({"/tasks", "/tasks/batch", "/workflows"})
 
 
+@jsii.implements(iam.IGrantable)
 class Taskyard(Construct):
     """One deployment of Taskyard, in a stack of one's own.
 
@@ -90,6 +91,7 @@ class Taskyard(Construct):
         self._endpoints: dict[str, list[ec2.InterfaceVpcEndpoint]] = {}
         self._routes = routes
         self._assets: StackAssets | None = None
+        self._handler_policy: iam.Policy | None = None
 
         encryption = Encryption(self, "Encryption", config=config)
         self._package = package = DeploymentPackage(self, "Bundle", config=config, encryption=encryption)
@@ -117,7 +119,7 @@ class Taskyard(Construct):
         self._producer = producer = Producer(self, "Producer", shared=shared)
         self._schedules = DeclaredSchedules(self, "DeclaredSchedules", shared=shared)
         # The lane's worker claims the task, runs and settles it.
-        workers = Workers(self, "Workers", shared=shared)
+        self._workers = workers = Workers(self, "Workers", shared=shared)
         # Step Functions starts and ends a workflow's run; its nodes release each other.
         workflow = Workflow(self, "Workflow", shared=shared)
         # The notifier delivers notifications, and retries for a day.
@@ -236,6 +238,15 @@ class Taskyard(Construct):
                 raise PoolError(
                     f"{source.place}: environment: {variable} is set by Taskyard or Lambda: take another name"
                 )
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """Of the handlers of the default pool: `bucket.grant_read(yard)`. Its lanes have a role each, and one policy in
+        common for what the app grants."""
+        if self._handler_policy is None:
+            roles = [role for worker in self._workers.workers if (role := worker.function.function.role)]
+            self._handler_policy = iam.Policy(self, "HandlerPolicy", roles=roles)
+        return self._handler_policy.grant_principal
 
     def grant_submit(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a role submit tasks and workflows: by the IAM API, where there is one (docs/security.md says as which

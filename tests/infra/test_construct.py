@@ -134,6 +134,12 @@ def test_lanes_of_a_pool_share_a_role_that_has_its_grants(shop: Template) -> Non
     assert [policy for policy in policies if "s3:GetObject*" in json.dumps(policy)]
 
 
+def test_lanes_of_the_default_pool_have_the_grants_of_the_app(shop: Template) -> None:
+    roles = {target(shop.function(f"worker-{band}")["Role"]) for band in ("high", "normal", "low")}
+    [policy] = [it for it in shop.of_type("AWS::IAM::Policy").values() if {target(r) for r in it["Roles"]} == roles]
+    assert "s3:GetBucketLocation" in json.dumps(policy)
+
+
 def test_worker_of_a_pool_has_its_shape(shop: Template) -> None:
     worker = shop.function("worker-images-high")
     assert (worker["Timeout"], worker["MemorySize"], worker["EphemeralStorage"]) == (600, 3008, {"Size": 2048})

@@ -63,6 +63,7 @@ images = yard.pool(
     environment={"BUCKET": bucket.bucket_name}, ephemeral_storage=cdk.Size.gibibytes(2),
 )
 bucket.grant_read_write(images)
+iam.Grant.add_to_principal(grantee=yard, actions=["s3:GetBucketLocation"], resource_arns=[bucket.bucket_arn])
 yard.pool("reports", tasks="orders.reports", vpc=vpc, private_endpoints=True).connections
 yard.pool("partner", tasks="orders.partner", max_running=1, timeout=900)
 web = iam.Role(shop, "Web", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
