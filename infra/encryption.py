@@ -15,6 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from .config import Config
+from .names import mark_owner
 
 DATA_KEY_REUSE = cdk.Duration.hours(24)
 """How long SQS uses a data key before it asks KMS for another: the longest that it allows, and the cheapest."""
@@ -62,7 +63,7 @@ class Encryption(Construct):
             self._allow_logs(self.key)
 
     def _own_key(self, config: Config) -> kms.Key:
-        return kms.Key(
+        key = kms.Key(
             self,
             "Key",
             description=f"Taskyard {config.environment}: table, documents, queues, logs and alarms",
@@ -71,6 +72,8 @@ class Encryption(Construct):
             # Without its key, a table that outlives the stack cannot be read.
             removal_policy=cdk.RemovalPolicy.RETAIN if config.keep_data else cdk.RemovalPolicy.DESTROY,
         )
+        mark_owner(key, config.name)
+        return key
 
     def _allow_logs(self, key: kms.IKey) -> None:
         """CloudWatch Logs has no role: it uses the key in its own name. An imported key has a policy of its own."""

@@ -14,7 +14,7 @@ from constructs import Construct
 
 from .acknowledgements import acknowledge
 from .auth import ROLES, Cognito, ServiceClient
-from .names import domain_prefix, output
+from .names import domain_prefix, mark_owner, output
 
 RESOURCE_SERVER = "taskyard"
 
@@ -70,6 +70,7 @@ class Identity(Construct):
             deletion_protection=keep_data,
             removal_policy=removal,
         )
+        mark_owner(self.pool, name)
         acknowledge(self.pool, _findings(threat_protection=threat_protection))
         scopes = {
             role: cognito.ResourceServerScope(scope_name=role, scope_description=description)

@@ -38,6 +38,14 @@ def domain_prefix(name: str) -> str:
     return prefix
 
 
+def mark_owner(construct: IConstruct, name: str) -> None:
+    """Says in the template that a resource is of the deployment `name`. `make destroy` prepares only such resources:
+    the stack may hold others, of the app."""
+    resource = construct if isinstance(construct, cdk.CfnResource) else construct.node.default_child
+    assert isinstance(resource, cdk.CfnResource)
+    resource.add_metadata("Taskyard", name)
+
+
 def output(owner: IConstruct | None, name: str, *, value: str, description: str | None = None) -> None:
     """An output of the stack. Its name begins with the ids of `owner` below the stack, `Default` left out: `ApiUrl`,
     `TasksApiUrl`."""

@@ -99,14 +99,15 @@ class Teardown:
             raise
 
     def _resources(self) -> Iterator[Resource]:
-        """What of the stack exists and takes preparation."""
+        """What of the stack exists, takes preparation, and is Taskyard's (infra/names.py: mark_owner)."""
         cloudformation = self.session.client("cloudformation")
         template = cloudformation.get_template(StackName=self.stack)["TemplateBody"]["Resources"]
         for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=self.stack):
             for summary in page["StackResourceSummaries"]:
                 gone = summary["ResourceStatus"] == "DELETE_COMPLETE" or not summary.get("PhysicalResourceId")
-                if summary["ResourceType"] in ORDER and not gone:
-                    policy = template[summary["LogicalResourceId"]].get("DeletionPolicy", "Delete")
+                definition = template[summary["LogicalResourceId"]] if summary["ResourceType"] in ORDER else {}
+                if "Taskyard" in definition.get("Metadata", {}) and not gone:
+                    policy = definition.get("DeletionPolicy", "Delete")
                     yield Resource(
                         kind=summary["ResourceType"],
                         id=summary["PhysicalResourceId"],

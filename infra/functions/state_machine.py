@@ -11,6 +11,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from ..acknowledgements import acknowledge
+from ..names import mark_owner
 from .function import Function
 
 
@@ -34,6 +35,7 @@ def state_machine(
         role_arn=role.role_arn,
         definition_string=cdk.Stack.of(scope).to_json_string(definition),
     )
+    mark_owner(machine, name)
     acknowledge(
         machine,
         {

@@ -11,6 +11,7 @@ from constructs import Construct
 from ..acknowledgements import acknowledge
 from ..config import Config
 from ..encryption import Encryption
+from ..names import mark_owner
 
 LISTING_INDEX = "listing"
 DEAD_LETTER_INDEX = "deadLetters"
@@ -74,6 +75,8 @@ class Storage(Construct):
             ],
             removal_policy=removal,
         )
+        for owned in (self.table, self.documents):
+            mark_owner(owned, config.name)
         acknowledge(
             self.documents,
             {

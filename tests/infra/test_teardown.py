@@ -31,17 +31,30 @@ def template(*, retained: bool) -> dict[str, Any]:
         "BillingMode": "PAY_PER_REQUEST",
         "DeletionProtectionEnabled": retained,
     }
+    metadata = {"Taskyard": "Taskyard"}
     machine = {"StateMachineName": "runs", "DefinitionString": WAITS, "RoleArn": ROLE}
     return {
         "Resources": {
-            "Table": {"Type": "AWS::DynamoDB::Table", "DeletionPolicy": policy, "Properties": table},
+            "Table": {
+                "Type": "AWS::DynamoDB::Table",
+                "Metadata": metadata,
+                "DeletionPolicy": policy,
+                "Properties": table,
+            },
             "Documents": {
                 "Type": "AWS::S3::Bucket",
+                "Metadata": metadata,
                 "DeletionPolicy": policy,
                 "Properties": {"BucketName": "documents"},
             },
-            "Key": {"Type": "AWS::KMS::Key", "DeletionPolicy": policy, "Properties": {"KeyPolicy": {}}},
-            "Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": machine},
+            "Pictures": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "pictures"}},
+            "Key": {
+                "Type": "AWS::KMS::Key",
+                "Metadata": metadata,
+                "DeletionPolicy": policy,
+                "Properties": {"KeyPolicy": {}},
+            },
+            "Machine": {"Type": "AWS::StepFunctions::StateMachine", "Metadata": metadata, "Properties": machine},
         }
     }
 
@@ -97,9 +110,11 @@ def versions(session: boto3.Session) -> int:
 
 
 def names(session: boto3.Session) -> tuple[list[str], list[str]]:
-    """Tables and buckets."""
+    """Tables and buckets of Taskyard."""
     buckets = session.client("s3").list_buckets()["Buckets"]
-    return session.client("dynamodb").list_tables()["TableNames"], [bucket["Name"] for bucket in buckets]
+    return session.client("dynamodb").list_tables()["TableNames"], [
+        bucket["Name"] for bucket in buckets if bucket["Name"] != "pictures"
+    ]
 
 
 def key_states(session: boto3.Session) -> list[str]:
@@ -122,6 +137,13 @@ def test_a_bucket_that_goes_with_its_stack_is_emptied_of_all_versions(session: b
     assert "emptied the bucket documents: 4 versions of objects" in teardown.run()
     assert versions(session) == 0
     session.client("s3").delete_bucket(Bucket="documents")
+
+
+def test_bucket_of_the_app_keeps_its_objects(session: boto3.Session) -> None:
+    teardown = deployed(session)
+    session.client("s3").put_object(Bucket="pictures", Key="one", Body=b"1")
+    assert not [line for line in teardown.run() if "pictures" in line]
+    assert session.client("s3").list_objects_v2(Bucket="pictures")["KeyCount"] == 1
 
 
 def test_after_it_the_stack_can_be_deleted(session: boto3.Session) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -185,7 +187,16 @@ def test_error_of_sensitive_value_does_not_quote_it() -> None:
     assert "S3CRET" not in error.message
 
 
-def test_payload_that_is_nested_too_deeply_is_an_error() -> None:
+@pytest.fixture
+def default_recursion_limit() -> Iterator[None]:
+    """As on Lambda: libraries of other tests raise it for their process."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+def test_payload_that_is_nested_too_deeply_is_an_error(default_recursion_limit: None) -> None:
     payload: dict[str, Any] = {"name": "end"}
     for _ in range(3000):
         payload = {"name": "x", "child": payload}
