@@ -207,7 +207,8 @@ def test_redirect_of_another_login_ends_nothing(
 ) -> None:
     issuer.callback_changes = changes
     with pytest.raises(LoginTimeout):
-        login(http, issuer, browser, timeout_seconds=0.3)
+        # Long enough for a browser on a busy machine: the redirect has to reach the login while it waits.
+        login(http, issuer, browser, timeout_seconds=2)
     assert issuer.token_requests == []
     browser.close()
     assert browser.pages[0].status_code == 400
