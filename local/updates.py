@@ -23,7 +23,7 @@ def update(
         return reasons
     changed = changes.changed_functions(old, new)
     changes.take_over_roles(old, new)
-    provisioning.provision(new, changes.added(old.resources, new.resources))
+    provisioning.provision(new, changes.new_resources(old.resources, new.resources))
     functions.make(new)
     for spec in changed:
         functions.deploy(new, new.functions[spec.arn])

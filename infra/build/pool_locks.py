@@ -75,7 +75,9 @@ def lock_requirements(requirements: Path, platforms: Sequence[Platform]) -> Path
     """
     lock = lock_path(requirements)
     if lock == requirements:
-        raise PoolRequirementsError(f"{shown(requirements)}: its lock would have the same name: rename it to .txt")
+        raise PoolRequirementsError(
+            f"{display_path(requirements)}: its lock would have the same name: rename it to .txt"
+        )
     inputs = INPUTS_COMMENT + inputs_digest(requirements)
     with file_lock(BUILD / ".pool-locks"):
         comments = _comments(lock)
@@ -94,7 +96,7 @@ def lock_requirements(requirements: Path, platforms: Sequence[Platform]) -> Path
         ]
         _write("\n".join(header) + "\n" + text, lock)
         # Not before: what is wrong with the requirements is the first line.
-        report(f"locked {shown(requirements)} in {shown(lock)}: commit it")
+        report(f"locked {display_path(requirements)} in {display_path(lock)}: commit it")
     return lock
 
 
@@ -167,14 +169,16 @@ def requirement_files(requirements: Path) -> list[Path]:
     while pending:
         file, origin = pending.pop(0)
         if not file.is_file():
-            place = origin or f"{shown(file)}"
-            raise PoolRequirementsError(f"{place}: there is no file {shown(file)}: create it, or correct its name")
+            place = origin or f"{display_path(file)}"
+            raise PoolRequirementsError(
+                f"{place}: there is no file {display_path(file)}: create it, or correct its name"
+            )
         if file.resolve() in [each.resolve() for each in files]:
             continue
         files.append(file)
         for number, line in enumerate(file.read_text().splitlines(), start=1):
             if included := _INCLUDE.match(line):
-                pending.append((file.parent / included[1], f"{shown(file)}:{number}"))
+                pending.append((file.parent / included[1], f"{display_path(file)}:{number}"))
     return files
 
 
@@ -188,10 +192,10 @@ def named_requirements(requirements: Path) -> Iterator[Requirement]:
     for file in requirement_files(requirements):
         for number, line in enumerate(file.read_text().splitlines(), start=1):
             if name := _NAME.match(line):
-                yield Requirement(normalized(name[1]), file, number)
+                yield Requirement(normalize_name(name[1]), file, number)
 
 
-def normalized(name: str) -> str:
+def normalize_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -200,11 +204,11 @@ def requirements_fault(requirements: Path, error: RequirementsError) -> PoolRequ
     if not isinstance(error, MissingWheelError):
         summary = str(error).partition("\n")[0].removesuffix(":")
         return PoolRequirementsError(
-            f"{shown(requirements)}: {summary}, together with those of Taskyard's functions: change what uv names "
-            f"below\n{error.detail}"
+            f"{display_path(requirements)}: {summary}, together with those of Taskyard's functions: change what uv "
+            f"names below\n{error.detail}"
         )
-    line = next((each for each in named_requirements(requirements) if each.name == normalized(error.package)), None)
-    place = f"{shown(line.file)}:{line.line}" if line else shown(requirements)
+    line = next((each for each in named_requirements(requirements) if each.name == normalize_name(error.package)), None)
+    place = f"{display_path(line.file)}:{line.line}" if line else display_path(requirements)
     needed = "" if line else ", which another package needs,"
     return PoolRequirementsError(
         f"{place}: {error.package}{needed} has no wheel for {error.platform.label}: pin a version that has one, or "
@@ -212,7 +216,7 @@ def requirements_fault(requirements: Path, error: RequirementsError) -> PoolRequ
     )
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """A path as a person in the current folder writes it."""
     absolute = path.resolve()
     here = Path.cwd().resolve()

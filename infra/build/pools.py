@@ -14,7 +14,7 @@ from .bytecode import RUNTIME, Compiler, find_compiler, version_of
 from .code_assets import build_code, function_sources
 from .layers import build_layer, build_local_layer
 from .locations import BUILD, LOCK_FILE
-from .pool_locks import lock_requirements, names_packages, requirement_files, requirements_fault, shown
+from .pool_locks import display_path, lock_requirements, names_packages, requirement_files, requirements_fault
 from .pool_packages import hidden_packages, modules_beside, package_sources, top_level
 from .pool_types import InvalidTaskFilesError, PoolTypes, list_pool_types, merge
 from .requirements import LAMBDA, RUNTIMES, Platform, RequirementsError, lambda_platform
@@ -166,8 +166,8 @@ def _shared_sources(pools: Sequence[PoolSource], packages: Mapping[str, Mapping[
         other = roots.setdefault(name, pool)
         if other.root.resolve() != pool.root.resolve():
             raise PoolError(
-                f"{pool.place}: its package {name} in {shown(pool.root)} has the name of another, in "
-                f"{shown(other.root)} (pool {other.name}), and functions import both: rename one of the two"
+                f"{pool.place}: its package {name} in {display_path(pool.root)} has the name of another, in "
+                f"{display_path(other.root)} (pool {other.name}), and functions import both: rename one of the two"
             )
         shared |= packages[pool.name]
     return shared
@@ -179,8 +179,8 @@ def _lock(pool: PoolSource, pools: Sequence[PoolSource]) -> Path:
         return LOCK_FILE
     if not pool.requirements.is_file():
         raise PoolError(
-            f"{shown(pool.requirements)}: there is no such file, which the pool {pool.name} names as its requirements"
-            f"{f' ({pool.origin})' if pool.origin else ''}: create it, or correct the name"
+            f"{display_path(pool.requirements)}: there is no such file, which the pool {pool.name} names as its "
+            f"requirements{f' ({pool.origin})' if pool.origin else ''}: create it, or correct the name"
         )
     file = pool.requirements.resolve()
     if pool.shares_base:
@@ -249,7 +249,7 @@ def _description(pool: PoolSource, pools: Sequence[PoolSource]) -> dict[str, Any
         "sharesBase": pool.shares_base,
         "packages": built_in + own,
         "excluded": others,
-        "folders": {} if pool.tasks is None else {top_level(pool.tasks): shown(pool.root)},
+        "folders": {} if pool.tasks is None else {top_level(pool.tasks): display_path(pool.root)},
         "lockRemedy": _lock_remedy(pool),
         "timeoutSetting": _timeout_setting(pool),
         "beside": [] if pool.tasks is None else list(modules_beside(pool.tasks, pool.root)),
@@ -263,7 +263,7 @@ def _below(other: PoolSource, pool: PoolSource) -> bool:
 
 def _lock_remedy(pool: PoolSource) -> str:
     if pool.requirements is not None:
-        return f"add its package to {shown(pool.requirements)}"
+        return f"add its package to {display_path(pool.requirements)}"
     if pool.tasks is None:
         return "add its package to requirements/functions.in and run `make lock`"
     return f"name it in a file of requirements for the pool {pool.name}"
@@ -286,7 +286,7 @@ def check_size(pool: PoolSource, assets: Assets) -> None:
         return
     sizes = {path.name: bytes_below(path) for path in (assets.layer.path / "python").iterdir() if path.is_dir()}
     largest = sorted(sizes.items(), key=lambda each: -each[1])[:5]
-    place = shown(requirement_files(pool.requirements)[0]) if pool.requirements else pool.place
+    place = display_path(requirement_files(pool.requirements)[0]) if pool.requirements else pool.place
     raise PoolError(
         f"{place}: the function of the pool {pool.name} has {megabytes(total)} unzipped, {megabytes(code)} of code, "
         f"{megabytes(layer)} of packages and {megabytes(pool.other_layers_bytes)} of other layers; Lambda takes "

@@ -41,12 +41,12 @@ def _length(value: Any, stack_name: str) -> int:
         case {"Ref": name} if name in _PSEUDO_PARAMETERS:
             return _PSEUDO_PARAMETERS[name]
         case {"Ref": name}:
-            return _named(name, stack_name)
+            return _name_length(name, stack_name)
         case {"Fn::GetAtt": [name, attribute]}:
-            return _named(name, stack_name) + (_ARN if attribute.endswith("Arn") else 0)
+            return _name_length(name, stack_name) + (_ARN if attribute.endswith("Arn") else 0)
         case _:
             return len(str(value).encode())
 
 
-def _named(logical_id: str, stack_name: str) -> int:
+def _name_length(logical_id: str, stack_name: str) -> int:
     return min(80, len(stack_name) + len(logical_id) + 14)

@@ -44,7 +44,7 @@ class Reloader:
     def poll(self) -> None:
         """Take over what changed since the last call, and what a synthesis found that has ended."""
         stamps = source_files.scan(self._app.folder)
-        changes, self._stamps = source_files.changed(self._stamps, stamps), stamps
+        changes, self._stamps = source_files.find_changes(self._stamps, stamps), stamps
         if changes:
             names = ", ".join(sorted(path.relative_to(self._app.folder).as_posix() for path in changes))
             self._outdated = self._deploy_files(changes, names)

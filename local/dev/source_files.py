@@ -41,7 +41,7 @@ def _is_left_out(name: str) -> bool:
     return name.startswith(".") or name in _LEFT_OUT
 
 
-def changed(before: Stamps, after: Stamps) -> set[Path]:
+def find_changes(before: Stamps, after: Stamps) -> set[Path]:
     """Files that are new, gone, or have another time or size."""
     return {path for path in {*before, *after} if before.get(path) != after.get(path)}
 

@@ -86,11 +86,11 @@ class LocalPages:
             return _json(401, {"message": message}, ("www-authenticate", "Bearer"))
         try:
             arguments = json.loads(request.body or b"{}")
-            return self._controlled(control(**arguments))
+            return self._control_response(control(**arguments))
         except (ValueError, TypeError) as error:
             return _json(400, {"message": str(error)})
 
-    async def _controlled(self, work: Awaitable[Any]) -> Response:
+    async def _control_response(self, work: Awaitable[Any]) -> Response:
         return _json(200, await work)
 
 

@@ -22,7 +22,7 @@ _ADDABLE = _READ_ANEW | {"AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permis
 _WITHOUT_EFFECT = ("AWS::CloudWatch::", NETWORK)
 
 
-def added(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+def new_resources(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
     """Logical ids of the resources that only `new` has. Both are the Resources of templates."""
     return set(new) - set(old)
 

@@ -84,7 +84,7 @@ def _route(stack: Stack, name: str) -> RouteSpec:
         raise TemplateError(f"{name}: the local runtime does not know the authorizer {authorization}")
     if authorization == "JWT":
         _check_authorizer(stack, name, properties.get("AuthorizerId"))
-    integration = _referred(stack, "Integration", properties["Target"].removeprefix("integrations/"))
+    integration = _find_resource(stack, "Integration", properties["Target"].removeprefix("integrations/"))
     if integration is None:
         raise TemplateError(f"{name}: there is no integration {properties['Target']}")
     if integration.get("PayloadFormatVersion") != "2.0":
@@ -107,7 +107,7 @@ def _is_of_api(source_arn: str | None, api: str) -> bool:
 
 
 def _check_authorizer(stack: Stack, route: str, authorizer_id: Any) -> None:
-    authorizer = _referred(stack, "Authorizer", authorizer_id)
+    authorizer = _find_resource(stack, "Authorizer", authorizer_id)
     if authorizer is None:
         raise TemplateError(f"{route}: there is no authorizer {authorizer_id}")
     if authorizer.get("AuthorizerType") != "JWT":
@@ -120,7 +120,7 @@ def _check_authorizer(stack: Stack, route: str, authorizer_id: Any) -> None:
         raise TemplateError(f"{route}: its authorizer has no issuer, or no audience")
 
 
-def _referred(stack: Stack, kind: str, reference: Any) -> dict[str, Any] | None:
+def _find_resource(stack: Stack, kind: str, reference: Any) -> dict[str, Any] | None:
     """The properties of the resource that `Ref` gave as `reference`."""
     for name in stack.of_type(f"AWS::ApiGatewayV2::{kind}"):
         if stack.reference(name, None) == reference:

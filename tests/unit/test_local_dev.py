@@ -34,7 +34,7 @@ def test_source_files_that_are_new_gone_or_edited_are_changed(tmp_path: Path) ->
     (tmp_path / "edited.py").write_text("longer than before")
     (tmp_path / "gone.py").unlink()
     _files(tmp_path, "new.py")
-    changes = source_files.changed(before, source_files.scan(tmp_path))
+    changes = source_files.find_changes(before, source_files.scan(tmp_path))
     assert {path.name for path in changes} == {"edited.py", "gone.py", "new.py"}
 
 

@@ -32,7 +32,7 @@ def create_project(name: str, parent: Path, *, version: str) -> tuple[Path, list
         path = Path(project_path(template.relative_to(TEMPLATES), names))
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(filled(template.read_text(encoding="utf-8"), values), encoding="utf-8")
+        file.write_text(fill_template(template.read_text(encoding="utf-8"), values), encoding="utf-8")
         files.append(path)
     return folder, sorted(files)
 
@@ -51,7 +51,7 @@ def placeholders(names: ProjectNames, requirement: str) -> dict[str, str]:
     }
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
+def fill_template(template: str, values: Mapping[str, str]) -> str:
     for placeholder, value in values.items():
         template = template.replace(placeholder, value)
     return template

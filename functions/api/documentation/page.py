@@ -78,7 +78,7 @@ class Page:
     body: bytes
     policy: str
 
-    def gzipped(self) -> Page:
+    def compress(self) -> Page:
         return Page(gzip.compress(self.body, 6, mtime=0), self.policy)
 
 
@@ -86,7 +86,7 @@ class Page:
 def page(timeout_limit: int, apis: tuple[Api, ...], *, gzipped: bool) -> Page:
     """1.8 MB, a quarter of it gzipped: one answer of Lambda holds 6 MB."""
     if gzipped:
-        return page(timeout_limit, apis, gzipped=False).gzipped()
+        return page(timeout_limit, apis, gzipped=False).compress()
     bundle = (ASSETS / "swagger-ui-bundle.min.js").read_text(encoding="utf-8")
     # `</script>` and `<!--` inside a script change where it ends: no text of ours may hold them unescaped.
     spec = json.dumps(openapi.document(timeout_limit, apis), ensure_ascii=False).replace("<", "\\u003c")
